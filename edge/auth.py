@@ -1,0 +1,240 @@
+"""Who is it: connection tokens, subscription tokens, server keys, revocations. Sole owner of jwt.
+
+Rules:
+1. A key belongs to one app and one algorithm; the algorithm in a token's header is never believed
+   further than to find that it is the key's own. So `none` and key confusion have no way in.
+2. A token's app is that of the key its `kid` names, without `kid` the default app's; an `app` claim
+   must agree. `aud` is refused unless it names this app.
+3. HS256 secrets are at least `token_secret_bytes_min` long.
+4. Revocations come from the `@app` stream and are compared with the token's `iat`.
+
+Outcome for a connection: bad token = close 3500, expired = error 109. For a subscription: bad = error
+103, expired = 109, of another user, channel or connection = close 3500.
+Source: client-protocol page 1.12; RFC 7515, 7518, 7519, 8725.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import warnings
+from typing import Any, Final
+
+import jwt
+import msgspec
+from jwt.warnings import InsecureKeyLengthWarning
+
+from hubbub.base.errors import (
+    INVALID_TOKEN,
+    PERMISSION_DENIED,
+    TOKEN_EXPIRED,
+    UNAUTHORIZED,
+    Rejected,
+    RemoteProtocolError,
+)
+from hubbub.base.names import check_user
+from hubbub.base.units import SECOND_MS
+from hubbub.wire.codec import dump_json
+
+ALGORITHMS: Final = ("HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "EdDSA")
+TTL_S_MAX: Final = 365 * 86_400  # an `exp` further away is read as this far
+TOKEN_BYTES_MAX: Final = 16_384
+CLAIM_CHANNELS_MAX: Final = 128
+
+# A short secret is refused by our own rule, which has one named exception (a profile's setting).
+warnings.filterwarnings("ignore", category=InsecureKeyLengthWarning)
+
+
+class TokenKey(msgspec.Struct, frozen=True):
+    """A key that signs tokens of one app: a secret (HS*) or a public key in PEM."""
+
+    app: str
+    algorithm: str
+    key: str
+    kid: str = ""
+
+
+class Revocation(msgspec.Struct, frozen=True):
+    """Tokens of `user` issued at or before `before_ms` are no longer good."""
+
+    user: str
+    before_ms: int
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """A verified connection token. Times in ms; 0 = never. `info` is JSON or empty."""
+
+    app: str
+    user: str
+    expires_ms: int = 0
+    issued_ms: int = 0
+    info: bytes = b""
+    jti: str = ""
+    channels: tuple[str, ...] = ()
+
+
+class SubscriptionGrant(msgspec.Struct, frozen=True):
+    """A verified subscription token."""
+
+    expires_ms: int = 0
+    info: bytes = b""
+
+
+class Expired(Exception):
+    """The token was good once."""
+
+
+class Auth:
+    """Keys of all apps of this cluster, and what was revoked."""
+
+    def __init__(self, default_app: str) -> None:
+        self._default_app = default_app
+        self._keys: dict[str, TokenKey] = {}  # by kid; "" is the default app's
+        self._server_keys: dict[str, str] = {}  # app → key
+        self._revoked_users: dict[tuple[str, str], int] = {}
+
+    def set_app(self, app: str, server_key: str, keys: list[TokenKey]) -> None:
+        """The keys of one app. The key without `kid` counts only for the default app; every app's
+        first key is also known under the kid `<app>`."""
+        self._server_keys[app] = server_key
+        for number, key in enumerate(keys):
+            if key.algorithm not in ALGORITHMS:
+                raise ValueError(f"token key: algorithm {key.algorithm!r} is not supported")
+            if number == 0:
+                self._keys[app] = key
+                if app == self._default_app:
+                    self._keys[""] = key
+            if key.kid:
+                self._keys[key.kid] = key
+
+    def server_app(self, authorization: str) -> str:
+        """The app of a `Bearer <server key>` header. Raises Rejected(UNAUTHORIZED)."""
+        scheme, _, given = authorization.partition(" ")
+        if scheme.lower() == "bearer" and given:
+            for app, key in self._server_keys.items():
+                if hmac.compare_digest(given.strip().encode(), key.encode()):
+                    return app
+        raise Rejected(UNAUTHORIZED, "a server key is needed: Authorization: Bearer …")
+
+    def api_key_app(self, key: str) -> str:
+        """The app of an `X-API-Key` header. Raises Rejected(UNAUTHORIZED)."""
+        return self.server_app(f"Bearer {key}")
+
+    def revoke(self, app: str, revocation: Revocation) -> None:
+        """Refuse the user's tokens of that time and older."""
+        at = (app, revocation.user)
+        self._revoked_users[at] = max(self._revoked_users.get(at, 0), revocation.before_ms)
+
+    def is_revoked(self, app: str, user: str, issued_ms: int) -> bool:
+        """Whether a token of that user and time was revoked. Without `iat` any revocation counts."""
+        before = self._revoked_users.get((app, user))
+        return before is not None and issued_ms <= before
+
+    def sign(self, app: str, user: str, *, now_ms: int, ttl_s: int, info: object = None) -> str:
+        """A connection token of the app's first key. Raises ValueError if it cannot sign."""
+        key = self._keys[app]
+        if not key.algorithm.startswith("HS"):
+            raise ValueError(f"app {app} signs its tokens itself ({key.algorithm})")
+        now_s = now_ms // SECOND_MS
+        # `iat` with its fraction: a token made right after a revocation must not share its second
+        claims: dict[str, Any] = {"sub": user, "iat": now_ms / SECOND_MS, "exp": now_s + ttl_s}
+        if info is not None:
+            claims["info"] = info
+        headers = {"kid": app} if app != self._default_app else None
+        return jwt.encode(claims, key.key, algorithm=key.algorithm, headers=headers)
+
+    def connection(self, token: str) -> Identity:
+        """The identity in a connection token.
+
+        Raises RemoteProtocolError(INVALID_TOKEN) or Rejected(TOKEN_EXPIRED).
+        """
+        try:
+            app, claims = self._claims(token)
+            if "channel" in claims:
+                raise ValueError("a subscription token is no connection token")
+            identity = _identity(app, claims)
+        except Expired:
+            raise Rejected(TOKEN_EXPIRED) from None
+        except (jwt.PyJWTError, ValueError, Rejected) as error:
+            raise RemoteProtocolError(INVALID_TOKEN, str(error)) from None
+        if self.is_revoked(app, identity.user, identity.issued_ms):
+            raise RemoteProtocolError(INVALID_TOKEN, "revoked")
+        return identity
+
+    def subscription(
+        self, token: str, *, app: str, user: str, channel: str, client: str
+    ) -> SubscriptionGrant:
+        """What a subscription token grants.
+
+        Raises Rejected(PERMISSION_DENIED | TOKEN_EXPIRED) or RemoteProtocolError(INVALID_TOKEN)
+        when it was made for somebody or something else.
+        """
+        try:
+            token_app, claims = self._claims(token)
+        except Expired:
+            raise Rejected(TOKEN_EXPIRED) from None
+        except (jwt.PyJWTError, ValueError):
+            raise Rejected(PERMISSION_DENIED, "bad subscription token") from None
+        wanted_client = claims.get("client") or client
+        given = (token_app, claims.get("sub") or "", claims.get("channel"), wanted_client)
+        if given != (app, user, channel, client):
+            raise RemoteProtocolError(INVALID_TOKEN, "the token is for another subscription")
+        return SubscriptionGrant(_expiry(claims), _info(claims))
+
+    def _claims(self, token: str) -> tuple[str, dict[str, Any]]:
+        if not token or len(token) > TOKEN_BYTES_MAX:
+            raise ValueError("token size")
+        kid = jwt.get_unverified_header(token).get("kid", "")
+        key = self._keys.get(kid) if isinstance(kid, str) else None
+        if key is None:
+            raise ValueError("unknown key")
+        try:
+            claims: dict[str, Any] = jwt.decode(
+                token,
+                key.key,
+                algorithms=[key.algorithm],
+                options={"verify_aud": False, "verify_sub": False, "verify_iat": False},
+            )
+        except jwt.ExpiredSignatureError:
+            raise Expired from None
+        audience = claims.get("aud")
+        if audience is not None and key.app not in (
+            audience if isinstance(audience, list) else [audience]
+        ):
+            raise ValueError("aud names another app")
+        if claims.get("app", key.app) != key.app:
+            raise ValueError("app names another app")
+        return key.app, claims
+
+
+def _identity(app: str, claims: dict[str, Any]) -> Identity:
+    user = claims.get("sub", "")
+    if not isinstance(user, str):
+        raise ValueError("sub must be a string")
+    if user:
+        check_user(user)
+    channels = claims.get("channels") or ()
+    if not isinstance(channels, list | tuple) or not all(isinstance(c, str) for c in channels):
+        raise ValueError("channels must be a list of names")
+    issued = claims.get("iat", 0)
+    return Identity(
+        app=app,
+        user=user,
+        expires_ms=_expiry(claims),
+        issued_ms=int(issued * SECOND_MS) if isinstance(issued, int | float) else 0,
+        info=_info(claims),
+        jti=str(claims.get("jti", "")),
+        channels=tuple(channels[:CLAIM_CHANNELS_MAX]),
+    )
+
+
+def _expiry(claims: dict[str, Any]) -> int:
+    """`expire_at` (connection expiry apart from exp; 0 = never) wins over `exp`."""
+    value = claims.get("expire_at", claims.get("exp", 0))
+    return int(value * SECOND_MS) if isinstance(value, int | float) else 0
+
+
+def _info(claims: dict[str, Any]) -> bytes:
+    if "b64info" in claims:
+        return base64.b64decode(str(claims["b64info"]), validate=True)
+    return dump_json(claims["info"]) if "info" in claims else b""

@@ -1,0 +1,185 @@
+"""A row of the registry → checks → command or query for the log → answer. For rpc and REST alike.
+
+Rules:
+1. A request becomes one SUBMIT or one QUERY; its answer comes through a callback, exactly once.
+2. Every check of the registry runs here, in registry order, before anything leaves the edge.
+3. UNKNOWN is an error of its own (400 `unknown_outcome`, temporary): retry under the same cmid.
+4. A command without a cmid gets one here, so that a resend inside the cluster stays one command.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import msgspec
+
+from hubbub.base.errors import (
+    NOT_AVAILABLE,
+    TOO_LARGE,
+    UNKNOWN_OUTCOME,
+    Rejected,
+    error_by_code,
+)
+from hubbub.base.ids import uuid7
+from hubbub.features.contract import Command, EdgeContext, Local, QueryCall, Registry, Route
+from hubbub.features.publication import rfc3339
+from hubbub.settings.app import AppSettings
+from hubbub.wire.codec import (
+    convert,
+    decode_json,
+    decode_pack,
+    dump_json,
+    encode_json,
+    encode_pack,
+    parse_json,
+)
+from hubbub.wire.shapes import Kind, Outcome, Query, Refusal, Status, Submit, Viewer
+
+# error None: `data` is the answer's JSON. Else the refusal, and data is empty.
+Reply = Callable[[Rejected | None, bytes], None]
+Done = Callable[[Status, bytes], None]
+RequestFunction = Callable[[Kind, str, str, bytes, Done], None]
+
+
+class App(msgspec.Struct, frozen=True):
+    """What the edge must know of an app to turn requests into commands."""
+
+    name: str
+    settings: AppSettings
+    id_secret: bytes
+
+
+class LocalActions(Protocol):
+    """Actions that the edge does itself (`Local` rows)."""
+
+    def run(self, action: Local, app: App, viewer: Viewer) -> bytes:
+        """The answer's JSON. Raises Rejected."""
+        ...
+
+
+class Dispatch:
+    """Turns requests into link requests. `entropy(n)` and `now_ms()` are passed in."""
+
+    local: LocalActions
+
+    def __init__(
+        self,
+        registry: Registry,
+        request: RequestFunction,
+        *,
+        now_ms: Callable[[], int],
+        entropy: Callable[[int], bytes],
+    ) -> None:
+        self._registry = registry
+        self._request = request
+        self._now_ms = now_ms
+        self._entropy = entropy
+
+    def context(self, app: App, viewer: Viewer) -> EdgeContext:
+        """What a feature's check, verb or route may know."""
+        return EdgeContext(
+            app=app.name,
+            viewer=viewer,
+            now_ms=self._now_ms(),
+            entropy=self._entropy(16),
+            id_secret=app.id_secret,
+            settings=app.settings,
+        )
+
+    def verb(self, name: str, params: bytes, app: App, viewer: Viewer, reply: Reply) -> None:
+        """An rpc. Refusals go through `reply`; an unknown name is 108."""
+        try:
+            row = self._registry.verbs.get(name)
+            if row is None:
+                raise Rejected(NOT_AVAILABLE, f"no method {name[:64]}")
+            request = convert(parse_json(params) if params else {}, row.shape)
+            self.turned(row.turn(request, self.context(app, viewer)), app, viewer, reply)
+        except Rejected as refusal:
+            reply(refusal, b"")
+
+    def route(
+        self, row: Route, params: Mapping[str, object], app: App, viewer: Viewer, reply: Reply
+    ) -> None:
+        """A REST request: path, query and body already merged into `params`."""
+        try:
+            request = convert(params, row.shape)
+            self.turned(row.turn(request, self.context(app, viewer)), app, viewer, reply)
+        except Rejected as refusal:
+            reply(refusal, b"")
+
+    def turned(
+        self, action: Command | QueryCall | Local, app: App, viewer: Viewer, reply: Reply
+    ) -> None:
+        """Send what a verb or route became. Raises Rejected from the checks."""
+        if isinstance(action, QueryCall):
+            body = Query(action.name, viewer, encode_json(action.args))
+            self._request(
+                Kind.QUERY, app.name, action.key, encode_pack(body), _answer(reply, _as_is)
+            )
+        elif isinstance(action, Local):
+            reply(None, self.local.run(action, app, viewer))
+        else:
+            self.submit(action, app, viewer, reply)
+
+    def submit(self, command: Command, app: App, viewer: Viewer, reply: Reply) -> None:
+        """Check a command and send it to its stream's leader. Raises Rejected from the checks."""
+        checks = self._registry.checks.get(type(command))
+        if checks is not None:
+            context = self.context(app, viewer)
+            for check in checks:
+                command = check(command, context)
+        if not command.cmid:
+            cmid = uuid7(self._now_ms(), self._entropy(10))
+            command = msgspec.structs.replace(command, cmid=cmid)
+        body = encode_json(command)
+        if len(body) > app.settings.envelope_bytes_max:
+            raise Rejected(TOO_LARGE, limit_bytes=app.settings.envelope_bytes_max)
+        submit = Submit(command.TAG, viewer, command.cmid, body)
+        self._request(
+            Kind.SUBMIT,
+            app.name,
+            command.stream_key(),
+            encode_pack(submit),
+            _answer(reply, outcome_json),
+        )
+
+
+def refusal_of(status: Status, body: bytes) -> Rejected:
+    """The refusal in a REJECTED or UNKNOWN result."""
+    if status is not Status.REJECTED:
+        return Rejected(UNKNOWN_OUTCOME)
+    refusal = decode_pack(body, Refusal)
+    details = decode_json(refusal.details, dict[str, object]) if refusal.details else {}
+    return Rejected(error_by_code(refusal.code), refusal.text, **details)
+
+
+def outcome_json(body: bytes) -> bytes:
+    """{"seq", "id", "ts", "dup", "rev"?, …reply} of an Outcome."""
+    outcome = decode_pack(body, Outcome)
+    answer: dict[str, object] = {
+        "seq": outcome.seq,
+        "id": outcome.id,
+        "ts": rfc3339(outcome.ts_ms),
+        "dup": outcome.dup,
+    }
+    if outcome.rev:
+        answer["rev"] = outcome.rev
+    text = dump_json(answer)
+    if len(outcome.reply) > 2:
+        text = text[:-1] + b"," + outcome.reply[1:]
+    return text
+
+
+def _as_is(body: bytes) -> bytes:
+    return body
+
+
+def _answer(reply: Reply, shape: Callable[[bytes], bytes]) -> Done:
+    def done(status: Status, body: bytes) -> None:
+        if status is Status.OK:
+            reply(None, shape(body))
+        else:
+            reply(refusal_of(status, body), b"")
+
+    return done

@@ -1,0 +1,241 @@
+"""Heads: what happens in channels that are not open, as one coalesced push a second. Pure.
+
+Rules:
+1. A session hears of the channels in its user's list (the most recent ones), except those it is itself
+   subscribed to. An event of such a channel only marks it; nothing is sent at once.
+2. Once an interval each marked session gets one publication without an offset on its user's stream:
+   {"t": "heads", "heads": {channel: {seq, ts, preview?, unread?, …}}}.
+3. Unread figures are the node's, asked in one batch for each leader and only for channels on somebody's
+   screen. The first heads after a connect hold all channels of the list, with figures and previews.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final, NamedTuple, Protocol
+
+from hubbub.features.publication import rfc3339
+from hubbub.wire.codec import dump_json
+from hubbub.wire.event import COUNTABLE, StoredEvent
+from hubbub.wire.shapes import HeadAsk, HeadRow
+
+from edge.carriers import Stream
+from edge.hub import Channel, Hub
+
+Line = tuple[str, int, int, bytes, bytes]  # channel, seq, ts ms, preview JSON, figures JSON
+Answered = Callable[[list[tuple[HeadAsk, HeadRow]]], None]
+Failed = Callable[[list[Stream]], None]
+Ask = Callable[[list[HeadAsk], Answered, Failed], None]
+
+PREVIEW_BYTES_MAX: Final = 1_024  # a longer message is not repeated in a head
+
+
+class Listener(Protocol):
+    """A session as seen from here."""
+
+    app: str
+    user: str
+
+    def push_heads(self, data: bytes) -> None:
+        """Send a publication without an offset on the user's stream."""
+        ...
+
+
+class Head(NamedTuple):
+    """Where a channel stands; `preview` is the last message's own JSON or empty."""
+
+    seq: int
+    ts_ms: int
+    preview: bytes
+
+
+class HeadsOf:
+    """What one session hears of."""
+
+    __slots__ = ("channels", "listener", "marked", "open", "screen")
+
+    def __init__(self, listener: Listener) -> None:
+        self.listener = listener
+        self.channels: dict[str, None] = {}
+        self.open: set[str] = set()  # subscribed by the session itself
+        self.screen: frozenset[str] = frozenset()
+        self.marked: dict[str, Head] = {}
+
+
+class Heads:
+    """Head interest of all sessions of an edge.
+
+    Args: ask(asks, answered, failed): send HEADS questions (split by leader there). slot_of: the slot of a stream.
+    """
+
+    def __init__(
+        self,
+        hub: Hub,
+        *,
+        ask: Ask,
+        slot_of: Callable[[str, str], int],
+    ) -> None:
+        self._hub = hub
+        self._ask = ask
+        self._slot_of = slot_of
+        self._watchers: dict[Stream, dict[HeadsOf, None]] = {}
+        self._marked: dict[HeadsOf, None] = {}
+        self._wanted: dict[Stream, dict[HeadsOf, None]] = {}
+
+    # --- sessions
+
+    def open(self, listener: Listener, channels: Iterable[str], limit: int) -> HeadsOf:
+        """A session signed in; its first heads (all channels, with figures) are asked for."""
+        mine = HeadsOf(listener)
+        for channel in list(channels)[:limit]:
+            mine.channels[channel] = None
+            self._watch(mine, channel)
+        self.ask_figures(mine, mine.channels)
+        return mine
+
+    def close(self, mine: HeadsOf) -> None:
+        """The session ended."""
+        for channel in mine.channels:
+            self._unwatch(mine, channel)
+        self._marked.pop(mine, None)
+
+    def listed(self, mine: HeadsOf, channels: Iterable[str], limit: int) -> None:
+        """Channels joined the user's list."""
+        for channel in channels:
+            if channel not in mine.channels and len(mine.channels) < limit:
+                mine.channels[channel] = None
+                self._watch(mine, channel)
+                self.ask_figures(mine, (channel,))
+
+    def unlisted(self, mine: HeadsOf, channels: Iterable[str]) -> None:
+        """Channels left the user's list."""
+        for channel in channels:
+            if channel in mine.channels:
+                self._unwatch(mine, channel)
+                del mine.channels[channel]
+                mine.marked.pop(channel, None)
+
+    def subscribed(self, mine: HeadsOf, channel: str) -> None:
+        """The session opened a channel: it needs no heads of it."""
+        if channel in mine.channels:
+            self._unwatch(mine, channel)
+        mine.open.add(channel)
+        mine.marked.pop(channel, None)
+
+    def unsubscribed(self, mine: HeadsOf, channel: str) -> None:
+        """The session closed a channel."""
+        mine.open.discard(channel)
+        if channel in mine.channels:
+            self._watch(mine, channel)
+
+    def set_screen(self, mine: HeadsOf, channels: frozenset[str]) -> None:
+        """What is on the session's screen: those channels' heads carry figures."""
+        fresh = [c for c in channels - mine.screen if c in mine.channels]
+        mine.screen = channels
+        self.ask_figures(mine, fresh)
+
+    # --- what happens
+
+    def note(self, channel: Channel, event: StoredEvent) -> None:
+        """An event of a watched channel."""
+        watchers = self._watchers.get(channel.stream)
+        if watchers is None:
+            return
+        preview = b""
+        if event.head.flags & COUNTABLE and len(event.data) <= PREVIEW_BYTES_MAX:
+            preview = event.data
+        head = Head(event.seq, event.head.ts_ms, preview)
+        name = channel.stream[1]
+        for mine in watchers:
+            mine.marked[name] = head
+            self._marked[mine] = None
+
+    def tick(self) -> None:
+        """Once an interval: one push for each marked session, figures for what is on screens."""
+        marked, self._marked = self._marked, {}
+        for mine in marked:
+            on_screen = [c for c in mine.marked if c in mine.screen]
+            self.ask_figures(mine, on_screen)
+            plain = {c: head for c, head in mine.marked.items() if c not in mine.screen}
+            mine.marked = {}
+            if plain:
+                mine.listener.push_heads(
+                    heads_json((c, h.seq, h.ts_ms, h.preview, b"") for c, h in plain.items())
+                )
+
+    def ask_figures(self, mine: HeadsOf, channels: Iterable[str]) -> None:
+        """Have these channels' heads with figures pushed: asked with everybody's at the next
+        `flush`."""
+        for channel in channels:
+            self._wanted.setdefault((mine.listener.app, channel), {})[mine] = None
+
+    def flush(self) -> None:
+        """Ask what is wanted: one row a stream with all its users."""
+        wanted, self._wanted = self._wanted, {}
+        if not wanted:
+            return
+        asks = [
+            HeadAsk(
+                self._slot_of(*stream),
+                *stream,
+                users=tuple(dict.fromkeys(mine.listener.user for mine in sessions)),
+                preview=True,
+            )
+            for stream, sessions in wanted.items()
+        ]
+
+        def answered(pairs: list[tuple[HeadAsk, HeadRow]]) -> None:
+            pushes: dict[HeadsOf, list[Line]] = {}
+            for ask, row in pairs:
+                figures = dict(zip(ask.users, row.fields, strict=False))
+                for mine in wanted[(row.app, row.key)]:
+                    if row.key in mine.channels:
+                        mine_figures = figures.get(mine.listener.user, b"")
+                        line = (row.key, row.seq, row.ts_ms, row.preview, mine_figures)
+                        pushes.setdefault(mine, []).append(line)
+            for mine, lines in pushes.items():
+                mine.listener.push_heads(heads_json(lines))
+
+        def failed(streams: list[Stream]) -> None:
+            for stream in streams:
+                self._wanted.setdefault(stream, {}).update(wanted[stream])
+
+        self._ask(asks, answered, failed)
+
+    # --- inside
+
+    def _watch(self, mine: HeadsOf, channel: str) -> None:
+        if channel in mine.open:
+            return
+        stream = (mine.listener.app, channel)
+        watchers = self._watchers.setdefault(stream, {})
+        if mine not in watchers:
+            watchers[mine] = None
+            self._hub.open(stream).watch += 1
+
+    def _unwatch(self, mine: HeadsOf, channel: str) -> None:
+        stream = (mine.listener.app, channel)
+        watchers = self._watchers.get(stream)
+        if watchers is None or mine not in watchers:
+            return
+        del watchers[mine]
+        if not watchers:
+            del self._watchers[stream]
+        state = self._hub.channels[stream]
+        state.watch -= 1
+        self._hub.let_go(state)
+
+
+def heads_json(lines: Iterable[Line]) -> bytes:
+    """The publication of these lines."""
+    parts = []
+    for channel, seq, ts_ms, preview, figures in lines:
+        text = dump_json(channel) + b':{"seq":%d' % seq
+        if ts_ms:
+            text += b',"ts":"' + rfc3339(ts_ms).encode() + b'"'
+        if preview:
+            text += b',"preview":' + preview
+        if len(figures) > 2:
+            text += b"," + figures[1:-1]
+        parts.append(text + b"}")
+    return b'{"t":"heads","heads":{' + b",".join(parts) + b"}}"

@@ -1,0 +1,393 @@
+"""Channels of this edge: who is subscribed, at which position, and how an event reaches them. Pure.
+
+Rules:
+1. A position belongs to the channel, not to a subscriber: a delivery touches no subscriber's state.
+2. Events are delivered in seq order, once. A smaller seq is skipped; a larger one waits while the gap
+   is fetched from the log (`Repair`), and nothing later is delivered before it.
+3. A newcomer is admitted at the channel's position: if the leader's answer is ahead of it, the
+   newcomer waits for the repair; what arrives meanwhile is kept for it.
+4. A push is encoded once for each variant (encoding, compact id, delta) and the bytes are shared.
+5. This file does not know sockets, tokens, rights or what an event means. Two flags of the event
+   head matter: EVICTS (users that must leave) and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, NamedTuple, Protocol
+
+from hubbub.base.errors import (
+    REMOVED_FROM_CHANNEL,
+    UNSUBSCRIBED_INSUFFICIENT,
+    CloseCode,
+)
+from hubbub.wire.codec import decode_json
+from hubbub.wire.event import EVICTS, StoredEvent, decode_event_body
+from hubbub.wire.shapes import SignalKind
+
+Stream = tuple[str, str]  # (app, stream key)
+
+# Events kept while a gap is fetched. Beyond it the repair asks again from the position anyway.
+AHEAD_MAX: Final = 4_096
+
+
+DELTA_OFF: Final = 0
+DELTA_FRESH: Final = 1  # deltas agreed, but nothing received yet: the next one is sent in full
+DELTA_CHAINED: Final = 2  # has the channel's last publication
+
+
+class Variant(NamedTuple):
+    """What a push's bytes depend on besides the event. `encoding` is the codec's name."""
+
+    encoding: str
+    compact_id: int  # 0: the channel's name is written
+    delta: int
+
+
+class Member(Protocol):
+    """A subscription of one connection, as the hub sees it."""
+
+    user: str
+    variant: Variant
+
+    def push(self, message: bytes) -> None:
+        """A live push with an offset (or one that must not be dropped)."""
+        ...
+
+    def push_signal(self, message: bytes) -> None:
+        """A push without an offset: the first to go under pressure."""
+        ...
+
+    def hold(self, message: bytes, seq: int) -> None:
+        """A push for a member that is not admitted yet; 0 = no offset."""
+        ...
+
+    def end(self, close: CloseCode) -> None:
+        """The subscription is over."""
+        ...
+
+
+class Encoder(Protocol):
+    """Builds pushes; owned by whoever knows the encodings."""
+
+    def publication(
+        self, channel: str, variant: Variant, event: StoredEvent, previous: StoredEvent | None
+    ) -> bytes: ...
+
+    def signal(self, channel: str, variant: Variant, kind: SignalKind, data: bytes) -> bytes: ...
+
+
+class Repair(NamedTuple):
+    """Please fetch the events after `position` of this stream."""
+
+    stream: Stream
+    position: int
+    epoch: str
+
+
+class Channel:
+    """One stream on this edge. `position` is None until the first answer of its leader."""
+
+    __slots__ = (
+        "ahead",
+        "compact_id",
+        "epoch",
+        "joining",
+        "last",
+        "listeners",
+        "members",
+        "position",
+        "presence",
+        "repairing",
+        "stream",
+        "waiting",
+        "watch",
+    )
+
+    def __init__(self, stream: Stream) -> None:
+        self.stream = stream
+        self.position: int | None = None
+        self.epoch = ""
+        self.members: dict[Variant, dict[Member, None]] = {}
+        self.joining: dict[Member, None] | None = None  # asked, not admitted
+        self.waiting: list[tuple[int, Callable[[], None]]] | None = None  # (head, admit)
+        self.ahead: dict[int, StoredEvent] | None = None
+        self.repairing = False
+        self.listeners: list[Callable[[StoredEvent], None]] | None = None
+        self.last: StoredEvent | None = None  # for deltas; kept only where they are on
+        self.presence = False  # joins and leaves are kept at the leader
+        self.compact_id = 0
+        self.watch = 0  # who wants heads only (refcount of the owner)
+
+    @property
+    def in_use(self) -> bool:
+        """Somebody needs this stream's events."""
+        return bool(self.members or self.joining or self.listeners or self.watch)
+
+
+class Hub:
+    """All channels of an edge.
+
+    Args: encoder: builds pushes. repair: asks for a gap's events (the answer comes to `repaired`).
+    interest(stream, wanted): called when a stream is first needed and when nobody needs it any more.
+    head(stream, event): called for every event that was delivered (head interest).
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        *,
+        repair: Callable[[Repair], None],
+        interest: Callable[[Stream, bool], None],
+        head: Callable[[Channel, StoredEvent], None],
+    ) -> None:
+        self.channels: dict[Stream, Channel] = {}
+        self._encoder = encoder
+        self._repair = repair
+        self._interest = interest
+        self._head = head
+        self._compact_ids = 0
+        self.delivered = 0
+        self.skipped = 0
+        self.gaps = 0
+
+    # --- who is in
+
+    def open(self, stream: Stream) -> Channel:
+        """The channel of a stream; interest is taken if it is new here."""
+        channel = self.channels.get(stream)
+        if channel is None:
+            channel = self.channels[stream] = Channel(stream)
+            self._interest(stream, True)
+        return channel
+
+    def join(self, stream: Stream, member: Member) -> Channel:
+        """A member asks to be in: from now on nothing is missed. `admit` or `leave` follows."""
+        channel = self.open(stream)
+        if channel.joining is None:
+            channel.joining = {}
+        channel.joining[member] = None
+        return channel
+
+    def compact_id(self, channel: Channel) -> int:
+        """The channel's number for compact pushes, the same for all members of this edge."""
+        if not channel.compact_id:
+            self._compact_ids += 1
+            channel.compact_id = self._compact_ids
+        return channel.compact_id
+
+    def answer(self, channel: Channel, head: int, epoch: str, admit: Callable[[], None]) -> None:
+        """The leader's answer for a joining member: `admit()` is called now or after the repair.
+
+        Whoever admits calls `admitted` inside.
+        """
+        if channel.position is None or (epoch != channel.epoch and not channel.members):
+            channel.position, channel.epoch = head, epoch
+            self._release_ahead(channel)
+        elif epoch != channel.epoch:
+            self.reset(channel, head, epoch)
+        if head <= (channel.position or 0):
+            admit()
+            return
+        if channel.waiting is None:
+            channel.waiting = []
+        channel.waiting.append((head, admit))
+        self._ask_repair(channel)
+
+    def admitted(self, channel: Channel, member: Member) -> None:
+        """The member's reply was written: it now gets live pushes."""
+        if channel.joining is not None:
+            channel.joining.pop(member, None)
+            if not channel.joining:
+                channel.joining = None
+        channel.members.setdefault(member.variant, {})[member] = None
+
+    def leave(self, channel: Channel, member: Member) -> None:
+        """The member is out (admitted or not). The stream is let go when nobody needs it."""
+        if channel.joining is not None and member in channel.joining:
+            del channel.joining[member]
+            if not channel.joining:
+                channel.joining = None
+        group = channel.members.get(member.variant)
+        if group is not None:
+            group.pop(member, None)
+            if not group:
+                del channel.members[member.variant]
+        self.let_go(channel)
+
+    def listen(self, stream: Stream, listener: Callable[[StoredEvent], None]) -> Channel:
+        """The edge itself follows a stream (app settings, revocations)."""
+        channel = self.open(stream)
+        if channel.listeners is None:
+            channel.listeners = []
+        channel.listeners.append(listener)
+        return channel
+
+    def let_go(self, channel: Channel) -> None:
+        """Forget a channel that nobody needs."""
+        if not channel.in_use and self.channels.get(channel.stream) is channel:
+            del self.channels[channel.stream]
+            self._interest(channel.stream, False)
+
+    # --- what happens in it
+
+    def event(self, app: str, key: str, body: bytes) -> None:
+        """An EVENT from a router."""
+        channel = self.channels.get((app, key))
+        if channel is None:
+            return
+        event = decode_event_body(body)
+        position = channel.position
+        if position is not None and event.seq == position + 1:
+            self._deliver(channel, event)
+            if channel.ahead is not None:
+                self._release_ahead(channel)
+            if channel.waiting is not None:
+                self._admit_waiting(channel)
+        elif position is not None and event.seq <= position:
+            self.skipped += 1
+        else:
+            self._keep_ahead(channel, event)
+
+    def signal(self, app: str, key: str, kind: SignalKind, data: bytes) -> None:
+        """A SIGNAL from a router: no offset, nothing to repair."""
+        channel = self.channels.get((app, key))
+        if channel is None:
+            return
+        for variant, group in channel.members.items():
+            message = self._encoder.signal(key, variant, kind, data)
+            for member in group:
+                member.push_signal(message)
+        for member in channel.joining or ():
+            member.hold(self._encoder.signal(key, member.variant, kind, data), 0)
+
+    def head_is(self, stream: Stream, head: int, epoch: str) -> None:
+        """The leader says where a stream stands: repair if we are behind."""
+        channel = self.channels.get(stream)
+        if channel is None or channel.position is None:
+            return
+        if epoch != channel.epoch:
+            self.reset(channel, head, epoch)
+        elif head > channel.position:
+            self._ask_repair(channel)
+
+    def repaired(
+        self, stream: Stream, epoch: str, head: int, recovered: bool, bodies: tuple[bytes, ...]
+    ) -> None:
+        """The answer to a Repair; `recovered` False: the gap can not be closed."""
+        channel = self.channels.get(stream)
+        if channel is None:
+            return
+        channel.repairing = False
+        if channel.position is None:
+            return
+        if not recovered or epoch != channel.epoch:
+            self.reset(channel, head, epoch)
+            return
+        for body in bodies:
+            event = decode_event_body(body)
+            if event.seq == channel.position + 1:
+                self._deliver(channel, event)
+        self._release_ahead(channel)
+        self._admit_waiting(channel)
+        if head > channel.position:
+            self._ask_repair(channel)
+
+    def repair_failed(self, stream: Stream) -> None:
+        """No answer: whoever noticed the gap will notice it again."""
+        channel = self.channels.get(stream)
+        if channel is not None:
+            channel.repairing = False
+
+    def reset(self, channel: Channel, head: int, epoch: str) -> None:
+        """What we stood on is gone: members resubscribe, the channel starts at the new head."""
+        for member in self.members_of(channel):
+            member.end(UNSUBSCRIBED_INSUFFICIENT)
+        channel.position, channel.epoch = head, epoch
+        channel.ahead = None
+        channel.last = None
+        channel.repairing = False
+        self._admit_waiting(channel)
+
+    def members_of(self, channel: Channel) -> list[Member]:
+        """All admitted members."""
+        return [member for group in channel.members.values() for member in group]
+
+    # --- inside
+
+    def _deliver(self, channel: Channel, event: StoredEvent) -> None:
+        channel.position = event.seq
+        key = channel.stream[1]
+        fresh: list[Variant] = []
+        for variant, group in channel.members.items():
+            previous = channel.last if variant.delta == DELTA_CHAINED else None
+            message = self._encoder.publication(key, variant, event, previous)
+            for member in group:
+                member.push(message)
+            self.delivered += len(group)
+            if variant.delta:
+                channel.last = event
+                if variant.delta == DELTA_FRESH:
+                    fresh.append(variant)
+        for variant in fresh:
+            self._chain(channel, variant)
+        for member in channel.joining or ():
+            member.hold(self._encoder.publication(key, member.variant, event, None), event.seq)
+        for listener in channel.listeners or ():
+            listener(event)
+        if channel.watch:
+            self._head(channel, event)
+        if event.head.flags & EVICTS:
+            self._evict(channel, set(decode_json(event.info, list[str])))
+
+    def _chain(self, channel: Channel, fresh: Variant) -> None:
+        """Those who just received a full publication take deltas from now on."""
+        chained = fresh._replace(delta=DELTA_CHAINED)
+        group = channel.members.pop(fresh)
+        for member in group:
+            member.variant = chained
+        channel.members.setdefault(chained, {}).update(group)
+
+    def _evict(self, channel: Channel, users: set[str]) -> None:
+        for member in [*self.members_of(channel), *(channel.joining or ())]:
+            if member.user in users:
+                member.end(REMOVED_FROM_CHANNEL)
+
+    def _keep_ahead(self, channel: Channel, event: StoredEvent) -> None:
+        if channel.ahead is None:
+            channel.ahead = {}
+        if len(channel.ahead) < AHEAD_MAX:
+            channel.ahead[event.seq] = event
+        if channel.position is not None:
+            self._ask_repair(channel)
+
+    def _release_ahead(self, channel: Channel) -> None:
+        """Deliver what waited, as far as it is contiguous; drop what is known."""
+        ahead = channel.ahead
+        if ahead is None or channel.position is None:
+            return
+        while (event := ahead.pop(channel.position + 1, None)) is not None:
+            self._deliver(channel, event)
+        for seq in [seq for seq in ahead if seq <= channel.position]:
+            del ahead[seq]
+        if ahead:
+            self._ask_repair(channel)
+        else:
+            channel.ahead = None
+
+    def _admit_waiting(self, channel: Channel) -> None:
+        waiting, channel.waiting = channel.waiting, None
+        for head, admit in waiting or ():
+            if head <= (channel.position or 0):
+                admit()
+            else:
+                if channel.waiting is None:
+                    channel.waiting = []
+                channel.waiting.append((head, admit))
+
+    def _ask_repair(self, channel: Channel) -> None:
+        if channel.repairing or channel.position is None:
+            return
+        channel.repairing = True
+        self.gaps += 1
+        self._repair(Repair(channel.stream, channel.position, channel.epoch))

@@ -1,0 +1,121 @@
+"""Token buckets of this edge: per connection, per user, per address. Pure: time is passed in.
+
+Rules:
+1. A refused request costs nothing and says when the next one would pass (`retry_after_ms`).
+2. A rate that is switched off makes no bucket.
+3. Buckets of users and addresses that are full again are forgotten; their number is bounded, and the
+   oldest makes room (its owner starts with a full bucket: generous, never unfair to others).
+4. What must be exact over edges (per user and channel) is decided at the log, not here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Final, TypeVar
+
+from hubbub.base.bounded import BoundedCache
+from hubbub.base.errors import RATE_LIMITED, Rejected
+from hubbub.base.units import SECOND_MS
+from hubbub.settings.app import AppSettings, Rate
+
+K = TypeVar("K", bound=Hashable)
+
+BUCKETS_MAX: Final = 100_000  # users or addresses remembered at once: about 10 MiB
+LOOPBACK: Final = ("127.", "::1", "::ffff:127.")
+
+
+class Bucket:
+    """Tokens as of a moment; refilled when asked."""
+
+    __slots__ = ("at_ms", "tokens")
+
+    def __init__(self, tokens: float, at_ms: int) -> None:
+        self.tokens = tokens
+        self.at_ms = at_ms
+
+    def take(self, rate: Rate, now_ms: int) -> int:
+        """0 if a token was taken, else milliseconds until there is one."""
+        passed = max(0, now_ms - self.at_ms)
+        tokens = min(float(rate.burst), self.tokens + passed * rate.per_s / SECOND_MS)
+        self.at_ms = now_ms
+        if tokens >= 1:
+            self.tokens = tokens - 1
+            return 0
+        self.tokens = tokens
+        return max(1, int((1 - tokens) * SECOND_MS / rate.per_s) + 1)
+
+
+class ConnectionLimits:
+    """The two buckets of one connection; made when the first one is needed."""
+
+    __slots__ = ("commands", "subscribes")
+
+    def __init__(self) -> None:
+        self.commands: Bucket | None = None
+        self.subscribes: Bucket | None = None
+
+    def command(self, settings: AppSettings, now_ms: int) -> None:
+        """Count an rpc or publish. Raises Rejected(RATE_LIMITED)."""
+        rate = settings.commands_per_connection
+        if rate.is_off:
+            return
+        if self.commands is None:
+            self.commands = Bucket(rate.burst, now_ms)
+        _refuse(self.commands.take(rate, now_ms), "connection", rate)
+
+    def subscribe(self, settings: AppSettings, now_ms: int) -> None:
+        """Count a subscribe. Raises Rejected(RATE_LIMITED)."""
+        rate = settings.subscribes_per_connection
+        if rate.is_off:
+            return
+        if self.subscribes is None:
+            self.subscribes = Bucket(rate.burst, now_ms)
+        _refuse(self.subscribes.take(rate, now_ms), "subscribe", rate)
+
+
+class SharedLimits:
+    """Buckets of users and addresses on this edge. `rejected` counts refusals by scope."""
+
+    def __init__(self, buckets_max: int = BUCKETS_MAX) -> None:
+        self._users: BoundedCache[tuple[str, str], Bucket] = BoundedCache(buckets_max)
+        self._addresses: BoundedCache[str, Bucket] = BoundedCache(buckets_max)
+        self.rejected = {"user": 0, "address": 0}
+
+    def send(self, app: str, user: str, settings: AppSettings, now_ms: int) -> None:
+        """Count a message of a user over all channels. Raises Rejected(RATE_LIMITED)."""
+        rate = settings.send_per_user
+        if rate.is_off or not user:
+            return
+        wait = _bucket(self._users, (app, user), rate, now_ms).take(rate, now_ms)
+        if wait:
+            self.rejected["user"] += 1
+        _refuse(wait, "user", rate)
+
+    def handshake(self, address: str, settings: AppSettings, now_ms: int) -> None:
+        """Count a handshake of an address (none on loopback). Raises Rejected(RATE_LIMITED)."""
+        rate = settings.handshakes_per_address
+        if rate.is_off or address.startswith(LOOPBACK) or not address:
+            return
+        wait = _bucket(self._addresses, address, rate, now_ms).take(rate, now_ms)
+        if wait:
+            self.rejected["address"] += 1
+        _refuse(wait, "address", rate)
+
+
+def _bucket(buckets: BoundedCache[K, Bucket], key: K, rate: Rate, now_ms: int) -> Bucket:
+    bucket = buckets.get(key)
+    if bucket is None:
+        bucket = Bucket(rate.burst, now_ms)
+        buckets.put(key, bucket)
+    return bucket
+
+
+def _refuse(wait_ms: int, scope: str, rate: Rate) -> None:
+    if wait_ms:
+        raise Rejected(
+            RATE_LIMITED,
+            retry_after_ms=wait_ms,
+            scope=scope,
+            limit_per_s=rate.per_s,
+            burst=rate.burst,
+        )

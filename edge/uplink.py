@@ -1,0 +1,293 @@
+"""The edge's side of its links to the routers: requests out, results, events and signals in.
+
+Rules:
+1. Every request is answered exactly once through its callback: OK, REJECTED or UNKNOWN; at the latest
+   when its time is up (the client SDKs give up at 5 s, so UNKNOWN comes before that).
+2. A request whose router went away is sent again through the next one, under the same id: commands
+   carry a cmid, so twice is once.
+3. Whatever may have lost events (a hole, a new router, a new term) ends in one batched HEADS question
+   for each leader concerned; the hub repairs what is behind.
+4. No task, future or timer for a request: one tick for all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final, Protocol
+
+from hubbub.transport.peer import Peers
+
+from edge.carriers import Carriers, Stream
+from hubbub.coordinator.cluster import ClusterView
+from hubbub.ring.hashing import slot_of
+from hubbub.runtime.clock import Clock
+from hubbub.wire.codec import decode_pack, encode_pack
+from hubbub.wire.frame import Message, encode_message
+from hubbub.wire.shapes import (
+    Beat,
+    HeadAsk,
+    HeadRow,
+    HeadsAnswer,
+    HeadsQuery,
+    Kind,
+    SignalKind,
+    Status,
+)
+
+Done = Callable[[Status, bytes], None]
+
+TICK_MS: Final = 100  # resolution of deadlines, and how long a HEADS question gathers streams
+HEADS_ASKS_MAX: Final = 1_000  # streams in one HEADS question
+REQUESTS_MAX: Final = 100_000  # beyond it the edge answers UNKNOWN at once
+
+
+class Events(Protocol):
+    """Who takes what arrives."""
+
+    def event(self, app: str, key: str, body: bytes) -> None: ...
+
+    def signal(self, app: str, key: str, kind: SignalKind, data: bytes) -> None: ...
+
+    def heads(self, rows: list[tuple[HeadAsk, HeadRow]]) -> None:
+        """Answers to the HEADS question about streams in doubt."""
+        ...
+
+    def ask(self, stream: Stream, slot: int) -> HeadAsk | None:
+        """What to ask for a stream whose position is in doubt; None if nobody needs it now."""
+        ...
+
+    def for_process(self, body: bytes) -> None:
+        """A TO_PROCESS message for this edge."""
+        ...
+
+
+class _Request:
+    __slots__ = ("app", "body", "deadline_ms", "done", "key", "kind", "router", "slot")
+
+    def __init__(
+        self, kind: Kind, app: str, key: str, slot: int, body: bytes, deadline_ms: int, done: Done
+    ) -> None:
+        self.kind = kind
+        self.app = app
+        self.key = key
+        self.slot = slot
+        self.body = body
+        self.deadline_ms = deadline_ms
+        self.done = done
+        self.router = ""
+
+
+class Uplink:
+    """The handler of the edge's links. `peers` and `events` are set by the wiring."""
+
+    peers: Peers
+    events: Events
+
+    def __init__(self, view: ClusterView, clock: Clock, *, process: str, answer_ms: int) -> None:
+        self._view = view
+        self._clock = clock
+        self._process = process  # name.boot_id
+        self._answer_ms = answer_ms
+        self._requests: dict[int, _Request] = {}
+        self._next_id = 1
+        self._doubtful: dict[Stream, None] = {}
+        self._slots = view.cluster.slots
+        self._seed = view.cluster.seed
+        self.carriers = Carriers(self.slot_of)
+        self.unknown = 0
+        self.resent = 0
+
+    def slot_of(self, app: str, key: str) -> int:
+        """The slot of a stream."""
+        return slot_of(app, key, self._slots, self._seed)
+
+    @property
+    def ready(self) -> bool:
+        """At least one router answers."""
+        return bool(self.carriers.live)
+
+    # --- out
+
+    def request(
+        self, kind: Kind, app: str, key: str, body: bytes, done: Done, *, slot: int = -1
+    ) -> None:
+        """Send a request; `done(status, body)` is called exactly once, never from inside."""
+        if len(self._requests) >= REQUESTS_MAX:
+            self.unknown += 1
+            done(Status.UNKNOWN, b"")
+            return
+        request_id = self._next_id
+        self._next_id += 1
+        if slot < 0:
+            slot = self.slot_of(app, key)
+        deadline = self._clock.monotonic_ms() + self._answer_ms
+        request = _Request(kind, app, key, slot, body, deadline, done)
+        self._requests[request_id] = request
+        self._send(request_id, request, self._answer_ms)
+
+    def to_process(self, process: str, body: bytes, done: Done) -> None:
+        """Hand bytes to the process `name.boot_id` through any live router."""
+        for router in sorted(self.carriers.live):
+            self.peers.send(router, encode_message(Kind.TO_PROCESS, body, key=process))
+            done(Status.OK, b"")
+            return
+        done(Status.UNKNOWN, b"")
+
+    def doubt(self, streams: Iterable[Stream]) -> None:
+        """Positions of these streams may be behind: ask their leaders at the next tick."""
+        self._doubtful.update(dict.fromkeys(streams))
+
+    def interest(self, stream: Stream, wanted: bool) -> None:
+        """Take or drop interest; a DELTA goes out before any later request on the same link."""
+        if wanted:
+            self.carriers.add(stream)
+        else:
+            self.carriers.remove(stream)
+            self._doubtful.pop(stream, None)
+
+    def tick(self) -> None:
+        """Deadlines, requests without a router, streams in doubt, interest that only shrank."""
+        now = self._clock.monotonic_ms()
+        for request_id, request in list(self._requests.items()):
+            if request.deadline_ms <= now:
+                self._finish(request_id, Status.UNKNOWN, b"")
+            elif not request.router:
+                self.resent += 1
+                self._send(request_id, request, request.deadline_ms - now)
+        for router in self.carriers.sets:
+            self._send_interest(router)
+        if self._doubtful:
+            self._ask_positions()
+
+    def cluster_changed(self, kind: str, name: str) -> None:
+        """The cluster's view changed: `kind` is slot, router, node, …"""
+        if kind == "router":
+            self.doubt(self.carriers.set_routers(self._view.routers))
+            for known in self._view.routers.values():
+                self.peers.dial(known.name, known.address)
+        elif kind == "slot":
+            number = int(name)
+            self.doubt(s for s in self.carriers.streams() if self.slot_of(*s) == number)
+
+    # --- in: transport.peer.Handler
+
+    def peer_up(self, peer: str, boot_id: int) -> None:
+        moved = self.carriers.set_live(peer, True)
+        self._send_full(peer)
+        self.doubt({*moved, *self.carriers.carried_by(peer)})
+
+    def peer_down(self, peer: str) -> None:
+        self.doubt(self.carriers.set_live(peer, False))
+        now = self._clock.monotonic_ms()
+        for request_id, request in list(self._requests.items()):
+            if request.router == peer:
+                self.resent += 1
+                self._send(request_id, request, request.deadline_ms - now)
+
+    def peer_hole(self, peer: str) -> None:
+        self.doubt(self.carriers.carried_by(peer))
+
+    def beat(self, peer: str) -> bytes:
+        held = self.carriers.sets.get(peer)
+        return held.beat() if held is not None else encode_pack(Beat(0, 0, 0))
+
+    def beat_received(self, peer: str, body: bytes) -> None:
+        """Routers keep no set at an edge: nothing to compare."""
+
+    def receive(self, peer: str, messages: list[Message]) -> None:
+        events = self.events
+        for message in messages:
+            kind = message.type
+            if kind == Kind.EVENT:
+                events.event(message.app, message.key, message.body)
+            elif kind == Kind.RESULT:
+                self._finish(message.request_id, Status(message.flags), message.body)
+            elif kind == Kind.SIGNAL:
+                events.signal(message.app, message.key, SignalKind(message.flags), message.body)
+            elif kind == Kind.INTEREST_PULL:
+                self._send_full(peer)
+            elif kind == Kind.TO_PROCESS:
+                events.for_process(message.body)
+
+    # --- inside
+
+    def _send(self, request_id: int, request: _Request, ms_left: int) -> None:
+        router = self.carriers.carrier(request.slot)
+        request.router = ""
+        if not router:
+            return
+        self._send_interest(router)
+        message = encode_message(
+            request.kind,
+            request.body,
+            slot=request.slot,
+            request_id=request_id,
+            ms_left=max(1, ms_left),
+            app=request.app,
+            key=request.key,
+        )
+        if self.peers.send_windowed(router, message):
+            request.router = router
+
+    def _finish(self, request_id: int, status: Status, body: bytes) -> None:
+        request = self._requests.pop(request_id, None)
+        if request is None:
+            return
+        if status is Status.UNKNOWN:
+            self.unknown += 1
+        request.done(status, body)
+
+    def _send_interest(self, router: str) -> None:
+        held = self.carriers.sets.get(router)
+        if held is not None and held.changed and router in self.carriers.live:
+            for message in held.deltas():
+                self.peers.send(router, message)
+
+    def _send_full(self, router: str) -> None:
+        for message in self.carriers.set_of(router).fulls():
+            self.peers.send(router, message)
+
+    def _ask_positions(self) -> None:
+        asks = []
+        for stream in self._doubtful:
+            ask = self.events.ask(stream, self.slot_of(*stream))
+            if ask is not None:
+                asks.append(ask)
+        self._doubtful = {}
+        self.ask_heads(asks, self.events.heads, self.doubt)
+
+    def ask_heads(
+        self,
+        asks: list[HeadAsk],
+        answered: Callable[[list[tuple[HeadAsk, HeadRow]]], None],
+        failed: Callable[[list[Stream]], None],
+    ) -> None:
+        """HEADS questions, one for each leader and HEADS_ASKS_MAX streams.
+
+        `answered` gets the rows that were answered, `failed` the streams to ask for again.
+        """
+        by_leader: dict[str, list[HeadAsk]] = {}
+        for ask in asks:
+            leader = self._view.slot_map.leader_of(ask.slot)
+            by_leader.setdefault(leader.node if leader else "", []).append(ask)
+        for group in by_leader.values():
+            for start in range(0, len(group), HEADS_ASKS_MAX):
+                self._question(group[start : start + HEADS_ASKS_MAX], answered, failed)
+
+    def _question(
+        self,
+        asks: list[HeadAsk],
+        answered: Callable[[list[tuple[HeadAsk, HeadRow]]], None],
+        failed: Callable[[list[Stream]], None],
+    ) -> None:
+        def done(status: Status, body: bytes) -> None:
+            if status is not Status.OK:
+                failed([(ask.app, ask.key) for ask in asks])
+                return
+            pairs = list(zip(asks, decode_pack(body, HeadsAnswer).rows, strict=True))
+            if elsewhere := [(row.app, row.key) for _, row in pairs if not row.led]:
+                failed(elsewhere)
+            answered([(ask, row) for ask, row in pairs if row.led])
+
+        body = encode_pack(HeadsQuery(self._process, tuple(asks)))
+        self.request(Kind.HEADS, asks[0].app, "", body, done, slot=asks[0].slot)

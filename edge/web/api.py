@@ -1,0 +1,225 @@
+"""REST `/v1`: one handler for every route of the registry, and the token routes of the edge itself.
+
+Rules:
+1. Path, query and JSON body are merged into the route's shape; fields that the shape does not know are
+   named in `ignored_fields` of the answer, never dropped silently.
+2. The caller is a server key (`Authorization: Bearer <key>`, authority `server`) or a user's own
+   connection token (authority `client`), and the same decide functions rule over both.
+3. `Idempotency-Key` (≤ 255 bytes) becomes the command's cmid `key:<hash>`, which the log looks up in
+   every hour it remembers, since such a key carries no time.
+4. Every refusal is problem+json with a documented code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from hashlib import blake2b
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+
+from edge.auth import Auth
+from edge.dispatch import App, Dispatch
+from edge.web.problems import problem
+from hubbub.base.errors import (
+    BAD_REQUEST,
+    INTERNAL,
+    METHOD_NOT_FOUND,
+    PERMISSION_DENIED,
+    TOO_LARGE,
+    UNAUTHORIZED,
+    Rejected,
+    RemoteProtocolError,
+)
+from hubbub.base.ids import IDEMPOTENCY_PREFIX
+from hubbub.base.names import check_user
+from hubbub.features.contract import Registry, Route
+from hubbub.wire.codec import dump_json, parse_json
+from hubbub.wire.shapes import Viewer
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+TOKEN_TTL_S: Final = 24 * 3600
+TOKEN_TTL_S_MAX: Final = 365 * 86_400
+IDEMPOTENCY_KEY_BYTES_MAX: Final = 255
+
+
+class TokenRequest(msgspec.Struct, frozen=True):
+    """POST /v1/tokens."""
+
+    user: str
+    ttl_s: int = TOKEN_TTL_S
+    info: msgspec.Raw | None = None
+
+
+class TokenAnswer(msgspec.Struct, frozen=True):
+    """A connection token for a user (who is made if unknown)."""
+
+    token: str
+    user: str
+    expires_in_s: int
+
+
+class Api:
+    """The `/v1` part of an edge's public port."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        dispatch: Dispatch,
+        auth: Auth,
+        apps: dict[str, App],
+        *,
+        now_ms: Callable[[], int],
+        entropy: Callable[[int], bytes],
+        body_bytes_max: int,
+    ) -> None:
+        self._registry = registry
+        self._dispatch = dispatch
+        self._auth = auth
+        self._apps = apps
+        self._now_ms = now_ms
+        self._entropy = entropy
+        self._body_bytes_max = body_bytes_max
+
+    def routes(self) -> list[web.RouteDef]:
+        """All routes for the server's table."""
+        rows = [
+            web.route(row.method, row.path, self._guarded(self._row(row)))
+            for row in self._registry.routes
+        ]
+        rows.append(web.post("/v1/tokens", self._guarded(self._token)))
+        rows.append(web.route("*", "/v1/{rest:.*}", self._guarded(self._nothing)))
+        return rows
+
+    # --- one request
+
+    def _guarded(self, handler: Handler) -> Handler:
+        async def guarded(request: web.Request) -> web.StreamResponse:
+            request_id = request.headers.get("X-Request-Id", "")[:64]
+            if not request_id.isprintable() or not request_id:
+                request_id = "req_" + self._entropy(6).hex()
+            request["request_id"] = request_id
+            try:
+                response = await handler(request)
+            except Rejected as refusal:
+                status, body, headers = problem(refusal, request_id)
+                return web.Response(status=status, body=body, headers=headers)
+            response.headers["X-Request-Id"] = request_id
+            return response
+
+        return guarded
+
+    def _row(self, row: Route) -> Handler:
+        known = {field.encode_name for field in msgspec.structs.fields(row.shape)}
+        takes_body = row.method in ("POST", "PUT", "PATCH")
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            app, viewer = self.caller(request)
+            params: dict[str, Any] = {
+                name: _number(text) for name, text in request.query.items() if name in known
+            }
+            if takes_body:
+                params.update(await self._body(request))
+            params.update(request.match_info)
+            if takes_body and "cmid" in known:
+                self._idempotency(request, params)
+            ignored = sorted(set(params) - known)
+            answer = await self.ask(
+                lambda reply: self._dispatch.route(row, params, app, viewer, reply)
+            )
+            if ignored and answer.startswith(b"{"):
+                tail = b'"ignored_fields":' + dump_json(ignored) + b"}"
+                answer = answer[:-1] + (b"," if len(answer) > 2 else b"") + tail
+            return web.Response(status=row.status, body=answer, content_type="application/json")
+
+        return handle
+
+    async def ask(self, start: Callable[[Callable[[Rejected | None, bytes], None]], None]) -> bytes:
+        """Wait for a dispatch reply. The uplink answers every request within its own deadline."""
+        future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+
+        def reply(refusal: Rejected | None, data: bytes) -> None:
+            if future.done():
+                return
+            if refusal is not None:
+                future.set_exception(refusal)
+            else:
+                future.set_result(data)
+
+        start(reply)
+        return await future
+
+    def caller(self, request: web.Request) -> tuple[App, Viewer]:
+        """Who asks: a server key or a user's token. Raises Rejected(UNAUTHORIZED)."""
+        authorization = request.headers.get("Authorization", "")
+        if not authorization:
+            raise Rejected(UNAUTHORIZED, "Authorization: Bearer <server key or token> is needed")
+        try:
+            app = self._apps[self._auth.server_app(authorization)]
+            return app, Viewer(user="", authority="server")
+        except Rejected:
+            if authorization.count(".") != 2:
+                raise
+        try:
+            identity = self._auth.connection(authorization.partition(" ")[2].strip())
+        except RemoteProtocolError:
+            raise Rejected(UNAUTHORIZED, "bad token") from None
+        return self._apps[identity.app], Viewer(user=identity.user, info=identity.info)
+
+    async def _body(self, request: web.Request) -> dict[str, Any]:
+        if (request.content_length or 0) > self._body_bytes_max:
+            raise Rejected(TOO_LARGE, limit_bytes=self._body_bytes_max)
+        try:
+            raw = await request.read()
+        except web.HTTPRequestEntityTooLarge:
+            raise Rejected(TOO_LARGE, limit_bytes=self._body_bytes_max) from None
+        value = parse_json(raw) if raw else {}
+        if not isinstance(value, dict):
+            raise Rejected(BAD_REQUEST, "the body must be a JSON object")
+        return value
+
+    def _idempotency(self, request: web.Request, params: dict[str, Any]) -> None:
+        key = request.headers.get("Idempotency-Key", "")
+        if not key:
+            return
+        if len(key.encode()) > IDEMPOTENCY_KEY_BYTES_MAX:
+            raise Rejected(BAD_REQUEST, "Idempotency-Key is longer than 255 bytes")
+        params["cmid"] = idempotency_cmid(key)
+
+    async def _nothing(self, request: web.Request) -> web.StreamResponse:
+        raise Rejected(METHOD_NOT_FOUND, f"no {request.method} {request.path}")
+
+    # --- tokens
+
+    async def _token(self, request: web.Request) -> web.StreamResponse:
+        app, viewer = self.caller(request)
+        if viewer.authority != "server":
+            raise Rejected(PERMISSION_DENIED, "tokens are issued to server keys only")
+        wanted = msgspec.convert(await self._body(request), TokenRequest, strict=True)
+        token = await self.issue(app, check_user(wanted.user), wanted.ttl_s)
+        return web.json_response(
+            {"token": token, "user": wanted.user, "expires_in_s": wanted.ttl_s}
+        )
+
+    async def issue(self, app: App, user: str, ttl_s: int) -> str:
+        """A token for a user, who is made if unknown. Raises Rejected."""
+        if not 1 <= ttl_s <= TOKEN_TTL_S_MAX:
+            raise Rejected(BAD_REQUEST, f"ttl_s must be from 1 to {TOKEN_TTL_S_MAX}")
+        ensure = self._registry.commands.get("user.ensure")
+        if ensure is None:
+            raise Rejected(INTERNAL, "no user feature")
+        command = ensure(user=user)  # type: ignore[call-arg]
+        system = Viewer(user=user, authority="system")
+        await self.ask(lambda reply: self._dispatch.submit(command, app, system, reply))
+        return self._auth.sign(app.name, user, now_ms=self._now_ms(), ttl_s=ttl_s)
+
+
+def idempotency_cmid(key: str) -> str:
+    """A key as a cmid that the log's dedup rows understand."""
+    return IDEMPOTENCY_PREFIX + blake2b(key.encode(), digest_size=16).hexdigest()
+
+
+def _number(text: str) -> int | str:
+    return int(text) if text.lstrip("-").isdigit() and len(text) < 20 else text

@@ -1,0 +1,1 @@
+"""The lowest layer: ids, names, errors, bounded containers. Standard library only."""

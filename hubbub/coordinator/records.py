@@ -1,0 +1,74 @@
+"""What processes write under which key. All values are JSON.
+
+/cluster          ClusterRecord, written once, a new generation at a restore
+/slots/<00000>    ring.map.SlotRecord
+/nodes/<name>     ProcessRecord, with a lease; likewise /routers/<name> and /edges/<name>
+/apps/<app>       AppRecord
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final, Literal, TypeAlias
+
+from msgspec import Meta, Struct
+
+from hubbub.ring.hashing import SLOTS_MAX, SLOTS_MIN
+
+Role: TypeAlias = Literal["node", "router", "edge"]
+U64: TypeAlias = Annotated[int, Meta(ge=0)]
+
+CLUSTER_KEY: Final = "/cluster"
+SLOTS_PREFIX: Final = "/slots/"
+
+
+class ClusterRecord(Struct, frozen=True):
+    """What a cluster is for ever, and its generation. `seed`: u32 of every slot_of."""
+
+    id: str
+    slots: int
+    seed: Annotated[int, Meta(ge=0, lt=1 << 32)]
+    generation: Annotated[int, Meta(ge=1, lt=1 << 32)] = 1
+
+    def __post_init__(self) -> None:
+        if not SLOTS_MIN <= self.slots <= SLOTS_MAX or self.slots & (self.slots - 1):
+            raise ValueError(
+                f"slots must be a power of two from {SLOTS_MIN} to {SLOTS_MAX}, not {self.slots}"
+            )
+
+
+class ProcessRecord(Struct, frozen=True, kw_only=True):
+    """One process that is alive. `address`: its ROUTER's; an edge has none. `public_key`: CURVE."""
+
+    name: str
+    role: Role
+    boot_id: U64
+    address: str = ""
+    public_key: str = ""
+    admin_url: str = ""
+    domain: str = ""  # nodes: what it fails together with
+    storage_id: str = ""  # nodes: drawn when its directory was made; what slot members name
+
+
+class AppRecord(Struct, frozen=True, kw_only=True):
+    """One app and its secrets (text; the bytes of a key are its UTF-8)."""
+
+    app: str
+    id_secret: str
+    token_secret: str
+    server_key: str
+    profile: str = "default"
+
+
+def slot_key(slot: int) -> str:
+    """Where a slot's record is; keys sort as slots do."""
+    return f"{SLOTS_PREFIX}{slot:05d}"
+
+
+def process_key(role: Role, name: str) -> str:
+    """Where a process registers."""
+    return f"/{role}s/{name}"
+
+
+def app_key(app: str) -> str:
+    """Where an app's record is."""
+    return f"/apps/{app}"

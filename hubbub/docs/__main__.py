@@ -1,0 +1,9 @@
+"""`python -m hubbub.docs`: write the generated pages beside this file; says which changed."""
+
+from __future__ import annotations
+
+import sys
+
+from hubbub.docs.pages import write_pages
+
+sys.stdout.write("".join(f"written: {name}\n" for name in write_pages()))

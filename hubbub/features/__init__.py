@@ -1,0 +1,1 @@
+"""What the product does: one pure file a feature, listed in `registry`, in the shape of `contract`."""

@@ -1,0 +1,424 @@
+"""The contract between a feature and the processes: hooks over data, nothing else.
+
+A feature is one pure file: frozen Structs for its commands and events, functions over tables, and a
+`Feature` record that lists them. It is called, it never calls out.
+
+Rules:
+1. `decide` reads tables and refuses; `apply` writes its own tables and never refuses. Both see
+   the rows
+   of one stream key only. `apply` is total and deterministic: it runs on every replica and at
+   replay.
+2. A consequence under another key is an effect (`Forward`), returned as data.
+3. Time in a feature is log time: `ctx.now_ms` in decide, `meta.ts_ms` in apply. No clock, no
+   randomness.
+4. Bodies of commands and events are JSON (decision record 0004), so `msgspec.Raw` fields keep a
+   client's own JSON untouched from sender to receiver.
+
+Where each hook runs: check, verbs, routes at the edge; decide, guards at a slot's leader; apply,
+effects
+on every replica; render, head, queries on any replica that is new enough; deliver at the edge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from enum import Enum
+from typing import Any, ClassVar, Final, Generic, Literal, Protocol, TypeVar
+
+import msgspec
+
+from hubbub.base.errors import PERMISSION_DENIED, Rejected
+from hubbub.base.names import StreamKind, check_user, kind_of, namespace_of
+from hubbub.settings.app import AppSettings, Namespace
+from hubbub.wire.event import EventHead, StoredEvent
+from hubbub.wire.shapes import Json, Viewer
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+EVENTS_PER_COMMAND_MAX: Final = 16  # one command = one entry, applied and fanned out atomically
+PLURAL_IDS_MAX: Final = 1_000  # ids in one plural event (member.joined {users: […]})
+
+
+# --- what a feature is made of
+
+
+class Command(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a client asks for. Subclasses set TAG, and `stream_key` says where it is decided."""
+
+    TAG: ClassVar[str]
+
+    cmid: str = ""  # UUIDv7 of the caller; an edge fills it in when the caller has none
+    by: str = ""  # the user a server key acts as; the edge moves it into the viewer (`acting`)
+
+    def stream_key(self) -> str:
+        """The stream whose leader decides this command; by default the field `channel`."""
+        return self.channel  # type: ignore[attr-defined, no-any-return]
+
+
+class EventKind(Enum):
+    """What an event costs and who sees it."""
+
+    NUMBERED = "numbered"  # logged, takes a seq, published at that offset
+    SILENT = "silent"  # logged, no seq, not published
+    SIGNAL = "signal"  # not logged, published without an offset
+
+
+class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What has happened. Its JSON fields, behind the stamped ones, are what clients receive flat:
+    {"t", "seq", "id", "cmid", "by", "ts", ...fields}. So no field may bear one of those names."""
+
+    TAG: ClassVar[str]
+    KIND: ClassVar[EventKind] = EventKind.NUMBERED
+    COUNTABLE: ClassVar[bool] = False  # counts as unread
+    BARE: ClassVar[bool] = False  # publish only the field `data` as it is (raw namespaces)
+
+    def ref_seq(self) -> int:
+        """The seq of the message this event changes, else 0."""
+        return 0
+
+    def ref_id(self) -> str:
+        """The id of the message this event changes, else "". Such an event has a field `id` with
+        that value, which clients receive in place of the event's own id."""
+        return ""
+
+    def evicts(self) -> Sequence[str]:
+        """Users who lose the stream by this event: the node sets EVICTS and writes them into the
+        row's `info` (a JSON list); every edge then ends their subscriptions (code 2100)."""
+        return ()
+
+    def lists(self) -> Sequence[str]:
+        """On a user's stream: channels that joined the user's list (flag LISTS, in `info`)."""
+        return ()
+
+    def unlists(self) -> Sequence[str]:
+        """On a user's stream: channels that left the user's list (flag UNLISTS, in `info`)."""
+        return ()
+
+    def publisher_info(self) -> Json:
+        """ClientInfo (JSON) to go into the row's `info`; raw namespaces only."""
+        return b""
+
+
+class Table(Generic[K, V]):
+    """Rows of one feature under each stream key. Declared once, at module level.
+
+    `name` is unique over the registry and stays for ever (it is part of the row's key on disk).
+    Keys are `str`, `int` (0 <= k < 2**63) or tuples of them, and sort by their parts; rows are
+    frozen
+    Structs (stored as msgpack) or `int`/`str`/`bytes`.
+    """
+
+    __slots__ = ("key_type", "name", "row_type")
+
+    def __init__(self, name: str, key_type: type[K] | Any, row_type: type[V] | Any) -> None:
+        self.name = name
+        self.key_type = key_type
+        self.row_type = row_type
+
+
+class Rows(Protocol[K, V]):
+    """The rows of one table under the current stream key."""
+
+    def get(self, key: K) -> V | None: ...
+    def put(self, key: K, row: V) -> None: ...
+    def delete(self, key: K) -> None: ...
+    def scan(
+        self, *, after: K | None = None, limit: int = 1_000, reverse: bool = False
+    ) -> list[tuple[K, V]]:
+        """Rows in key order, strictly behind `after`."""
+        ...
+
+
+class Tables(Protocol):
+    """All rows of one stream key, and its published events."""
+
+    def __getitem__(self, table: Table[K, V]) -> Rows[K, V]: ...
+
+    @property
+    def head_seq(self) -> int:
+        """The stream's last seq (0: empty), including what this command has appended."""
+        ...
+
+    @property
+    def head_ts_ms(self) -> int: ...
+
+    def published(self, seq: int) -> StoredEvent | None:
+        """The event at `seq` exactly as it was published (flags aside)."""
+        ...
+
+    def published_range(
+        self, *, after: int = 0, before: int | None = None, limit: int = 50, reverse: bool = False
+    ) -> list[StoredEvent]:
+        """Events with after < seq < before; ascending, or descending when `reverse`."""
+        ...
+
+    def mark_changed(self, seqs: Iterable[int]) -> None:
+        """Set CHANGED in the heads of these events (apply only)."""
+        ...
+
+    def set_floor(self, seq: int) -> None:
+        """Raise the lowest readable seq (apply only)."""
+        ...
+
+    @property
+    def floor_seq(self) -> int: ...
+
+
+class Context(msgspec.Struct, frozen=True):
+    """What `decide`, `guards` and queries know besides the tables."""
+
+    app: str
+    key: str  # the stream key
+    now_ms: int  # log time: never behind the stream's last entry
+    viewer: Viewer
+    cmid: str = ""
+    entropy: bytes = b""  # 16 bytes, decide only
+    id_secret: bytes = b""
+    settings: AppSettings = AppSettings()
+
+    @property
+    def actor(self) -> str:
+        return self.viewer.user
+
+
+class Meta(msgspec.Struct, frozen=True):
+    """What `apply`, `effects` and `render` know of an event. `seq` is 0 for a silent event."""
+
+    app: str
+    key: str
+    seq: int
+    ts_ms: int
+    by: str
+    cmid: str
+    id: str  # message id of (ts, seq); "" for a silent event
+
+
+class Decision(msgspec.Struct, frozen=True):
+    """What `decide` may return instead of a bare list: `reply` is a JSON object that is merged into
+    the caller's answer (and kept with the dedup row, so that a retry gets the same)."""
+
+    events: Sequence[Event]
+    reply: Json = b""
+
+
+class Forward(msgspec.Struct, frozen=True):
+    """A consequence under another stream key: decided there, at least once, idempotent, ≤ 1 s later.
+    It runs with authority `system` and the actor of the event."""
+
+    command: Command
+
+
+Effect = Forward
+
+# --- what the edge turns a request into
+
+
+class QueryCall(msgspec.Struct, frozen=True):
+    """Ask the leader (or a new enough replica) of `key` for the query `name`; `args` is a Struct."""
+
+    key: str
+    name: str
+    args: msgspec.Struct
+
+
+class Local(msgspec.Struct, frozen=True):
+    """Handled by the edge itself (`screen.set`): `name` is looked up in the edge's own table."""
+
+    name: str
+    args: msgspec.Struct
+
+
+class EdgeContext(msgspec.Struct, frozen=True):
+    """What `check`, `verbs` and `routes` know."""
+
+    app: str
+    viewer: Viewer
+    now_ms: int
+    entropy: bytes
+    id_secret: bytes
+    settings: AppSettings
+
+
+class Verb(msgspec.Struct, frozen=True):
+    """A row of `rpc`: {name} with params of `shape` → command, query or local action → answer."""
+
+    name: str
+    shape: type[msgspec.Struct]
+    turn: Callable[[Any, EdgeContext], Command | QueryCall | Local]
+    answer: type[msgspec.Struct]  # for the documents; answers are sent as the node made them
+    doc: str = ""
+
+
+class Route(msgspec.Struct, frozen=True):
+    """A row of REST: path parameters, query parameters and JSON body merged into one `shape`."""
+
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
+    path: str  # "/v1/channels/{channel}/messages"
+    shape: type[msgspec.Struct]
+    turn: Callable[[Any, EdgeContext], Command | QueryCall]
+    answer: type[msgspec.Struct]
+    status: int = 200
+    doc: str = ""
+
+
+class QueryRow(msgspec.Struct, frozen=True):
+    """A read of committed rows: run(args, tables, ctx) → Struct (sent as JSON) or raises Rejected."""
+
+    name: str
+    shape: type[msgspec.Struct]
+    run: Callable[[Any, Tables, Context], msgspec.Struct]
+
+
+class Access(msgspec.Struct, frozen=True):
+    """What a subscriber gets: the answer of the `access` hook, which raises Rejected to refuse.
+
+    `data`: snapshot for the subscriber (JSON). history_*: what of the log may be read (0 = all).
+    """
+
+    data: Json = b""
+    positioned: bool = True
+    recoverable: bool = True
+    presence: bool = False
+    join_leave: bool = False
+    channels: tuple[str, ...] = ()  # of a user's stream: whose heads its sessions hear of
+    history_size: int = 0
+    history_ttl_ms: int = 0
+
+
+class SubscribeArgs(msgspec.Struct, frozen=True):
+    """The argument of the `access` hook."""
+
+    data: Json = b""
+    token_channel: bool = False
+
+
+KEEP: Final = "keep"
+DROP: Final = "drop"
+
+
+def _identity(command: Any, _: EdgeContext) -> Command:
+    return command  # type: ignore[no-any-return]
+
+
+as_command: Final = _identity  # the request is the command
+
+
+def acting(command: Command, viewer: Viewer) -> Viewer:
+    """The viewer under which an edge submits a command: `by` names the user a server key acts as.
+
+    Raises Rejected(PERMISSION_DENIED) when anyone else names one.
+    """
+    if not command.by or command.by == viewer.user:
+        return viewer
+    if viewer.authority != "server":
+        raise Rejected(PERMISSION_DENIED, "only a server key acts as another user")
+    return msgspec.structs.replace(viewer, user=check_user(command.by))
+
+
+def stream_kind(key: str, settings: AppSettings) -> StreamKind:
+    """Which `access` hook answers for a key: `#user` may be a raw channel (settings)."""
+    kind = kind_of(key)
+    if kind is StreamKind.USER and settings.raw_user_streams:
+        return StreamKind.RAW
+    return kind
+
+
+def namespace_for(key: str, settings: AppSettings) -> Namespace | None:
+    """How a raw channel behaves; None if its namespace is not configured. A leading `$` (a token is
+    needed) is not part of the namespace's name."""
+    if stream_kind(key, settings) is not StreamKind.RAW:
+        return None
+    return settings.namespace(namespace_of(key.removeprefix("$")))
+
+
+class Done(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The usual answer to a command: where it stands in its stream. `ts` is RFC 3339."""
+
+    seq: int
+    id: str
+    ts: str
+    dup: bool = False
+    rev: int = 0
+
+
+class Nothing(msgspec.Struct, frozen=True):
+    """No parameters, or an empty answer."""
+
+
+class Feature(msgspec.Struct, frozen=True, kw_only=True):
+    """One feature. A hook that is left out costs nothing."""
+
+    name: str
+    tables: tuple[Table[Any, Any], ...] = ()
+    check: Mapping[type[Command], Callable[[Any, EdgeContext], Command]] = {}
+    decide: Mapping[
+        type[Command], Callable[[Any, Tables, Context], Sequence[Event] | Decision]
+    ] = {}
+    guards: Mapping[type[Command], Callable[[Any, Tables, Context], None]] = {}
+    apply: Mapping[type[Event], Callable[[Any, Meta, Tables], None]] = {}
+    effects: Mapping[type[Event], Callable[[Any, Meta, Tables], Sequence[Effect]]] = {}
+    render: Mapping[type[Event], Callable[[StoredEvent, Tables], Json]] = {}
+    deliver: Callable[[EventHead, Viewer], str | bytes] | None = None
+    head: Callable[[Tables, str], Mapping[str, object]] | None = None
+    access: Mapping[StreamKind, Callable[[SubscribeArgs, Tables, Context], Access]] = {}
+    queries: tuple[QueryRow, ...] = ()
+    routes: tuple[Route, ...] = ()
+    verbs: tuple[Verb, ...] = ()
+
+
+class Registry:
+    """The ordered list of features, indexed by what each hook is looked up by. Immutable."""
+
+    def __init__(self, features: Sequence[Feature]) -> None:
+        self.features: Final = tuple(features)
+        self.commands: dict[str, type[Command]] = {}
+        self.events: dict[str, type[Event]] = {}
+        self.decide: dict[type[Command], Any] = {}
+        self.checks: dict[type[Command], list[Any]] = {}
+        self.guards: dict[type[Command], list[Any]] = {}
+        self.apply: dict[type[Event], list[Any]] = {}
+        self.effects: dict[type[Event], list[Any]] = {}
+        self.render: dict[str, Any] = {}
+        self.access: dict[StreamKind, Any] = {}
+        self.queries: dict[str, QueryRow] = {}
+        self.verbs: dict[str, Verb] = {}
+        self.routes: list[Route] = []
+        self.heads = [f.head for f in features if f.head is not None]
+        self.delivers = [f.deliver for f in features if f.deliver is not None]
+        self.tables: dict[str, Table[Any, Any]] = {}
+        for feature in features:
+            self._add(feature)
+
+    def _add(self, feature: Feature) -> None:
+        for table in feature.tables:
+            _once(self.tables, table.name, table)
+        for command, decide in feature.decide.items():
+            _once(self.commands, command.TAG, command)
+            _once(self.decide, command, decide)
+        for kind, access in feature.access.items():
+            _once(self.access, kind, access)
+        for row in feature.queries:
+            _once(self.queries, row.name, row)
+        for verb in feature.verbs:
+            _once(self.verbs, verb.name, verb)
+        self.routes.extend(feature.routes)
+        _append(self.checks, feature.check)
+        _append(self.guards, feature.guards)
+        _append(self.apply, feature.apply)
+        _append(self.effects, feature.effects)
+        for event in feature.apply:
+            known = self.events.setdefault(event.TAG, event)
+            assert known is event, f"two events named {event.TAG}"
+        for event, render in feature.render.items():
+            _once(self.render, event.TAG, render)
+
+
+def _append(index: dict[Any, list[Any]], hooks: Mapping[Any, Any]) -> None:
+    for shape, hook in hooks.items():
+        index.setdefault(shape, []).append(hook)
+
+
+def _once(index: dict[Any, Any], key: Any, value: object) -> None:
+    assert key not in index, f"{key} is declared twice"
+    index[key] = value

@@ -1,0 +1,74 @@
+"""Checks of the fields that several commands carry: names, texts, custom data, batches.
+
+They run at the edge, before anything is sent on, and see no tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from msgspec import UNSET, Raw, UnsetType
+
+from hubbub.base.errors import BAD_REQUEST, TOO_LARGE, TOO_MANY, UNKNOWN_CHANNEL, Rejected
+from hubbub.base.names import StreamKind, check_channel, check_user, kind_of
+from hubbub.settings.app import AppSettings
+
+TITLE_CHARS_MAX: Final = 255  # a name of a channel or a person: one line on a screen
+URL_CHARS_MAX: Final = 2_048  # what browsers and proxies agree on
+# Custom data of a channel or a user is read whole with every snapshot; a message's own is bounded by
+# the envelope.
+META_BYTES_MAX: Final = 8_192
+
+CustomData = Raw | UnsetType
+
+
+def json_bytes(data: CustomData) -> bytes:
+    """The JSON of a custom field for a row; empty for absent and for null."""
+    raw = b"" if isinstance(data, UnsetType) else bytes(data)
+    return b"" if raw == b"null" else raw
+
+
+def custom(data: bytes) -> CustomData:
+    """The JSON of a row as a field of an event or an answer; absent if empty."""
+    return Raw(data) if data else UNSET
+
+
+def check_chat_channel(name: str) -> str:
+    """A channel of the chat. Raises Rejected: BAD_REQUEST for a malformed name, else UNKNOWN_CHANNEL."""
+    check_channel(name)
+    if kind_of(name) is not StreamKind.CHANNEL:
+        raise Rejected(UNKNOWN_CHANNEL)
+    return name
+
+
+def check_title(name: str) -> None:
+    """Raises Rejected(TOO_LARGE) beyond 255 characters."""
+    if len(name) > TITLE_CHARS_MAX:
+        raise Rejected(TOO_LARGE, f"at most {TITLE_CHARS_MAX} characters", limit=TITLE_CHARS_MAX)
+
+
+def check_bytes(data: CustomData, bytes_max: int) -> None:
+    """Raises Rejected(TOO_LARGE) if the JSON is longer."""
+    if len(json_bytes(data)) > bytes_max:
+        raise Rejected(TOO_LARGE, f"data is at most {bytes_max} bytes", limit=bytes_max)
+
+
+def check_users(users: Iterable[str], settings: AppSettings) -> tuple[str, ...]:
+    """The names without repetition, in order. Raises Rejected: BAD_REQUEST, TOO_MANY."""
+    unique = tuple(dict.fromkeys(users))
+    limit = settings.members_per_command_max
+    if len(unique) > limit:
+        raise Rejected(TOO_MANY, f"at most {limit} users in one request", limit=limit)
+    for user in unique:
+        check_user(user)
+    # contracts.md 3: ids of one plural event take at most 64 KiB.
+    if sum(map(len, unique)) + 3 * len(unique) > settings.envelope_bytes_max:
+        raise Rejected(TOO_MANY, "the names together are too long")
+    return unique
+
+
+def require_something(*fields: object) -> None:
+    """Raises Rejected(BAD_REQUEST) if every field is absent."""
+    if all(isinstance(value, UnsetType) for value in fields):
+        raise Rejected(BAD_REQUEST, "nothing to change")

@@ -1,0 +1,105 @@
+"""How an event becomes a publication: its own JSON, with what the log knows spliced in front.
+
+Rules:
+1. `stamp` is the only place that builds a publication's `data`; the log, history and the fan-out copy
+   its bytes.
+2. Shape: {"t": tag, "seq", "id", "cmid", "by", "ts", ...fields of the event}. A signal has no seq and
+   no id. An event that changes a message (`ref_id`) carries that message's id as its `id`.
+3. A BARE event publishes its field `data` untouched, and its `info` as the publisher's ClientInfo.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from hubbub.base.errors import BAD_REQUEST, Rejected
+from hubbub.features.contract import Event, EventKind, Meta
+from hubbub.wire import event as rows
+from hubbub.wire.codec import encode_json
+from hubbub.wire.shapes import Json, Outcome
+
+# Seconds are few and messages are many: one text a second, dropped all at once when full (at half
+# a busy hour is formatted twice, at double it holds 2 MB).
+_SECONDS_MAX: Final = 4_096
+_seconds: dict[int, str] = {}
+
+
+def rfc3339(ms: int) -> str:
+    """A log time as RFC 3339 in UTC with milliseconds: 2026-01-31T12:00:00.000Z."""
+    second, rest = divmod(ms, 1_000)
+    text = _seconds.get(second)
+    if text is None:
+        if len(_seconds) >= _SECONDS_MAX:
+            _seconds.clear()
+        text = datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S.")
+        _seconds[second] = text
+    return f"{text}{rest:03d}Z"
+
+
+def parse_time(value: str | int) -> int:
+    """Milliseconds of an RFC 3339 text with a zone, or of a number of milliseconds.
+
+    Raises Rejected(BAD_REQUEST).
+    """
+    if isinstance(value, int):
+        return value
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        raise Rejected(BAD_REQUEST, "a time is RFC 3339 with a zone, or milliseconds") from None
+    if moment.tzinfo is None:
+        raise Rejected(BAD_REQUEST, "a time needs a zone, such as Z")
+    return int(moment.timestamp() * 1_000)
+
+
+def _plain(text: str) -> bool:
+    return text.isalnum() and text.isascii()
+
+
+def quote(text: str) -> str:
+    """`text` as a JSON string."""
+    return f'"{text}"' if _plain(text) else encode_json(text).decode()
+
+
+def stamp(event: Event, meta: Meta) -> Json:
+    """The `data` of the event's publication. `meta.seq` is 0 for a signal."""
+    if event.BARE:
+        bare: Any = event
+        return bytes(bare.data)
+    head = f'{{"t":"{event.TAG}"'
+    if meta.seq:
+        head += f',"seq":{meta.seq}'
+        if not event.ref_id():
+            head += f',"id":"{meta.id}"'
+    if meta.cmid:
+        head += f',"cmid":{quote(meta.cmid)}'
+    head += f',"by":{quote(meta.by)},"ts":"{rfc3339(meta.ts_ms)}"'
+    fields = encode_json(event)
+    return head.encode() + (b"," + fields[1:] if len(fields) > 2 else b"}")
+
+
+def publisher_info(event: Event) -> Json:
+    """ClientInfo that travels beside a BARE event's data; empty for every other."""
+    return bytes(getattr(event, "info", b"")) if event.BARE else b""
+
+
+def encode_publication(event: Event, meta: Meta) -> bytes:
+    """The row of a numbered event in the `chan` family: also the body of EVENT behind its seq."""
+    flags = (rows.COUNTABLE if event.COUNTABLE else 0) | (rows.TRANSIENT if event.BARE else 0)
+    return rows.encode_row(
+        flags,
+        meta.ts_ms,
+        event.ref_seq(),
+        event.TAG,
+        meta.by,
+        stamp(event, meta),
+        publisher_info(event),
+    )
+
+
+def outcome(event: Event, meta: Meta, reply: Json = b"") -> Outcome:
+    """The answer to the command whose first numbered event this is."""
+    assert event.KIND is EventKind.NUMBERED, event.TAG
+    rev: int = getattr(event, "rev", 0)
+    return Outcome(meta.seq, meta.ts_ms, event.ref_id() or meta.id, rev=rev, reply=reply)

@@ -1,0 +1,47 @@
+"""Time and randomness as things that are passed in: the only reader of either.
+
+Rules: pure cores get `now` and entropy as arguments; adapters get a `Clock`. Tests move a fake one.
+Wall time is for what people and logs see, monotonic time for deadlines; they are never compared.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Protocol
+
+from hubbub.base.ids import Millis
+
+
+class Clock(Protocol):
+    """Two clocks in integer milliseconds."""
+
+    def wall_ms(self) -> Millis:
+        """Since 1970, UTC. May be set back by the machine's owner."""
+        ...
+
+    def monotonic_ms(self) -> Millis:
+        """Since some moment of this boot. Never falls."""
+        ...
+
+
+class SystemClock:
+    """The machine's own."""
+
+    __slots__ = ()
+
+    def wall_ms(self) -> Millis:
+        return Millis(time.time_ns() // 1_000_000)
+
+    def monotonic_ms(self) -> Millis:
+        return Millis(time.monotonic_ns() // 1_000_000)
+
+
+def entropy(n: int) -> bytes:
+    """`n` bytes that nobody can guess."""
+    return os.urandom(n)
+
+
+def boot_id() -> int:
+    """A new random 64-bit id for one life of a process; never 0, which means "none"."""
+    return int.from_bytes(entropy(8), "big") or 1

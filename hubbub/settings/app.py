@@ -1,0 +1,133 @@
+"""The settings of one app (tenant): limits, namespaces, who may come in. Live: an owner changes
+them while the cluster runs, and every edge holds interest in them.
+
+Rules:
+1. Limits are these values and nothing else; a profile is only a set of them (`profiles`).
+2. A rate of 0 is switched off, and so is a number whose comment says "0: none".
+3. Values are the same for every process; the bounds of one process stand in `schema`.
+4. `check` of a whole set happens when it is made: a wrong one raises ValueError.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+from msgspec import Meta, Struct
+
+from hubbub.base.names import RESERVED_NAMESPACES
+from hubbub.base.units import KIB
+
+# Who may do something in a raw channel; `subscribers` are the connections subscribed to it.
+Access: TypeAlias = Literal["nobody", "subscribers", "everyone"]
+# Who may subscribe: with a subscription token, any signed-in user, or anonymous ones as well.
+Subscribe: TypeAlias = Literal["token", "users", "everyone"]
+Count: TypeAlias = Annotated[int, Meta(ge=0, le=1_000_000)]
+
+
+class Rate(Struct, frozen=True):
+    """A token bucket: `per_s` tokens a second, at most `burst` saved. `per_s` 0: switched off."""
+
+    per_s: Annotated[float, Meta(ge=0, le=1_000_000)]
+    burst: Count
+
+    def __post_init__(self) -> None:
+        if self.per_s > 0 and self.burst < 1:
+            raise ValueError("burst must be at least 1 while per_s is not 0")
+
+    @property
+    def is_off(self) -> bool:
+        """No limit at all."""
+        return self.per_s == 0
+
+
+OFF = Rate(0, 0)
+
+
+class Namespace(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the raw channels of one namespace behave. The default is the most careful one."""
+
+    subscribe: Subscribe = "users"
+    publish: Access = "nobody"  # server keys may always publish
+    history: Access = "subscribers"
+    presence: Access = "nobody"
+    # Events kept: at most this many and this old, trimmed at read. 0: none, no recovery.
+    history_size: Count = 0
+    history_ttl_s: Annotated[int, Meta(ge=0, le=31_536_000)] = 0
+    join_leave: bool = False  # joins and leaves are made
+    push_join_leave: bool = False  # and pushed to every subscriber, asked for or not
+    recover: bool = False  # every subscription is positioned and recovers, asked for or not
+    delta: bool = False  # Fossil deltas for those who ask
+    compaction: bool = True  # channel ids in place of names for those who ask
+
+    def __post_init__(self) -> None:
+        if bool(self.history_size) != bool(self.history_ttl_s):
+            raise ValueError("history_size and history_ttl_s are both 0 or both set")
+        if self.recover and not self.history_size:
+            raise ValueError("recover needs a history_size")
+        if self.push_join_leave and not self.join_leave:
+            raise ValueError("push_join_leave needs join_leave")
+
+
+class AppSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Everything an app's owner may set."""
+
+    # --- who comes in
+    token_required: bool = True  # off: a connection without a token is an anonymous one
+    # HS256 secrets below the hash's own length can be guessed off line (RFC 7518, 3.2).
+    token_secret_bytes_min: Annotated[int, Meta(ge=1, le=1_024)] = 32
+    # Written by whoever creates the app; empty: random ones. Only for a compatibility profile.
+    token_secret_initial: str = ""
+    server_key_initial: str = ""
+    devices_per_user_max: Count = 30  # 0: none
+    # Handshakes from one address; never counted on loopback.
+    handshakes_per_address: Rate = Rate(1.0, 60)
+
+    # --- messages
+    # Characters of a text: the default, and what an owner may raise it to.
+    text_chars_max: Annotated[int, Meta(ge=1, le=20_000)] = 5_000
+    # A command as received, and the publication it makes: an event is copied to every member.
+    envelope_bytes_max: Annotated[int, Meta(ge=1 * KIB, le=64 * KIB)] = 64 * KIB
+    send_per_channel: Rate = Rate(5.0, 10)  # of one user in one channel
+    send_per_user: Rate = Rate(20.0, 20)  # over all channels of one user
+    members_per_command_max: Annotated[int, Meta(ge=1, le=1_000)] = 1_000
+    # What a page of history holds; 200 of the largest messages are bounded by bytes as well.
+    history_page_default: Annotated[int, Meta(ge=1, le=200)] = 50
+    history_page_max: Annotated[int, Meta(ge=1, le=1_000)] = 200
+    history_page_bytes_max: Annotated[int, Meta(ge=64 * KIB, le=4_096 * KIB)] = 1_024 * KIB
+    screen_channels_max: Annotated[int, Meta(ge=1, le=1_000)] = 100
+    # Channels whose heads a connection hears of: the most recent ones of its user.
+    head_channels_max: Annotated[int, Meta(ge=1, le=1_000)] = 200
+    heads_interval_ms: Annotated[int, Meta(ge=100, le=60_000)] = 1_000
+
+    # --- one connection
+    # rpc and publish. Pong, unsubscribe and refresh are free.
+    commands_per_connection: Rate = Rate(30.0, 100)
+    # Apart from the above: a client with 1,000 channels resubscribes to all after a cut.
+    subscribes_per_connection: Rate = Rate(20.0, 1_000)
+
+    # --- raw channels
+    # By name; the empty name is that of channels without a colon, "#" makes #user a raw channel
+    # in place of the chat stream. What is not here does not exist (102).
+    namespaces: dict[str, Namespace] = {}
+    # POST /api/publish and /api/history of the reference server, with the header X-API-Key.
+    compat_api: bool = False
+
+    def __post_init__(self) -> None:
+        if self.history_page_default > self.history_page_max:
+            raise ValueError("history_page_default must not exceed history_page_max")
+        if 0 < len(self.token_secret_initial.encode()) < self.token_secret_bytes_min:
+            raise ValueError("token_secret_initial is shorter than token_secret_bytes_min")
+        for name in self.namespaces:
+            if name in RESERVED_NAMESPACES:
+                raise ValueError(f"namespaces: {name!r} is reserved")
+            if name != "#" and any(c in ":#@/ " or not " " < c <= "~" for c in name):
+                raise ValueError(f"namespaces: {name!r} is no namespace name")
+
+    def namespace(self, name: str) -> Namespace | None:
+        """The namespace of that name, None if it is not configured."""
+        return self.namespaces.get(name)
+
+    @property
+    def raw_user_streams(self) -> bool:
+        """`#user` is a raw channel instead of the chat stream."""
+        return "#" in self.namespaces

@@ -1,0 +1,1 @@
+"""Links between processes: ZeroMQ sockets, numbered frames, flow control, replicated sets."""

@@ -1,0 +1,300 @@
+"""The links of one process over ZeroMQ: one ROUTER that others dial, one DEALER a dialled peer.
+
+Rules:
+1. Everything runs in the loop's thread; there is no task, only callbacks: readers, one `call_soon`
+   for what waits, one timer.
+2. The one timer wakes for the earliest of: a gathered frame, a beat, a death, a safety drain.
+3. A process has one `Peers`, and that one ZeroMQ context (its I/O thread).
+4. Addresses: ipc:// (the folder's rights are the protection) or tcp:// with keys; never without.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Final
+
+import zmq
+
+from hubbub.base.units import MIB
+from hubbub.transport.curve import Authenticator, Keys, KeysError
+from hubbub.transport.limits import LinkLimits
+from hubbub.transport.sockets import (
+    AddressError,
+    DisconnectMonitor,
+    FrameSocket,
+    check_address,
+    set_dealer_options,
+    set_options,
+    set_router_options,
+)
+from hubbub.transport.table import Entry, Handler, LinkTable, MonotonicClock
+
+__all__ = ["AddressError", "Handler", "Keys", "KeysError", "Peers"]
+
+_SAFETY_BUSY_MS: Final = 50  # while frames came in the last second; a lost wake-up costs this much
+_SAFETY_IDLE_MS: Final = 1_000  # beats find the rest; 50 ms here cost 3.6 % of a core in all
+# More frames than this in a second are traffic; below are the beats of a quiet cluster.
+_TRAFFIC_FRAMES: Final = 20
+# For the last frames to be written after a close. A peer that does not read loses them anyway.
+_CLOSE_LINGER_MS: Final = 100
+
+
+class _Route:
+    """How frames reach a peer: its socket, and on a ROUTER its identity."""
+
+    __slots__ = ("address", "identity", "monitor", "socket")
+
+    def __init__(self, socket: FrameSocket, identity: bytes = b"", address: str = "") -> None:
+        self.socket = socket
+        self.identity = identity
+        self.address = address
+        self.monitor: DisconnectMonitor | None = None
+
+    def close(self, linger_ms: int = 0) -> None:
+        if self.monitor is not None:
+            self.monitor.close()
+        self.socket.close(linger_ms)
+
+
+class Peers(LinkTable[_Route]):
+    """Connects, listens, and moves the frames of the table. Made inside a running loop."""
+
+    def __init__(
+        self,
+        name: str,
+        boot_id: int,
+        generation: int,
+        handler: Handler,
+        clock: MonotonicClock,
+        *,
+        keys: Keys | None = None,
+        window_bytes: int = 4 * MIB,
+        limits: LinkLimits | None = None,
+    ) -> None:
+        """Args: clock: `hubbub.runtime.clock.Clock` or a fake. limits: win over window_bytes."""
+        limits = limits or LinkLimits(window_bytes_max=window_bytes)
+        super().__init__(name, boot_id, generation, handler, clock, limits)
+        self._keys = keys
+        self._loop = asyncio.get_running_loop()
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self._authenticator: Authenticator | None = None
+        self._listeners: list[FrameSocket] = []
+        self._by_identity: dict[bytes, Entry[_Route]] = {}
+        self._flush_handle: asyncio.Handle | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_ms = 0.0
+        self._tick_ms = 0.0  # when the table wants its tick
+        self._safety_ms = 0.0
+        self._busy_until_ms = 0.0
+        self._sampled = (0.0, 0)  # time, frames received: for the rate that is traffic
+        self._closed = False
+        self._arm(self._clock.monotonic_ms())
+
+    def listen(self, address: str) -> str:
+        """Bind a ROUTER; the address to dial, with the port that the kernel chose.
+
+        Raises AddressError, KeysError (tcp:// without keys), zmq.ZMQError (in use).
+        """
+        check_address(address)
+        secure = address.startswith("tcp://")
+        keys = self._keys_for(address)
+        socket = self._context.socket(zmq.ROUTER)
+        try:
+            set_options(socket, self._limits)
+            set_router_options(socket)
+            if keys is not None:
+                self._authenticate(keys)
+                keys.configure_server(socket)
+            socket.bind(f"{address[:-2]}:*" if secure and address.endswith(":0") else address)
+        except BaseException:
+            socket.close(linger=0)
+            raise
+        bound = str(socket.getsockopt(zmq.LAST_ENDPOINT).decode().rstrip("\0"))  # type: ignore[union-attr]
+        listener: FrameSocket
+
+        def arrive(identity: bytes, frame: bytes) -> None:
+            entry = self._by_identity.get(identity) or self._identified(identity, listener)
+            if entry is not None:
+                self.arrived(entry, frame)
+
+        def probe(identity: bytes) -> None:
+            entry = self._by_identity.get(identity) or self._identified(identity, listener)
+            if entry is not None:
+                self._greet(entry)
+
+        listener = FrameSocket(
+            socket, self._loop, arrive, probe, check_names=secure, refused=self._refuse
+        )
+        self._listeners.append(listener)
+        return bound
+
+    def dial(self, name: str, address: str) -> None:
+        """Keep connected to a peer; another address replaces the connection.
+
+        Raises AddressError, KeysError (tcp:// without keys or without its public key).
+        """
+        check_address(address)
+        keys = self._keys_for(address)
+        known = self._entries.get(name)
+        if known is not None and known.route is not None and known.dialled:
+            if known.route.address == address:
+                return
+            known.route.close()
+        socket = self._context.socket(zmq.DEALER)
+        try:
+            set_options(socket, self._limits)
+            set_dealer_options(socket, f"{self.name}.{self.boot_id}".encode())
+            if keys is not None:
+                keys.configure_client(socket, name)
+        except BaseException:
+            socket.close(linger=0)
+            raise
+        self._connect(name, address, socket)
+
+    def hangup(self, name: str) -> None:
+        """Give a dialled peer up; peer_down if it was live."""
+        entry = self._entries.get(name)
+        if entry is not None and entry.dialled:
+            if entry.route is not None:
+                entry.route.close()
+            self._forget(entry)
+
+    def statistics(self) -> dict[str, Any]:
+        """The table's, and how often a connection was refused for its key."""
+        refused = self._authenticator.refused if self._authenticator is not None else 0
+        return {**super().statistics(), "refused_keys": refused}
+
+    async def close(self) -> None:
+        """Send what waits to live peers, then close all sockets. May be called twice."""
+        if self._closed:
+            return
+        for entry in list(self._entries.values()):
+            if entry.live and entry.link.due_ms() is not None:
+                self._send_frame(entry, self._clock.monotonic_ms())
+        self._closed = True
+        for handle in (self._flush_handle, self._timer):
+            if handle is not None:
+                handle.cancel()
+        for entry in self._entries.values():
+            if entry.dialled and entry.route is not None:
+                entry.route.close(_CLOSE_LINGER_MS)
+        for listener in self._listeners:
+            listener.close(_CLOSE_LINGER_MS)
+        if self._authenticator is not None:
+            self._authenticator.close()
+        await asyncio.to_thread(self._context.term)  # waits for the lingering frames
+
+    # --- sockets
+
+    def _connect(self, name: str, address: str, socket: zmq.Socket[bytes]) -> None:
+        entry: Entry[_Route]
+
+        def arrive(_identity: bytes, frame: bytes) -> None:
+            self.arrived(entry, frame)
+
+        route = _Route(FrameSocket(socket, self._loop, arrive), address=address)
+        entry = self._dialled(name, route)
+        route.monitor = DisconnectMonitor(socket, self._loop, lambda: self._disconnected(entry))
+        socket.connect(address)
+
+    def _keys_for(self, address: str) -> Keys | None:
+        if not address.startswith("tcp://"):
+            return None
+        if self._keys is None:
+            raise KeysError(f"{address}: tcp:// needs keys")
+        return self._keys
+
+    def _authenticate(self, keys: Keys) -> None:
+        if self._authenticator is None:
+            self._authenticator = Authenticator(self._context, self._loop, keys, self._clock)
+
+    def _identified(self, identity: bytes, listener: FrameSocket) -> Entry[_Route] | None:
+        """The entry of an identity that is heard for the first time; None: refused."""
+        name, _, boot = identity.decode("ascii", "replace").rpartition(".")
+        if not name or not boot.isdecimal() or not 0 < int(boot) < 1 << 64:
+            self._refuse(identity)
+            return None
+        known = self._entries.get(name)
+        if known is not None and known.route is not None:
+            self._by_identity.pop(known.route.identity, None)
+        entry = self._listened(name, int(boot), _Route(listener, identity))
+        if entry is not None:
+            self._by_identity[identity] = entry
+        return entry
+
+    def _refuse(self, _identity: bytes) -> None:
+        self.counts.refused_identity_total += 1
+
+    def _disconnected(self, entry: Entry[_Route]) -> None:
+        self._suspect(entry)
+        self._arm(self._clock.monotonic_ms())
+
+    # --- the table's needs
+
+    def _transmit(self, entry: Entry[_Route], frame: bytes) -> bool:
+        route = entry.route
+        if route is None:
+            return False
+        if route.socket.send(route.identity, frame):
+            return True
+        if route.identity:  # unreachable or full for 1,000 frames: heard soon, or down
+            self._suspect(entry)
+        return False
+
+    def _wake(self) -> None:
+        if self._flush_handle is None and not self._closed:
+            self._flush_handle = self._loop.call_soon(self._flush_now)
+
+    def _flush_now(self) -> None:
+        self._flush_handle = None
+        due_ms = self.flush()
+        if due_ms is not None and due_ms < self._timer_ms:
+            self._set_timer(due_ms, self._clock.monotonic_ms())
+
+    # --- the timer
+
+    def _arm(self, now_ms: float) -> None:
+        """Set the timer to the earliest of all that is due."""
+        if self._closed:
+            return
+        self._tick_ms = self.tick()
+        self._set_timer(min(self._tick_ms, max(self._safety_ms, now_ms)), now_ms)
+
+    def _set_timer(self, due_ms: float, now_ms: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_ms = due_ms
+        self._timer = self._loop.call_later(max(0.0, due_ms - now_ms) / 1_000, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        now_ms = self._clock.monotonic_ms()
+        if now_ms >= self._safety_ms:
+            self._drain_for_safety(now_ms)
+        flush_ms = self.flush()
+        if now_ms >= self._tick_ms:
+            self._tick_ms = self.tick()
+        due_ms = min(self._tick_ms, self._safety_ms)
+        self._set_timer(due_ms if flush_ms is None else min(due_ms, flush_ms), now_ms)
+
+    def _drain_for_safety(self, now_ms: float) -> None:
+        """Rule 3 of `sockets`, at a pace that follows the traffic."""
+        sockets = self._sockets()
+        before = self.counts.frames_received_total
+        for socket in sockets:
+            self.counts.lost_wakeups_total += socket.drain_lost()
+        since_ms, frames = self._sampled
+        if now_ms - since_ms >= _SAFETY_IDLE_MS:
+            if before - frames > _TRAFFIC_FRAMES * max(1, len(sockets)):
+                self._busy_until_ms = now_ms + _SAFETY_IDLE_MS
+            self._sampled = (now_ms, before)
+        busy = now_ms < self._busy_until_ms
+        self._safety_ms = now_ms + (_SAFETY_BUSY_MS if busy else _SAFETY_IDLE_MS)
+
+    def _sockets(self) -> list[FrameSocket]:
+        dialled = [
+            entry.route.socket
+            for entry in self._entries.values()
+            if entry.dialled and entry.route is not None
+        ]
+        return self._listeners + dialled

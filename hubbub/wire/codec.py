@@ -1,0 +1,83 @@
+"""JSON and MessagePack: the sole owner of both codecs, and the check of what clients send.
+
+Rules: anything from outside passes `parse_json` (one orjson.loads: it refuses bad UTF-8, depth over
+1,024, NaN, lone surrogates) before msgspec gives it a shape; `msgspec.Raw` alone would let invalid
+UTF-8 through to every subscriber of a room. Links are strict; they use MessagePack with array-like
+Structs, except for bodies that are JSON already.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import msgspec
+import orjson
+
+from hubbub.base.errors import BAD_REQUEST, Rejected
+
+T = TypeVar("T")
+
+_json_encoder = msgspec.json.Encoder()
+_pack_encoder = msgspec.msgpack.Encoder()
+_json_decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
+_pack_decoders: dict[Any, msgspec.msgpack.Decoder[Any]] = {}
+
+encode_json = _json_encoder.encode
+encode_pack = _pack_encoder.encode
+dump_json = orjson.dumps  # plain values: dict, list, str, numbers
+
+
+def decode_json(data: bytes | memoryview, shape: type[T]) -> T:
+    """Trusted JSON (ours) as `shape`. Raises msgspec.ValidationError/DecodeError."""
+    decoder = _json_decoders.get(shape)
+    if decoder is None:
+        decoder = _json_decoders[shape] = msgspec.json.Decoder(shape)
+    return decoder.decode(data)  # type: ignore[no-any-return]
+
+
+def decode_pack(data: bytes | memoryview, shape: type[T]) -> T:
+    """MessagePack from a link as `shape`. Raises msgspec.ValidationError/DecodeError."""
+    decoder = _pack_decoders.get(shape)
+    if decoder is None:
+        decoder = _pack_decoders[shape] = msgspec.msgpack.Decoder(shape)
+    return decoder.decode(data)  # type: ignore[no-any-return]
+
+
+def parse_json(data: bytes | str | memoryview) -> Any:
+    """Any JSON value from outside. Raises Rejected(BAD_REQUEST) for whatever is not valid JSON."""
+    try:
+        return orjson.loads(data)
+    except (ValueError, RecursionError):
+        raise Rejected(BAD_REQUEST, "not valid JSON") from None
+
+
+def shape_json(data: bytes | memoryview, shape: type[T]) -> T:
+    """JSON from outside that already passed `parse_json`, as `shape`.
+
+    Raises Rejected(BAD_REQUEST) with the path of the first offending field.
+    """
+    try:
+        return decode_json(data, shape)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Rejected(BAD_REQUEST, str(error)) from None
+
+
+def convert(value: Any, shape: type[T]) -> T:
+    """A parsed JSON value as `shape`. Raises Rejected(BAD_REQUEST) with the path."""
+    try:
+        return msgspec.convert(value, shape)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise Rejected(BAD_REQUEST, str(error)) from None
+
+
+def json_schema_components(shapes: list[type]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """JSON Schema 2020-12 of Structs and the components they refer to (for OpenAPI 3.1)."""
+    schemas, components = msgspec.json.schema_components(
+        shapes, ref_template="#/components/schemas/{name}"
+    )
+    return list(schemas), components
+
+
+def with_details(text: str, details: dict[str, object]) -> str:
+    """`name: text` plus one JSON object of details (contracts.md 6)."""
+    return f"{text} {orjson.dumps(details).decode()}" if details else text

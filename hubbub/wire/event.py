@@ -1,0 +1,84 @@
+"""A published event as bytes: the row of the `chan` family and the body of an EVENT are the same.
+
+Shape, big-endian:
+  row  = u8 flags | u64 ts ms | u64 ref seq | u8 type length | u8 author length | u16 info length
+       | type | author | info (JSON, may be empty) | data (JSON, exactly as delivered)
+  body of an EVENT message = u64 seq | row
+
+So the node encodes an event once, and the log, the history and the fan-out copy those bytes.
+`info` is the publisher's ClientInfo (raw namespaces), or with EVICTS the users that must leave. `ref seq` is the seq of the message
+that an
+edit or delete changes, else 0.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+from typing import Final, NamedTuple
+
+CHANGED: Final = 1  # the message was edited or deleted since: render it from its folded row
+COUNTABLE: Final = 2  # counts as unread for those who have not read it
+TRANSIENT: Final = 4  # a raw event: not a chat message
+EVICTS: Final = 8  # `info` is a JSON list of users whose sessions must leave the stream
+LISTS: Final = 16  # on a user's stream: `info` is a JSON list of channels that joined the user's list
+UNLISTS: Final = 32  # the same for channels that left it
+
+_HEAD: Final = Struct(">BQQBBH")
+_SEQ: Final = Struct(">Q")
+
+
+class EventHead(NamedTuple):
+    """What is known of an event without reading its data."""
+
+    flags: int
+    ts_ms: int
+    ref_seq: int
+    type: str
+    by: str
+
+
+class StoredEvent(NamedTuple):
+    """One published event of a stream. `data` and `info` are JSON bytes."""
+
+    seq: int
+    head: EventHead
+    info: bytes
+    data: bytes
+
+
+def encode_row(
+    flags: int, ts_ms: int, ref_seq: int, type: str, by: str, data: bytes, info: bytes = b""
+) -> bytes:
+    """The row of an event. Type and author are at most 255 bytes each."""
+    kind = type.encode()
+    author = by.encode()
+    head = _HEAD.pack(flags, ts_ms, ref_seq, len(kind), len(author), len(info))
+    return b"".join((head, kind, author, info, data))
+
+
+def decode_row(seq: int, row: bytes) -> StoredEvent:
+    """The event of a row. Raises struct.error or UnicodeDecodeError for foreign bytes."""
+    flags, ts_ms, ref_seq, kind_len, author_len, info_len = _HEAD.unpack_from(row)
+    kind_at = _HEAD.size
+    author_at = kind_at + kind_len
+    info_at = author_at + author_len
+    data_at = info_at + info_len
+    head = EventHead(
+        flags, ts_ms, ref_seq, row[kind_at:author_at].decode(), row[author_at:info_at].decode()
+    )
+    return StoredEvent(seq, head, row[info_at:data_at], row[data_at:])
+
+
+def with_flags(row: bytes, flags: int) -> bytes:
+    """The same row with other flags."""
+    return bytes((flags,)) + row[1:]
+
+
+def encode_event_body(seq: int, row: bytes) -> bytes:
+    """The body of an EVENT message."""
+    return _SEQ.pack(seq) + row
+
+
+def decode_event_body(body: bytes) -> StoredEvent:
+    """The event in an EVENT message's body."""
+    return decode_row(_SEQ.unpack_from(body)[0], body[_SEQ.size :])

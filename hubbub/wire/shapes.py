@@ -1,0 +1,219 @@
+"""Every message of a link: its type number and the shape of its body.
+
+Who sends what:
+  edge → router → node   SUBMIT, QUERY, SUBSCRIBE, PRESENCE, HEADS: answered by exactly one RESULT
+  node → router → node   SUBMIT (a Forward from an outbox): answered by exactly one RESULT
+  node → router → edge   EVENT, SIGNAL: to every edge with interest in (app, key)
+  edge → router → node   INTEREST_*: a replicated set per link; a router's set towards a node is the
+                         union of its edges' sets for the slots that node leads
+  any → router → edge    TO_PROCESS: to the process `name.boot_id` in the message's key
+
+A RESULT's status is in the message's flags, so that a router never reads a body. Bodies are msgpack
+array-like Structs; fields typed `Json` hold JSON bytes (decision record 0004).
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import msgspec
+
+Json = bytes  # UTF-8 JSON text that passed the ingress check, never parsed on the way
+
+
+class Kind(IntEnum):
+    """The u8 type of a message."""
+
+    SUBMIT = 1
+    QUERY = 2
+    SUBSCRIBE = 3
+    HEADS = 4
+    PRESENCE = 5
+    RESULT = 10
+    EVENT = 20
+    SIGNAL = 21
+    INTEREST_DELTA = 30
+    INTEREST_FULL = 31
+    INTEREST_PULL = 32
+    BEAT = 40
+    TO_PROCESS = 50
+
+
+REQUESTS = frozenset({Kind.SUBMIT, Kind.QUERY, Kind.SUBSCRIBE, Kind.HEADS, Kind.PRESENCE})
+
+
+class Status(IntEnum):
+    """The flags of a RESULT."""
+
+    OK = 0
+    REJECTED = 1  # body: Refusal. Nothing was stored.
+    REDIRECT = 2  # body: Redirect. Not the leader; the router retries, an edge never sees it.
+    UNKNOWN = 3  # no body: it may or may not have happened; retry under the same cmid
+
+
+class SignalKind(IntEnum):
+    """The flags of a SIGNAL: which push it becomes."""
+
+    PUBLICATION = 0  # body: JSON data
+    JOIN = 1  # body: JSON ClientInfo
+    LEAVE = 2  # body: JSON ClientInfo
+    UNSUBSCRIBE = 3  # body: JSON {"user", "code", "reason"}: that user's sessions leave the stream
+
+
+class Body(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Base of all bodies."""
+
+
+class Viewer(Body, frozen=True):
+    """Who asks. `authority`: client, server, moderator, analyst, operator."""
+
+    user: str
+    authority: str = "client"
+    client: str = ""  # connection id, empty over REST
+    info: Json = b""  # ClientInfo as it appears in presence, joins and raw publications
+    demo: bool = False
+
+
+class Submit(Body, frozen=True):
+    """A command. `body` is the JSON of the command Struct named by `tag`."""
+
+    tag: str
+    viewer: Viewer
+    cmid: str
+    body: Json
+    origin_slot: int = -1  # of a Forward: source slot, its incarnation and n
+    origin_incarnation: bytes = b""
+    origin_n: int = 0
+
+
+class Outcome(Body, frozen=True):
+    """The answer to a SUBMIT: seq and ts of its first numbered event (or the stream's head)."""
+
+    seq: int
+    ts_ms: int
+    id: str
+    dup: bool = False
+    rev: int = 0
+    reply: Json = b""  # what the feature answers beyond this, as a JSON object
+
+
+class Query(Body, frozen=True):
+    """A read of committed rows by the feature's query `name`. Answer: JSON."""
+
+    name: str
+    viewer: Viewer
+    args: Json
+    min_seq: int = 0
+
+
+class Subscribe(Body, frozen=True):
+    """Rights, position and snapshot in one request; the interest DELTA precedes it on the link."""
+
+    viewer: Viewer
+    edge: str  # name.boot_id, for presence
+    recover: bool = False
+    offset: int = 0
+    epoch: str = ""
+    args: Json = b""  # the client's `data`
+    token_channel: bool = False  # a subscription token for this channel was verified
+    history: bool = True  # False: position and rights only
+
+
+class Subscribed(Body, frozen=True):
+    """The answer to SUBSCRIBE. `events` are bodies of EVENT messages, ascending from offset + 1,
+    rendered with current state."""
+
+    epoch: str
+    head: int
+    recovered: bool
+    events: tuple[bytes, ...] = ()
+    data: Json = b""
+    positioned: bool = True
+    recoverable: bool = True
+    presence: bool = False
+    join_leave: bool = False
+    channels: tuple[str, ...] = ()  # of a user's stream: whose heads its sessions hear of
+
+
+class HeadAsk(Body, frozen=True):
+    """One stream of a HEADS batch. `users`: whose unread figures are wanted (may be empty).
+    `clients`: absolute presence of the asking edge, None = presence is not kept."""
+
+    slot: int
+    app: str
+    key: str
+    users: tuple[str, ...] = ()
+    clients: tuple[tuple[str, Json], ...] | None = None
+    preview: bool = False
+
+
+class HeadsQuery(Body, frozen=True):
+    """Positions (and figures) of many streams led by one node, in one request."""
+
+    edge: str
+    asks: tuple[HeadAsk, ...]
+
+
+class HeadRow(Body, frozen=True):
+    """The answer to one HeadAsk. `fields` is parallel to `users`: JSON objects such as
+    {"unread": 3, "mentions": 0}. `led` False: ask the slot's leader instead."""
+
+    app: str
+    key: str
+    led: bool
+    epoch: str = ""
+    seq: int = 0
+    ts_ms: int = 0
+    preview: Json = b""
+    fields: tuple[Json, ...] = ()
+
+
+class HeadsAnswer(Body, frozen=True):
+    """The answer to HEADS, in the order of the asks."""
+
+    rows: tuple[HeadRow, ...]
+
+
+class Presence(Body, frozen=True):
+    """Clients of one edge that left a stream (joins travel with SUBSCRIBE)."""
+
+    edge: str
+    left: tuple[str, ...]
+
+
+class Refusal(Body, frozen=True):
+    """The body of a REJECTED result; `details` is a JSON object or empty."""
+
+    code: int
+    text: str
+    details: Json = b""
+
+
+class Redirect(Body, frozen=True):
+    """The body of a REDIRECT result: who leads, as far as the answering node knows."""
+
+    term: int
+    leader: str
+
+
+class InterestDelta(Body, frozen=True):
+    """Change `number` of a link's interest set; entries are (app, key)."""
+
+    number: int
+    add: tuple[tuple[str, str], ...] = ()
+    remove: tuple[tuple[str, str], ...] = ()
+
+
+class InterestFull(Body, frozen=True):
+    """The whole set as of DELTA `number`."""
+
+    number: int
+    keys: tuple[tuple[str, str], ...]
+
+
+class Beat(Body, frozen=True):
+    """Once a second on each link: proof of life, and the digest of the sender's interest set."""
+
+    number: int
+    count: int
+    xor: int

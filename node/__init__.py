@@ -1,0 +1,1 @@
+"""The storage node: slots, their logs and rows, and the features' pure code that runs on them."""

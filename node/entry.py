@@ -1,0 +1,84 @@
+"""One entry of a slot's log as bytes: everything that one command did, atomically. Pure.
+
+Shape: LOG value = u64 chain | entry, entry = array-like MessagePack of `Entry`. The chain hashes the
+previous chain and the entry's bytes: checksum, and proof that two logs agree up to here.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from struct import error as StructError
+from typing import Final
+
+import msgspec
+
+from hubbub.ring.hashing import chain as chain_of
+from hubbub.wire.codec import decode_pack, encode_pack
+from hubbub.wire.shapes import Json
+from node.keys import pack_u64, read_u64
+
+_CHAIN_BYTES: Final = 8
+
+
+class EntryKind(IntEnum):
+    """What an entry does."""
+
+    COMMAND = 1  # the events of a command (none: a Forward that was refused, or whose n is noted)
+    EPOCH_START = 2  # a term begins; the first one draws the slot's incarnation
+    DEDUP_FLOOR = 3  # answers of hours below `number` are dropped, their ids refused
+    OUTBOX_DONE = 4  # Forwards up to each (target slot, n) of `done` were answered
+
+
+class Origin(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Which Forward a command came from: source slot, the source's incarnation, its n."""
+
+    slot: int
+    incarnation: bytes
+    n: int
+
+
+class Entry(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
+    """One entry. `events` are (tag, JSON) in order; `seq` is that of the first numbered one, or the
+    one it would have had."""
+
+    index: int
+    term: int
+    kind: EntryKind
+    ts_ms: int
+    app: str = ""
+    key: str = ""
+    seq: int = 0
+    by: str = ""
+    cmid: str = ""
+    request_hash: int = 0
+    origin: Origin | None = None
+    reply: Json = b""
+    events: tuple[tuple[str, Json], ...] = ()
+    incarnation: bytes = b""  # EPOCH_START
+    number: int = 0  # DEDUP_FLOOR: the hour
+    done: tuple[tuple[int, int], ...] = ()  # OUTBOX_DONE: (target slot, n)
+
+
+class BrokenChain(Exception):
+    """A log row does not follow the one before it: the slot must not be served."""
+
+
+def encode_entry(entry: Entry, previous_chain: int) -> tuple[bytes, int]:
+    """(LOG value, the chain up to this entry)."""
+    data = encode_pack(entry)
+    chain = chain_of(previous_chain, data)
+    return pack_u64(chain) + data, chain
+
+
+def decode_entry(value: bytes, previous_chain: int | None) -> tuple[Entry, int]:
+    """(entry, chain up to it) of a LOG value; `previous_chain` None skips the check.
+
+    Raises BrokenChain.
+    """
+    try:
+        chain, data = read_u64(value), value[_CHAIN_BYTES:]
+        if previous_chain is not None and chain_of(previous_chain, data) != chain:
+            raise BrokenChain("the chain does not continue")
+        return decode_pack(data, Entry), chain
+    except (msgspec.MsgspecError, StructError, UnicodeDecodeError) as error:
+        raise BrokenChain(str(error)) from error

@@ -1,0 +1,176 @@
+"""Keys of the six families. Pure; the only place that knows their bytes.
+
+Shape, big-endian:
+  stream  = u16 slot | u8 app length | app | u16 key length | key
+  META    = "m" | u16 slot                        → the slot's position (node.slot.SlotMeta)
+          | "s" | stream                          → the stream's floor (node.overlay)
+          | "n" | u16 source slot | u16 target    → Forwards counted so far
+          | "z" | u16 slot | u16 source | incarnation → highest Forward taken from it
+  LOG     = u16 slot | u64 index
+  CHAN    = stream | u64 seq
+  STATE   = stream | u8 table length | table | row
+  OUTBOX  = u16 source slot | u16 target slot | u64 n
+  DEDUP   = u32 hour | u16 slot | 16 bytes of digest
+  row     = parts: 0x01 u64 (an int), 0x02 escaped UTF-8 | 0x00 0x01 (a str; 0x00 is 0x00 0xFF)
+
+Rules: everything of a slot, of a stream, of a table is one range. Row keys sort as their parts do.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from hashlib import blake2b
+from struct import Struct
+from typing import Final, TypeAlias
+
+RowKey: TypeAlias = str | int | tuple[str | int, ...]
+
+DIGEST_BYTES: Final = 16
+SEQ_BYTES: Final = 8
+
+_SLOT: Final = Struct(">H")
+_SLOT_U64: Final = Struct(">HQ")
+_PAIR: Final = Struct(">HH")
+_PAIR_U64: Final = Struct(">HHQ")
+_HOUR_SLOT: Final = Struct(">IH")
+_U64: Final = Struct(">Q")
+_INT_PART: Final = Struct(">BQ")
+_INT: Final = 1
+_STR: Final = 2
+_STR_END: Final = b"\x00\x01"
+pack_u64: Final = _U64.pack
+_MAX_SUFFIX: Final = b"\xff" * 9
+
+
+def read_u64(data: bytes, at: int = 0) -> int:
+    """The u64 at a place."""
+    value: int = _U64.unpack_from(data, at)[0]
+    return value
+
+
+def stream_prefix(slot: int, app: str, key: str) -> bytes:
+    """What all rows of one stream begin with in CHAN and STATE."""
+    app_bytes, key_bytes = app.encode(), key.encode()
+    return b"".join(
+        (
+            _SLOT.pack(slot),
+            len(app_bytes).to_bytes(1, "big"),
+            app_bytes,
+            _SLOT.pack(len(key_bytes)),
+            key_bytes,
+        )
+    )
+
+
+def prefix_end(prefix: bytes) -> bytes:
+    """A key behind every key that begins with `prefix` and goes on with anything but nine 0xFF."""
+    return prefix + _MAX_SUFFIX
+
+
+def seq_of(chan_key: bytes) -> int:
+    """The seq at the end of a CHAN key."""
+    return read_u64(chan_key, len(chan_key) - SEQ_BYTES)
+
+
+@lru_cache(maxsize=1_024)
+def table_suffix(table: str) -> bytes:
+    """What a table's rows have behind the stream's prefix."""
+    name = table.encode()
+    return len(name).to_bytes(1, "big") + name
+
+
+def row_suffix(key: RowKey) -> bytes:
+    """The row part of a STATE key. Raises TypeError for anything but str, int and tuples of them."""
+    if type(key) is tuple:
+        return b"".join([_part(part) for part in key])
+    return _part(key)
+
+
+def _part(part: object) -> bytes:
+    if isinstance(part, str):
+        data = part.encode()
+        if b"\x00" in data:
+            data = data.replace(b"\x00", b"\x00\xff")
+        return b"\x02" + data + _STR_END
+    if isinstance(part, int):
+        return _INT_PART.pack(_INT, part)
+    raise TypeError(f"a row key is made of str and int, not {type(part).__name__}")
+
+
+def parse_row_suffix(data: bytes) -> RowKey:
+    """The row key in the row part of a STATE key."""
+    parts: list[str | int] = []
+    at = 0
+    while at < len(data):
+        if data[at] == _INT:
+            parts.append(read_u64(data, at + 1))
+            at += 9
+            continue
+        end = at + 1
+        while True:
+            end = data.index(0, end)
+            if data[end + 1] == _STR_END[1]:
+                break
+            end += 2
+        parts.append(data[at + 1 : end].replace(b"\x00\xff", b"\x00").decode())
+        at = end + len(_STR_END)
+    return parts[0] if len(parts) == 1 else tuple(parts)
+
+
+# --- META
+
+
+def slot_meta(slot: int) -> bytes:
+    """Where a slot's position stands."""
+    return b"m" + _SLOT.pack(slot)
+
+
+def stream_meta(prefix: bytes) -> bytes:
+    """Where a stream's floor stands."""
+    return b"s" + prefix
+
+
+def forward_count(source: int, target: int) -> bytes:
+    """Where the number of Forwards of a pair stands."""
+    return b"n" + _PAIR.pack(source, target)
+
+
+def seen(slot: int, source: int, incarnation: bytes) -> bytes:
+    """Where the highest Forward that a slot took from a source stands."""
+    return b"z" + _PAIR.pack(slot, source) + incarnation
+
+
+# --- LOG, OUTBOX, DEDUP
+
+
+def log(slot: int, index: int) -> bytes:
+    """The key of an entry."""
+    return _SLOT_U64.pack(slot, index)
+
+
+def outbox(source: int, target: int, n: int) -> bytes:
+    """The key of a Forward."""
+    return _PAIR_U64.pack(source, target, n)
+
+
+def parse_outbox(key: bytes) -> tuple[int, int, int]:
+    """(source slot, target slot, n)."""
+    source, target, n = _PAIR_U64.unpack(key)
+    return source, target, n
+
+
+def dedup(hour: int, slot: int, digest: bytes) -> bytes:
+    """The key of an answer."""
+    return _HOUR_SLOT.pack(hour, slot) + digest
+
+
+def dedup_range(hour: int, slot: int) -> tuple[bytes, bytes]:
+    """All answers of one slot and hour: [start, end)."""
+    start = _HOUR_SLOT.pack(hour, slot)
+    return start, start + b"\xff" * (DIGEST_BYTES + 1)
+
+
+def dedup_digest(app: str, user: str, key: str, cmid: str) -> bytes:
+    """Who asked what, under which id: 16 bytes."""
+    text = f"{app}\0{user}\0{key}\0{cmid}"
+    return blake2b(text.encode(), digest_size=DIGEST_BYTES).digest()

@@ -1,0 +1,577 @@
+"""Row versions by index over the store: what one slot's entries have changed so far. Pure.
+
+Rules:
+1. A row that an entry changes becomes a cell: its committed value, then one version an index. The
+   live view (decide, apply) reads the newest; the committed view (queries, history) the oldest.
+   So a batch that is written but not yet synced shows nowhere.
+2. `begin`, changes, `finish` make one entry; `commit` takes entries in index order from the front,
+   `truncate` from the back. An entry touches one stream at most.
+3. With one copy the rows travel with their entry: once committed they are in the store, and the
+   cell ends there. Rows that were read or written lately stay decoded in a bounded cache.
+4. A stream's head is found by one seek and then kept; above the floor its seqs have no holes.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Any, Final, Generic, TypeVar
+
+from hubbub.base.bounded import BoundedCache
+from hubbub.features.contract import Table
+from hubbub.wire.codec import decode_pack, encode_pack
+from hubbub.wire.event import CHANGED, StoredEvent, decode_row, with_flags
+from node import keys
+from node.store.api import DeleteRange, Family, Op, Store
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+# Rows kept decoded. A larger row is read again each time: 16,384 of them stay below 64 MiB, and
+# usually below 8. Half of it costs a busy node more decoding, double only memory.
+CACHED_ROWS_MAX: Final = 16_384
+CACHED_ROW_BYTES_MAX: Final = 4_096
+# Streams whose head is known without a seek; about 600 bytes each.
+CACHED_STREAMS_MAX: Final = 16_384
+
+_ABSENT: Final = object()
+_FIRST_SEQ: Final = 1
+
+
+class Cell:
+    """One row: the committed value (None: absent) and (index, value) of what is pending."""
+
+    __slots__ = ("base", "byte_count", "pending")
+
+    def __init__(self, base: Any) -> None:
+        self.base = base
+        self.pending: list[tuple[int, Any]] = []
+        self.byte_count = 0
+
+    def live(self) -> Any:
+        """The newest value."""
+        return self.pending[-1][1] if self.pending else self.base
+
+    def put(self, index: int, value: Any) -> bool:
+        """A version at `index`; True if this entry had not touched the row yet."""
+        pending = self.pending
+        if pending and pending[-1][0] == index:
+            pending[-1] = (index, value)
+            return False
+        pending.append((index, value))
+        return True
+
+
+class Head:
+    """Where a stream stands: one immutable step of it."""
+
+    __slots__ = ("floor", "seq", "ts_ms")
+
+    def __init__(self, seq: int, ts_ms: int, floor: int) -> None:
+        self.seq = seq
+        self.ts_ms = ts_ms
+        self.floor = floor
+
+
+class Stream:
+    """One stream key of this slot: its place on disk, its heads, its pending rows."""
+
+    __slots__ = (
+        "app",
+        "committed",
+        "events",
+        "head",
+        "id_bytes",
+        "key",
+        "pending_count",
+        "prefix",
+        "rows",
+        "tables",
+    )
+
+    def __init__(self, app: str, key: str, prefix: bytes, head: Head) -> None:
+        self.app = app
+        self.key = key
+        self.prefix = prefix
+        self.id_bytes = f"{app}\0{key}".encode()
+        self.head = head
+        self.committed = head
+        self.rows: dict[bytes, Cell] = {}
+        self.events: dict[int, Cell] = {}
+        self.pending_count = 0
+        self.tables: StreamTables | None = None
+
+
+class Change:
+    """What one entry changes, while it is made and until it is committed or cut."""
+
+    __slots__ = ("before", "head", "index", "meta", "rows", "seqs", "stream")
+
+    def __init__(self, index: int, stream: Stream | None) -> None:
+        self.index = index
+        self.stream = stream
+        self.before = stream.head if stream else None
+        self.head: Head | None = None
+        self.rows: list[tuple[bytes, Cell]] = []
+        self.seqs: list[int] = []
+        self.meta: list[bytes] = []
+
+
+class Caches:
+    """What all slots of a node share: decoded rows and stream heads."""
+
+    def __init__(
+        self, rows_max: int = CACHED_ROWS_MAX, streams_max: int = CACHED_STREAMS_MAX
+    ) -> None:
+        self.rows: BoundedCache[bytes, Any] = BoundedCache(rows_max)
+        self.streams: BoundedCache[tuple[str, str], Stream] = BoundedCache(streams_max)
+
+
+class Overlay:
+    """The pending rows of one slot over the store."""
+
+    def __init__(self, slot: int, store: Store, caches: Caches) -> None:
+        self._slot = slot
+        self._store = store
+        self._caches = caches
+        self._journal: deque[Change] = deque()
+        self._pinned: dict[tuple[str, str], Stream] = {}
+        self._meta: dict[bytes, Cell] = {}
+        self._change: Change | None = None
+
+    def __len__(self) -> int:
+        """Entries that are not committed."""
+        return len(self._journal)
+
+    # --- streams and views
+
+    def stream(self, app: str, key: str) -> Stream:
+        """The stream of a key, from memory or by one seek."""
+        name = (app, key)
+        found = self._pinned.get(name) or self._caches.streams.get(name)
+        if found is None:
+            found = self._load(app, key)
+            self._caches.streams.put(name, found)
+        return found
+
+    def live(self, stream: Stream) -> StreamTables:
+        """The view of decide and apply: everything, pending included. Only apply may write."""
+        if stream.tables is None:
+            stream.tables = StreamTables(self, stream, is_live=True)
+        return stream.tables
+
+    def committed(self, stream: Stream) -> StreamTables:
+        """The view of queries: what is committed."""
+        return StreamTables(self, stream, is_live=False)
+
+    def _load(self, app: str, key: str) -> Stream:
+        prefix = keys.stream_prefix(self._slot, app, key)
+        newest = self._store.iterate(
+            Family.CHAN, prefix, keys.prefix_end(prefix), limit=1, reverse=True
+        )
+        seq = ts_ms = 0
+        floor = _FIRST_SEQ
+        if newest:
+            seq = keys.seq_of(newest[0][0])
+            ts_ms = decode_row(seq, newest[0][1]).head.ts_ms
+        stored = self._store.get(Family.META, keys.stream_meta(prefix))
+        if stored is not None:
+            floor = keys.read_u64(stored)
+            if seq < floor - 1:  # everything was deleted; its numbers are not used again
+                seq, ts_ms = floor - 1, keys.read_u64(stored, keys.SEQ_BYTES)
+        return Stream(app, key, prefix, Head(seq, ts_ms, floor))
+
+    # --- one entry
+
+    def begin(self, index: int, stream: Stream | None) -> Change:
+        """Start an entry: changes go to it until `finish` or `abandon`."""
+        assert self._change is None, "an entry is open"
+        self._change = Change(index, stream)
+        return self._change
+
+    def append_event(self, seq: int, ts_ms: int, row: bytes) -> None:
+        """A numbered event at the head's next seq."""
+        change, stream = self._open()
+        assert seq == stream.head.seq + 1, (seq, stream.head.seq)
+        cell = stream.events[seq] = Cell(None)
+        cell.put(change.index, row)
+        change.seqs.append(seq)
+        self._set_head(change, stream, Head(seq, ts_ms, stream.head.floor))
+
+    def put_meta(self, key: bytes, value: bytes) -> None:
+        """A row of META that belongs to this entry."""
+        change = self._change
+        assert change is not None
+        cell = self._meta.get(key)
+        if cell is None:
+            cell = self._meta[key] = Cell(self._store.get(Family.META, key))
+        if cell.put(change.index, value):
+            change.meta.append(key)
+
+    def get_meta(self, key: bytes) -> bytes | None:
+        """The newest value of a row of META."""
+        cell = self._meta.get(key)
+        if cell is not None:
+            value: bytes | None = cell.live()
+            return value
+        return self._store.get(Family.META, key)
+
+    def finish(self) -> list[Op]:
+        """End the entry; everything that it writes besides the log."""
+        change = self._change
+        assert change is not None
+        self._change = None
+        self._journal.append(change)
+        ops: list[Op] = [(Family.META, key, self._meta[key].live()) for key in change.meta]
+        stream = change.stream
+        if stream is None:
+            return ops
+        if not stream.pending_count:
+            self._pinned[(stream.app, stream.key)] = stream
+        stream.pending_count += 1
+        for key, cell in change.rows:
+            value = cell.live()
+            data = None if value is None else encode_pack(value)
+            cell.byte_count = 0 if data is None else len(data)
+            ops.append((Family.STATE, key, data))
+        prefix, events = stream.prefix, stream.events
+        ops.extend((Family.CHAN, prefix + keys.pack_u64(s), events[s].live()) for s in change.seqs)
+        assert change.before is not None
+        if change.head is not None and change.head.floor != change.before.floor:
+            ops.extend(_floor_ops(prefix, change.head))
+        return ops
+
+    def abandon(self) -> None:
+        """Undo the open entry: a feature broke, nothing of it may stay."""
+        change = self._change
+        assert change is not None
+        self._change = None
+        self._undo(change)
+
+    # --- commit and truncation
+
+    def commit(self, index: int) -> None:
+        """Entries up to `index` are committed, and in the store."""
+        journal = self._journal
+        while journal and journal[0].index <= index:
+            self._settle(journal.popleft())
+
+    def truncate(self, index: int) -> None:
+        """Entries above `index` were cut."""
+        while self._journal and self._journal[-1].index > index:
+            change = self._journal.pop()
+            self._undo(change)
+            if change.stream is not None:
+                self._unpin(change.stream)
+
+    def _settle(self, change: Change) -> None:
+        for key in change.meta:
+            _shift(self._meta, key, self._meta[key])
+        stream = change.stream
+        if stream is None:
+            return
+        cache = self._caches.rows
+        for row_key, cell in change.rows:
+            if _shift(stream.rows, row_key, cell):
+                if cell.byte_count <= CACHED_ROW_BYTES_MAX:
+                    cache.put(row_key, _ABSENT if cell.base is None else cell.base)
+                else:
+                    cache.pop(row_key)
+        for seq in change.seqs:
+            _shift(stream.events, seq, stream.events[seq])
+        if change.head is not None:
+            stream.committed = change.head
+        self._unpin(stream)
+
+    def _undo(self, change: Change) -> None:
+        for key in change.meta:
+            _drop(self._meta, key, self._meta[key])
+        stream = change.stream
+        if stream is None:
+            return
+        for row_key, cell in change.rows:
+            _drop(stream.rows, row_key, cell)
+        for seq in change.seqs:
+            _drop(stream.events, seq, stream.events[seq])
+        if change.before is not None:
+            stream.head = change.before
+
+    def _unpin(self, stream: Stream) -> None:
+        stream.pending_count -= 1
+        if not stream.pending_count:
+            name = (stream.app, stream.key)
+            del self._pinned[name]
+            self._caches.streams.put(name, stream)
+
+    # --- what the views read and write
+
+    def cell(self, stream: Stream, key: bytes, row_type: Any) -> Cell:
+        """The cell of a row that is about to change."""
+        cell = stream.rows.get(key)
+        if cell is None:
+            cell = stream.rows[key] = Cell(self.stored(key, row_type))
+        return cell
+
+    def stored(self, key: bytes, row_type: Any) -> Any:
+        """The committed value of a row without pending versions, decoded; None if absent."""
+        cache = self._caches.rows
+        found = cache.get(key)
+        if found is not None:
+            return None if found is _ABSENT else found
+        data = self._store.get(Family.STATE, key)
+        if data is None:
+            cache.put(key, _ABSENT)
+            return None
+        value = decode_pack(data, row_type)
+        if len(data) <= CACHED_ROW_BYTES_MAX:
+            cache.put(key, value)
+        return value
+
+    def put_row(self, stream: Stream, key: bytes, row_type: Any, value: Any) -> None:
+        """A new version of a row in the open entry (None: deleted)."""
+        change, current = self._open()
+        assert current is stream, "an entry writes its own stream"
+        cell = self.cell(stream, key, row_type)
+        if cell.put(change.index, value):
+            change.rows.append((key, cell))
+
+    def stored_rows(
+        self, start: bytes, end: bytes, limit: int, reverse: bool
+    ) -> list[tuple[bytes, bytes]]:
+        """Rows of STATE as they are in the store."""
+        return self._store.iterate(Family.STATE, start, end, limit=limit, reverse=reverse)
+
+    def event_rows(
+        self, stream: Stream, first: int, last: int, *, is_live: bool
+    ) -> list[tuple[int, bytes]]:
+        """(seq, row) of the published events first..last, ascending. The caller bounds the range."""
+        if last < first:
+            return []
+        prefix = stream.prefix
+        found = self._store.iterate(
+            Family.CHAN,
+            prefix + keys.pack_u64(first),
+            prefix + keys.pack_u64(last + 1),
+            limit=last - first + 1,
+        )
+        rows = [(keys.seq_of(key), row) for key, row in found]
+        if not stream.events:
+            return rows
+        merged: dict[int, bytes | None] = dict(rows)
+        for seq, cell in stream.events.items():
+            if first <= seq <= last:
+                merged[seq] = cell.live() if is_live else cell.base
+        return sorted((seq, row) for seq, row in merged.items() if row is not None)
+
+    def event_row(self, stream: Stream, seq: int, *, is_live: bool) -> bytes | None:
+        """The row of one published event, None if there is none."""
+        cell = stream.events.get(seq)
+        if cell is not None:
+            row: bytes | None = cell.live() if is_live else cell.base
+            return row
+        return self._store.get(Family.CHAN, stream.prefix + keys.pack_u64(seq))
+
+    def mark_changed(self, stream: Stream, seq: int) -> None:
+        """Set CHANGED in the head of one event, in the open entry."""
+        change, _ = self._open()
+        row = self.event_row(stream, seq, is_live=True)
+        if row is None or row[0] & CHANGED:
+            return
+        cell = stream.events.get(seq)
+        if cell is None:
+            cell = stream.events[seq] = Cell(row)
+        if cell.put(change.index, with_flags(row, row[0] | CHANGED)):
+            change.seqs.append(seq)
+
+    def set_floor(self, stream: Stream, seq: int) -> None:
+        """Raise the floor, in the open entry. It never falls, and never passes the head by two."""
+        change, _ = self._open()
+        head = stream.head
+        floor = min(max(head.floor, seq), head.seq + 1)
+        if floor != head.floor:
+            self._set_head(change, stream, Head(head.seq, head.ts_ms, floor))
+
+    def _set_head(self, change: Change, stream: Stream, head: Head) -> None:
+        stream.head = change.head = head
+
+    def _open(self) -> tuple[Change, Stream]:
+        change = self._change
+        assert change is not None, "only apply may write"
+        assert change.stream is not None
+        return change, change.stream
+
+
+def _floor_ops(prefix: bytes, head: Head) -> list[Op]:
+    value = keys.pack_u64(head.floor) + keys.pack_u64(head.ts_ms)
+    below = DeleteRange(
+        Family.CHAN, prefix + keys.pack_u64(0), prefix + keys.pack_u64(head.floor)
+    )
+    return [(Family.META, keys.stream_meta(prefix), value), below]
+
+
+def _shift(cells: dict[K, Cell], key: K, cell: Cell) -> bool:
+    """The oldest version becomes the committed value; True if none is pending any more."""
+    cell.base = cell.pending.pop(0)[1]
+    if cell.pending:
+        return False
+    del cells[key]
+    return True
+
+
+def _drop(cells: dict[K, Cell], key: K, cell: Cell) -> None:
+    """The newest version was cut."""
+    cell.pending.pop()
+    if not cell.pending:
+        del cells[key]
+
+
+class TableRows(Generic[K, V]):
+    """The rows of one table under one stream key, in one view (contract: Rows)."""
+
+    __slots__ = ("_is_live", "_overlay", "_prefix", "_row_type", "_stream")
+
+    def __init__(
+        self, overlay: Overlay, stream: Stream, table: Table[K, V], *, is_live: bool
+    ) -> None:
+        self._overlay = overlay
+        self._stream = stream
+        self._is_live = is_live
+        self._row_type = table.row_type
+        self._prefix = stream.prefix + keys.table_suffix(table.name)
+
+    def get(self, key: K) -> V | None:
+        """The row, None if absent."""
+        full = self._prefix + keys.row_suffix(key)  # type: ignore[arg-type]
+        cell = self._stream.rows.get(full)
+        if cell is not None:
+            value: V | None = cell.live() if self._is_live else cell.base
+            return value
+        found: V | None = self._overlay.stored(full, self._row_type)
+        return found
+
+    def put(self, key: K, row: V) -> None:
+        """Insert or replace (apply only)."""
+        assert row is not None
+        self._write(key, row)
+
+    def delete(self, key: K) -> None:
+        """Remove; nothing if it is absent (apply only)."""
+        self._write(key, None)
+
+    def scan(
+        self, *, after: K | None = None, limit: int = 1_000, reverse: bool = False
+    ) -> list[tuple[K, V]]:
+        """At most `limit` rows in key order, strictly behind `after` in the chosen direction."""
+        start, end = self._prefix, keys.prefix_end(self._prefix)
+        if after is not None:
+            edge = self._prefix + keys.row_suffix(after)  # type: ignore[arg-type]
+            start, end = (start, edge) if reverse else (edge + b"\x00", end)
+        pending = {k: c for k, c in self._stream.rows.items() if start <= k < end}
+        found = self._overlay.stored_rows(start, end, limit + len(pending), reverse)
+        rows: dict[bytes, Any] = dict(found)
+        is_cut = len(found) == limit + len(pending)
+        for key, cell in pending.items():
+            if is_cut and (key < found[-1][0] if reverse else key > found[-1][0]):
+                continue  # lies behind what was read: it has its turn on the next page
+            rows[key] = cell
+        return self._decoded(sorted(rows.items(), reverse=reverse, key=_first), limit)
+
+    def _decoded(self, rows: list[tuple[bytes, Any]], limit: int) -> list[tuple[K, V]]:
+        at = len(self._prefix)
+        result: list[tuple[K, V]] = []
+        for key, value in rows:
+            if isinstance(value, Cell):
+                row = value.live() if self._is_live else value.base
+            else:
+                row = decode_pack(value, self._row_type)
+            if row is not None:
+                result.append((keys.parse_row_suffix(key[at:]), row))  # type: ignore[arg-type]
+                if len(result) == limit:
+                    break
+        return result
+
+    def _write(self, key: K, row: V | None) -> None:
+        full = self._prefix + keys.row_suffix(key)  # type: ignore[arg-type]
+        assert self._is_live, "a query writes nothing"
+        self._overlay.put_row(self._stream, full, self._row_type, row)
+
+
+def _first(item: tuple[bytes, Any]) -> bytes:
+    return item[0]
+
+
+class StreamTables:
+    """All rows of one stream key, and its published events (contract: Tables)."""
+
+    __slots__ = ("_is_live", "_overlay", "_rows", "stream")
+
+    def __init__(self, overlay: Overlay, stream: Stream, *, is_live: bool) -> None:
+        self._overlay = overlay
+        self.stream = stream
+        self._is_live = is_live
+        self._rows: dict[str, TableRows[Any, Any]] = {}
+
+    def __getitem__(self, table: Table[K, V]) -> TableRows[K, V]:
+        rows = self._rows.get(table.name)
+        if rows is None:
+            rows = TableRows(self._overlay, self.stream, table, is_live=self._is_live)
+            self._rows[table.name] = rows
+        return rows
+
+    @property
+    def head(self) -> Head:
+        """The stream's position in this view."""
+        return self.stream.head if self._is_live else self.stream.committed
+
+    @property
+    def head_seq(self) -> int:
+        """The stream's last seq, 0 if it is empty."""
+        return self.head.seq
+
+    @property
+    def head_ts_ms(self) -> int:
+        """The log time of the last published event."""
+        return self.head.ts_ms
+
+    @property
+    def floor_seq(self) -> int:
+        """The lowest readable seq."""
+        return self.head.floor
+
+    def published(self, seq: int) -> StoredEvent | None:
+        """The event at `seq`; None outside floor..head."""
+        head = self.head
+        if not head.floor <= seq <= head.seq:
+            return None
+        row = self._overlay.event_row(self.stream, seq, is_live=self._is_live)
+        return None if row is None else decode_row(seq, row)
+
+    def published_range(
+        self, *, after: int = 0, before: int | None = None, limit: int = 50, reverse: bool = False
+    ) -> list[StoredEvent]:
+        """Events with after < seq < before; ascending, or descending when `reverse`."""
+        rows = self.published_rows(after=after, before=before, limit=limit, reverse=reverse)
+        return [decode_row(seq, row) for seq, row in rows]
+
+    def published_rows(
+        self, *, after: int = 0, before: int | None = None, limit: int = 50, reverse: bool = False
+    ) -> list[tuple[int, bytes]]:
+        """As published_range, as they are stored: (seq, row)."""
+        head = self.head
+        first = max(after + 1, head.floor)
+        last = head.seq if before is None else min(before - 1, head.seq)
+        if reverse:
+            first = max(first, last - limit + 1)
+        else:
+            last = min(last, first + limit - 1)
+        rows = self._overlay.event_rows(self.stream, first, last, is_live=self._is_live)
+        return rows[::-1] if reverse else rows
+
+    def mark_changed(self, seqs: Iterable[int]) -> None:
+        """Set CHANGED in the heads of these events (apply only)."""
+        for seq in seqs:
+            self._overlay.mark_changed(self.stream, seq)
+
+    def set_floor(self, seq: int) -> None:
+        """Raise the lowest readable seq (apply only)."""
+        self._overlay.set_floor(self.stream, seq)

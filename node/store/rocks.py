@@ -1,0 +1,199 @@
+"""The durable store: RocksDB. Sole owner of rocksdict.
+
+Rules:
+1. Raw mode everywhere: the binding's other mode pickles objects.
+2. WAL recovery is `point_in_time`: it opens a prefix of what was written, and names a hole between
+   two live WALs itself. That the prefix is whole is for `acked.map` to say (`node.store.open`).
+3. Every iteration ends by asking `status()`: iterators end early on a damaged file, silently.
+4. `write` never syncs: a synced write holds the interpreter's lock through the fsync, `flush_wal`
+   does not. One writer at a time alternates the two (RocksDB issue 10560 needs two).
+5. What the binding raises is mapped here to StoreError, with RocksDB's own words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+import rocksdict
+from msgspec import Struct
+
+from hubbub.base.units import KIB, MIB
+from node.store.api import DeleteRange, Family, Op, StoreError
+
+_NAMES: Final = {Family.META: "default", **{f: f.name.lower() for f in Family if f.value}}
+_BLOOM_BITS: Final = 10  # 1 % false positives; half of it 8 %, double saves nothing measurable
+_BLOCK_BYTES: Final = 16 * KIB  # a history page of 50 is one or two blocks
+_INFO_LOGS: Final = 4  # RocksDB's own text logs of 4 MiB
+
+
+class RocksLimits(Struct, frozen=True):
+    """Bounds of one database; the reasons stand at `settings.schema.NodeConfig`."""
+
+    write_buffer_bytes: int = 16 * MIB
+    write_buffers_bytes_max: int = 96 * MIB
+    block_cache_bytes: int = 64 * MIB
+    wal_bytes_max: int = 256 * MIB
+    open_files_max: int = 2_048
+
+
+@contextmanager
+def _mapped() -> Iterator[None]:
+    """The binding raises bare Exceptions; this is the one place that names them."""
+    try:
+        yield
+    except StoreError:
+        raise
+    except Exception as error:  # boundary: the binding raises nothing more precise
+        raise StoreError(str(error)) from error
+
+
+class RocksStore:
+    """One RocksDB with the six families. Opening may spin on a damaged file: guard it."""
+
+    def __init__(self, path: str, limits: RocksLimits | None = None) -> None:
+        limits = limits or RocksLimits()
+        with _mapped():
+            cache = rocksdict.Cache(limits.block_cache_bytes)
+            options = {family: _family_options(family, limits, cache) for family in Family}
+            self._db = rocksdict.Rdict(
+                path,
+                options=_database_options(options[Family.META], limits),
+                column_families={_NAMES[f]: options[f] for f in Family if f.value},
+            )
+            self._handles = [self._db.get_column_family_handle(_NAMES[f]) for f in Family]
+            views = [self._db.get_column_family(_NAMES[f]) for f in Family]
+        self._views = views
+        self._gets: list[Callable[[Any], Any]] = [view.get for view in views]
+        self._closed = False
+
+    def get(self, family: Family, key: bytes) -> bytes | None:
+        """As Store.get."""
+        try:
+            return self._gets[family](key)  # type: ignore[no-any-return]
+        except Exception as error:  # boundary: as _mapped, without its cost on the hot path
+            raise StoreError(str(error)) from error
+
+    def multi_get(self, family: Family, keys: Sequence[bytes]) -> list[bytes | None]:
+        """As Store.multi_get."""
+        with _mapped():
+            return list(self._gets[family](list(keys)))
+
+    def iterate(
+        self, family: Family, start: bytes, end: bytes, *, limit: int, reverse: bool = False
+    ) -> list[tuple[bytes, bytes]]:
+        """As Store.iterate."""
+        with _mapped():
+            rows = self._views[family].iter()
+            found = _backwards(rows, start, end, limit) if reverse else _ahead(rows, start, end, limit)
+            rows.status()
+            return found
+
+    def write(self, ops: Sequence[Op]) -> int:
+        """As Store.write."""
+        with _mapped():
+            batch = rocksdict.WriteBatch(raw_mode=True)
+            handles, put = self._handles, batch.put
+            for op in ops:
+                if isinstance(op, DeleteRange):
+                    batch.delete_range(op.start, op.end, handles[op.family])
+                elif op[2] is None:
+                    batch.delete(op[1], handles[op[0]])
+                else:
+                    put(op[1], op[2], handles[op[0]])
+            self._db.write(batch)
+            return int(self._db.latest_sequence_number())
+
+    def sync(self) -> None:
+        """As Store.sync. Releases the interpreter's lock."""
+        with _mapped():
+            self._db.flush_wal(True)
+
+    def latest_sequence(self) -> int:
+        """As Store.latest_sequence."""
+        with _mapped():
+            return int(self._db.latest_sequence_number())
+
+    def checkpoint(self, path: str) -> None:
+        """As Store.checkpoint: hard links. Holds the interpreter's lock: call it from a child."""
+        with _mapped():
+            self._db.flush_wal(True)
+            rocksdict.Checkpoint(self._db).create_checkpoint(path)
+
+    def close(self) -> None:
+        """As Store.close."""
+        if self._closed:
+            return
+        self._closed = True
+        self._gets = [_closed] * len(self._views)
+        self._views = []
+        self._handles = []
+        with _mapped():
+            self._db.close()
+
+
+def _closed(_key: object) -> None:
+    raise StoreError("the store is closed")
+
+
+def _ahead(rows: Any, start: bytes, end: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+    found: list[tuple[bytes, bytes]] = []
+    rows.seek(start)
+    while rows.valid() and len(found) < limit:
+        key = rows.key()
+        if key >= end:
+            break
+        found.append((key, rows.value()))
+        rows.next()
+    return found
+
+
+def _backwards(rows: Any, start: bytes, end: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+    found: list[tuple[bytes, bytes]] = []
+    rows.seek_for_prev(end)
+    if rows.valid() and rows.key() == end:
+        rows.prev()
+    while rows.valid() and len(found) < limit:
+        key = rows.key()
+        if key < start:
+            break
+        found.append((key, rows.value()))
+        rows.prev()
+    return found
+
+
+def _database_options(options: Any, limits: RocksLimits) -> Any:
+    options.create_if_missing(True)
+    options.create_missing_column_families(True)
+    options.set_wal_recovery_mode(rocksdict.DBRecoveryMode.point_in_time())
+    options.set_db_write_buffer_size(limits.write_buffers_bytes_max)
+    options.set_max_total_wal_size(limits.wal_bytes_max)
+    options.set_max_open_files(limits.open_files_max)
+    options.set_max_background_jobs(2)
+    options.set_keep_log_file_num(_INFO_LOGS)
+    options.set_max_log_file_size(4 * MIB)
+    options.set_bytes_per_sync(1 * MIB)  # a flush does not leave one long fsync to the writer
+    return options
+
+
+def _family_options(family: Family, limits: RocksLimits, cache: Any) -> Any:
+    options = rocksdict.Options(raw_mode=True)
+    options.set_write_buffer_size(limits.write_buffer_bytes)
+    options.set_max_write_buffer_number(3)
+    options.set_level_compaction_dynamic_level_bytes(True)
+    table = rocksdict.BlockBasedOptions()
+    table.set_block_cache(cache)
+    table.set_block_size(_BLOCK_BYTES)
+    table.set_cache_index_and_filter_blocks(True)
+    table.set_pin_l0_filter_and_index_blocks_in_cache(True)
+    if family in (Family.META, Family.STATE, Family.DEDUP, Family.CHAN):
+        table.set_bloom_filter(_BLOOM_BITS, False)
+    options.set_block_based_table_factory(table)
+    if family is Family.DEDUP:  # digests do not compress, and a day's rows are soon dropped
+        options.set_compression_type(rocksdict.DBCompressionType.none())
+    else:
+        options.set_compression_type(rocksdict.DBCompressionType.lz4())
+    if family in (Family.LOG, Family.CHAN):
+        options.set_bottommost_compression_type(rocksdict.DBCompressionType.zstd())
+    return options

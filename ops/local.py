@@ -1,0 +1,244 @@
+"""One cluster on this machine, from its directory to its last process: what `up` and `demo` share.
+
+Order of a start: lock, stale cluster.json gone, processes of a killed supervisor gone, records (made
+at the first start), configs, processes, all ready, cluster.json. The lock outlives the processes,
+so that nobody else can start in between.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal
+
+from ops import cluster_file, guards, ports
+from ops.answer import Failure, progress
+from ops.api import is_ready
+from ops.cluster_file import ClusterFile, ProcessEntry
+from ops.directory import Directory, DirectoryLock, SocketFolder
+from ops.plan import Place, Shape, child_environment, configs, write_configs
+from ops.records import Records, Wanted
+from ops.signals import Signals
+from ops.supervisor import Child, Journal, Supervisor
+
+START_S: Final = 60.0  # a node may take 20 s to open its database before it is given up
+LEFTOVERS_S: Final = 5.0
+Link = Literal["ipc", "tcp"]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the person asked for. Port 0: free ports, the last ones if they still are."""
+
+    directory: Directory
+    wanted: Wanted
+    routers: int
+    edges: int
+    host: str
+    port: int
+    link: Link
+    is_demo: bool = False
+
+
+@dataclass
+class LocalCluster:
+    """Lives from `open` to `close`. `ready_s` and `warnings` are for the person."""
+
+    options: Options
+    signals: Signals
+    warnings: list[str] = field(default_factory=list)
+    ready_s: float = 0.0
+    _began_at: float = field(default_factory=time.monotonic)
+
+    def open(self) -> None:
+        """Takes the directory and prepares everything; starts nothing. Raises Failure."""
+        directory = self.options.directory
+        guards.check_disk(directory.root)
+        self.warnings += guards.raise_open_files()
+        directory.make()
+        self._lock = DirectoryLock(directory)
+        self._lock.acquire()
+        try:
+            self._wait_leftovers_gone()
+            directory.cluster_file.unlink(missing_ok=True)
+            self.records = Records.open_or_create(directory, self.options.wanted)
+            self._prepare()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def start(self) -> None:
+        """Starts every process and returns when all are ready and cluster.json says so."""
+        self.supervisor.start(START_S)
+        self.ready_s = time.monotonic() - self._began_at
+
+    def run(self) -> None:
+        """Watches until a stop signal."""
+        self.supervisor.run()
+
+    def close(self) -> None:
+        """Stops whatever runs and gives the directory back; may be called after a failed start."""
+        self.supervisor.stop()
+        self.options.directory.cluster_file.unlink(missing_ok=True)
+        os.close(self._lifeline_write_fd)
+        os.close(self._lifeline_read_fd)
+        self._sockets.remove()
+        self.records.close()
+        self._lock.release()
+
+    # --- what is known of it
+
+    @property
+    def entries(self) -> list[ProcessEntry]:
+        """Every process with its present pid and urls."""
+        return [self._entry(child) for child in self.supervisor.children.values()]
+
+    @property
+    def edge_urls(self) -> list[str]:
+        return [f"http://{self.options.host}:{port}" for port in self._ports.values()]
+
+    def memory_bytes(self) -> int:
+        """Resident memory of every process, this one included."""
+        import psutil
+
+        pids = [child.process.pid for child in self.supervisor.children.values()]
+        total = 0
+        for pid in [os.getpid(), *pids]:
+            try:
+                total += psutil.Process(pid).memory_info().rss
+            except psutil.NoSuchProcess:
+                continue
+        return total
+
+    # --- steps of `open`
+
+    def _prepare(self) -> None:
+        options, directory = self.options, self.options.directory
+        shape = Shape(len(self.records.nodes), options.routers, options.edges)
+        bound = [*shape.names("node"), *shape.names("router")]
+        self._ports = self._edge_ports(shape.names("edge"))
+        self._sockets = SocketFolder(directory, bound)
+        if options.link == "tcp":
+            _make_link_keys(directory, [*bound, *shape.names("edge")])
+        self._lifeline_read_fd, self._lifeline_write_fd = os.pipe()
+        place = Place(
+            directory=directory,
+            app=self.records.app,
+            profile=self.records.profile,
+            copies=self.records.copies,
+            slots=self.records.slots,
+            host=options.host,
+            listen=self._listen(bound),
+            ports=self._ports,
+            lifeline_fd=self._lifeline_read_fd,
+            is_demo=options.is_demo,
+        )
+        self.supervisor = Supervisor(
+            write_configs(directory, configs(shape, place)),
+            Journal(directory.events),
+            self.signals,
+            self._is_ready,
+            self._write_cluster_file,
+            child_environment(),
+            self._lifeline_read_fd,
+        )
+
+    def _edge_ports(self, names: list[str]) -> dict[str, int]:
+        options = self.options
+        if options.port == 0:
+            last = [_last_port(options.directory, name) for name in names]
+            found = ports.free_ports(options.host, len(names), preferred=filter(None, last))
+            return dict(zip(names, found, strict=True))
+        wanted = {name: options.port + i for i, name in enumerate(names)}
+        for port in wanted.values():
+            if not ports.is_free(options.host, port):
+                raise Failure(
+                    f"port {port} is in use by {ports.holder(port)}",
+                    tries=[f"hubbub up --dir {options.directory.root} --port 0"],
+                )
+        return wanted
+
+    def _listen(self, bound: list[str]) -> dict[str, str]:
+        if self.options.link == "ipc":
+            return {name: self._sockets.address(name) for name in bound}
+        free = ports.free_ports("127.0.0.1", len(bound))
+        return {n: f"tcp://127.0.0.1:{port}" for n, port in zip(bound, free, strict=True)}
+
+    def _wait_leftovers_gone(self) -> None:
+        """Waits for the children of a supervisor that was killed: they hold databases and ports."""
+        path = self.options.directory.cluster_file
+        if not path.exists():
+            return
+        try:
+            left = [entry for entry in cluster_file.read(path).processes]
+        except Failure:
+            return  # a damaged file tells nothing; a locked database will
+        ends_at = time.monotonic() + LEFTOVERS_S
+        while running := [e for e in left if _runs(e, self.options.directory)]:
+            if time.monotonic() > ends_at:
+                first = running[0]
+                raise Failure(
+                    f"{first.name} of an earlier run is still there (pid {first.pid})",
+                    cause=["its supervisor was killed, and it did not leave"],
+                    tries=[f"kill -9 {first.pid}"],
+                )
+            self.signals.wait(0.05)
+
+    # --- what the supervisor asks
+
+    def _is_ready(self, name: str) -> bool:
+        url = self.records.admin_url(name)
+        return bool(url) and is_ready(url)
+
+    def _write_cluster_file(self, _children: Mapping[str, Child]) -> None:
+        content = ClusterFile(
+            os.getpid(),
+            self.records.app,
+            self.records.server_key,
+            self.records.token_secret,
+            self.entries,
+        )
+        cluster_file.write(self.options.directory.cluster_file, content)
+
+    def _entry(self, child: Child) -> ProcessEntry:
+        spec, admin_url = child.spec, self.records.admin_url(child.spec.name)
+        is_edge = spec.role == "edge"
+        url = f"http://{self.options.host}:{self._ports[spec.name]}" if is_edge else admin_url
+        return ProcessEntry(spec.role, spec.name, child.process.pid, url, admin_url)
+
+
+def _make_link_keys(directory: Directory, names: list[str]) -> None:
+    """CURVE keys of every process; those that exist stay."""
+    from hubbub.transport.curve import make_keys  # loads libzmq, which ipc:// does not need here
+
+    make_keys(directory.keys, names)
+
+
+def say_warnings(warnings: list[str]) -> None:
+    for warning in warnings:
+        progress(f" warning: {warning}")
+
+
+def _last_port(directory: Directory, name: str) -> int | None:
+    """The port that an edge had at the last start."""
+    import json
+
+    try:
+        port = json.loads(directory.config(name).read_text())["port"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return port if isinstance(port, int) and port > 0 else None
+
+
+def _runs(entry: ProcessEntry, directory: Directory) -> bool:
+    """Whether the pid is still that process, not another one that was given its number."""
+    import psutil
+
+    try:
+        words = psutil.Process(entry.pid).cmdline()
+    except psutil.Error:
+        return False
+    return any(Path(word) == directory.config(entry.name).absolute() for word in words)

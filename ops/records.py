@@ -1,0 +1,314 @@
+"""A cluster's records in its coordinator, for a program without an event loop of its own.
+
+The first start makes them: the cluster (id, slots, seed), the app with its secrets, the nodes with
+the ids of their disks, and where each slot goes. Later starts read them, and refuse to be told
+otherwise: slots, copies and nodes are fixed for now, and a compatibility profile has weaker secrets
+than the others.
+
+Members of a slot are storage ids, not names: a wiped disk is another member, so that an emptied
+node can never pass for the one that held the data.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import secrets
+import uuid
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any, Final, TypeVar
+
+from hubbub.coordinator.api import CoordinatorError, Guard, Put
+from hubbub.coordinator.cluster import (
+    AppRecord,
+    ClusterView,
+    ProcessRecord,
+    app_key,
+    create_app,
+    create_cluster,
+    place_slots,
+)
+from hubbub.coordinator.open import open_coordinator
+from hubbub.ring.placement import PlacementError, PlacementNode, propose
+from hubbub.settings.profiles import PROFILES, resolve
+from hubbub.wire.codec import decode_json, encode_json
+from ops.answer import Exit, Failure
+from ops.directory import Directory
+
+T = TypeVar("T")
+COPIES_NOW: Final = 1  # replication comes with a later release
+DEFAULT_NODES, DEFAULT_SLOTS, DEFAULT_APP, DEFAULT_PROFILE = 1, 1024, "main", "default"
+SECRET_BYTES: Final = 32
+STORAGE_ID_FILE: Final = "storage_id"  # in a node's data folder; node/store reads the same
+NODES_KEY: Final = "/ops/nodes"  # {"node-1": its storage id, …}: which nodes this directory has
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the person asked for; None: whatever the cluster has, or the default of a new one."""
+
+    nodes: int | None = None
+    copies: int | None = None
+    slots: int | None = None
+    app: str | None = None
+    profile: str | None = None
+
+
+class Records:
+    """The records of one cluster directory; `close` it."""
+
+    def __init__(self, directory: Directory) -> None:
+        self._directory = directory
+        self._runner = asyncio.Runner()
+        try:
+            self._coordinator = open_coordinator(f"solo:{directory.coordinator.absolute()}")
+        except CoordinatorError as error:
+            self._runner.close()
+            raise Failure(f"cannot open {directory.coordinator}", cause=[str(error)]) from None
+        self._view = ClusterView(self._coordinator)
+        self.storage_ids: dict[str, str] = {}
+        self.copies = 0
+        self.slots = 0
+        self._app: AppRecord | None = None
+
+    @classmethod
+    def open(cls, directory: Directory) -> Records:
+        """The records of an existing cluster. Raises Failure(NOT_FOUND) if there is none."""
+        if not directory.coordinator.exists():
+            raise Failure(
+                f"there is no cluster in {directory.root}",
+                exit_code=Exit.NOT_FOUND,
+                tries=[f"hubbub up --dir {directory.root}"],
+            )
+        records = cls(directory)
+        records._load()
+        return records
+
+    @classmethod
+    def open_or_create(cls, directory: Directory, wanted: Wanted) -> Records:
+        """The records, made at the first start. Raises Failure when `wanted` contradicts them."""
+        _check(wanted)
+        records = cls(directory)
+        try:
+            records._run(records._create(wanted))
+            records._load()
+            records._compare(wanted)
+        except BaseException:
+            records.close()
+            raise
+        return records
+
+    def close(self) -> None:
+        self._runner.run(self._coordinator.close())
+        self._runner.close()
+
+    @property
+    def nodes(self) -> list[str]:
+        """The names of all nodes."""
+        return list(self.storage_ids)
+
+    # --- the app
+
+    @property
+    def app(self) -> str:
+        return self._app_record.app
+
+    @property
+    def server_key(self) -> str:
+        return self._app_record.server_key
+
+    @property
+    def token_secret(self) -> str:
+        return self._app_record.token_secret
+
+    @property
+    def profile(self) -> str:
+        return self._app_record.profile
+
+    @property
+    def view(self) -> ClusterView:
+        """As of the last `refresh`."""
+        return self._view
+
+    # --- processes
+
+    def refresh(self) -> None:
+        """Reads everything again."""
+        self._run(self._view.load())
+
+    def admin_url(self, name: str) -> str:
+        """The admin server that a process has registered; empty if it has not."""
+        record = self._process(name)
+        if record is None or not record.admin_url:
+            self.refresh()
+            record = self._process(name)
+        return record.admin_url if record is not None else ""
+
+    def _process(self, name: str) -> ProcessRecord | None:
+        view = self._view
+        return view.nodes.get(name) or view.routers.get(name) or view.edges.get(name)
+
+    # --- making and checking
+
+    async def _create(self, wanted: Wanted) -> None:
+        cluster = await create_cluster(self._coordinator, wanted.slots or DEFAULT_SLOTS)
+        apps, _ = await self._coordinator.range("/apps/")
+        if not apps:
+            profile = wanted.profile or DEFAULT_PROFILE
+            await create_app(self._coordinator, new_app(wanted.app or DEFAULT_APP, profile))
+        present, _ = await self._coordinator.range("/slots/")
+        if len(present) < cluster.slots:
+            ids = await self._make_nodes(wanted.nodes or DEFAULT_NODES)
+            plan = place(list(ids.values()), cluster.slots, wanted.copies or COPIES_NOW)
+            await place_slots(self._coordinator, plan)
+
+    async def _make_nodes(self, count: int) -> dict[str, str]:
+        """The ids of the nodes' disks; drawn and recorded unless an earlier, cut start did it."""
+        found = await self._coordinator.get(NODES_KEY)
+        if found is not None:
+            return decode_json(found.value, dict[str, str])
+        names = [f"node-{i}" for i in range(1, count + 1)]
+        ids = {name: make_storage_id(self._directory, name) for name in names}
+        await self._coordinator.transact([Guard(NODES_KEY, 0)], [Put(NODES_KEY, encode_json(ids))])
+        return ids
+
+    def _load(self) -> None:
+        self.refresh()
+        found = self._run(self._coordinator.get(NODES_KEY))
+        self.storage_ids = decode_json(found.value, dict[str, str]) if found else {}
+        slot_map = self._view.slot_map
+        self.slots = slot_map.slots
+        members = [record.members for _, record in slot_map.items()]
+        self.copies = max(map(len, members), default=0)
+        self._app = min(self._view.apps.values(), key=lambda app: app.app)
+
+    def _compare(self, wanted: Wanted) -> None:
+        for name, storage_id in self.storage_ids.items():
+            _check_disk_is(self._directory, name, storage_id)
+        present = Wanted(len(self.nodes), self.copies, self.slots, self.app)
+        for field in ("nodes", "copies", "slots", "app"):
+            asked, has = getattr(wanted, field), getattr(present, field)
+            if asked is not None and asked != has:
+                raise Failure(
+                    f"this cluster has --{field} {has}, not {asked}",
+                    exit_code=Exit.CONFLICT,
+                    cause=["slots, copies, nodes and app are fixed when a cluster is made"],
+                    tries=[f"the same command without --{field}, or another --dir"],
+                )
+        if wanted.profile not in (None, self.profile):
+            self._change_profile(wanted.profile or DEFAULT_PROFILE)
+
+    def _change_profile(self, profile: str) -> None:
+        """Limits may change; secrets that another profile would not allow may not."""
+        old, new = PROFILES[self.profile], PROFILES[profile]
+        if old.token_secret_bytes_min != new.token_secret_bytes_min:
+            raise Failure(
+                f"this cluster was made with --profile {self.profile}",
+                exit_code=Exit.CONFLICT,
+                cause=["the secrets of a compatibility profile are public, others must not be"],
+                tries=["another --dir"],
+            )
+        self._app = self._run(self._put_profile(profile))
+
+    async def _put_profile(self, profile: str) -> AppRecord:
+        key = app_key(self.app)
+        found = await self._coordinator.get(key)
+        assert found is not None
+        record = self._app_record
+        changed = AppRecord(
+            app=record.app,
+            id_secret=record.id_secret,
+            token_secret=record.token_secret,
+            server_key=record.server_key,
+            profile=profile,
+        )
+        guard = Guard(key, found.mod_revision)
+        done = await self._coordinator.transact([guard], [Put(key, encode_json(changed))])
+        if not done.succeeded:
+            raise Failure("the app's settings changed meanwhile", exit_code=Exit.CONFLICT)
+        return changed
+
+    @property
+    def _app_record(self) -> AppRecord:
+        assert self._app is not None
+        return self._app
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        try:
+            return self._runner.run(work)
+        except CoordinatorError as error:
+            raise Failure(
+                "the coordinator does not answer",
+                exit_code=Exit.UNREACHABLE,
+                cause=[str(error)],
+                tries=["hubbub status"],
+            ) from None
+
+
+def new_app(app: str, profile: str) -> AppRecord:
+    """An app with fresh secrets, or those that a compatibility profile names."""
+    settings = resolve(profile)
+    return AppRecord(
+        app=app,
+        id_secret=secrets.token_urlsafe(SECRET_BYTES),
+        token_secret=settings.token_secret_initial or secrets.token_urlsafe(SECRET_BYTES),
+        server_key=settings.server_key_initial or secrets.token_urlsafe(SECRET_BYTES),
+        profile=profile,
+    )
+
+
+def place(names: list[str], slots: int, copies: int) -> dict[int, tuple[str, ...]]:
+    """Where each slot goes. All nodes of one machine share its failure domain, and that is said."""
+    nodes = [PlacementNode(name, "this-machine") for name in names]
+    try:
+        return propose(nodes, slots, copies, allow_same_domain=True)
+    except PlacementError as error:
+        raise Failure(str(error), exit_code=Exit.USAGE) from None
+
+
+def _check(wanted: Wanted) -> None:
+    """What is wrong whatever the cluster has."""
+    if wanted.profile is not None and wanted.profile not in PROFILES:
+        raise Failure(
+            f"there is no profile {wanted.profile!r}; there are {', '.join(PROFILES)}",
+            exit_code=Exit.USAGE,
+        )
+    if wanted.slots is not None and wanted.slots & (wanted.slots - 1):
+        raise Failure(f"--slots must be a power of two, not {wanted.slots}", exit_code=Exit.USAGE)
+    if wanted.copies not in (None, COPIES_NOW):
+        raise Failure(
+            f"--copies {wanted.copies}: this release keeps one copy of each slot",
+            exit_code=Exit.USAGE,
+            cause=["replication is not there yet; with one copy a lost disk is lost data"],
+            tries=["the same command without --copies"],
+        )
+
+
+def make_storage_id(directory: Directory, name: str) -> str:
+    """The id of a new node's disk, written into its data folder, where the node reads it."""
+    folder = directory.node_data(name)
+    folder.mkdir(mode=0o700, exist_ok=True)
+    path = folder / STORAGE_ID_FILE
+    if path.exists():
+        return path.read_text(encoding="ascii").strip()
+    made = str(uuid.uuid4())
+    draft = path.with_suffix(".draft")
+    with draft.open("w", encoding="ascii") as file:
+        file.write(made)
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
+    return made
+
+
+def _check_disk_is(directory: Directory, name: str, storage_id: str) -> None:
+    """Raises Failure if a node's folder is not the one that was given slots."""
+    path = directory.node_data(name) / STORAGE_ID_FILE
+    found = path.read_text(encoding="ascii").strip() if path.exists() else "missing"
+    if found != storage_id:
+        raise Failure(
+            f"the data of {name} is not in {path.parent}",
+            cause=[f"its disk has the id {storage_id}, {path.name} there is {found}"],
+            tries=["put the folder back, or restore it from a backup", "another --dir"],
+        )

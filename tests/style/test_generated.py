@@ -1,0 +1,29 @@
+"""Generated pages are what the code would write now."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from hubbub.base.errors import all_closes, all_errors
+from hubbub.docs.pages import FOLDER, PAGES, write_pages
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_fresh(name: str) -> None:
+    found = (FOLDER / name).read_text(encoding="utf-8")
+    assert found == PAGES[name](), f"{name} is stale: run `python -m hubbub.docs`"
+
+
+def test_the_error_page_has_every_code_and_close() -> None:
+    lines = PAGES["ERRORS.md"]().splitlines()
+    for code in [row.code for row in all_errors()] + [row.code for row in all_closes()]:
+        assert sum(line.startswith(f"| {code} |") for line in lines) == 1, code
+
+
+def test_writing_changes_only_what_is_stale(tmp_path: Path) -> None:
+    assert write_pages(tmp_path) == list(PAGES)
+    assert write_pages(tmp_path) == []
+    (tmp_path / "ERRORS.md").write_text("old")
+    assert write_pages(tmp_path) == ["ERRORS.md"]

@@ -1,0 +1,113 @@
+"""The tree is tidy; and each check finds what was planted for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.style import tidy
+
+ROOT = Path(__file__).resolve().parents[2]
+Check = Callable[[Path], Iterator[str]]
+
+CHECKS: list[Check] = [
+    tidy.long_files,
+    tidy.without_docstring,
+    tidy.banned_calls,
+    tidy.loose_events,
+    tidy.blind_catches,
+    tidy.marks_and_places,
+    tidy.vague_names,
+    tidy.forbidden_names,
+    tidy.sleeping_tests,
+    tidy.dead_modules,
+    tidy.big_blobs,
+]
+
+# Modules without a test file of their own name. Each line has its reason; it only gets shorter.
+UNTESTED: dict[str, str] = {}
+
+PLANTED: list[tuple[Check, str, str]] = [
+    (tidy.long_files, "node/slot.py", '"""Big."""\n' + "x = 1\n" * 400),
+    (tidy.without_docstring, "node/slot.py", "x = 1"),
+    (tidy.banned_calls, "node/app.py", "asyncio.gather(a, b)"),
+    (tidy.banned_calls, "node/app.py", "asyncio.create_task(a)"),
+    (tidy.banned_calls, "node/app.py", "self.loop.create_task(a)"),
+    (tidy.banned_calls, "node/app.py", "asyncio.get_running_loop().create_task(a)"),
+    (tidy.banned_calls, "edge/app.py", "x = eval(y)"),
+    (tidy.loose_events, "edge/app.py", "log.info('Client connected')"),
+    (tidy.loose_events, "edge/app.py", "self._log.error(f'client.{x}')"),
+    (tidy.blind_catches, "edge/app.py", "try: ...\nexcept Exception: ..."),
+    (tidy.blind_catches, "edge/app.py", "try: ...\nexcept (BaseException, X): ..."),
+    (tidy.blind_catches, "edge/app.py", "try: ...\nexcept: ..."),
+    (tidy.marks_and_places, "edge/app.py", "# TO" + "DO later"),
+    (tidy.marks_and_places, "tests/test_x.py", "x = 1  # FIX" + "ME"),
+    (tidy.marks_and_places, "edge/app.py", "PATH = '/ho" + "me/ann/data'"),
+    (tidy.marks_and_places, ".ci/run", "pip install --index" + "-url x"),
+    (tidy.vague_names, "edge/http_utils.py", ""),
+    (tidy.vague_names, "hubbub/settings/schema.py", "class C:\n    timeout: int = 5"),
+    (tidy.forbidden_names, "node/reads.py", "def page(offset): ..."),
+    (tidy.forbidden_names, "hubbub/ring/map.py", "partition = 3"),
+    (tidy.sleeping_tests, "tests/node/test_x.py", "time.sleep(1)"),
+    (tidy.sleeping_tests, "tests/node/test_x.py", "asyncio.sleep(0.1)"),
+    (tidy.dead_modules, "edge/forgotten.py", "x = 1"),
+    (tidy.big_blobs, "edge/picture.bin", "x" * (tidy.BLOB_BYTES_MAX + 1)),
+    (tidy.untested_modules, "edge/forgotten.py", "x = 1"),
+]
+
+TIDY = (
+    '''"""Owns nothing.
+
+Long because it is an example.
+"""
+async def f(log, offset):
+    await asyncio.sleep(0)
+    log.info("slot.moved", slot=7)
+    try: ...
+    except Exception: ...  # boundary: a plug-in
+    try: ...
+    except BaseException: raise
+'''
+    + "x = 1\n" * 400
+)
+
+
+def plant(root: Path, name: str, text: str) -> None:
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_our_tree_is_tidy(check: Check) -> None:
+    assert tidy.product_files(ROOT)
+    assert list(check(ROOT)) == []
+
+
+def test_every_module_has_its_test_file() -> None:
+    untested = set(tidy.untested_modules(ROOT))
+    assert untested - UNTESTED.keys() == set(), "write test_<module>.py"
+
+
+def test_the_list_of_untested_modules_only_gets_shorter() -> None:
+    every = {path.relative_to(ROOT).as_posix() for path in tidy.tracked(ROOT)}
+    mended = (UNTESTED.keys() & every) - set(tidy.untested_modules(ROOT))
+    assert mended == set(), "these have a test now: take them off the list"
+
+
+@pytest.mark.parametrize(("check", "name", "text"), PLANTED)
+def test_a_check_finds_what_was_planted(tmp_path: Path, check: Check, name: str, text: str) -> None:
+    plant(tmp_path, name, text)
+    found = list(check(tmp_path))
+    assert len(found) == 1, found
+    assert found[0].startswith(name)
+
+
+def test_tidy_code_is_left_alone(tmp_path: Path) -> None:
+    plant(tmp_path, "edge/session.py", TIDY)
+    plant(tmp_path, "edge/__main__.py", '"""Starts."""\nimport edge.session')
+    plant(tmp_path, "tests/edge/test_session.py", "while not ready():\n    asyncio.sleep(1)")
+    assert [line for check in CHECKS for line in check(tmp_path)] == []
+    assert list(tidy.untested_modules(tmp_path)) == []
