@@ -8,9 +8,9 @@ Rules:
 3. HS256 secrets are at least `token_secret_bytes_min` long.
 4. Revocations come from the `@app` stream and are compared with the token's `iat`.
 
-Outcome for a connection: bad token = close 3500, expired = error 109. For a subscription: bad = error
-103, expired = 109, of another user, channel or connection = close 3500.
-Source: client-protocol page 1.12; RFC 7515, 7518, 7519, 8725.
+Outcome for a connection: bad token = close 3500, expired = error 109. For a subscription: bad =
+error 103, expired = 109, of another user, channel or connection = close 3500. Source:
+client-protocol page 1.12; RFC 7515, 7518, 7519, 8725.
 """
 
 from __future__ import annotations
@@ -54,13 +54,6 @@ class TokenKey(msgspec.Struct, frozen=True):
     kid: str = ""
 
 
-class Revocation(msgspec.Struct, frozen=True):
-    """Tokens of `user` issued at or before `before_ms` are no longer good."""
-
-    user: str
-    before_ms: int
-
-
 class Identity(msgspec.Struct, frozen=True):
     """A verified connection token. Times in ms; 0 = never. `info` is JSON or empty."""
 
@@ -92,6 +85,7 @@ class Auth:
         self._keys: dict[str, TokenKey] = {}  # by kid; "" is the default app's
         self._server_keys: dict[str, str] = {}  # app → key
         self._revoked_users: dict[tuple[str, str], int] = {}
+        self._revoked_tokens: set[tuple[str, str]] = set()
 
     def set_app(self, app: str, server_key: str, keys: list[TokenKey]) -> None:
         """The keys of one app. The key without `kid` counts only for the default app; every app's
@@ -120,15 +114,20 @@ class Auth:
         """The app of an `X-API-Key` header. Raises Rejected(UNAUTHORIZED)."""
         return self.server_app(f"Bearer {key}")
 
-    def revoke(self, app: str, revocation: Revocation) -> None:
-        """Refuse the user's tokens of that time and older."""
-        at = (app, revocation.user)
-        self._revoked_users[at] = max(self._revoked_users.get(at, 0), revocation.before_ms)
+    def revoke_user(self, app: str, user: str, before_ms: int) -> None:
+        """Refuse the user's tokens that were issued before that time."""
+        at = (app, user)
+        self._revoked_users[at] = max(self._revoked_users.get(at, 0), before_ms)
 
-    def is_revoked(self, app: str, user: str, issued_ms: int) -> bool:
-        """Whether a token of that user and time was revoked. Without `iat` any revocation counts."""
-        before = self._revoked_users.get((app, user))
-        return before is not None and issued_ms <= before
+    def revoke_token(self, app: str, jti: str) -> None:
+        """Refuse one token."""
+        self._revoked_tokens.add((app, jti))
+
+    def is_revoked(self, app: str, user: str, issued_ms: int, jti: str = "") -> bool:
+        """Whether a token was revoked. One without `iat` falls under any revocation of its user."""
+        if jti and (app, jti) in self._revoked_tokens:
+            return True
+        return issued_ms < self._revoked_users.get((app, user), 0)
 
     def sign(self, app: str, user: str, *, now_ms: int, ttl_s: int, info: object = None) -> str:
         """A connection token of the app's first key. Raises ValueError if it cannot sign."""
@@ -157,7 +156,7 @@ class Auth:
             raise Rejected(TOKEN_EXPIRED) from None
         except (jwt.PyJWTError, ValueError, Rejected) as error:
             raise RemoteProtocolError(INVALID_TOKEN, str(error)) from None
-        if self.is_revoked(app, identity.user, identity.issued_ms):
+        if self.is_revoked(app, identity.user, identity.issued_ms, identity.jti):
             raise RemoteProtocolError(INVALID_TOKEN, "revoked")
         return identity
 

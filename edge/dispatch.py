@@ -22,7 +22,15 @@ from hubbub.base.errors import (
     error_by_code,
 )
 from hubbub.base.ids import uuid7
-from hubbub.features.contract import Command, EdgeContext, Local, QueryCall, Registry, Route
+from hubbub.features.contract import (
+    Command,
+    EdgeContext,
+    Local,
+    QueryCall,
+    Registry,
+    Route,
+    acting,
+)
 from hubbub.features.publication import rfc3339
 from hubbub.settings.app import AppSettings
 from hubbub.wire.codec import (
@@ -124,6 +132,9 @@ class Dispatch:
 
     def submit(self, command: Command, app: App, viewer: Viewer, reply: Reply) -> None:
         """Check a command and send it to its stream's leader. Raises Rejected from the checks."""
+        if command.by:
+            viewer = acting(command, viewer)
+            command = msgspec.structs.replace(command, by="")
         checks = self._registry.checks.get(type(command))
         if checks is not None:
             context = self.context(app, viewer)

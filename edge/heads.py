@@ -1,12 +1,13 @@
 """Heads: what happens in channels that are not open, as one coalesced push a second. Pure.
 
 Rules:
-1. A session hears of the channels in its user's list (the most recent ones), except those it is itself
-   subscribed to. An event of such a channel only marks it; nothing is sent at once.
+1. A session hears of the channels in its user's list (the most recent ones), except those it is
+   itself subscribed to. An event of such a channel only marks it; nothing is sent at once.
 2. Once an interval each marked session gets one publication without an offset on its user's stream:
    {"t": "heads", "heads": {channel: {seq, ts, preview?, unread?, …}}}.
-3. Unread figures are the node's, asked in one batch for each leader and only for channels on somebody's
-   screen. The first heads after a connect hold all channels of the list, with figures and previews.
+3. Unread figures are the node's, asked in one batch for each leader and only for channels on
+   somebody's screen. The first heads after a connect hold all channels of the list, with figures
+   and previews.
 """
 
 from __future__ import annotations
@@ -14,13 +15,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple, Protocol
 
+from edge.carriers import Stream
+from edge.hub import Channel, Hub
 from hubbub.features.publication import rfc3339
 from hubbub.wire.codec import dump_json
 from hubbub.wire.event import COUNTABLE, StoredEvent
 from hubbub.wire.shapes import HeadAsk, HeadRow
-
-from edge.carriers import Stream
-from edge.hub import Channel, Hub
 
 Line = tuple[str, int, int, bytes, bytes]  # channel, seq, ts ms, preview JSON, figures JSON
 Answered = Callable[[list[tuple[HeadAsk, HeadRow]]], None]
@@ -65,7 +65,7 @@ class HeadsOf:
 class Heads:
     """Head interest of all sessions of an edge.
 
-    Args: ask(asks, answered, failed): send HEADS questions (split by leader there). slot_of: the slot of a stream.
+    Args: ask(asks, answered, failed): sends HEADS questions. slot_of: the slot of a stream.
     """
 
     def __init__(

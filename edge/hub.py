@@ -2,13 +2,13 @@
 
 Rules:
 1. A position belongs to the channel, not to a subscriber: a delivery touches no subscriber's state.
-2. Events are delivered in seq order, once. A smaller seq is skipped; a larger one waits while the gap
-   is fetched from the log (`Repair`), and nothing later is delivered before it.
+2. Events are delivered in seq order, once. A smaller seq is skipped; a larger one waits while the
+   gap is fetched from the log (`Repair`), and nothing later is delivered before it.
 3. A newcomer is admitted at the channel's position: if the leader's answer is ahead of it, the
    newcomer waits for the repair; what arrives meanwhile is kept for it.
 4. A push is encoded once for each variant (encoding, compact id, delta) and the bytes are shared.
-5. This file does not know sockets, tokens, rights or what an event means. Two flags of the event
-   head matter: EVICTS (users that must leave) and nothing else.
+5. This file does not know sockets, tokens, rights or what an event means. Flags of its head say
+   what must be done: EVICTS (users that must leave), LISTS and UNLISTS (a user's list changed).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from hubbub.base.errors import (
     CloseCode,
 )
 from hubbub.wire.codec import decode_json
-from hubbub.wire.event import EVICTS, StoredEvent, decode_event_body
+from hubbub.wire.event import EVICTS, LISTS, UNLISTS, StoredEvent, decode_event_body
 from hubbub.wire.shapes import SignalKind
 
 Stream = tuple[str, str]  # (app, stream key)
@@ -47,8 +47,10 @@ class Variant(NamedTuple):
 class Member(Protocol):
     """A subscription of one connection, as the hub sees it."""
 
-    user: str
     variant: Variant
+
+    @property
+    def user(self) -> str: ...
 
     def push(self, message: bytes) -> None:
         """A live push with an offset (or one that must not be dropped)."""
@@ -75,6 +77,16 @@ class Encoder(Protocol):
     ) -> bytes: ...
 
     def signal(self, channel: str, variant: Variant, kind: SignalKind, data: bytes) -> bytes: ...
+
+
+class Listener(Protocol):
+    """The edge itself, following a stream."""
+
+    def event(self, event: StoredEvent) -> None: ...
+
+    def reset(self) -> None:
+        """What it knew is void: read the snapshot again."""
+        ...
 
 
 class Repair(NamedTuple):
@@ -113,7 +125,7 @@ class Channel:
         self.waiting: list[tuple[int, Callable[[], None]]] | None = None  # (head, admit)
         self.ahead: dict[int, StoredEvent] | None = None
         self.repairing = False
-        self.listeners: list[Callable[[StoredEvent], None]] | None = None
+        self.listeners: list[Listener] | None = None
         self.last: StoredEvent | None = None  # for deltas; kept only where they are on
         self.presence = False  # joins and leaves are kept at the leader
         self.compact_id = 0
@@ -129,8 +141,9 @@ class Hub:
     """All channels of an edge.
 
     Args: encoder: builds pushes. repair: asks for a gap's events (the answer comes to `repaired`).
-    interest(stream, wanted): called when a stream is first needed and when nobody needs it any more.
-    head(stream, event): called for every event that was delivered (head interest).
+    interest(stream, wanted): called when a stream is first needed and when nobody needs it any
+    more. head(channel, event): called for every event of a watched channel. listed(channel, event):
+    called for an event that changes a user's list of channels.
     """
 
     def __init__(
@@ -140,12 +153,14 @@ class Hub:
         repair: Callable[[Repair], None],
         interest: Callable[[Stream, bool], None],
         head: Callable[[Channel, StoredEvent], None],
+        listed: Callable[[Channel, StoredEvent], None],
     ) -> None:
         self.channels: dict[Stream, Channel] = {}
         self._encoder = encoder
         self._repair = repair
         self._interest = interest
         self._head = head
+        self._listed = listed
         self._compact_ids = 0
         self.delivered = 0
         self.skipped = 0
@@ -215,7 +230,7 @@ class Hub:
                 del channel.members[member.variant]
         self.let_go(channel)
 
-    def listen(self, stream: Stream, listener: Callable[[StoredEvent], None]) -> Channel:
+    def listen(self, stream: Stream, listener: Listener) -> Channel:
         """The edge itself follows a stream (app settings, revocations)."""
         channel = self.open(stream)
         if channel.listeners is None:
@@ -303,11 +318,19 @@ class Hub:
         """What we stood on is gone: members resubscribe, the channel starts at the new head."""
         for member in self.members_of(channel):
             member.end(UNSUBSCRIBED_INSUFFICIENT)
+        for listener in channel.listeners or ():
+            listener.reset()
         channel.position, channel.epoch = head, epoch
         channel.ahead = None
         channel.last = None
         channel.repairing = False
         self._admit_waiting(channel)
+
+    def end(self, channel: Channel, user: str, close: CloseCode) -> None:
+        """End one user's subscriptions."""
+        for member in [*self.members_of(channel), *(channel.joining or ())]:
+            if member.user == user:
+                member.end(close)
 
     def members_of(self, channel: Channel) -> list[Member]:
         """All admitted members."""
@@ -334,9 +357,11 @@ class Hub:
         for member in channel.joining or ():
             member.hold(self._encoder.publication(key, member.variant, event, None), event.seq)
         for listener in channel.listeners or ():
-            listener(event)
+            listener.event(event)
         if channel.watch:
             self._head(channel, event)
+        if event.head.flags & (LISTS | UNLISTS):
+            self._listed(channel, event)
         if event.head.flags & EVICTS:
             self._evict(channel, set(decode_json(event.info, list[str])))
 

@@ -3,8 +3,8 @@
 Rules:
 1. A refused request costs nothing and says when the next one would pass (`retry_after_ms`).
 2. A rate that is switched off makes no bucket.
-3. Buckets of users and addresses that are full again are forgotten; their number is bounded, and the
-   oldest makes room (its owner starts with a full bucket: generous, never unfair to others).
+3. Buckets of users and addresses that are full again are forgotten; their number is bounded, and
+   the oldest makes room (its owner starts with a full bucket: generous, never unfair to others).
 4. What must be exact over edges (per user and channel) is decided at the log, not here.
 """
 

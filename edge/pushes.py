@@ -1,75 +1,90 @@
-"""A stored event as the push that clients receive, in each variant. Pure."""
+"""A channel's events as the bytes of pushes, for each variant that its subscribers need. Pure.
+
+Rules:
+1. `data` is copied as it was logged; only deltas look into it.
+2. Built once for an event and variant; sharing the bytes is the hub's business.
+3. On a subscription with deltas every publication is text: the first whole, each later one a delta
+   against the one before, whole again where a delta would not be shorter.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Final
+
+from edge.delta import make_delta
+from edge.hub import Variant
+from hubbub.base.errors import LocalProtocolError
+from hubbub.wire.centrifuge import JSON
 from hubbub.wire.client_shapes import Encoding, Publication
 from hubbub.wire.event import TRANSIENT, StoredEvent
+from hubbub.wire.protobuf import PROTOBUF
 from hubbub.wire.shapes import SignalKind
 
-from edge.delta import create_delta
-from edge.hub import DELTA_OFF, Variant
+ENCODINGS: Final[dict[str, Encoding]] = {JSON.name: JSON, PROTOBUF.name: PROTOBUF}
 
 
-class Pushes:
-    """Builds pushes for the hub; `encodings` by name."""
+class PushEncoder:
+    """The hub's Encoder. Remembers the last delta: several variants of an event share it."""
 
-    def __init__(self, encodings: dict[str, Encoding]) -> None:
-        self._encodings = encodings
+    __slots__ = ("_delta", "_of")
+
+    def __init__(self) -> None:
+        self._of: tuple[bytes, bytes] | None = None
+        self._delta: bytes | None = None
 
     def publication(
         self, channel: str, variant: Variant, event: StoredEvent, previous: StoredEvent | None
     ) -> bytes:
-        """One push. With deltas agreed, `previous` is what the receiver has (None: send in full)."""
-        encoding = self._encodings[variant.encoding]
-        publication = publication_of(event)
-        if variant.delta != DELTA_OFF:
-            publication = as_text(encoding, publication, previous.data if previous else None)
+        """A numbered event. `previous`: the publication that this variant's subscribers have."""
+        encoding = ENCODINGS[variant.encoding]
+        publication = _whole(event)
+        if variant.delta:
+            publication = self._text(encoding, publication, previous and previous.data)
         return encoding.push_publication(channel, publication, variant.compact_id)
 
     def signal(self, channel: str, variant: Variant, kind: SignalKind, data: bytes) -> bytes:
-        """A push without an offset: a publication, a join or a leave."""
-        encoding = self._encodings[variant.encoding]
+        """A signal, without offset. On a subscription with deltas it becomes the new base."""
+        encoding = ENCODINGS[variant.encoding]
         if kind is SignalKind.JOIN:
             return encoding.push_join(channel, data, variant.compact_id)
         if kind is SignalKind.LEAVE:
             return encoding.push_leave(channel, data, variant.compact_id)
-        publication = Publication(data)
-        if variant.delta != DELTA_OFF:
-            publication = as_text(encoding, publication, None)
-        return encoding.push_publication(channel, publication, variant.compact_id)
+        if kind is SignalKind.PUBLICATION:
+            text = encoding.text_data(data) if variant.delta else data
+            return encoding.push_publication(channel, Publication(text), variant.compact_id)
+        raise LocalProtocolError(f"a signal of kind {kind} is no push")
 
+    def recovered(self, variant: Variant, events: Iterable[StoredEvent]) -> tuple[Publication, ...]:
+        """Events as a subscribe result carries them: with deltas the first whole, then chained."""
+        if not variant.delta:
+            return tuple(map(_whole, events))
+        encoding = ENCODINGS[variant.encoding]
+        publications = []
+        previous: bytes | None = None
+        for event in events:
+            publications.append(self._text(encoding, _whole(event), previous))
+            previous = event.data
+        return tuple(publications)
 
-def publication_of(event: StoredEvent) -> Publication:
-    """The publication of an event. Only raw events carry their publisher's info and time."""
-    if event.head.flags & TRANSIENT:
+    def _text(
+        self, encoding: Encoding, publication: Publication, previous: bytes | None
+    ) -> Publication:
+        delta = None if previous is None else self._delta_of(previous, publication.data)
         return Publication(
-            event.data, offset=event.seq, info=event.info, time=event.head.ts_ms
+            encoding.text_data(publication.data if delta is None else delta),
+            publication.offset,
+            publication.info,
+            delta=delta is not None,
         )
-    return Publication(event.data, offset=event.seq)
+
+    def _delta_of(self, previous: bytes, data: bytes) -> bytes | None:
+        if self._of != (previous, data):
+            self._of = (previous, data)
+            self._delta = make_delta(previous, data)
+        return self._delta
 
 
-def as_text(encoding: Encoding, publication: Publication, base: bytes | None) -> Publication:
-    """The publication for a subscription with deltas: a delta if it is smaller, else full text."""
-    data = publication.data
-    is_delta = False
-    if base is not None:
-        delta = create_delta(base, data)
-        if len(delta) < len(data):
-            data, is_delta = delta, True
-    return Publication(
-        encoding.text_data(data),
-        offset=publication.offset,
-        info=publication.info,
-        time=publication.time,
-        delta=is_delta,
-    )
-
-
-def chained(encoding: Encoding, publications: list[Publication]) -> list[Publication]:
-    """Recovered publications for a subscription with deltas: the first in full, then a chain."""
-    texts = []
-    base: bytes | None = None
-    for publication in publications:
-        texts.append(as_text(encoding, publication, base))
-        base = publication.data
-    return texts
+def _whole(event: StoredEvent) -> Publication:
+    info = event.info if event.head.flags & TRANSIENT else b""
+    return Publication(event.data, event.seq, info)

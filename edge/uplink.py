@@ -1,12 +1,12 @@
 """The edge's side of its links to the routers: requests out, results, events and signals in.
 
 Rules:
-1. Every request is answered exactly once through its callback: OK, REJECTED or UNKNOWN; at the latest
-   when its time is up (the client SDKs give up at 5 s, so UNKNOWN comes before that).
+1. Every request is answered exactly once through its callback: OK, REJECTED or UNKNOWN; at the
+   latest when its time is up (the client SDKs give up at 5 s, so UNKNOWN comes before that).
 2. A request whose router went away is sent again through the next one, under the same id: commands
    carry a cmid, so twice is once.
-3. Whatever may have lost events (a hole, a new router, a new term) ends in one batched HEADS question
-   for each leader concerned; the hub repairs what is behind.
+3. Whatever may have lost events (a hole, a new router, a new term) ends in one batched HEADS
+   question for each leader concerned; the hub repairs what is behind.
 4. No task, future or timer for a request: one tick for all.
 """
 
@@ -15,12 +15,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
-from hubbub.transport.peer import Peers
-
 from edge.carriers import Carriers, Stream
+from edge.hub import Hub, Repair
 from hubbub.coordinator.cluster import ClusterView
 from hubbub.ring.hashing import slot_of
 from hubbub.runtime.clock import Clock
+from hubbub.transport.peer import Peers
 from hubbub.wire.codec import decode_pack, encode_pack
 from hubbub.wire.frame import Message, encode_message
 from hubbub.wire.shapes import (
@@ -32,12 +32,16 @@ from hubbub.wire.shapes import (
     Kind,
     SignalKind,
     Status,
+    Subscribe,
+    Subscribed,
+    Viewer,
 )
 
 Done = Callable[[Status, bytes], None]
 
 TICK_MS: Final = 100  # resolution of deadlines, and how long a HEADS question gathers streams
 HEADS_ASKS_MAX: Final = 1_000  # streams in one HEADS question
+SYSTEM: Final = Viewer(user="", authority="system")
 REQUESTS_MAX: Final = 100_000  # beyond it the edge answers UNKNOWN at once
 
 
@@ -102,6 +106,11 @@ class Uplink:
         return slot_of(app, key, self._slots, self._seed)
 
     @property
+    def waiting(self) -> int:
+        """Requests that are not answered yet."""
+        return len(self._requests)
+
+    @property
     def ready(self) -> bool:
         """At least one router answers."""
         return bool(self.carriers.live)
@@ -125,13 +134,26 @@ class Uplink:
         self._requests[request_id] = request
         self._send(request_id, request, self._answer_ms)
 
-    def to_process(self, process: str, body: bytes, done: Done) -> None:
-        """Hand bytes to the process `name.boot_id` through any live router."""
-        for router in sorted(self.carriers.live):
-            self.peers.send(router, encode_message(Kind.TO_PROCESS, body, key=process))
-            done(Status.OK, b"")
-            return
-        done(Status.UNKNOWN, b"")
+    def to_process(self, process: str, body: bytes) -> bool:
+        """Hand bytes to the process `name.boot_id` through any live router that is asked to."""
+        message = encode_message(Kind.TO_PROCESS, body, key=process)
+        return any(self.peers.send(router, message) for router in sorted(self.carriers.live))
+
+    def repair(self, repair: Repair, hub: Hub) -> None:
+        """Fetch a gap's events: the edge subscribes itself from the position it stands at."""
+
+        def done(status: Status, body: bytes) -> None:
+            if status is not Status.OK:
+                hub.repair_failed(repair.stream)
+                self.doubt([repair.stream])
+                return
+            answer = decode_pack(body, Subscribed)
+            hub.repaired(repair.stream, answer.epoch, answer.head, answer.recovered, answer.events)
+
+        ask = Subscribe(
+            SYSTEM, self._process, recover=True, offset=repair.position, epoch=repair.epoch
+        )
+        self.request(Kind.SUBSCRIBE, *repair.stream, encode_pack(ask), done)
 
     def doubt(self, streams: Iterable[Stream]) -> None:
         """Positions of these streams may be behind: ask their leaders at the next tick."""

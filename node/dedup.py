@@ -14,7 +14,7 @@ Rules (contracts.md 3, replication.md 2.5):
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -56,18 +56,35 @@ class DedupKey(msgspec.Struct, frozen=True):
     hour: int
 
 
-def dedup_key(
-    window: DedupWindow, floor: int, slot: int, app: str, user: str, key: str, cmid: str, now_ms: int
-) -> DedupKey:
+class Asker(NamedTuple):
+    """Who uses which id on which stream of a slot."""
+
+    slot: int
+    app: str
+    user: str
+    key: str
+    cmid: str
+
+
+def answer_row(asker: Asker, entry_ms: int) -> bytes:
+    """Where the answer of an entry stands: under the hour of its id, or of the entry itself."""
+    stamped_ms = entry_ms if asker.cmid.startswith(IDEMPOTENCY_PREFIX) else uuid7_ms(asker.cmid)
+    digest = keys.dedup_digest(asker.app, asker.user, asker.key, asker.cmid)
+    return keys.dedup(stamped_ms // HOUR_MS, asker.slot, digest)
+
+
+def dedup_key(window: DedupWindow, floor: int, asker: Asker, now_ms: int, log_ms: int) -> DedupKey:
     """The place of a command's answer.
 
+    Args: now_ms: the leader's clock, for ids with a time. log_ms: log time, for those without.
     Raises Rejected(BAD_REQUEST, CMID_CLOCK).
     """
-    digest = keys.dedup_digest(app, user, key, cmid)
+    slot, cmid = asker.slot, asker.cmid
+    digest = keys.dedup_digest(asker.app, asker.user, asker.key, cmid)
     if cmid.startswith(IDEMPOTENCY_PREFIX):
         if len(cmid) > IDEMPOTENCY_KEY_CHARS_MAX + len(IDEMPOTENCY_PREFIX):
             raise Rejected(BAD_REQUEST, "an Idempotency-Key has at most 255 characters")
-        now_hour = now_ms // HOUR_MS
+        now_hour = log_ms // HOUR_MS
         hours = range(max(0, now_hour - window.hours), now_hour + 2)
         row = keys.dedup(now_hour, slot, digest)
         return DedupKey(digest, row, tuple(keys.dedup(h, slot, digest) for h in hours), now_hour)

@@ -1,7 +1,7 @@
 """One entry of a slot's log as bytes: everything that one command did, atomically. Pure.
 
-Shape: LOG value = u64 chain | entry, entry = array-like MessagePack of `Entry`. The chain hashes the
-previous chain and the entry's bytes: checksum, and proof that two logs agree up to here.
+Shape: LOG value = u64 chain | entry, entry = array-like MessagePack of `Entry`. The chain hashes
+the previous chain and the entry's bytes: checksum, and proof that two logs agree up to here.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ class Origin(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 class Entry(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
     """One entry. `events` are (tag, JSON) in order; `seq` is that of the first numbered one, or the
-    one it would have had."""
+    one it would have had. A DEDUP_FLOOR has the floor before it in `seq`, its own in `number`; the
+    first EPOCH_START of a log draws the incarnation and sets the floor."""
 
     index: int
     term: int
@@ -54,8 +55,8 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
     origin: Origin | None = None
     reply: Json = b""
     events: tuple[tuple[str, Json], ...] = ()
-    incarnation: bytes = b""  # EPOCH_START
-    number: int = 0  # DEDUP_FLOOR: the hour
+    incarnation: bytes = b""
+    number: int = 0  # an hour
     done: tuple[tuple[int, int], ...] = ()  # OUTBOX_DONE: (target slot, n)
 
 

@@ -2,7 +2,8 @@
 
 Shape, big-endian:
   stream  = u16 slot | u8 app length | app | u16 key length | key
-  META    = "m" | u16 slot                        → the slot's position (node.slot.SlotMeta)
+  META    = "c"                                   → storage id: the database is this copy's
+          | "m" | u16 slot                        → the slot's position (node.slot.SlotMeta)
           | "s" | stream                          → the stream's floor (node.overlay)
           | "n" | u16 source slot | u16 target    → Forwards counted so far
           | "z" | u16 slot | u16 source | incarnation → highest Forward taken from it
@@ -79,8 +80,10 @@ def table_suffix(table: str) -> bytes:
     return len(name).to_bytes(1, "big") + name
 
 
+# Rows of users and messages in use: a command encodes about eight keys, half of them the sender's.
+@lru_cache(maxsize=16_384)
 def row_suffix(key: RowKey) -> bytes:
-    """The row part of a STATE key. Raises TypeError for anything but str, int and tuples of them."""
+    """The row part of a STATE key. Raises TypeError for what is no str, int or tuple of them."""
     if type(key) is tuple:
         return b"".join([_part(part) for part in key])
     return _part(key)
@@ -118,6 +121,8 @@ def parse_row_suffix(data: bytes) -> RowKey:
 
 
 # --- META
+
+DATABASE: Final = b"c"
 
 
 def slot_meta(slot: int) -> bytes:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
-from typing import Any, Final, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar, cast
 
 from hubbub.base.bounded import BoundedCache
 from hubbub.features.contract import Table
@@ -344,7 +344,7 @@ class Overlay:
     def event_rows(
         self, stream: Stream, first: int, last: int, *, is_live: bool
     ) -> list[tuple[int, bytes]]:
-        """(seq, row) of the published events first..last, ascending. The caller bounds the range."""
+        """(seq, row) of the published events first..last, ascending; the caller bounds it."""
         if last < first:
             return []
         prefix = stream.prefix
@@ -403,9 +403,7 @@ class Overlay:
 
 def _floor_ops(prefix: bytes, head: Head) -> list[Op]:
     value = keys.pack_u64(head.floor) + keys.pack_u64(head.ts_ms)
-    below = DeleteRange(
-        Family.CHAN, prefix + keys.pack_u64(0), prefix + keys.pack_u64(head.floor)
-    )
+    below = DeleteRange(Family.CHAN, prefix + keys.pack_u64(0), prefix + keys.pack_u64(head.floor))
     return [(Family.META, keys.stream_meta(prefix), value), below]
 
 
@@ -441,7 +439,7 @@ class TableRows(Generic[K, V]):
 
     def get(self, key: K) -> V | None:
         """The row, None if absent."""
-        full = self._prefix + keys.row_suffix(key)  # type: ignore[arg-type]
+        full = self._prefix + keys.row_suffix(key)
         cell = self._stream.rows.get(full)
         if cell is not None:
             value: V | None = cell.live() if self._is_live else cell.base
@@ -464,7 +462,7 @@ class TableRows(Generic[K, V]):
         """At most `limit` rows in key order, strictly behind `after` in the chosen direction."""
         start, end = self._prefix, keys.prefix_end(self._prefix)
         if after is not None:
-            edge = self._prefix + keys.row_suffix(after)  # type: ignore[arg-type]
+            edge = self._prefix + keys.row_suffix(after)
             start, end = (start, edge) if reverse else (edge + b"\x00", end)
         pending = {k: c for k, c in self._stream.rows.items() if start <= k < end}
         found = self._overlay.stored_rows(start, end, limit + len(pending), reverse)
@@ -485,13 +483,13 @@ class TableRows(Generic[K, V]):
             else:
                 row = decode_pack(value, self._row_type)
             if row is not None:
-                result.append((keys.parse_row_suffix(key[at:]), row))  # type: ignore[arg-type]
+                result.append((cast(K, keys.parse_row_suffix(key[at:])), row))
                 if len(result) == limit:
                     break
         return result
 
     def _write(self, key: K, row: V | None) -> None:
-        full = self._prefix + keys.row_suffix(key)  # type: ignore[arg-type]
+        full = self._prefix + keys.row_suffix(key)
         assert self._is_live, "a query writes nothing"
         self._overlay.put_row(self._stream, full, self._row_type, row)
 

@@ -1,1 +1,1 @@
-"""The operators' command `hubbub`: starts a cluster on this machine, watches it, asks it questions."""
+"""The operators' command `hubbub`: starts clusters, watches them, asks them questions."""

@@ -1,8 +1,8 @@
 """D/run/cluster.json: what an outside program needs to drive a running cluster.
 
-Its names are fixed (issue 3, item 9): `supervisor_pid`, `app`, `server_key`, `token_secret`, and
-`edges`, `routers`, `nodes`: lists of `{name, pid, url}`, where an edge's `url` is its public one and
-a router's or node's is that of its admin server; an edge's admin server is `admin_url`.
+Its names are fixed: `supervisor_pid`, `app`, `server_key`, `token_secret`, and `edges`, `routers`,
+`nodes`: lists of `{name, pid, url}`, where an edge's `url` is its public one and a router's or
+node's is that of its admin server; an edge's admin server is `admin_url`.
 
 Rules: a stale file is deleted before anything starts; the file is written when everything is ready
 and replaced, as a whole, when a pid changes. It holds secrets: mode 0600.

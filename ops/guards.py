@@ -34,7 +34,7 @@ def check_disk(root: Path) -> None:
     free = shutil.disk_usage(existing).free
     if free < DISK_FREE_BYTES_MIN:
         raise Failure(
-            f"only {free >> 20} MB free under {existing}, {DISK_FREE_BYTES_MIN >> 20} MB are needed",
+            f"{free >> 20} MB free under {existing}, {DISK_FREE_BYTES_MIN >> 20} MB are needed",
             cause=["a node that cannot write refuses messages"],
             tries=["hubbub up --dir A_DIRECTORY_ON_ANOTHER_DISK"],
         )

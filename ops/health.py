@@ -17,7 +17,7 @@ Verdict = Literal["HEALTHY", "DEGRADED", "DOWN"]
 
 @dataclass(frozen=True)
 class ProcessHealth:
-    """One process. `reasons`: why it is not ready, in its own words. Memory and age: None if down."""
+    """One process. `reasons`: why it is not ready, in its own words; None: not known."""
 
     role: str
     name: str

@@ -1,15 +1,15 @@
-"""One cluster on this machine, from its directory to its last process: what `up` and `demo` share.
+"""One cluster on this machine, from its directory to its last process, for `up` and `demo`.
 
-Order of a start: lock, stale cluster.json gone, processes of a killed supervisor gone, records (made
-at the first start), configs, processes, all ready, cluster.json. The lock outlives the processes,
-so that nobody else can start in between.
+Order of a start: lock, processes of a killed supervisor gone, stale cluster.json gone, records
+(made at the first start), configs, processes, all ready, cluster.json. The lock outlives the
+processes, so that nobody else can start in between.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal
@@ -22,10 +22,11 @@ from ops.directory import Directory, DirectoryLock, SocketFolder
 from ops.plan import Place, Shape, child_environment, configs, write_configs
 from ops.records import Records, Wanted
 from ops.signals import Signals
-from ops.supervisor import Child, Journal, Supervisor
+from ops.supervisor import Child, Journal, ProcessSpec, Supervisor
 
 START_S: Final = 60.0  # a node may take 20 s to open its database before it is given up
 LEFTOVERS_S: Final = 5.0
+LOOK_S: Final = 0.03  # between two looks at who is registered, while something is not ready
 Link = Literal["ipc", "tcp"]
 
 
@@ -49,9 +50,11 @@ class LocalCluster:
 
     options: Options
     signals: Signals
+    on_ready: Callable[[ProcessSpec], None] = lambda _spec: None
     warnings: list[str] = field(default_factory=list)
     ready_s: float = 0.0
     _began_at: float = field(default_factory=time.monotonic)
+    _looked_at: float = 0.0
 
     def open(self) -> None:
         """Takes the directory and prepares everything; starts nothing. Raises Failure."""
@@ -73,7 +76,11 @@ class LocalCluster:
     def start(self) -> None:
         """Starts every process and returns when all are ready and cluster.json says so."""
         self.supervisor.start(START_S)
-        self.ready_s = time.monotonic() - self._began_at
+        self.ready_s = self.elapsed_s()
+
+    def elapsed_s(self) -> float:
+        """Since the command began."""
+        return time.monotonic() - self._began_at
 
     def run(self) -> None:
         """Watches until a stop signal."""
@@ -144,6 +151,7 @@ class LocalCluster:
             self._write_cluster_file,
             child_environment(),
             self._lifeline_read_fd,
+            self.on_ready,
         )
 
     def _edge_ports(self, names: list[str]) -> dict[str, int]:
@@ -190,6 +198,10 @@ class LocalCluster:
     # --- what the supervisor asks
 
     def _is_ready(self, name: str) -> bool:
+        now = time.monotonic()
+        if now - self._looked_at >= LOOK_S:
+            self._looked_at = now
+            self.records.look_for_processes()
         url = self.records.admin_url(name)
         return bool(url) and is_ready(url)
 

@@ -21,8 +21,9 @@ from ops.processes import role_arguments, role_environment
 from ops.supervisor import STOP_S, ProcessSpec
 
 # What must differ between processes of one machine may not come from the environment.
-OWN_FIELDS: Final = ("ROLE", "NAME", "APP", "RUN_DIR", "COORDINATOR", "LISTEN", "KEYS_DIR") + (
-    ("ADMIN_PORT", "LIFELINE_FD", "STOP_DEADLINE_S", "DATA_DIR", "HOST", "PORT", "LOG_FILE")
+OWN_FIELDS: Final = (
+    *("ROLE", "NAME", "APP", "RUN_DIR", "COORDINATOR", "LISTEN", "KEYS_DIR", "ADMIN_PORT"),
+    *("LIFELINE_FD", "STOP_DEADLINE_S", "DATA_DIR", "HOST", "PORT", "LOG_FILE", "DEMO"),
 )
 # A child stops by itself a little before the supervisor would kill it.
 STOP_SHARE: Final = 0.85

@@ -41,6 +41,7 @@ COPIES_NOW: Final = 1  # replication comes with a later release
 DEFAULT_NODES, DEFAULT_SLOTS, DEFAULT_APP, DEFAULT_PROFILE = 1, 1024, "main", "default"
 SECRET_BYTES: Final = 32
 STORAGE_ID_FILE: Final = "storage_id"  # in a node's data folder; node/store reads the same
+PROCESS_PREFIXES: Final = ("/nodes/", "/routers/", "/edges/")
 NODES_KEY: Final = "/ops/nodes"  # {"node-1": its storage id, …}: which nodes this directory has
 
 
@@ -68,6 +69,7 @@ class Records:
             raise Failure(f"cannot open {directory.coordinator}", cause=[str(error)]) from None
         self._view = ClusterView(self._coordinator)
         self.storage_ids: dict[str, str] = {}
+        self._processes: dict[str, ProcessRecord] = {}
         self.copies = 0
         self.slots = 0
         self._app: AppRecord | None = None
@@ -138,16 +140,20 @@ class Records:
         self._run(self._view.load())
 
     def admin_url(self, name: str) -> str:
-        """The admin server that a process has registered; empty if it has not."""
-        record = self._process(name)
-        if record is None or not record.admin_url:
-            self.refresh()
-            record = self._process(name)
+        """The admin server that a process had registered at the last look; empty if none."""
+        record = self._processes.get(name)
         return record.admin_url if record is not None else ""
 
-    def _process(self, name: str) -> ProcessRecord | None:
-        view = self._view
-        return view.nodes.get(name) or view.routers.get(name) or view.edges.get(name)
+    def look_for_processes(self) -> None:
+        """Reads who is registered. A process that was restarted has another admin url."""
+        self._processes = self._run(self._registered())
+
+    async def _registered(self) -> dict[str, ProcessRecord]:
+        found = []
+        for prefix in PROCESS_PREFIXES:
+            found += (await self._coordinator.range(prefix))[0]
+        records = (decode_json(record.value, ProcessRecord) for record in found)
+        return {record.name: record for record in records}
 
     # --- making and checking
 

@@ -54,6 +54,11 @@ class Signals:
             except BlockingIOError:
                 pass
 
+    def request_stop(self) -> None:
+        """As if a stop signal had arrived; may be called from another thread."""
+        self.stop_count += 1
+        self.wake()
+
     def wake(self) -> None:
         """Ends the sleep; may be called from another thread."""
         try:

@@ -79,6 +79,7 @@ class Supervisor:
         on_change: called with the children when all are ready, and again whenever a restarted one
             is ready, so that its pid has changed.
         environment: of the children.
+        on_ready: called with each process that has become ready.
         lifeline_fd: the read end of the pipe of rule 2.
     """
 
@@ -89,6 +90,7 @@ class Supervisor:
     on_change: Callable[[Mapping[str, Child]], None]
     environment: Mapping[str, str]
     lifeline_fd: int
+    on_ready: Callable[[ProcessSpec], None] = lambda _spec: None
     restarts: Restarts = field(default_factory=Restarts)
     children: dict[str, Child] = field(default_factory=dict)
     _spec_of: dict[str, ProcessSpec] = field(default_factory=dict)
@@ -141,6 +143,7 @@ class Supervisor:
         for child in self.children.values():
             if not child.is_ready and not child.is_down and self.is_ready(child.spec.name):
                 child.is_ready = True
+                self.on_ready(child.spec)
                 if self.restarts.was_ready:
                     changed = True
                     self._say(child, "process.ready", "is ready again")

@@ -1,12 +1,12 @@
 """REST `/v1`: one handler for every route of the registry, and the token routes of the edge itself.
 
 Rules:
-1. Path, query and JSON body are merged into the route's shape; fields that the shape does not know are
-   named in `ignored_fields` of the answer, never dropped silently.
+1. Path, query and JSON body are merged into the route's shape; fields that the shape does not know
+   are named in `ignored_fields` of the answer, never dropped silently.
 2. The caller is a server key (`Authorization: Bearer <key>`, authority `server`) or a user's own
    connection token (authority `client`), and the same decide functions rule over both.
-3. `Idempotency-Key` (≤ 255 bytes) becomes the command's cmid `key:<hash>`, which the log looks up in
-   every hour it remembers, since such a key carries no time.
+3. `Idempotency-Key` (≤ 255 bytes) becomes the command's cmid `key:<hash>`, which the log looks up
+   in every hour it remembers, since such a key carries no time.
 4. Every refusal is problem+json with a documented code.
 """
 
@@ -21,7 +21,7 @@ import msgspec
 from aiohttp import web
 
 from edge.auth import Auth
-from edge.dispatch import App, Dispatch
+from edge.dispatch import App, Dispatch, Reply
 from edge.web.problems import problem
 from hubbub.base.errors import (
     BAD_REQUEST,
@@ -30,15 +30,17 @@ from hubbub.base.errors import (
     PERMISSION_DENIED,
     TOO_LARGE,
     UNAUTHORIZED,
+    LocalProtocolError,
     Rejected,
     RemoteProtocolError,
 )
 from hubbub.base.ids import IDEMPOTENCY_PREFIX
 from hubbub.base.names import check_user
-from hubbub.features.contract import Registry, Route
-from hubbub.wire.codec import dump_json, parse_json
+from hubbub.features.contract import Command, Registry, Route
+from hubbub.wire.codec import convert, dump_json, parse_json
 from hubbub.wire.shapes import Viewer
 
+Ask = Callable[[Reply], None]  # starts a request whose reply is waited for
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 TOKEN_TTL_S: Final = 24 * 3600
 TOKEN_TTL_S_MAX: Final = 365 * 86_400
@@ -61,6 +63,16 @@ class TokenAnswer(msgspec.Struct, frozen=True):
     expires_in_s: int
 
 
+_TOKENS: Final = Route(
+    "POST",
+    "/v1/tokens",
+    TokenRequest,
+    lambda _, __: _never(),
+    TokenAnswer,
+    doc="A connection token for a user, who is made if unknown.",
+)
+
+
 class Api:
     """The `/v1` part of an edge's public port."""
 
@@ -76,7 +88,7 @@ class Api:
         body_bytes_max: int,
     ) -> None:
         self._registry = registry
-        self._dispatch = dispatch
+        self.dispatch = dispatch
         self._auth = auth
         self._apps = apps
         self._now_ms = now_ms
@@ -86,17 +98,23 @@ class Api:
     def routes(self) -> list[web.RouteDef]:
         """All routes for the server's table."""
         rows = [
-            web.route(row.method, row.path, self._guarded(self._row(row)))
+            web.route(row.method, row.path, self.guarded(self._row(row)))
             for row in self._registry.routes
         ]
-        rows.append(web.post("/v1/tokens", self._guarded(self._token)))
-        rows.append(web.route("*", "/v1/{rest:.*}", self._guarded(self._nothing)))
+        rows.append(web.post("/v1/tokens", self.guarded(self._token)))
+        rows.append(web.route("*", "/v1/{rest:.*}", self.guarded(self._nothing)))
         return rows
+
+    def own_rows(self) -> list[Route]:
+        """The routes that no feature has, for the document."""
+        return [_TOKENS]
 
     # --- one request
 
-    def _guarded(self, handler: Handler) -> Handler:
-        async def guarded(request: web.Request) -> web.StreamResponse:
+    def guarded(self, handler: Handler) -> Handler:
+        """A handler whose refusals become problem+json, with a request id on every answer."""
+
+        async def answer(request: web.Request) -> web.StreamResponse:
             request_id = request.headers.get("X-Request-Id", "")[:64]
             if not request_id.isprintable() or not request_id:
                 request_id = "req_" + self._entropy(6).hex()
@@ -109,7 +127,7 @@ class Api:
             response.headers["X-Request-Id"] = request_id
             return response
 
-        return guarded
+        return answer
 
     def _row(self, row: Route) -> Handler:
         known = {field.encode_name for field in msgspec.structs.fields(row.shape)}
@@ -127,7 +145,7 @@ class Api:
                 self._idempotency(request, params)
             ignored = sorted(set(params) - known)
             answer = await self.ask(
-                lambda reply: self._dispatch.route(row, params, app, viewer, reply)
+                lambda reply: self.dispatch.route(row, params, app, viewer, reply)
             )
             if ignored and answer.startswith(b"{"):
                 tail = b'"ignored_fields":' + dump_json(ignored) + b"}"
@@ -136,7 +154,7 @@ class Api:
 
         return handle
 
-    async def ask(self, start: Callable[[Callable[[Rejected | None, bytes], None]], None]) -> bytes:
+    async def ask(self, start: Ask) -> bytes:
         """Wait for a dispatch reply. The uplink answers every request within its own deadline."""
         future: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
 
@@ -197,7 +215,7 @@ class Api:
         app, viewer = self.caller(request)
         if viewer.authority != "server":
             raise Rejected(PERMISSION_DENIED, "tokens are issued to server keys only")
-        wanted = msgspec.convert(await self._body(request), TokenRequest, strict=True)
+        wanted = convert(await self._body(request), TokenRequest)
         token = await self.issue(app, check_user(wanted.user), wanted.ttl_s)
         return web.json_response(
             {"token": token, "user": wanted.user, "expires_in_s": wanted.ttl_s}
@@ -212,8 +230,12 @@ class Api:
             raise Rejected(INTERNAL, "no user feature")
         command = ensure(user=user)  # type: ignore[call-arg]
         system = Viewer(user=user, authority="system")
-        await self.ask(lambda reply: self._dispatch.submit(command, app, system, reply))
+        await self.ask(lambda reply: self.dispatch.submit(command, app, system, reply))
         return self._auth.sign(app.name, user, now_ms=self._now_ms(), ttl_s=ttl_s)
+
+
+def _never() -> Command:
+    raise LocalProtocolError("the edge answers this route itself")
 
 
 def idempotency_cmid(key: str) -> str:

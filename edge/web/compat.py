@@ -1,50 +1,40 @@
-"""`POST /api/publish` and `/api/history` of the reference server (profile `centrifuge-compat` only).
+"""`POST /api/publish` and `/api/history` of the reference server (profile `centrifuge-compat`
+only).
 
 Source: client-protocol page 2.1 (what the SDKs' own suites call), header `X-API-Key`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import msgspec
 from aiohttp import web
 
-from hubbub.base.errors import BAD_REQUEST, NOT_AVAILABLE, Rejected
+from edge.auth import Auth
+from edge.dispatch import App
+from edge.web.api import Api, Ask
+from hubbub.base.errors import NOT_AVAILABLE, Rejected
 from hubbub.base.names import check_channel
-from hubbub.features.contract import QueryCall, Registry
-from hubbub.wire.codec import convert, decode_json, parse_json, raw_json
+from hubbub.features.contract import QueryCall
+from hubbub.wire.codec import convert, parse_json
+from hubbub.wire.reads import STREAM_HISTORY, StreamHistory
 from hubbub.wire.shapes import Viewer
 
-from edge.auth import Auth
-from edge.dispatch import App, Reply
-from edge.web.api import Api
+_SERVER = Viewer(user="", authority="server")
 
 
-class PublishRequest(msgspec.Struct, frozen=True):
-    """POST /api/publish."""
-
-    channel: str
-    data: Any = None
-
-
-class HistoryRequest(msgspec.Struct, frozen=True):
-    """POST /api/history."""
-
+class _HistoryRequest(msgspec.Struct, frozen=True):
     channel: str
     limit: int = 0
     reverse: bool = False
 
 
 class Compat:
-    """The two routes, for apps whose settings switch them on."""
+    """The two routes; an app whose settings do not switch them on answers 108."""
 
-    def __init__(self, api: Api, auth: Auth, apps: dict[str, App], registry: Registry) -> None:
+    def __init__(self, api: Api, auth: Auth, apps: dict[str, App]) -> None:
         self._api = api
         self._auth = auth
         self._apps = apps
-        self._registry = registry
 
     def routes(self) -> list[web.RouteDef]:
         """Routes for the server's table."""
@@ -54,27 +44,20 @@ class Compat:
         ]
 
     async def _publish(self, request: web.Request) -> web.StreamResponse:
-        app = self._app(request)
-        wanted = convert(parse_json(await request.read()), PublishRequest)
-        if wanted.data is None:
-            raise Rejected(BAD_REQUEST, "data is needed")
-        command = self._registry.commands["event.publish"]
-        action = command(  # type: ignore[call-arg]
-            channel=check_channel(wanted.channel), data=raw_json(wanted.data)
-        )
-        await self._ask(lambda reply: self._api.dispatch.submit(action, app, _SERVER, reply))
-        return web.json_response({"result": {}})
+        app, body = self._app(request), await request.read()
+        parse_json(body)
+        await self._api.ask(_verb(self._api, "event.publish", body, app))
+        return web.Response(body=b'{"result":{}}', content_type="application/json")
 
     async def _history(self, request: web.Request) -> web.StreamResponse:
         app = self._app(request)
-        wanted = convert(parse_json(await request.read()), HistoryRequest)
-        args = self._api.stream_history(wanted.limit, None, wanted.reverse)
-        call = QueryCall(check_channel(wanted.channel), "stream.history", args)
-        answer = await self._ask(lambda reply: self._api.dispatch.turned(call, app, _SERVER, reply))
-        return web.json_response({"result": decode_json(answer, dict[str, Any])})
-
-    async def _ask(self, start: Callable[[Reply], None]) -> bytes:
-        return await self._api.ask(start)
+        wanted = convert(parse_json(await request.read()), _HistoryRequest)
+        args = StreamHistory(limit=wanted.limit, reverse=wanted.reverse, subscribed=True)
+        call = QueryCall(check_channel(wanted.channel), STREAM_HISTORY, args)
+        page = await self._api.ask(
+            lambda reply: self._api.dispatch.turned(call, app, _SERVER, reply)
+        )
+        return web.Response(body=b'{"result":' + page + b"}", content_type="application/json")
 
     def _app(self, request: web.Request) -> App:
         app = self._apps[self._auth.api_key_app(request.headers.get("X-API-Key", ""))]
@@ -83,4 +66,5 @@ class Compat:
         return app
 
 
-_SERVER = Viewer(user="", authority="server")
+def _verb(api: Api, name: str, params: bytes, app: App) -> Ask:
+    return lambda reply: api.dispatch.verb(name, params, app, _SERVER, reply)

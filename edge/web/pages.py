@@ -1,4 +1,5 @@
-"""The chat page and its files: static, from this package, under a strict Content-Security-Policy."""
+"""The chat page and its files: static, from this package, under a strict
+Content-Security-Policy."""
 
 from __future__ import annotations
 

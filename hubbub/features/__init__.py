@@ -1,1 +1,2 @@
-"""What the product does: one pure file a feature, listed in `registry`, in the shape of `contract`."""
+"""What the product does: one pure file a feature, listed in `registry`, in the shape of
+`contract`."""

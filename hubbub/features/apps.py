@@ -1,7 +1,8 @@
 """What belongs to a whole app (stream `@app`): revoked tokens.
 
 Rules:
-1. A revocation of a user ends every token issued before its time; one of a token id ends that token.
+1. A revocation of a user ends every token issued before its time; one of a token id ends that
+   token.
 2. Every edge holds interest in `@app`: it gets the snapshot when it subscribes, then each
    `token.revoked`, and closes the sessions that it hits.
 3. Rows go 400 days after their last change: no token lives longer than 365.

@@ -203,8 +203,8 @@ class Decision(msgspec.Struct, frozen=True):
 
 
 class Forward(msgspec.Struct, frozen=True):
-    """A consequence under another stream key: decided there, at least once, idempotent, ≤ 1 s later.
-    It runs with authority `system` and the actor of the event."""
+    """A consequence under another stream key: decided there, at least once, idempotent, ≤ 1 s
+    later. It runs with authority `system` and the actor of the event."""
 
     command: Command
 
@@ -215,7 +215,8 @@ Effect = Forward
 
 
 class QueryCall(msgspec.Struct, frozen=True):
-    """Ask the leader (or a new enough replica) of `key` for the query `name`; `args` is a Struct."""
+    """Ask the leader (or a new enough replica) of `key` for the query `name`; `args` is a
+    Struct."""
 
     key: str
     name: str
@@ -263,7 +264,8 @@ class Route(msgspec.Struct, frozen=True):
 
 
 class QueryRow(msgspec.Struct, frozen=True):
-    """A read of committed rows: run(args, tables, ctx) → Struct (sent as JSON) or raises Rejected."""
+    """A read of committed rows: run(args, tables, ctx) → Struct (sent as JSON) or raises
+    Rejected."""
 
     name: str
     shape: type[msgspec.Struct]

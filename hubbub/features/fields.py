@@ -13,12 +13,16 @@ from msgspec import UNSET, Raw, UnsetType
 from hubbub.base.errors import BAD_REQUEST, TOO_LARGE, TOO_MANY, UNKNOWN_CHANNEL, Rejected
 from hubbub.base.names import StreamKind, check_channel, check_user, kind_of
 from hubbub.settings.app import AppSettings
+from hubbub.wire.codec import encode_json
 
 TITLE_CHARS_MAX: Final = 255  # a name of a channel or a person: one line on a screen
 URL_CHARS_MAX: Final = 2_048  # what browsers and proxies agree on
-# Custom data of a channel or a user is read whole with every snapshot; a message's own is bounded by
-# the envelope.
+# Custom data of a channel or a user is read whole with every snapshot; a message's own is bounded
+# by the envelope.
 META_BYTES_MAX: Final = 8_192
+
+# The ids of one plural event (contracts.md 3); a row's `info` must hold them in a u16 length.
+PLURAL_BYTES_MAX: Final = 60_000
 
 CustomData = Raw | UnsetType
 
@@ -35,7 +39,8 @@ def custom(data: bytes) -> CustomData:
 
 
 def check_chat_channel(name: str) -> str:
-    """A channel of the chat. Raises Rejected: BAD_REQUEST for a malformed name, else UNKNOWN_CHANNEL."""
+    """A channel of the chat. Raises Rejected: BAD_REQUEST for a malformed name, else
+    UNKNOWN_CHANNEL."""
     check_channel(name)
     if kind_of(name) is not StreamKind.CHANNEL:
         raise Rejected(UNKNOWN_CHANNEL)
@@ -62,9 +67,8 @@ def check_users(users: Iterable[str], settings: AppSettings) -> tuple[str, ...]:
         raise Rejected(TOO_MANY, f"at most {limit} users in one request", limit=limit)
     for user in unique:
         check_user(user)
-    # contracts.md 3: ids of one plural event take at most 64 KiB.
-    if sum(map(len, unique)) + 3 * len(unique) > settings.envelope_bytes_max:
-        raise Rejected(TOO_MANY, "the names together are too long")
+    if len(encode_json(unique)) > PLURAL_BYTES_MAX:
+        raise Rejected(TOO_MANY, "the names together are too long", limit_bytes=PLURAL_BYTES_MAX)
     return unique
 
 

@@ -1,11 +1,13 @@
 """How an event becomes a publication: its own JSON, with what the log knows spliced in front.
 
 Rules:
-1. `stamp` is the only place that builds a publication's `data`; the log, history and the fan-out copy
-   its bytes.
-2. Shape: {"t": tag, "seq", "id", "cmid", "by", "ts", ...fields of the event}. A signal has no seq and
-   no id. An event that changes a message (`ref_id`) carries that message's id as its `id`.
-3. A BARE event publishes its field `data` untouched, and its `info` as the publisher's ClientInfo.
+1. `stamp` is the only place that builds a publication's `data`; the log, history and the fan-out
+   copy its bytes.
+2. Shape: {"t": tag, "seq", "id", "cmid", "by", "ts", ...fields of the event}. A signal has no seq
+   and no id. An event that changes a message (`ref_id`) carries that message's id as its `id`.
+3. A BARE event publishes its field `data` untouched.
+4. The row's `info` is for edges: at most one of the users it evicts, the channels it lists or
+   unlists, and the publisher's ClientInfo.
 """
 
 from __future__ import annotations
@@ -79,23 +81,27 @@ def stamp(event: Event, meta: Meta) -> Json:
     return head.encode() + (b"," + fields[1:] if len(fields) > 2 else b"}")
 
 
-def publisher_info(event: Event) -> Json:
-    """ClientInfo that travels beside a BARE event's data; empty for every other."""
-    return bytes(getattr(event, "info", b"")) if event.BARE else b""
+def _for_edges(event: Event) -> tuple[int, Json]:
+    """What edges are told beside the data: (flag, `info` of the row)."""
+    for flag, names in (
+        (rows.EVICTS, event.evicts()),
+        (rows.LISTS, event.lists()),
+        (rows.UNLISTS, event.unlists()),
+    ):
+        if names:
+            return flag, encode_json(list(names))
+    return 0, event.publisher_info()
 
 
 def encode_publication(event: Event, meta: Meta) -> bytes:
     """The row of a numbered event in the `chan` family: also the body of EVENT behind its seq."""
-    flags = (rows.COUNTABLE if event.COUNTABLE else 0) | (rows.TRANSIENT if event.BARE else 0)
-    return rows.encode_row(
-        flags,
-        meta.ts_ms,
-        event.ref_seq(),
-        event.TAG,
-        meta.by,
-        stamp(event, meta),
-        publisher_info(event),
-    )
+    flags, info = _for_edges(event)
+    if event.COUNTABLE:
+        flags |= rows.COUNTABLE
+    if event.BARE:
+        flags |= rows.TRANSIENT
+    data = stamp(event, meta)
+    return rows.encode_row(flags, meta.ts_ms, event.ref_seq(), event.TAG, meta.by, data, info)
 
 
 def outcome(event: Event, meta: Meta, reply: Json = b"") -> Outcome:

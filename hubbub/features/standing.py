@@ -1,7 +1,7 @@
 """Where a user stands in a channel: the rows that decide rights, and the look-up over them.
 
-Read by channels, members, messages, marks and subscriptions; written by channels (CHANNEL) and members
-(the others). Membership is true here, in the channel's own stream, and nowhere else.
+Read by channels, members, messages, marks and subscriptions; written by channels (CHANNEL) and
+members (the others). Membership is true here, in the channel's own stream, and nowhere else.
 """
 
 from __future__ import annotations

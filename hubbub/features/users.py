@@ -65,8 +65,8 @@ class UpdateUser(Command, frozen=True):
     TAG = "user.update"
 
     user: str = ""
-    name: str | None | UnsetType = UNSET
-    avatar: str | None | UnsetType = UNSET
+    name: str | UnsetType | None = UNSET
+    avatar: str | UnsetType | None = UNSET
     data: Raw | UnsetType = UNSET
     replace: bool = False
 
@@ -191,7 +191,7 @@ def turn_put(request: UpdateUser, _: EdgeContext) -> UpdateUser:
     return replace(request, replace=True)
 
 
-def _text(value: str | None | UnsetType) -> str:
+def _text(value: str | UnsetType | None) -> str:
     return value if isinstance(value, str) else ""
 
 

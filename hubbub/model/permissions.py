@@ -1,10 +1,11 @@
 """The one authorisation function: who may do what. `decide`, queries, access and REST all ask it.
 
 Rules:
-1. `is_allowed` is a table look-up over (action, channel kind, role, authority); nothing else grants.
+1. `is_allowed` is a table look-up over (action, channel kind, role, authority); nothing else
+   grants.
 2. An authority beyond `client` adds to what the role allows, it never takes away.
-3. What depends on the thing itself (own message, rank of the target) is decided by the feature, which
-   then asks for the action that fits: DELETE_OWN or DELETE_ANY.
+3. What depends on the thing itself (own message, rank of the target) is decided by the feature,
+   which then asks for the action that fits: DELETE_OWN or DELETE_ANY.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from itertools import count
-from typing import Final
+from typing import Final, TypeAlias
 
 from msgspec import Struct
 
@@ -103,6 +103,7 @@ class _Plan:
         self._domains = domains
         self._copies = copies
         self.members: list[list[str]] = [[] for _ in range(slots)]
+        self._kept: set[tuple[int, str]] = set()
         self._held: dict[str, set[int]] = {name: set() for name in sorted(domains)}
         self._bounds = {n: _bounds(mean) for n, mean in _means(domains, slots, copies).items()}
         ring = sorted((ring_point(f"{n}#{i}"), n) for n in domains for i in range(VIRTUAL_NODES))
@@ -115,6 +116,7 @@ class _Plan:
             for name in current.get(slot, ()):
                 if len(members) < self._copies and self._fits(slot, name):
                     self._add(slot, name)
+                    self._kept.add((slot, name))
 
     def fill(self) -> None:
         """Give every slot its missing copies: to the next node that still needs them, if any."""
@@ -124,7 +126,7 @@ class _Plan:
 
     def level(self) -> None:
         """Move copies, as few as possible, until every node is within its bounds."""
-        for path in _level(self._held, self._bounds, self._movable):
+        for path in _level(self._held, self._bounds, (self._movable_new, self._movable)):
             for slot, source, target in path:
                 self.members[slot][self.members[slot].index(source)] = target
 
@@ -149,7 +151,15 @@ class _Plan:
 
     def _movable(self, source: str, target: str) -> int | None:
         """The slot to move from `source` to `target`: rather a follower's than a leader's copy."""
-        fitting = [s for s in self._held[source] if self._fits(s, target, instead_of=source)]
+        return self._best(self._held[source], source, target)
+
+    def _movable_new(self, source: str, target: str) -> int | None:
+        """The same among copies that are only planned: another plan for them costs nothing."""
+        planned = (s for s in self._held[source] if (s, source) not in self._kept)
+        return self._best(planned, source, target)
+
+    def _best(self, slots: Iterable[int], source: str, target: str) -> int | None:
+        fitting = [slot for slot in slots if self._fits(slot, target, instead_of=source)]
 
         def rank(slot: int) -> tuple[bool, int]:
             return self.members[slot][0] == source, ring_point(f"{target}@{slot}")
@@ -206,7 +216,7 @@ def _order_leaders(
     def handed(source: str, target: str) -> int | None:
         return min((slot for slot in led[source] if target in members[slot]), default=None)
 
-    for _ in _level(led, dict.fromkeys(led, bounds), handed):
+    for _ in _level(led, dict.fromkeys(led, bounds), (handed,)):
         pass  # the sets in `led` are what changes
     leader = {slot: name for name, slots in led.items() for slot in slots}
     return {
@@ -215,16 +225,19 @@ def _order_leaders(
     }
 
 
-_Move = tuple[int, str, str]  # slot, source, target
+_Move: TypeAlias = tuple[int, str, str]  # slot, source, target
+_Movable: TypeAlias = Callable[[str, str], int | None]  # source, target → a slot that may move
 
 
 def _level(
     held: dict[str, set[int]],
     bounds: Mapping[str, _Bounds],
-    movable: Callable[[str, str], int | None],
+    choices: Sequence[_Movable],
 ) -> Iterator[list[_Move]]:
     """Move slots between nodes, along shortest paths, until all are within bounds or none helps.
 
+    Args: choices: what may move from one node to another, the cheaper first: a path is made of the
+        cheapest that suffice.
     Changes `held` and yields each path's moves, for the caller to repeat before the next one.
     Ends: each path brings one node closer to its bounds and no other out of its own.
     """
@@ -234,17 +247,18 @@ def _level(
         under = [n for n in held if len(held[n]) < bounds[n].low and n not in stuck]
         if over:
             start = max(over, key=lambda n: len(held[n]) - bounds[n].high)
+            starts = [start]
             # Those that lack something first: one move then serves both.
-            path = _path([start], _below(held, bounds, "low"), held, movable) or _path(
-                [start], _below(held, bounds, "high"), held, movable
-            )
+            ends = [_below(held, bounds, "low"), _below(held, bounds, "high")]
         elif under:
             start = max(under, key=lambda n: bounds[n].low - len(held[n]))
-            givers = [n for n in held if len(held[n]) > bounds[n].low]
-            givers.sort(key=lambda n: len(held[n]) - bounds[n].want, reverse=True)
-            path = _path(givers, {start}, held, movable)
+            starts = [n for n in held if len(held[n]) > bounds[n].low]
+            starts.sort(key=lambda n: len(held[n]) - bounds[n].want, reverse=True)
+            ends = [{start}]
         else:
             return
+        tries = (_path(starts, end, held, movable) for movable in choices for end in ends)
+        path = next((found for found in tries if found), None)
         if path is None:
             stuck.add(start)
             continue
@@ -262,7 +276,7 @@ def _path(
     starts: Sequence[str],
     ends: set[str],
     held: Mapping[str, set[int]],
-    movable: Callable[[str, str], int | None],
+    movable: _Movable,
 ) -> list[_Move] | None:
     """The shortest chain of single moves from one of `starts` to one of `ends`.
 

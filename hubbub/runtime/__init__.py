@@ -1,0 +1,1 @@
+"""What keeps a process running: loop and stop, tasks, settings, logs, metrics, admin server."""

@@ -10,9 +10,9 @@ Rules (contracts.md 5):
 4. What keeps a link in order (results, interest, beats) is outside the window.
 5. Gathering: idle (no frame for `gather_ms`) sends at the end of the loop's turn; else a frame
    leaves after `gather_ms`, `gather_bytes` or MESSAGES_MAX messages, whichever comes first.
-6. The numbers between two boots only grow, also over a link that was given up (`give_up`) and
-   begun again, so that the other side sees a hole and nothing looks like a repetition. A number
-   that does not grow is a leftover of an older connection: dropped and counted.
+6. The numbers of one process towards one name only grow, also over a link that was given up
+   (`give_up`) or begun again (`after_n`): the other side sees a hole, nothing looks like a
+   repetition. A number that does not grow is of an older connection: dropped and counted.
 """
 
 from __future__ import annotations
@@ -87,14 +87,16 @@ class Link:
         now_ms: float,
         counts: LinkCounts,
         peer_boot_id: int = 0,
+        after_n: int = 0,
     ) -> None:
-        """Args: counts: shared by all links of a process. peer_boot_id: 0 = the first frame's."""
+        """Args: counts: shared by all links of a process. peer_boot_id: 0 = the first frame's.
+        after_n: the last number that this process used towards the peer's name."""
         self._boot_id = boot_id
         self._generation = generation
         self._limits = limits
         self._message_bytes_max = limits.frame_bytes_max - FRAME_HEAD.size
         self.peer_boot_id = peer_boot_id
-        self.n = 0  # of the last frame sent
+        self.n = after_n  # of the last frame sent
         self.seen = -1  # highest n received; -1: nothing yet
         self.heard_ms = now_ms
         self.counts = counts

@@ -237,3 +237,4 @@ class DisconnectMonitor:
         if not self._events.closed:
             self._loop.remove_reader(self._events.fileno())
             self._watched.disable_monitor()
+            self._events.close(linger=0)  # disable_monitor leaves it open: term() would wait for it

@@ -6,7 +6,8 @@ Rules:
 2. Up is the first frame of a peer after it was down; it is answered with a frame at once, so that
    both sides come up within one round trip. Down is silence, or a broken connection that did not
    come back within `suspect_ms`.
-3. What waits for a peer that goes down is dropped. Numbers go on, so that it sees a hole.
+3. What waits for a peer that goes down is dropped. Numbers go on, over its boots too: a new boot
+   may hear frames of the old link before we hear of it, and none of the new link's looks old.
 4. A beat is the last message of its frame: the digest in it is of all that went before.
 5. Handlers are called from `arrived` and `tick` only, never from a send: sending inside a handler
    is safe.
@@ -193,7 +194,7 @@ class LinkTable(Generic[R]):
             self._down(entry)
         if known:
             entry.superseded = [*entry.superseded, known][-_SUPERSEDED_MAX:]
-        entry.link = self._new_link(boot_id)
+        entry.link = self._new_link(boot_id, entry.link.n + 1)
         return True
 
     def _greet(self, entry: Entry[R]) -> None:
@@ -274,7 +275,7 @@ class LinkTable(Generic[R]):
 
     # ---
 
-    def _new_link(self, peer_boot_id: int) -> Link:
+    def _new_link(self, peer_boot_id: int, after_n: int = 0) -> Link:
         return Link(
             boot_id=self.boot_id,
             generation=self._generation,
@@ -282,6 +283,7 @@ class LinkTable(Generic[R]):
             now_ms=self._clock.monotonic_ms(),
             counts=self.counts,
             peer_boot_id=peer_boot_id,
+            after_n=after_n,
         )
 
     def _post(self, entry: Entry[R], message: bytes, windowed: bool) -> bool:

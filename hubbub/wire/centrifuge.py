@@ -232,7 +232,9 @@ def _presence_stats(line: bytes) -> Command:
 def _history(line: bytes) -> Command:
     envelope = _shaped(line, _HistoryLine)
     request = envelope.history
-    since = request.since and shapes.Position(request.since.offset, request.since.epoch)
+    since = None
+    if request.since is not None:
+        since = shapes.Position(request.since.offset, request.since.epoch)
     return shapes.History(envelope.id, request.channel, request.limit, since, request.reverse)
 
 

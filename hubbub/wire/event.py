@@ -6,9 +6,8 @@ Shape, big-endian:
   body of an EVENT message = u64 seq | row
 
 So the node encodes an event once, and the log, the history and the fan-out copy those bytes.
-`info` is the publisher's ClientInfo (raw namespaces), or with EVICTS the users that must leave. `ref seq` is the seq of the message
-that an
-edit or delete changes, else 0.
+`info` is the publisher's ClientInfo (raw namespaces), or with EVICTS the users that must leave.
+`ref seq` is the seq of the message that an edit or delete changes, else 0.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ CHANGED: Final = 1  # the message was edited or deleted since: render it from it
 COUNTABLE: Final = 2  # counts as unread for those who have not read it
 TRANSIENT: Final = 4  # a raw event: not a chat message
 EVICTS: Final = 8  # `info` is a JSON list of users whose sessions must leave the stream
-LISTS: Final = 16  # on a user's stream: `info` is a JSON list of channels that joined the user's list
+LISTS: Final = 16  # on a user's stream: `info` is a JSON list of channels that joined his list
 UNLISTS: Final = 32  # the same for channels that left it
 
 _HEAD: Final = Struct(">BQQBBH")

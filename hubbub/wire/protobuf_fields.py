@@ -170,6 +170,7 @@ MESSAGES: Final[dict[str, Fields]] = {
     "SubRefreshRequest": {1: ("channel", "string"), 2: ("token", "string")},
     "SubRefreshResult": {1: ("expires", "bool"), 2: ("ttl", "u32")},
     "Empty": {},
+    "MapEntry": {1: ("key", "string"), 2: ("value", "bytes")},
 }
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
@@ -318,7 +319,7 @@ def _take(values: dict[str, Any], name: str, kind: str, data: bytes, start: int,
 
 def _entry(kind: str, data: bytes, start: int, end: int) -> tuple[str, Any]:
     """One entry of a map: key = 1, value = 2; either may be missing."""
-    entry = decode("_StringEntry", data, start, end)
+    entry = decode("MapEntry", data, start, end)
     raw = entry.get("value", b"")
     return entry.get("key", ""), _string(raw) if kind == "string" else decode(kind, raw)
 
@@ -328,6 +329,3 @@ def _string(raw: bytes) -> str:
         return raw.decode()
     except UnicodeDecodeError:
         raise bad_protocol("a string is not UTF-8") from None
-
-
-MESSAGES["_StringEntry"] = {1: ("key", "string"), 2: ("value", "bytes")}

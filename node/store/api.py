@@ -75,7 +75,7 @@ class Store(Protocol):
         ...
 
     def sync(self) -> None:
-        """Return once every write before this call is durable. Never called again after an error."""
+        """Return once every earlier write is durable. Never called again after an error."""
         ...
 
     def latest_sequence(self) -> int:

@@ -1,7 +1,7 @@
 """Open a node's database, or refuse it: what was acknowledged is there, or nothing is served.
 
 Rules (contracts.md 3, replication.md 2.12):
-1. A database that opens below `acked.map` has lost acknowledged records, whatever its checksums say.
+1. A database that opens below `acked.map` lost acknowledged records, whatever its checksums say.
 2. A damaged WAL can make the open spin inside RocksDB, where no Python runs: SIGALRM with its
    default action ends the process, also without a supervisor; a tiny shell, started before, then
    speaks the last word because the process no longer can.

@@ -86,7 +86,9 @@ class RocksStore:
         """As Store.iterate."""
         with _mapped():
             rows = self._views[family].iter()
-            found = _backwards(rows, start, end, limit) if reverse else _ahead(rows, start, end, limit)
+            found = (
+                _backwards(rows, start, end, limit) if reverse else _ahead(rows, start, end, limit)
+            )
             rows.status()
             return found
 

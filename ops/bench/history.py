@@ -79,7 +79,7 @@ class _Session:
 
     async def _read_some(self, reader: Connection, pages: int, tally: Tally) -> None:
         for _ in range(pages):
-            before_seq = self._random.randint(PAGE + 1, self._plan.messages + 1)
+            before_seq = self._random.randint(2 * PAGE, self._plan.messages + 1)
             start_ns = time.monotonic_ns()
             answer = await reader.page(CHANNEL, before_seq, PAGE)
             tally.ack_ns.append(time.monotonic_ns() - start_ns)

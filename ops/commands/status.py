@@ -7,11 +7,13 @@ shown, the rest is named. Works with one process alive, and with none.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from pathlib import Path
 from typing import Any, Final
 
 import click
 
+from hubbub.coordinator.cluster import ClusterView
 from ops import cluster_file, health
 from ops.answer import Exit, Failure, envelope, print_json
 from ops.api import Response, ask_all
@@ -69,12 +71,7 @@ def look(directory: Directory, timeout_s: float) -> Health:
             for e in content.processes
         }
         ready = ask_all({n: f"{u}/readyz" for n, u in urls.items() if u}, timeout_s=timeout_s)
-        led: dict[str, int] = {}
-        for _, record in view.slot_map.items():
-            leader = record.leader
-            node = view.nodes.get(leader.node) if leader else None
-            if leader and node and node.boot_id == leader.boot_id:
-                led[leader.node] = led.get(leader.node, 0) + 1
+        led = slots_led(view)
         processes = [_health(entry, ready.get(entry.name), led) for entry in content.processes]
         serving = {p.name for p in processes if p.state == "ready"}
         return Health(
@@ -90,6 +87,18 @@ def look(directory: Directory, timeout_s: float) -> Health:
         records.close()
 
 
+def slots_led(view: ClusterView) -> Counter[str]:
+    """How many slots each node leads, of those whose leader is a process that is registered."""
+    leaders = (record.leader for _, record in view.slot_map.items())
+    return Counter(
+        leader.node
+        for leader in leaders
+        if leader is not None
+        and leader.node in view.nodes
+        and view.nodes[leader.node].boot_id == leader.boot_id
+    )
+
+
 def _find() -> Path:
     for name in LOOKED_FOR:
         if Directory(Path(name)).cluster_file.exists():
@@ -101,7 +110,7 @@ def _find() -> Path:
     )
 
 
-def _health(entry: ProcessEntry, answer: Response | None, led: dict[str, int]) -> ProcessHealth:
+def _health(entry: ProcessEntry, answer: Response | None, led: Counter[str]) -> ProcessHealth:
     usage = _usage(entry.pid)
     state, reasons = health.state_of(
         runs=usage is not None,
@@ -118,7 +127,7 @@ def _health(entry: ProcessEntry, answer: Response | None, led: dict[str, int]) -
         reasons=reasons,
         memory_bytes=memory_bytes,
         age_s=age_s,
-        slots_led=led.get(entry.name, 0) if entry.role == "node" else None,
+        slots_led=led[entry.name] if entry.role == "node" else None,
     )
 
 

@@ -259,4 +259,12 @@ GREETING: Final = (
     "Hello {name}, I am Robin, a bot. Write me something and I answer, so that you see both sides "
     "of a conversation. 🐦"
 )
+WELCOME: Final = "Welcome, {name}! 🎉"
+ANSWERS: Final = (
+    "Hi {name}! You wrote, an edge took it, a node synced it to disk, and here I am. 🐦",
+    "Now open /?split=alice,bob: two people side by side, live in both directions.",
+    "Try to edit or delete one of your messages. I will pretend not to have read it.",
+    "You could stop the demo now and start it again: this line will still be here.",
+    "I am a short script on the public client protocol. You can write a better bot than me!",
+)
 COUNT: Final = sum(map(len, PAIRS.values())) + sum(map(len, ROOMS.values()))

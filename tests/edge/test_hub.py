@@ -60,6 +60,7 @@ class Stage:
             repair=self.repairs.append,
             interest=lambda stream, wanted: self.interest.append((stream, wanted)),
             head=lambda channel, event: self.heads.append(event.seq),
+            listed=lambda channel, event: None,
         )
 
     def event(self, seq: int, flags: int = 0, info: bytes = b"") -> None:

@@ -51,7 +51,7 @@ def main() -> None:
             on_change,
             os.environ,
             read_fd,
-            Restarts(Policy(first_s=0.05, startup_tries=2)),
+            restarts=Restarts(Policy(first_s=0.05, startup_tries=2)),
         )
         try:
             supervisor.start(20)

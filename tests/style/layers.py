@@ -73,6 +73,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
         "hubbub/runtime/admin.py",
         "ops/api.py",
         "ops/bench/",
+        "ops/demo/",
     ),
     "cryptography": ("edge/", "ops/", "hubbub/transport/"),
     "click": ("ops/",),

@@ -10,7 +10,7 @@ Rules: nothing but the seed decides. Texts are sentences of random words: no mea
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from random import Random
@@ -91,7 +91,7 @@ class Line:
 class Chat:
     """A whole recording: who is in which channel, and what happened, in order."""
 
-    members: dict[str, Sequence[str]]
+    members: Mapping[str, Sequence[str]]
     lines: Sequence[Line]
 
 
@@ -106,7 +106,7 @@ def recorded_chat(seed: int, messages: int, channels: int, prefix: str = "group:
 
 
 def _lines(
-    random: Random, names: Sequence[str], members: dict[str, Sequence[str]], messages: int
+    random: Random, names: Sequence[str], members: Mapping[str, Sequence[str]], messages: int
 ) -> Iterator[Line]:
     popularity = list(accumulate(1 / rank for rank in range(1, len(names) + 1)))
     order = [*names, *random.choices(names, cum_weights=popularity, k=messages - len(names))]

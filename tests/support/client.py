@@ -95,8 +95,10 @@ class Client:
     def cut(self) -> None:
         """Drops the connection without a word, as a lost network does."""
         self._reader.cancel()
-        transport = self._socket.get_extra_info("transport") or self._socket._response  # type: ignore[attr-defined]
-        getattr(transport, "abort", transport.close)()
+        connection = self._socket._response.connection
+        assert connection is not None
+        assert connection.transport is not None
+        connection.transport.abort()
 
     # --- commands
 

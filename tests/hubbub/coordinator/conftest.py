@@ -1,4 +1,4 @@
-"""The stores that the conformance suite runs against: one row each, etcd joins by adding its own."""
+"""The stores that the conformance suite runs against: one row each; etcd adds its own."""
 
 from __future__ import annotations
 

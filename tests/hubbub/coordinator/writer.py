@@ -1,6 +1,6 @@
 """A process of its own for the tests: `python writer.py URL COMMAND ...`.
 
-count NAME N    N compare-and-swap increments of /counter, each with a record /done/NAME/i beside it;
+count NAME N    N compare-and-swap increments of /counter, each with a record /done/NAME/i;
                 prints i when it was acknowledged
 lease NAME MS   registers /alive/NAME with a lease of MS, prints "ready" and keeps it until killed
 """

@@ -81,6 +81,16 @@ def test_a_newcomer_takes_what_it_must_and_nothing_else_moves(
     assert {name for _, name in made} <= {f"n{count}"}
     mean = slots * copies / (count + 1)
     assert len(made) <= mean
+    handed_over = [slot for slot in before if before[slot][0] != after[slot][0]]
+    assert len(handed_over) <= slots / (count + 1) + 1
+
+
+def test_a_newcomer_takes_followers_copies_first() -> None:
+    """A leader's copy that moves is a change of leader that nobody needed."""
+    before = propose(cluster(3), 256, 3)
+    after = propose(cluster(4), 256, 3, before)
+    lost = [slot for slot in before if before[slot][0] not in after[slot]]
+    assert lost == []
 
 
 @settings(max_examples=60, deadline=None)

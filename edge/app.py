@@ -1,0 +1,275 @@
+"""An edge process: how its parts are put together, and what goes around them (admin, stop)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from random import random
+from typing import Final
+
+from aiohttp import web
+
+from edge.apps import Apps
+from edge.auth import Auth
+from edge.clients import Clients
+from edge.dispatch import Dispatch
+from edge.heads import Heads
+from edge.hub import Channel, Hub, Repair
+from edge.limits import SharedLimits
+from edge.origins import Origins
+from edge.pace import Pace
+from edge.pushes import PushEncoder
+from edge.relayed import Relayed
+from edge.server import Server
+from edge.session import SessionSettings
+from edge.streams import StreamEndpoints
+from edge.subscribing import Subscribing
+from edge.uplink import TICK_MS, Uplink
+from edge.web import demo
+from edge.web.api import Api
+from edge.web.compat import Compat
+from edge.web.documents import openapi
+from edge.websocket import WebSocketEndpoint
+from hubbub.base.units import SECOND_MS
+from hubbub.coordinator.cluster import ClusterView, ProcessRecord, register
+from hubbub.coordinator.open import open_coordinator
+from hubbub.features.registry import REGISTRY
+from hubbub.runtime.admin import AdminServer
+from hubbub.runtime.clock import SystemClock, boot_id, entropy
+from hubbub.runtime.logs import get_logger
+from hubbub.runtime.metrics import Metrics
+from hubbub.runtime.process import Process
+from hubbub.runtime.tasks import supervise
+from hubbub.settings.schema import EdgeConfig
+from hubbub.transport.curve import Keys
+from hubbub.transport.peer import Peers
+from hubbub.wire.codec import dump_json, encode_pack
+
+_log = get_logger("edge")
+DRAIN_STEP_S: Final = 0.05  # between batches of closed connections while draining
+
+
+async def main(process: Process) -> None:
+    """Run an edge until it is told to stop."""
+    assert isinstance(process.config, EdgeConfig)
+    edge = Edge(process, process.config)
+    await edge.start()
+    await process.stopping.wait()
+
+
+class Edge:
+    """The wiring. Everything is made in `start`, in the order of what it needs."""
+
+    def __init__(self, process: Process, config: EdgeConfig) -> None:
+        self._process = process
+        self._config = config
+        self._clock = SystemClock()
+        self._boot_id = boot_id()
+        self._started = False
+
+    async def start(self) -> None:
+        """Connect to the cluster, serve clients, register. Raises what cannot be mended."""
+        config, clock = self._config, self._clock
+        name = f"{config.name}.{self._boot_id}"
+        coordinator = open_coordinator(config.coordinator)
+        self._process.on_stop("coordinator", coordinator.close)
+        view = self._view = ClusterView(coordinator)
+        await view.load()
+
+        uplink = self._uplink = Uplink(
+            view, clock, process=name, answer_ms=config.answer_deadline_ms
+        )
+        encoder = PushEncoder()
+        hub = self._hub = Hub(
+            encoder,
+            repair=self._repair,
+            interest=uplink.interest,
+            head=lambda channel, event: self._heads.note(channel, event),
+            listed=lambda channel, event: self._clients.listed(*channel.stream, event),
+        )
+        self._heads = Heads(hub, ask=uplink.ask_heads, slot_of=uplink.slot_of)
+        auth = Auth(config.app)
+        self._apps = Apps(
+            hub, auth, uplink.request, name, lambda *what: self._clients.revoked(*what)
+        )
+        dispatch = Dispatch(REGISTRY, uplink.request, now_ms=clock.wall_ms, entropy=entropy)
+        subscribing = Subscribing(
+            hub, encoder, uplink.request, name, config.recovery_connection_bytes_max
+        )
+        clients = self._clients = Clients(
+            apps=self._apps.by_name,
+            default_app=config.app,
+            auth=auth,
+            dispatch=dispatch,
+            subscribing=subscribing,
+            heads=self._heads,
+            limits=SharedLimits(),
+            now_ms=clock.monotonic_ms,
+            wall_ms=clock.wall_ms,
+            random=random,
+            new_id=lambda: entropy(16).hex(),
+            process=name,
+            connections_max=config.connections_max,
+            in_flight_max=config.commands_in_flight_max,
+        )
+        dispatch.local = clients
+        pace = Pace(config, clock)
+        clients.settings = _session_settings(config, pace, clients)
+        streams = StreamEndpoints(
+            clients,
+            pace.flusher,
+            Origins(config.allowed_origins),
+            node=name,
+            forward=self._forward,
+            session_id=lambda: entropy(16).hex(),
+            frame_bytes_max=config.frame_bytes_max,
+        )
+        uplink.events = Relayed(hub, streams, self._present)
+        keys = Keys(config.keys_dir, config.name) if config.keys_dir else None
+        uplink.peers = Peers(
+            config.name, self._boot_id, view.cluster.generation, uplink, clock, keys=keys
+        )
+        self._process.on_stop("links", uplink.peers.close)
+        view.on_change(self._changed)
+        supervise("cluster.follow", view.follow())
+        self._apps.set_records(view.apps)
+        uplink.cluster_changed("router", "")
+        pace.start()
+        self._every(TICK_MS, self._tick)
+        self._every(SECOND_MS, self._heads.tick)
+
+        metrics = self._metrics(pace)
+        api = Api(
+            REGISTRY,
+            dispatch,
+            auth,
+            self._apps.by_name,
+            now_ms=clock.wall_ms,
+            entropy=entropy,
+            body_bytes_max=config.frame_bytes_max,
+        )
+        extra = [*Compat(api, auth, self._apps.by_name).routes()]
+        if config.demo:
+            extra += demo.routes(api, self._apps.by_name, config.app)
+        websocket = WebSocketEndpoint(
+            clients,
+            pace.flusher,
+            Origins(config.allowed_origins),
+            message_bytes_max=config.frame_bytes_max,
+        )
+        await self._serve(websocket, streams, api, extra, metrics)
+        record = ProcessRecord(
+            name=config.name,
+            role="edge",
+            boot_id=self._boot_id,
+            address=self._url,
+            admin_url=self._admin_url,
+        )
+        registration = await register(coordinator, record)
+        supervise("cluster.register", registration.keep())
+        self._process.on_stop("registration", registration.release)
+        self._process.on_stop("clients", self._drain, deadline_s=2.0)
+        self._started = True
+        _log.info("edge.started", url=self._url)
+
+    async def _serve(
+        self,
+        websocket: WebSocketEndpoint,
+        streams: StreamEndpoints,
+        api: Api,
+        extra: Sequence[web.RouteDef],
+        metrics: Metrics,
+    ) -> None:
+        config = self._config
+        admin = AdminServer(metrics, self.missing)
+        self._admin_url = await admin.start(config.admin_host, config.admin_port)
+        self._process.on_stop("admin", admin.close)
+        server = Server(
+            websocket=websocket,
+            streams=streams,
+            api=api,
+            extra=extra,
+            openapi=dump_json(openapi(REGISTRY, api.own_rows())),
+            metrics=metrics,
+            readiness=self.missing,
+            body_bytes_max=config.frame_bytes_max,
+        )
+        port = await server.start(config.host, config.port, config.backlog)
+        self._url = f"http://{config.host}:{port}"
+        self._process.on_stop("server", server.close)
+
+    def missing(self) -> list[str]:
+        """Why this edge is not ready; empty = ready."""
+        reasons = []
+        if not self._started:
+            reasons.append("starting")
+        if not self._uplink.ready:
+            reasons.append("no_router")
+        reasons += [f"app_{app}" for app in self._apps.missing]
+        if self._process.stopping.is_set():
+            reasons.append("stopping")
+        return reasons
+
+    # --- the clockwork
+
+    def _every(self, ms: int, call: Callable[[], None]) -> None:
+        loop = asyncio.get_running_loop()
+
+        def turn() -> None:
+            call()
+            if not self._process.stopping.is_set():
+                loop.call_later(ms / SECOND_MS, turn)
+
+        loop.call_later(ms / SECOND_MS, turn)
+
+    def _tick(self) -> None:
+        self._uplink.tick()
+        self._apps.tick()
+        self._heads.flush()
+
+    def _changed(self, kind: str, name: str) -> None:
+        if kind == "app":
+            self._apps.set_records(self._view.apps)
+        else:
+            self._uplink.cluster_changed(kind, name)
+
+    # --- what crosses parts
+
+    def _repair(self, repair: Repair) -> None:
+        """Fetch a gap's events: a subscription of the edge itself, from its position."""
+        self._uplink.repair(repair, self._hub)
+
+    async def _forward(self, process: str, session_id: str, data: bytes) -> bool:
+        """An emulated POST for a session on another edge."""
+        return self._uplink.to_process(process, encode_pack((session_id, data)))
+
+    def _present(self, channel: Channel) -> tuple[tuple[str, bytes], ...]:
+        """This edge's clients in a channel, as its leader shows them."""
+        return self._clients.present(channel)
+
+    async def _drain(self) -> None:
+        """Close clients with 3001, spread, so that they do not come back at once."""
+        while self._clients.drain():
+            await asyncio.sleep(DRAIN_STEP_S)
+
+    def _metrics(self, pace: Pace) -> Metrics:
+        metrics = Metrics("edge")
+        clients, hub, uplink = self._clients, self._hub, self._uplink
+        metrics.expose("edge_flush", pace.flusher.statistics)
+        metrics.gauge("edge_connections", lambda: float(len(clients.sessions)))
+        metrics.gauge("edge_channels", lambda: float(len(hub.channels)))
+        metrics.gauge("edge_requests_waiting", lambda: float(uplink.waiting))
+        supervise("metrics.lag", metrics.sample_loop_lag())
+        return metrics
+
+
+def _session_settings(config: EdgeConfig, pace: Pace, clients: Clients) -> SessionSettings:
+    return SessionSettings(
+        timers=pace.timers,
+        on_ended=clients.ended,
+        ping_interval_ms=int(config.ping_interval_s * SECOND_MS),
+        pong_timeout_ms=int(config.pong_timeout_s * SECOND_MS),
+        connect_deadline_ms=int(config.connect_deadline_s * SECOND_MS),
+        token_grace_ms=int(config.token_grace_s * SECOND_MS),
+        channels_max=config.channels_per_connection_max,
+    )

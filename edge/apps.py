@@ -1,0 +1,128 @@
+"""The apps (tenants) that this edge serves: their keys and settings, and what their `@app` stream
+says.
+
+Rules:
+1. An app's record comes from the coordinator's view; its settings are its profile.
+2. The edge holds interest in every app's `@app` stream: the snapshot first, then each event. Until
+   the snapshot is there the edge is not ready: it could not know what was revoked.
+3. A revocation closes the sessions that it hits, through `revoked(app, user, jti)`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+
+from edge.auth import Auth, TokenKey
+from edge.dispatch import App, RequestFunction
+from edge.hub import Hub
+from hubbub.base.names import APP_STREAM
+from hubbub.coordinator.cluster import AppRecord
+from hubbub.settings.profiles import resolve
+from hubbub.wire.codec import decode_json, decode_pack, encode_pack
+from hubbub.wire.event import StoredEvent
+from hubbub.wire.shapes import Kind, Status, Subscribe, Subscribed, Viewer
+
+Revoked = Callable[[str, str, str], None]  # app, user, jti ("" = any)
+REVOCATION = "token.revoked"
+
+
+class _Revocation(msgspec.Struct, frozen=True):
+    before: int
+    user: str = ""
+    jti: str = ""
+
+
+class _Revocations(msgspec.Struct, frozen=True):
+    users: dict[str, int] = {}
+    tokens: dict[str, int] = {}
+
+
+class _Snapshot(msgspec.Struct, frozen=True):
+    revocations: _Revocations = _Revocations()
+
+
+class Apps:
+    """Apps by name. `missing` names those whose snapshot has not come yet."""
+
+    def __init__(
+        self, hub: Hub, auth: Auth, request: RequestFunction, process: str, revoked: Revoked
+    ) -> None:
+        self.by_name: dict[str, App] = {}
+        self.missing: dict[str, None] = {}
+        self._hub = hub
+        self._auth = auth
+        self._request = request
+        self._process = process
+        self._revoked = revoked
+        self._asking: set[str] = set()
+
+    def set_records(self, records: Mapping[str, AppRecord]) -> None:
+        """Apps appeared or changed. Raises ValueError for settings that cannot be."""
+        for record in records.values():
+            app = App(record.app, resolve(record.profile), record.id_secret.encode())
+            keys = [TokenKey(app.name, "HS256", record.token_secret)]
+            self._auth.set_app(app.name, record.server_key, keys)
+            if self.by_name.get(app.name) is None:
+                self.missing[app.name] = None
+                self._hub.listen((app.name, APP_STREAM), _AppStream(self, app.name))
+            self.by_name[app.name] = app
+
+    def tick(self) -> None:
+        """Ask for the snapshots that are missing."""
+        for app in self.missing:
+            if app not in self._asking:
+                self._asking.add(app)
+                self._ask(app)
+
+    def event(self, app: str, event: StoredEvent) -> None:
+        """Something changed for the whole app."""
+        if event.head.type == REVOCATION:
+            self._revoke(app, decode_json(event.data, _Revocation))
+
+    def reset(self, app: str) -> None:
+        """The stream's position was lost: its snapshot tells all again."""
+        self.missing[app] = None
+
+    def _ask(self, app: str) -> None:
+        def done(status: Status, body: bytes) -> None:
+            self._asking.discard(app)
+            if status is not Status.OK:
+                return
+            answer = decode_pack(body, Subscribed)
+            self._hub.answer(
+                self._hub.channels[(app, APP_STREAM)], answer.head, answer.epoch, lambda: None
+            )
+            self.missing.pop(app, None)
+            snapshot = decode_json(answer.data, _Snapshot) if answer.data else _Snapshot()
+            for user, before in snapshot.revocations.users.items():
+                self._revoke(app, _Revocation(before, user=user))
+            for jti, before in snapshot.revocations.tokens.items():
+                self._revoke(app, _Revocation(before, jti=jti))
+
+        body = encode_pack(Subscribe(Viewer(user="", authority="edge"), self._process))
+        self._request(Kind.SUBSCRIBE, app, APP_STREAM, body, done)
+
+    def _revoke(self, app: str, revocation: _Revocation) -> None:
+        if revocation.jti:
+            self._auth.revoke_token(app, revocation.jti)
+        else:
+            self._auth.revoke_user(app, revocation.user, revocation.before)
+        self._revoked(app, revocation.user, revocation.jti)
+
+
+class _AppStream:
+    """The hub's listener for one app."""
+
+    __slots__ = ("_app", "_apps")
+
+    def __init__(self, apps: Apps, app: str) -> None:
+        self._apps = apps
+        self._app = app
+
+    def event(self, event: StoredEvent) -> None:
+        self._apps.event(self._app, event)
+
+    def reset(self) -> None:
+        self._apps.reset(self._app)

@@ -1,0 +1,107 @@
+"""The public port: every path of an edge, and who answers it.
+
+/connection/…, /emulation    clients (websocket, streams)        /v1/…   REST (web.api)
+/healthz /readyz /metrics    operators                           /openapi.json
+/ and /static/…              the chat page                       /demo/…  the public demo's sign-in
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Final
+
+from aiohttp import web
+
+from edge.limits import LOOPBACK
+from edge.streams import StreamEndpoints
+from edge.web import pages
+from edge.web.api import Api
+from edge.websocket import WebSocketEndpoint
+from hubbub.runtime.metrics import CONTENT_TYPE, Metrics
+from hubbub.wire.codec import dump_json
+
+CLOSE_DEADLINE_S: Final = 0.5
+HEADERS_BYTES_MAX: Final = 64 * 1024  # an SSE connect command travels in the query
+
+
+class Server:
+    """Binds the port. `readiness()` lists what is missing, empty = ready."""
+
+    def __init__(
+        self,
+        *,
+        websocket: WebSocketEndpoint,
+        streams: StreamEndpoints,
+        api: Api,
+        extra: Sequence[web.RouteDef],
+        openapi: bytes,
+        metrics: Metrics,
+        readiness: Callable[[], Sequence[str]],
+        body_bytes_max: int,
+    ) -> None:
+        self._api = api
+        self._openapi = openapi
+        self._metrics = metrics
+        self._readiness = readiness
+        self._app = web.Application(
+            client_max_size=body_bytes_max + 1024,
+            handler_args={"max_line_size": HEADERS_BYTES_MAX, "access_log": None},
+        )
+        self._app.add_routes(
+            [
+                web.get("/connection/websocket", websocket.handle),
+                web.route("*", "/connection/http_stream", streams.http_stream),
+                web.route("*", "/connection/sse", streams.sse),
+                web.route("*", "/emulation", streams.emulation),
+                web.get("/healthz", self._healthz),
+                web.get("/readyz", self._readyz),
+                web.get("/metrics", self._render_metrics),
+                web.get("/openapi.json", self._document),
+                *extra,
+                *api.routes(),
+                *pages.routes(),
+            ]
+        )
+        self._runner: web.AppRunner | None = None
+
+    async def start(self, host: str, port: int, backlog: int) -> int:
+        """Serve; the port bound. Raises OSError if it is taken."""
+        runner = web.AppRunner(self._app, access_log=None, shutdown_timeout=CLOSE_DEADLINE_S)
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, host, port, backlog=backlog).start()
+        except OSError:
+            await runner.cleanup()
+            raise
+        self._runner = runner
+        return int(runner.addresses[0][1])
+
+    async def close(self) -> None:
+        """Stop accepting. Idempotent."""
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            await runner.cleanup()
+
+    async def _healthz(self, _: web.Request) -> web.Response:
+        return web.Response(body=b'{"alive":true}', content_type="application/json")
+
+    async def _readyz(self, _: web.Request) -> web.Response:
+        reasons = list(self._readiness())
+        return web.Response(
+            status=503 if reasons else 200,
+            body=dump_json({"ready": not reasons, "reasons": reasons}),
+            content_type="application/json",
+        )
+
+    async def _render_metrics(self, request: web.Request) -> web.StreamResponse:
+        """For neighbours on the machine, or with a server key: figures tell a lot."""
+
+        async def answer(_: web.Request) -> web.Response:
+            if not (request.remote or "").startswith(LOOPBACK):
+                self._api.caller(request)
+            return web.Response(body=self._metrics.render(), headers={"Content-Type": CONTENT_TYPE})
+
+        return await self._api.guarded(answer)(request)
+
+    async def _document(self, _: web.Request) -> web.Response:
+        return web.Response(body=self._openapi, content_type="application/json")

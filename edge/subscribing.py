@@ -1,0 +1,187 @@
+"""How a session gets into a channel and out of it: rights and position from the leader, then the
+hub.
+
+Rules:
+1. The hub is joined before the leader is asked, so that nothing is missed in between.
+2. One SUBSCRIBE carries rights, position, missed events and snapshot. A temporary failure is error
+   100 of that subscription alone.
+3. Recovery is all or nothing, within the budget of the connection; beyond it `recovered: false` (or
+   error 112 where the client asks for that), and the client reads pages.
+4. Whoever leaves a channel with presence is reported to its leader.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from edge.dispatch import App, refusal_of
+from edge.hub import DELTA_FRESH, DELTA_OFF, Channel, Hub, Variant
+from edge.pushes import PushEncoder
+from edge.session import Phase, Session, Subscription
+from hubbub.base.errors import INTERNAL, UNRECOVERABLE_POSITION, Rejected
+from hubbub.features.contract import namespace_for
+from hubbub.wire.client_shapes import (
+    FLAG_COMPACTION,
+    FLAG_REJECT_UNRECOVERED,
+    SubscribeResult,
+)
+from hubbub.wire.codec import decode_pack, encode_pack
+from hubbub.wire.event import decode_event_body
+from hubbub.wire.shapes import Kind, Presence, Status, Subscribe, Subscribed, Viewer
+
+Request = Callable[[Kind, str, str, bytes, Callable[[Status, bytes], None]], None]
+
+
+class Position(Struct, frozen=True):
+    """What a client says of itself when it subscribes. `flag`: the protocol's bit mask."""
+
+    recover: bool = False
+    offset: int = 0
+    epoch: str = ""
+    delta: bool = False
+    flag: int = 0
+    data: bytes = b""
+    token: bool = False  # a subscription token for this channel was verified
+
+
+# What the leader answered, once the hub admits; or why not. Whoever is told writes the reply and
+# then calls `enter`: from there on the subscription gets live pushes.
+Enter = Callable[[], None]
+Admitted = Callable[[Subscribed, SubscribeResult, Enter], None]
+Failed = Callable[[Rejected], None]
+
+
+class Subscribing:
+    """Subscribes sessions. `process` is this edge's `name.boot_id`."""
+
+    def __init__(
+        self, hub: Hub, encoder: PushEncoder, request: Request, process: str, budget_bytes: int
+    ) -> None:
+        self._hub = hub
+        self._encoder = encoder
+        self._request = request
+        self._process = process
+        self._budget_bytes = budget_bytes
+
+    def variant(self, session: Session, app: App, channel: str, position: Position) -> Variant:
+        """How this subscriber's pushes are written. Compaction and deltas are for raw channels."""
+        space = namespace_for(channel, app.settings)
+        delta = DELTA_FRESH if space and space.delta and position.delta else DELTA_OFF
+        compact = 0
+        if space and space.compaction and position.flag & FLAG_COMPACTION:
+            compact = self._hub.compact_id(self._hub.open((app.name, channel)))
+        return Variant(session.encoding.name, compact, delta)
+
+    def start(
+        self,
+        subscription: Subscription,
+        app: App,
+        viewer: Viewer,
+        position: Position,
+        admitted: Admitted,
+        failed: Failed,
+    ) -> None:
+        """Join and ask. `admitted(answer, result, enter)` or `failed(refusal)` follows.
+
+        Neither is called for a subscription that ended meanwhile.
+        """
+        stream = (app.name, subscription.channel)
+        channel = self._hub.join(stream, subscription)
+
+        def done(status: Status, body: bytes) -> None:
+            if subscription.phase is not Phase.SUBSCRIBING:
+                if status is Status.OK and decode_pack(body, Subscribed).presence:
+                    self._gone(app.name, subscription.channel, viewer.client)
+                return
+            if status is Status.REJECTED:
+                failed(refusal_of(status, body))
+                return
+            if status is not Status.OK:
+                failed(Rejected(INTERNAL))
+                return
+            answer = decode_pack(body, Subscribed)
+            channel.presence = answer.presence
+            self._hub.answer(
+                channel,
+                answer.head,
+                answer.epoch,
+                lambda: self._enter(channel, subscription, position, answer, admitted, failed),
+            )
+
+        body = Subscribe(
+            viewer,
+            self._process,
+            recover=position.recover,
+            offset=position.offset,
+            epoch=position.epoch,
+            args=position.data,
+            token_channel=position.token,
+        )
+        self._request(Kind.SUBSCRIBE, *stream, encode_pack(body), done)
+
+    def members_of(self, channel: Channel) -> list[Subscription]:
+        """The sessions' subscriptions in a channel."""
+        return [m for m in self._hub.members_of(channel) if isinstance(m, Subscription)]
+
+    def left(self, subscription: Subscription) -> None:
+        """A subscription ended: out of the hub, and out of the channel's presence."""
+        session = subscription.session
+        channel = self._hub.channels.get((session.app, subscription.channel))
+        if channel is None:
+            return
+        if channel.presence and subscription.phase is Phase.ENDED:
+            self._gone(session.app, subscription.channel, session.client)
+        self._hub.leave(channel, subscription)
+
+    def _enter(
+        self,
+        channel: Channel,
+        subscription: Subscription,
+        position: Position,
+        answer: Subscribed,
+        admitted: Admitted,
+        failed: Failed,
+    ) -> None:
+        if subscription.phase is not Phase.SUBSCRIBING:
+            return
+        recovered = answer.recovered and self._within_budget(subscription.session, answer)
+        if position.recover and not recovered and position.flag & FLAG_REJECT_UNRECOVERED:
+            failed(Rejected(UNRECOVERABLE_POSITION))
+            return
+        result = self._result(subscription.variant, position, answer, recovered)
+        admitted(answer, result, lambda: self._hub.admitted(channel, subscription))
+
+    def _within_budget(self, session: Session, answer: Subscribed) -> bool:
+        size = sum(map(len, answer.events))
+        return not size or session.outgoing.outstanding_bytes + size <= self._budget_bytes
+
+    def _result(
+        self, variant: Variant, position: Position, answer: Subscribed, recovered: bool
+    ) -> SubscribeResult:
+        events = [decode_event_body(body) for body in answer.events] if recovered else []
+        return SubscribeResult(
+            recoverable=answer.recoverable,
+            positioned=answer.positioned,
+            epoch=answer.epoch if answer.positioned else "",
+            offset=self._offset(position, answer, recovered),
+            was_recovering=position.recover,
+            recovered=recovered,
+            publications=self._encoder.recovered(variant, events),
+            data=answer.data,
+            delta=variant.delta != DELTA_OFF,
+            id=variant.compact_id,
+        )
+
+    def _offset(self, position: Position, answer: Subscribed, recovered: bool) -> int:
+        """With `recovered` the SDK advances by the publications from its own offset."""
+        return position.offset if recovered else answer.head
+
+    def _gone(self, app: str, channel: str, client: str) -> None:
+        body = encode_pack(Presence(self._process, (client,)))
+        self._request(Kind.PRESENCE, app, channel, body, _ignore)
+
+
+def _ignore(_: Status, __: bytes) -> None:
+    """A lost report is repaired by the next absolute one (HEADS)."""

@@ -1,0 +1,72 @@
+// Builds elements. Text goes through textContent alone: nothing a person wrote is ever parsed.
+
+const SVG = "http://www.w3.org/2000/svg";
+
+// Our own drawings, on a 20 × 20 grid, drawn as lines.
+const DRAWINGS = {
+  plus: "M10 4v12M4 10h12",
+  back: "M12.500 4l-6 6 6 6",
+  send: "M4 10h11M10.500 5l5 5-5 5",
+  more: "M4.500 10h.01M10 10h.01M15.500 10h.01",
+  stored: "M4.500 10.500l3.700 3.700 7.300-8",
+  sending: "M10 3.500a6.500 6.500 0 1 0 .01 0zM10 6.500V10l2.500 1.500",
+  failed: "M10 3.500a6.500 6.500 0 1 0 .01 0zM10 6.500v4.200M10 13.300v.01",
+  down: "M10 4v11.500M5 11l5 5 5-5",
+  close: "M5 5l10 10M15 5L5 15",
+  edit: "M4 16l.8-3.500L13 4.300l2.700 2.700-8.200 8.200z",
+  group: "M7.500 9.500a2.700 2.700 0 1 0-.01 0zM2.500 16c.4-2.800 2.400-4.200 5-4.200s4.600 1.400 5 4.200M13 5a2.300 2.300 0 0 1 0 4.500M14.500 12c1.700.4 2.800 1.700 3 4",
+};
+
+/** An element. `props`: attributes; `on`: listeners by event; `text`: its text. */
+export function el(tag, props = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(props)) {
+    if (value === undefined || value === null || value === false) continue;
+    if (name === "text") node.textContent = value;
+    else if (name === "on") for (const [event, fn] of Object.entries(value)) node.addEventListener(event, fn);
+    else node.setAttribute(name, value === true ? "" : String(value));
+  }
+  node.append(...children.filter((child) => child !== null && child !== undefined));
+  return node;
+}
+
+/** A drawing that says nothing by itself: the words stand next to it. */
+export function icon(name) {
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("viewBox", "0 0 20 20");
+  svg.setAttribute("class", `icon icon-${name}`);
+  svg.setAttribute("aria-hidden", "true");
+  svg.setAttribute("focusable", "false");
+  const path = document.createElementNS(SVG, "path");
+  path.setAttribute("d", DRAWINGS[name]);
+  svg.append(path);
+  return svg;
+}
+
+/** A button that shows a drawing and is called `label`. */
+export function iconButton(name, label, onClick, props = {}) {
+  return el(
+    "button",
+    { type: "button", "aria-label": label, title: label, on: { click: onClick }, ...props },
+    icon(name),
+  );
+}
+
+/** Words for screen readers only. */
+export function spoken(text) {
+  return el("span", { class: "spoken", text });
+}
+
+/** Makes `parent` hold exactly `nodes`, in this order, and touches only what differs. */
+export function arrange(parent, nodes) {
+  let place = parent.firstChild;
+  for (const node of nodes) {
+    if (node === place) place = place.nextSibling;
+    else parent.insertBefore(node, place);
+  }
+  while (place) {
+    const next = place.nextSibling;
+    place.remove();
+    place = next;
+  }
+}

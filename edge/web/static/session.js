@@ -1,0 +1,398 @@
+// One signed-in user: his connection, his list, his opened channel, what he wrote. No DOM.
+//
+// Rules:
+// 1. Only the opened channel is subscribed. A closed one keeps its messages and its position, so that
+//    opening it again fetches what was missed and nothing else.
+// 2. Subscribe first, then load the newest page: what comes in between is merged by id.
+// 3. `changed(what)` tells the page: "list", "room", "state", "names"; `arrived(message)` a new message
+//    of somebody else in the opened channel.
+
+import { Client, ONLINE, Refused, Unanswered } from "./protocol.js";
+import { Outbox } from "./outbox.js";
+import { ChannelList, Room } from "./store.js";
+
+const PAGE = 50;
+const SCREEN_MAX = 100; // contracts.md 6
+const MARK_DELAY_MS = 250;
+const AGAIN_MS = 1_500;
+
+/** Display names of users: given, or asked for once each. */
+export class Names {
+  constructor(known = []) {
+    this.names = new Map(known);
+    this.asked = new Set();
+  }
+
+  of(user) {
+    return this.names.get(user) || user;
+  }
+
+  knows(user) {
+    return this.names.has(user) || this.asked.has(user);
+  }
+}
+
+export class Session {
+  /** `on`: {changed(what), arrived(message)}; `parts`: what Client and Outbox take from outside. */
+  constructor({ user, token, names, on, parts }) {
+    this.user = user;
+    this.names = names;
+    this.on = on;
+    this.list = new ChannelList(user);
+    this.rooms = new Map(); // channel → Room
+    this.positions = new Map(); // channel → position of a closed one
+    this.room = null;
+    this.role = "";
+    this.problem = ""; // why the opened channel cannot be read
+    this.isLooking = false; // at the end of the opened channel
+    this.isListed = false; // the list came at least once
+    this.loading = new Set(); // channels with a page under way
+    this.markTimer = null;
+    this.screen = "";
+    this.timers = parts.timers ?? globalThis;
+    this.client = new Client({ ...parts, token, on: this.#handlers() });
+    this.outbox = new Outbox({
+      ...parts,
+      user,
+      rpc: (method, data) => this.client.rpc(method, data),
+      changed: (entry, answer) => this.#confirmed(entry, answer),
+    });
+  }
+
+  start() {
+    this.client.start();
+  }
+
+  stop() {
+    this.client.stop();
+    this.outbox.online(false);
+  }
+
+  // --- what the page asks for
+
+  /** Opens a channel: its messages, live from now on. */
+  open(channel) {
+    if (this.room?.channel === channel) return;
+    this.close();
+    let room = this.rooms.get(channel);
+    if (!room) this.rooms.set(channel, (room = new Room(channel, this.user)));
+    this.room = room;
+    this.problem = "";
+    room.newAfter = 0;
+    if (this.list.rows.get(channel)?.state !== "invited") this.client.subscribe(channel, this.positions.get(channel));
+    this.on.changed("room");
+    this.on.changed("list");
+  }
+
+  close() {
+    if (!this.room) return;
+    const { channel } = this.room;
+    const position = this.client.unsubscribe(channel);
+    if (position) this.positions.set(channel, position);
+    const row = this.list.rows.get(channel);
+    if (row) row.unread = this.room.unread();
+    this.room = null;
+    this.isLooking = false;
+    this.on.changed("room");
+  }
+
+  send(text) {
+    return this.outbox.add({ kind: "send", channel: this.room.channel, text });
+  }
+
+  edit(message, text) {
+    return this.outbox.add({ kind: "edit", channel: this.room.channel, id: message.id, text });
+  }
+
+  remove(message) {
+    return this.outbox.add({ kind: "delete", channel: this.room.channel, id: message.id });
+  }
+
+  /** Loads the page before the oldest message. */
+  async older() {
+    const { room } = this;
+    if (!room?.isLoaded || room.atStart || this.loading.has(room.channel)) return;
+    this.loading.add(room.channel);
+    this.on.changed("room");
+    try {
+      const page = await this.#history(room.channel, { before_seq: room.oldestSeq, limit: PAGE });
+      if (page.messages.length) room.merge(page.messages);
+      else room.atStart = true;
+    } catch (error) {
+      if (!isFailure(error)) throw error;
+    } finally {
+      this.loading.delete(room.channel);
+      if (room === this.room) this.on.changed("room");
+    }
+  }
+
+  /** Whether the user sees the end of the opened channel now. */
+  look(isLooking) {
+    this.isLooking = isLooking;
+    if (isLooking && this.markTimer === null) {
+      this.markTimer = this.timers.setTimeout(() => this.#mark(), MARK_DELAY_MS);
+    }
+  }
+
+  /** The channel with another person, made if there is none. */
+  async direct(user) {
+    const { channel } = await this.client.rpc("channel.open", { with: user });
+    if (!this.list.rows.has(channel)) this.list.extend([{ channel, kind: "dm", state: "joined", role: "member", peer: user }]);
+    return channel;
+  }
+
+  async group(name, members) {
+    const { channel } = await this.client.rpc("channel.create", { kind: "group", name, members });
+    if (!this.list.rows.has(channel)) this.list.extend([{ channel, kind: "group", state: "joined", role: "owner", name }]);
+    return channel;
+  }
+
+  /** Accepts or declines the invitation to the opened channel. */
+  async answer(accepts) {
+    const { channel } = this.room;
+    await this.client.rpc(accepts ? "member.join" : "member.leave", { channel });
+    const row = this.list.rows.get(channel);
+    if (accepts && row) {
+      row.state = "joined";
+      this.client.subscribe(channel);
+      this.on.changed("room");
+    } else if (!accepts) {
+      this.#gone(channel, "");
+    }
+    this.on.changed("list");
+  }
+
+  /** How a channel is called: the other one of a dm, else its name. */
+  title(row) {
+    if (row.kind === "dm" && row.peer) return this.#name(row.peer);
+    return row.name || row.channel;
+  }
+
+  author(user) {
+    return this.#name(user);
+  }
+
+  entries() {
+    return this.room ? this.outbox.of(this.room.channel) : [];
+  }
+
+  // --- what the connection says
+
+  #handlers() {
+    return {
+      state: (state, reason) => {
+        this.reason = reason;
+        this.outbox?.online(state === ONLINE);
+        this.on.changed("state");
+      },
+      connected: (result) => this.#connected(result),
+      subscribed: (channel, result, resumed) => this.#subscribed(channel, result, resumed),
+      failed: (channel, error) => this.#refusedChannel(channel, error),
+      unsubscribed: (channel) => this.#gone(channel, "You are no longer a member of this conversation."),
+      publication: (channel, data) => this.#published(channel, data),
+    };
+  }
+
+  #connected(result) {
+    const own = result.subs?.[`#${this.user}`];
+    const hello = result.data?.channels ? result.data : own?.data;
+    if (hello?.channels) {
+      this.list.replace(hello.channels);
+      if (hello.profile?.name) this.names.names.set(this.user, hello.profile.name);
+      if (hello.next) this.#restOfList(hello.next);
+    }
+    this.isListed = true;
+    this.screen = "";
+    this.#tellScreen();
+    this.on.changed("list");
+    // A page that the lost connection did not bring.
+    if (this.room && !this.room.isLoaded && this.client.subs.get(this.room.channel)?.known) this.#load(this.room);
+  }
+
+  async #restOfList(next) {
+    try {
+      while (next) {
+        const page = await this.client.rpc("user.channels", { before: next });
+        this.list.extend(page.channels);
+        next = page.next;
+      }
+    } catch (error) {
+      if (!isFailure(error)) throw error; // the next connection asks again
+    }
+    this.on.changed("list");
+  }
+
+  #subscribed(channel, result, resumed) {
+    const room = this.rooms.get(channel);
+    if (!room) return;
+    const { data } = result;
+    if (!resumed) {
+      const { newAfter } = room;
+      room.reset();
+      room.newAfter = newAfter;
+    }
+    this.problem = "";
+    room.mark = Math.max(room.mark, data?.mark ?? 0);
+    room.head = Math.max(room.head, data?.channel?.head ?? 0);
+    room.members = data?.channel?.members ?? room.members;
+    if (!room.newAfter && data?.unread) room.newAfter = room.mark;
+    const row = this.list.rows.get(channel);
+    if (row && data?.channel?.name) row.name = data.channel.name;
+    if (!room.isLoaded) this.#load(room);
+    this.#afterRoom(room);
+    this.on.changed("list");
+  }
+
+  async #load(room) {
+    if (this.loading.has(room.channel)) return;
+    this.loading.add(room.channel);
+    try {
+      const page = await this.#history(room.channel, { limit: PAGE });
+      room.load(page.messages, page.head, page.messages.length === 0);
+      if (room.last) this.list.preview(room.channel, room.last);
+    } catch (error) {
+      if (!isFailure(error)) throw error;
+      const isFinal = error instanceof Refused && !error.temporary;
+      if (isFinal && room === this.room) this.problem = error.message;
+      if (!isFinal) this.timers.setTimeout(() => this.client.state === ONLINE && this.#load(room), AGAIN_MS);
+    } finally {
+      this.loading.delete(room.channel);
+    }
+    this.#afterRoom(room);
+    this.on.changed("list");
+  }
+
+  #history(channel, place) {
+    return this.client.rpc("history.get", { channel, ...place });
+  }
+
+  #refusedChannel(channel, error) {
+    this.positions.delete(channel);
+    if (this.room?.channel === channel) {
+      this.problem = error.message;
+      this.on.changed("room");
+    }
+  }
+
+  #gone(channel, why) {
+    this.client.unsubscribe(channel);
+    this.rooms.delete(channel);
+    this.positions.delete(channel);
+    this.list.rows.delete(channel);
+    if (this.room?.channel === channel) {
+      this.room = null;
+      this.problem = why;
+      this.on.changed("room");
+    }
+    this.on.changed("list");
+  }
+
+  #published(channel, data) {
+    if (channel === `#${this.user}`) this.#own(data);
+    else this.#event(channel, data);
+  }
+
+  #own(data) {
+    if (data.t === "channel.removed") return this.#gone(data.channel, "You are no longer a member of this conversation.");
+    if (data.t === "user.updated" && data.name) this.names.names.set(this.user, data.name);
+    if (!this.list.apply(data)) return;
+    if (data.t === "channel.added" && this.room?.channel === data.channel) {
+      this.client.subscribe(data.channel, this.positions.get(data.channel));
+    }
+    const open = this.room && this.list.rows.get(this.room.channel);
+    if (open) open.unread = this.room.unread();
+    this.#tellScreen();
+    this.on.changed("list");
+  }
+
+  #event(channel, data) {
+    const room = this.rooms.get(channel);
+    if (!room) return;
+    const fresh = room.apply(data);
+    if (data.t === "channel.deleted") return this.#gone(channel, "This conversation was deleted.");
+    const row = this.list.rows.get(channel);
+    if (data.t === "channel.updated" && row) row.name = data.name ?? "";
+    if (data.t === "member.joined") room.members += data.users.length;
+    if (data.t === "member.left" || data.t === "member.removed") room.members -= data.users.length;
+    if (room.last) this.list.preview(channel, room.last);
+    if (fresh && fresh.by !== this.user && room === this.room && room.isLoaded) this.on.arrived(fresh);
+    this.#afterRoom(room);
+    this.on.changed("list");
+  }
+
+  #afterRoom(room) {
+    if (room !== this.room) return;
+    const row = this.list.rows.get(room.channel);
+    if (row) row.unread = room.unread();
+    this.on.changed("room");
+    if (this.isLooking) this.look(true);
+  }
+
+  #confirmed(entry, answer) {
+    const room = this.rooms.get(entry.channel);
+    if (room && answer && room.isLoaded) this.#applyOwn(room, entry, answer);
+    if (room && room === this.room) this.on.changed("room");
+    this.on.changed("state");
+    this.on.changed("list");
+  }
+
+  /** The answer says what the push will say: whichever comes first shows it. */
+  #applyOwn(room, entry, { seq, id, ts, rev }) {
+    const { kind, cmid, text } = entry;
+    if (kind === "send") room.merge([{ t: "message.created", seq, id, cmid, by: this.user, ts, text }]);
+    else room.apply({ t: kind === "edit" ? "message.updated" : "message.deleted", id: entry.id, rev, text });
+    if (room.last) this.list.preview(room.channel, room.last);
+  }
+
+  // --- what the server is told
+
+  async #mark() {
+    this.markTimer = null;
+    const { room } = this;
+    if (!room || !this.isLooking || room.head <= room.mark || this.client.state !== ONLINE || !room.isLoaded) return;
+    const upto = room.head;
+    try {
+      await this.client.rpc("mark.read", { channel: room.channel, upto });
+    } catch (error) {
+      if (isFailure(error)) return; // looked at again, it is marked again
+      throw error;
+    }
+    room.mark = Math.max(room.mark, upto);
+    const row = this.list.rows.get(room.channel);
+    if (row) row.unread = room.unread();
+    this.on.changed("list");
+  }
+
+  /** Unread figures come for what is on the screen: the top of the list. */
+  #tellScreen() {
+    const channels = this.list.sorted().slice(0, SCREEN_MAX).map((row) => row.channel).sort();
+    const screen = channels.join(" ");
+    if (screen === this.screen || this.client.state !== ONLINE) return;
+    this.screen = screen;
+    this.client.rpc("screen.set", { channels }).catch((error) => {
+      if (!isFailure(error)) throw error;
+      this.screen = "";
+    });
+  }
+
+  #name(user) {
+    if (!this.names.knows(user) && this.client.state === ONLINE) this.#askName(user);
+    return this.names.of(user);
+  }
+
+  async #askName(user) {
+    this.names.asked.add(user);
+    try {
+      const profile = await this.client.rpc("user.get", { user });
+      this.names.names.set(user, profile.name || user);
+      this.on.changed("names");
+    } catch (error) {
+      if (error instanceof Unanswered || error.temporary) this.names.asked.delete(user);
+      else if (!isFailure(error)) throw error;
+    }
+  }
+}
+
+function isFailure(error) {
+  return error instanceof Refused || error instanceof Unanswered;
+}

@@ -1,0 +1,242 @@
+// What one user knows: the channels of the list, and the messages of each opened channel. Pure.
+//
+// Rules:
+// 1. Messages are merged by id and ordered by seq; of two states of one message the higher `rev` wins,
+//    so that pages, recovered and live events may come in any order, and twice.
+// 2. An own message that is not stored yet shows behind all stored ones and gives way to the stored
+//    message with its cmid.
+// 3. Unread figures are the server's. Only the opened channel's, which it says nothing about, is read
+//    off its messages.
+
+const LATE_MAX = 500;
+
+/** Messages of one channel: an unbroken run of its history that ends at the newest. */
+export class Room {
+  constructor(channel, user) {
+    this.channel = channel;
+    this.user = user;
+    this.reset();
+  }
+
+  /** Forgets all messages: the run is broken. */
+  reset() {
+    this.messages = []; // ascending by seq
+    this.byId = new Map();
+    this.late = new Map(); // id → the newest change of a message that is not here (yet)
+    this.head = 0; // the highest seq heard of
+    this.isLoaded = false;
+    this.atStart = false;
+    this.mark = 0;
+    this.newAfter = 0; // messages of others behind it were new when the channel was opened
+    this.members = 0;
+  }
+
+  get oldestSeq() {
+    return this.messages[0]?.seq ?? 0;
+  }
+
+  get last() {
+    return this.messages.at(-1);
+  }
+
+  /** Takes messages in their current state: a page, or one event. Returns those that are new here. */
+  merge(messages) {
+    const fresh = [];
+    for (const message of messages) {
+      const known = this.byId.get(message.id);
+      if (!known) fresh.push(this.#insert(message));
+      else if ((message.rev ?? 0) > (known.rev ?? 0)) this.#change(known, message);
+    }
+    return fresh;
+  }
+
+  /** The first page, newest messages. `atStart`: there is nothing older. */
+  load(messages, head, atStart) {
+    this.merge(messages);
+    this.head = Math.max(this.head, head);
+    this.isLoaded = true;
+    this.atStart ||= atStart;
+  }
+
+  /** One publication's data. Returns a message that is new here, if it brought one. */
+  apply(data) {
+    this.head = Math.max(this.head, data.seq ?? 0);
+    if (data.t === "message.created") return this.merge([data])[0];
+    if (data.t === "message.updated" || data.t === "message.deleted") {
+      const change = { ...data, deleted: data.deleted || data.t === "message.deleted", edited: true };
+      const known = this.byId.get(data.id);
+      if (!known) this.#keepLate(change);
+      else if (change.rev > (known.rev ?? 0)) this.#change(known, change);
+    }
+    return undefined;
+  }
+
+  /** Messages of others behind the mark that are not deleted, of those loaded. */
+  unread() {
+    return this.messages.filter((m) => m.seq > this.mark && m.by !== this.user && !m.deleted).length;
+  }
+
+  /** What to show: stored messages with the changes on their way, then what is not stored yet. */
+  view(entries) {
+    const changes = new Map();
+    const stored = new Set();
+    for (const message of this.messages) if (message.by === this.user && message.cmid) stored.add(message.cmid);
+    const waiting = [];
+    for (const entry of entries) {
+      if (entry.kind !== "send") changes.set(entry.id, entry);
+      else if (!stored.has(entry.cmid)) waiting.push(this.#unsent(entry));
+    }
+    const shown = this.messages.map((message) => {
+      const change = changes.get(message.id);
+      if (!change || message.deleted) return { ...message, key: keyOf(message), status: "stored" };
+      const text = change.kind === "edit" ? change.text : message.text;
+      return { ...message, text, key: keyOf(message), status: change.status, entry: change };
+    });
+    return [...shown, ...waiting];
+  }
+
+  #unsent(entry) {
+    const ts = new Date(entry.made).toISOString();
+    const message = { cmid: entry.cmid, by: this.user, ts, text: entry.text, status: entry.status, entry };
+    return { ...message, key: keyOf(message) };
+  }
+
+  #insert(message) {
+    const copy = { ...message };
+    const change = this.late.get(message.id);
+    if (change && change.rev > (copy.rev ?? 0)) this.#change(copy, change);
+    this.late.delete(message.id);
+    let place = this.messages.length;
+    while (place > 0 && this.messages[place - 1].seq > copy.seq) place--;
+    this.messages.splice(place, 0, copy);
+    this.byId.set(copy.id, copy);
+    this.head = Math.max(this.head, copy.seq);
+    return copy;
+  }
+
+  #change(message, { rev, text = "", data, deleted = false, edited = false }) {
+    Object.assign(message, { rev, text: deleted ? "" : text, data: deleted ? undefined : data, deleted, edited });
+  }
+
+  #keepLate(change) {
+    const old = this.late.get(change.id);
+    if (old && old.rev >= change.rev) return;
+    if (this.late.size >= LATE_MAX) this.late.delete(this.late.keys().next().value);
+    this.late.set(change.id, change);
+  }
+}
+
+/** One and the same for a message before and after it is stored. */
+export function keyOf({ by, cmid, id }) {
+  return cmid ? `${by}/${cmid}` : id;
+}
+
+/** The rows of a timeline: days, the "new" line, and messages with where a run of one author begins. */
+export function timeline(messages, { dayOf, user, newAfter = 0, gapMs = 300_000 }) {
+  const rows = [];
+  let day = "";
+  let before = null;
+  let lineDrawn = newAfter === 0;
+  for (const message of messages) {
+    const ms = Date.parse(message.ts);
+    const today = dayOf(ms);
+    let broken = before === null;
+    if (today !== day) {
+      rows.push({ type: "day", key: `day ${today}`, ms });
+      day = today;
+      broken = true;
+    }
+    if (!lineDrawn && message.seq > newAfter && message.by !== user) {
+      rows.push({ type: "new", key: "new" });
+      lineDrawn = true;
+      broken = true;
+    }
+    const starts = broken || before.by !== message.by || ms - Date.parse(before.ts) > gapMs;
+    rows.push({ type: "message", key: message.key, message, starts, ms });
+    before = message;
+  }
+  return rows;
+}
+
+/** The channels of a user's list. */
+export class ChannelList {
+  constructor(user) {
+    this.user = user;
+    this.rows = new Map(); // channel → {channel, kind, state, role, name, peer, seq, ms, preview, unread}
+  }
+
+  /** The list as it came with a connection: what is not in it is not ours any more. */
+  replace(channels) {
+    const old = this.rows;
+    this.rows = new Map();
+    channels.forEach((row, place) => this.#put({ ...old.get(row.channel), place: -place, ...row }));
+  }
+
+  /** More of the list: older entries of a long one. */
+  extend(channels) {
+    channels.forEach((row) => this.#put({ place: -this.rows.size, ...this.rows.get(row.channel), ...row }));
+  }
+
+  /** One publication of the user's own stream. Returns whether anything changed. */
+  apply(data) {
+    const row = this.rows.get(data.channel);
+    switch (data.t) {
+      case "channel.added":
+        this.#put({ ...row, ...listed(data), state: "joined", place: data.seq, ms: row?.ms || Date.parse(data.ts) });
+        return true;
+      case "channel.invited":
+        this.#put({ ...row, ...listed(data), state: "invited", place: data.seq, ms: Date.parse(data.ts) });
+        return true;
+      case "channel.role_changed":
+        if (row) row.role = data.role;
+        return Boolean(row);
+      case "channel.removed":
+        return this.rows.delete(data.channel);
+      case "heads":
+        for (const [channel, head] of Object.entries(data.heads)) this.head(channel, head);
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  /** Where a channel stands: its last message, if the head shows one, and the unread figure. */
+  head(channel, { seq, ts, preview, unread, mark }) {
+    const row = this.rows.get(channel);
+    if (!row) return;
+    row.seq = Math.max(row.seq ?? 0, seq);
+    if (preview) this.preview(channel, preview);
+    else if (!row.ms && ts) row.ms = Date.parse(ts);
+    if (unread !== undefined) row.unread = unread;
+    if (mark !== undefined) row.mark = mark;
+  }
+
+  /** The last message of a channel, unless a newer one is known. */
+  preview(channel, message) {
+    const row = this.rows.get(channel);
+    const old = row?.preview;
+    if (!row || (old && old.seq > message.seq)) return;
+    if (old && old.seq === message.seq && (old.rev ?? 0) > (message.rev ?? 0)) return;
+    row.preview = message;
+    row.ms = Date.parse(message.ts);
+  }
+
+  /** Most recent first. */
+  sorted() {
+    return [...this.rows.values()].sort((a, b) => (b.ms ?? 0) - (a.ms ?? 0) || (b.place ?? 0) - (a.place ?? 0));
+  }
+
+  get unread() {
+    let sum = 0;
+    for (const row of this.rows.values()) sum += row.unread ?? 0;
+    return sum;
+  }
+
+  #put(row) {
+    this.rows.set(row.channel, row);
+  }
+}
+
+function listed({ channel, kind, role = "invited", name = "", peer = "" }) {
+  return { channel, kind, role, name, peer };
+}

@@ -1,0 +1,279 @@
+"""Clients over WebSocket: the handshake through aiohttp, then bytes from and to the socket itself.
+
+Rules:
+1. A connection is one object of ours on the transport: no task, queue or future of its own. A
+   message goes from the socket's buffer to the host in one call: [M] 3 us with its parsing and
+   unmasking, against 17 through aiohttp's queue and task.
+2. Frames come ready and shared; nothing is compressed: with context a frame could not be shared.
+3. A disconnect is the close frame: its code and reason are the protocol's. The transport ends when
+   the peer has answered, or after `CLOSE_WAIT_S`.
+4. What a peer does wrong ends its connection and nothing else.
+
+Source: RFC 6455; Centrifuge client protocol v2 (handshake, disconnect codes).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from base64 import b64decode, b64encode
+from binascii import Error as Base64Error
+from hashlib import sha1
+from typing import Final, cast
+
+from aiohttp import web
+
+from edge import websocket_frames as frames
+from edge.connection import Peer, SessionHost
+from edge.framing import (
+    WEBSOCKET_JSON,
+    WEBSOCKET_PING,
+    WEBSOCKET_PROTOBUF,
+    websocket_close,
+    websocket_head,
+)
+from edge.origins import Origins
+from edge.outgoing import Flusher, Outgoing
+from edge.session import Session
+from edge.takeover import GoneResponse, take_over
+from hubbub.base.errors import CloseCode
+from hubbub.wire.centrifuge import JSON
+from hubbub.wire.client_shapes import Encoding
+from hubbub.wire.protobuf import PROTOBUF
+
+# After our close frame the peer has so long to answer. Half cuts phones off before the code
+# arrives (they then see 1006 and reconnect without it); double only holds memory.
+CLOSE_WAIT_S: Final = 3.0
+_SUBPROTOCOLS: Final[dict[str, Encoding]] = {
+    "centrifuge-json": JSON,
+    "centrifuge-protobuf": PROTOBUF,
+}
+_GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_PONG_HEAD: Final = 0x8A
+BUSY: Final = (
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n"
+    b"Connection: close\r\n\r\n"
+)
+
+
+class WebSocketConnection(asyncio.Protocol):
+    """One WebSocket after its handshake: a Connection."""
+
+    __slots__ = (
+        "_close_timer",
+        "_head",
+        "_host",
+        "_is_paused",
+        "_outgoing",
+        "_parser",
+        "_peer",
+        "_session",
+        "_transport",
+    )
+
+    def __init__(
+        self, host: SessionHost, flusher: Flusher, peer: Peer, head: bytes, message_bytes_max: int
+    ) -> None:
+        framing = WEBSOCKET_PROTOBUF if peer.encoding.is_binary else WEBSOCKET_JSON
+        self._host = host
+        self._peer = peer
+        self._head = head
+        self._parser = frames.FrameParser(message_bytes_max)
+        self._outgoing = Outgoing(self, framing, flusher)
+        self._session: Session | None = None
+        self._transport: asyncio.Transport | None = None
+        self._is_paused = False
+        self._close_timer: asyncio.TimerHandle | None = None
+
+    # --- asyncio.Protocol
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The socket is ours: accept the handshake, or refuse before it is made."""
+        assert self._transport is None
+        transport = cast(asyncio.Transport, transport)  # uvloop's is none by inheritance
+        self._transport = transport
+        self._session = self._host.open(self._outgoing, self._peer)
+        if self._session is None:
+            transport.write(BUSY)
+            transport.close()
+            return
+        transport.write(self._head)
+        self._head = b""
+
+    def data_received(self, data: bytes) -> None:
+        """Bytes from the client."""
+        try:
+            self._parser.feed(data)
+            self._take()
+        except frames.FrameError as error:
+            self._end(error.code, error.text)
+
+    def pause_writing(self) -> None:
+        """The kernel takes no more for now."""
+        self._outgoing.blocked()
+
+    def resume_writing(self) -> None:
+        """The kernel takes more."""
+        self._outgoing.drained()
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """The socket is gone, whoever closed it."""
+        self._transport = None
+        if self._close_timer is not None:
+            self._close_timer.cancel()
+        self._outgoing.lost()
+        session, self._session = self._session, None
+        if session is not None:
+            session.ended()
+            self._host.closed(session)
+
+    # --- Connection
+
+    @property
+    def buffered_bytes(self) -> int:
+        """Written, but not yet taken by the kernel."""
+        return self._transport.get_write_buffer_size() if self._transport is not None else 0
+
+    def write(self, frame: bytes) -> None:
+        """A ready frame."""
+        if self._transport is not None:
+            self._transport.write(frame)
+
+    def write_heartbeat(self) -> None:
+        """A WebSocket ping; what it brings back is read and dropped."""
+        self.write(WEBSOCKET_PING)
+
+    def pause_reading(self) -> None:
+        """Take no more commands."""
+        if not self._is_paused and self._transport is not None:
+            self._is_paused = True
+            self._transport.pause_reading()
+
+    def resume_reading(self) -> None:
+        """Take commands again, first those that were read already."""
+        if self._is_paused and self._transport is not None:
+            self._is_paused = False
+            self._transport.resume_reading()
+            self.data_received(b"")
+
+    def close(self, close: CloseCode) -> None:
+        """Send the close frame, then wait for the peer's."""
+        self._end(close.code, close.reason)
+
+    def abort(self) -> None:
+        """End at once."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    # --- inside
+
+    def _take(self) -> None:
+        while not self._is_paused:
+            message = self._parser.next_message()
+            if message is None:
+                return
+            opcode, payload = message
+            if self._close_timer is not None:
+                if opcode == frames.CLOSE:
+                    self._hang_up()
+            elif opcode == frames.TEXT or opcode == frames.BINARY:
+                if self._session is not None:
+                    self._host.frame(self._session, payload)
+            elif opcode == frames.PING:
+                self.write(websocket_head(_PONG_HEAD, len(payload)) + payload)
+            elif opcode == frames.CLOSE:
+                code = int.from_bytes(payload[:2], "big") if len(payload) > 1 else 1000
+                self._end(code, "")
+                self._hang_up()
+
+    def _end(self, code: int, reason: str) -> None:
+        transport = self._transport
+        if transport is None or self._close_timer is not None:
+            return
+        self._outgoing.lost()
+        self._close_timer = asyncio.get_running_loop().call_later(CLOSE_WAIT_S, self.abort)
+        transport.write(websocket_close(code, reason))
+        if self._is_paused:  # the peer's answer must be read
+            self._is_paused = False
+            transport.resume_reading()
+
+    def _hang_up(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+
+class WebSocketEndpoint:
+    """`GET /connection/websocket`."""
+
+    def __init__(
+        self, host: SessionHost, flusher: Flusher, origins: Origins, *, message_bytes_max: int
+    ) -> None:
+        self._host = host
+        self._flusher = flusher
+        self._origins = origins
+        self._message_bytes_max = message_bytes_max
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        """The handshake. A plain GET gets 400 at once: some clients probe for life this way."""
+        headers = request.headers
+        accept = _accept(request)
+        if accept is None:
+            return web.Response(status=400, text="a WebSocket handshake is expected\n")
+        origin = headers.get("Origin")
+        if not self._origins.allows(origin, request.host):
+            return web.Response(status=403, text="this origin is not allowed\n")
+        protocol, encoding = _negotiate(request)
+        peer = Peer(
+            encoding=encoding,
+            transport="websocket",
+            remote=request.remote or "",
+            origin=origin or "",
+            user_agent=headers.get("User-Agent", "")[:128],
+            application_pings=request.query.get("cf_ws_frame_ping_pong") != "true",
+        )
+        head = (
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Sec-WebSocket-Accept: {accept}\r\n"
+        )
+        if protocol:
+            head += f"Sec-WebSocket-Protocol: {protocol}\r\n"
+        take_over(
+            request,
+            WebSocketConnection(
+                self._host,
+                self._flusher,
+                peer,
+                (head + "\r\n").encode(),
+                self._message_bytes_max,
+            ),
+        )
+        return GoneResponse()
+
+
+def _accept(request: web.Request) -> str | None:
+    """The answer to the client's key; None if the request is no WebSocket handshake."""
+    headers = request.headers
+    connection = headers.get("Connection", "").lower()
+    key = headers.get("Sec-WebSocket-Key", "").strip()
+    if (
+        headers.get("Upgrade", "").strip().lower() != "websocket"
+        or "upgrade" not in [token.strip() for token in connection.split(",")]
+        or headers.get("Sec-WebSocket-Version", "").strip() != "13"
+    ):
+        return None
+    try:
+        if len(b64decode(key, validate=True)) != 16:
+            return None
+    except Base64Error:
+        return None
+    return b64encode(sha1(key.encode() + _GUID).digest()).decode()
+
+
+def _negotiate(request: web.Request) -> tuple[str, Encoding]:
+    """The subprotocol to echo ("" = none) and the encoding."""
+    offered = request.headers.get("Sec-WebSocket-Protocol", "").split(",")
+    for name in (token.strip() for token in offered):
+        if name in _SUBPROTOCOLS:
+            return name, _SUBPROTOCOLS[name]
+    query = request.query
+    is_protobuf = "protobuf" in (query.get("format"), query.get("cf_protocol"))
+    return "", PROTOBUF if is_protobuf else JSON

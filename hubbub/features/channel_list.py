@@ -1,0 +1,409 @@
+"""A user's channels, in his own stream `#user`: what he was added to, invited to, removed from.
+
+Rules:
+1. It is a projection, at most a second behind the channels' own streams, and no right depends on
+   it.
+2. It is written by Forwards of membership events alone; each is idempotent, and those of one
+   channel arrive in order.
+3. Rare things only: a message or a mark never comes here.
+4. `name` is the channel's at the time of the entry; the channel's own snapshot has the current one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from hubbub.base.errors import BAD_REQUEST, PERMISSION_DENIED, TOO_MANY, Rejected
+from hubbub.base.names import StreamKind, check_channel, check_user, user_stream
+from hubbub.features.channels import ChannelCreated, ChannelDeleted
+from hubbub.features.contract import (
+    Access,
+    Command,
+    Context,
+    EdgeContext,
+    Effect,
+    Event,
+    Feature,
+    Forward,
+    Local,
+    Meta,
+    Nothing,
+    QueryCall,
+    QueryRow,
+    Route,
+    SubscribeArgs,
+    Table,
+    Tables,
+    Verb,
+)
+from hubbub.features.members import (
+    MembersInvited,
+    MembersJoined,
+    MembersLeft,
+    MembersRemoved,
+    RoleChanged,
+)
+from hubbub.features.standing import CHANNEL, MEMBERS, ONLY
+from hubbub.features.users import find_profile
+from hubbub.model.channel import ChannelKind
+from hubbub.model.member import Role
+from hubbub.model.permissions import Action, require
+from hubbub.model.user import Profile
+from hubbub.settings.app import AppSettings
+from hubbub.wire.codec import encode_json
+
+PAGE_MAX: Final = 200  # features.md: the channels whose heads a connection hears of
+
+
+class ListState(StrEnum):
+    """Why a channel is in the list."""
+
+    JOINED = "joined"
+    INVITED = "invited"
+
+
+class PutListed(Command, frozen=True):
+    """The user stands so in the channel."""
+
+    TAG = "channel_list.put"
+
+    user: str
+    channel: str
+    kind: ChannelKind
+    role: Role
+    name: str = ""
+    peer: str = ""
+
+    def stream_key(self) -> str:
+        return user_stream(self.user)
+
+
+class DropListed(Command, frozen=True):
+    """The user has nothing to do with the channel any more."""
+
+    TAG = "channel_list.drop"
+
+    user: str
+    channel: str
+
+    def stream_key(self) -> str:
+        return user_stream(self.user)
+
+
+class ChannelAdded(Event, frozen=True):
+    """The user is a member now. `peer`: the other one of a dm."""
+
+    TAG = "channel.added"
+
+    channel: str
+    kind: ChannelKind
+    role: Role
+    name: str = ""
+    peer: str = ""
+
+    def lists(self) -> Sequence[str]:
+        return (self.channel,)
+
+
+class ChannelInvited(Event, frozen=True):
+    """The user may join."""
+
+    TAG = "channel.invited"
+
+    channel: str
+    kind: ChannelKind
+    name: str = ""
+
+
+class ChannelRoleChanged(Event, frozen=True):
+    """The user has another role."""
+
+    TAG = "channel.role_changed"
+
+    channel: str
+    role: Role
+
+
+class ChannelRemoved(Event, frozen=True):
+    """The channel left the list."""
+
+    TAG = "channel.removed"
+
+    channel: str
+
+    def unlists(self) -> Sequence[str]:
+        return (self.channel,)
+
+
+class ListedRow(Struct, frozen=True, array_like=True, gc=False):
+    """`seq`: of the event that put it there, which orders the list."""
+
+    kind: ChannelKind
+    role: Role
+    seq: int
+    name: str = ""
+    peer: str = ""
+
+
+class ListedChannel(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One line of the list."""
+
+    channel: str
+    kind: ChannelKind
+    state: ListState
+    role: Role
+    name: str = ""
+    peer: str = ""
+
+
+class ListRequest(Struct, frozen=True):
+    """A page of a user's channels (empty: of the one who asks), older than `before`."""
+
+    user: str = ""
+    before: int = 0
+    limit: int = PAGE_MAX
+
+
+class ListPage(Struct, frozen=True):
+    """Most recently added first. `next`: pass it as `before`; 0 at the end."""
+
+    channels: list[ListedChannel]
+    next: int = 0
+
+
+class UserSnapshot(Struct, frozen=True):
+    """What a user gets with the subscription of his own stream."""
+
+    user: str
+    profile: Profile | None
+    channels: list[ListedChannel]
+    next: int
+
+
+class ScreenRequest(Struct, frozen=True):
+    """The channels whose unread figures are wanted: what is on the user's screen."""
+
+    channels: tuple[str, ...]
+
+
+LISTED: Final[Table[str, ListedRow]] = Table("channel_list", str, ListedRow)
+BY_AGE: Final[Table[int, str]] = Table("channel_list.by_age", int, str)
+
+
+def decide_put(cmd: PutListed, tables: Tables, ctx: Context) -> list[Event]:
+    require(Action.PROJECT, None, Role.NONE, ctx.viewer.authority)
+    if ctx.settings.raw_user_streams:
+        return []
+    old = tables[LISTED].get(cmd.channel)
+    if old is not None and old.role is cmd.role:
+        return []
+    if cmd.role is Role.INVITED:
+        return [ChannelInvited(channel=cmd.channel, kind=cmd.kind, name=cmd.name)]
+    if old is not None and old.role is not Role.INVITED:
+        return [ChannelRoleChanged(channel=cmd.channel, role=cmd.role)]
+    return [
+        ChannelAdded(
+            channel=cmd.channel, kind=cmd.kind, role=cmd.role, name=cmd.name, peer=cmd.peer
+        )
+    ]
+
+
+def decide_drop(cmd: DropListed, tables: Tables, ctx: Context) -> list[Event]:
+    require(Action.PROJECT, None, Role.NONE, ctx.viewer.authority)
+    return [] if tables[LISTED].get(cmd.channel) is None else [ChannelRemoved(channel=cmd.channel)]
+
+
+def apply_added(event: ChannelAdded, meta: Meta, tables: Tables) -> None:
+    _put(
+        event.channel,
+        ListedRow(event.kind, event.role, meta.seq, event.name, event.peer),
+        tables,
+    )
+
+
+def apply_invited(event: ChannelInvited, meta: Meta, tables: Tables) -> None:
+    _put(event.channel, ListedRow(event.kind, Role.INVITED, meta.seq, event.name), tables)
+
+
+def apply_role(event: ChannelRoleChanged, _: Meta, tables: Tables) -> None:
+    row = tables[LISTED].get(event.channel)
+    if row is not None:
+        tables[LISTED].put(event.channel, replace(row, role=event.role))
+
+
+def apply_removed(event: ChannelRemoved, _: Meta, tables: Tables) -> None:
+    row = tables[LISTED].get(event.channel)
+    if row is not None:
+        tables[BY_AGE].delete(row.seq)
+        tables[LISTED].delete(event.channel)
+
+
+def _put(channel: str, row: ListedRow, tables: Tables) -> None:
+    old = tables[LISTED].get(channel)
+    if old is not None:
+        tables[BY_AGE].delete(old.seq)
+    tables[LISTED].put(channel, row)
+    tables[BY_AGE].put(row.seq, channel)
+
+
+# --- what membership events of a channel cause here
+
+
+def effects_created(event: ChannelCreated, meta: Meta, _: Tables) -> list[Effect]:
+    return [
+        _listed(
+            user,
+            Role.OWNER if user == event.owner else Role.MEMBER,
+            event.kind,
+            event.name,
+            meta,
+            peer=_peer(event, user),
+        )
+        for user in event.members
+    ]
+
+
+def effects_joined(event: MembersJoined, meta: Meta, tables: Tables) -> list[Effect]:
+    return _of_channel(event.users, Role.MEMBER, meta, tables)
+
+
+def effects_invited(event: MembersInvited, meta: Meta, tables: Tables) -> list[Effect]:
+    return _of_channel(event.users, Role.INVITED, meta, tables)
+
+
+def effects_role(event: RoleChanged, meta: Meta, tables: Tables) -> list[Effect]:
+    return _of_channel((event.user,), event.role, meta, tables)
+
+
+def effects_gone(event: MembersLeft | MembersRemoved, meta: Meta, _: Tables) -> list[Effect]:
+    return [Forward(DropListed(user=user, channel=meta.key)) for user in event.users]
+
+
+def effects_deleted(_: ChannelDeleted, meta: Meta, tables: Tables) -> list[Effect]:
+    effects: list[Effect] = []
+    after: str | None = None
+    while rows := tables[MEMBERS].scan(after=after):
+        effects += [Forward(DropListed(user=user, channel=meta.key)) for user, _ in rows]
+        after = rows[-1][0]
+    return effects
+
+
+def _of_channel(users: tuple[str, ...], role: Role, meta: Meta, tables: Tables) -> list[Effect]:
+    row = tables[CHANNEL].get(ONLY)
+    if row is None:
+        return []
+    return [_listed(user, role, row.kind, row.name, meta) for user in users]
+
+
+def _listed(
+    user: str, role: Role, kind: ChannelKind, name: str, meta: Meta, *, peer: str = ""
+) -> Effect:
+    return Forward(
+        PutListed(user=user, channel=meta.key, kind=kind, role=role, name=name, peer=peer)
+    )
+
+
+def _peer(event: ChannelCreated, user: str) -> str:
+    if event.kind is not ChannelKind.DM:
+        return ""
+    others = [member for member in event.members if member != user]
+    return others[0] if others else user
+
+
+# --- reads
+
+
+def access_user(_: SubscribeArgs, tables: Tables, ctx: Context) -> Access:
+    """The bootstrap of a user: profile and first page of channels."""
+    user = ctx.key[1:]
+    _require_own(user, ctx)
+    page = _page(0, PAGE_MAX, tables)
+    snapshot = UserSnapshot(user, find_profile(user, tables), page.channels, page.next)
+    return Access(data=encode_json(snapshot), channels=_joined(ctx.settings, tables))
+
+
+def run_channels(request: ListRequest, tables: Tables, ctx: Context) -> ListPage:
+    _require_own(ctx.key[1:], ctx)
+    if not 1 <= request.limit <= PAGE_MAX:
+        raise Rejected(BAD_REQUEST, f"limit is 1 to {PAGE_MAX}")
+    return _page(request.before, request.limit, tables)
+
+
+def _page(before: int, limit: int, tables: Tables) -> ListPage:
+    rows = tables[BY_AGE].scan(after=before or None, limit=limit, reverse=True)
+    found: list[ListedChannel] = []
+    for _, channel in rows:
+        row = tables[LISTED].get(channel)
+        if row is not None:
+            found.append(_shown(channel, row))
+    return ListPage(found, rows[-1][0] if len(rows) == limit else 0)
+
+
+def _joined(settings: AppSettings, tables: Tables) -> tuple[str, ...]:
+    """The most recent channels of which the user is a member."""
+    rows = tables[BY_AGE].scan(limit=settings.head_channels_max, reverse=True)
+    listed = ((channel, tables[LISTED].get(channel)) for _, channel in rows)
+    return tuple(c for c, row in listed if row is not None and row.role is not Role.INVITED)
+
+
+def _shown(channel: str, row: ListedRow) -> ListedChannel:
+    state = ListState.INVITED if row.role is Role.INVITED else ListState.JOINED
+    return ListedChannel(
+        channel=channel, kind=row.kind, state=state, role=row.role, name=row.name, peer=row.peer
+    )
+
+
+def _require_own(user: str, ctx: Context) -> None:
+    if user != ctx.actor:
+        try:
+            require(Action.READ_ANY_USER_STREAM, None, Role.NONE, ctx.viewer.authority)
+        except Rejected:
+            raise Rejected(PERMISSION_DENIED, "this stream is its user's own") from None
+
+
+def turn_channels(request: ListRequest, ctx: EdgeContext) -> QueryCall:
+    user = check_user(request.user or ctx.viewer.user)
+    return QueryCall(user_stream(user), "user.channels", replace(request, user=user))
+
+
+def turn_screen(request: ScreenRequest, ctx: EdgeContext) -> Local:
+    limit = ctx.settings.screen_channels_max
+    if len(request.channels) > limit:
+        raise Rejected(TOO_MANY, f"at most {limit} channels on screen", limit=limit)
+    for channel in request.channels:
+        check_channel(channel)
+    return Local("screen.set", request)
+
+
+FEATURE: Final = Feature(
+    name="channel_list",
+    tables=(LISTED, BY_AGE),
+    decide={PutListed: decide_put, DropListed: decide_drop},
+    apply={
+        ChannelAdded: apply_added,
+        ChannelInvited: apply_invited,
+        ChannelRoleChanged: apply_role,
+        ChannelRemoved: apply_removed,
+    },
+    effects={
+        ChannelCreated: effects_created,
+        MembersJoined: effects_joined,
+        MembersInvited: effects_invited,
+        RoleChanged: effects_role,
+        MembersLeft: effects_gone,
+        MembersRemoved: effects_gone,
+        ChannelDeleted: effects_deleted,
+    },
+    access={StreamKind.USER: access_user},
+    queries=(QueryRow("user.channels", ListRequest, run_channels),),
+    verbs=(
+        Verb("user.channels", ListRequest, turn_channels, ListPage, "A page of own channels."),
+        Verb("screen.set", ScreenRequest, turn_screen, Nothing, "What is on the screen now."),
+    ),
+    routes=(Route("GET", "/v1/users/{user}/channels", ListRequest, turn_channels, ListPage),),
+)

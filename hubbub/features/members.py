@@ -1,0 +1,399 @@
+"""Members of a channel: invited, joined, left, removed; and their roles.
+
+Rules:
+1. A group is invite-only unless it is public; a server key may add people without asking them.
+2. An open channel needs no membership: joining it by oneself stores nothing. A row is kept for
+   those who were named at its creation, added by a server key or given a role.
+3. A dm has its pair for ever: nobody is invited, leaves or is removed.
+4. One removes or demotes only who ranks below oneself; an owner may do it to anybody.
+5. At most 10,000 rows a channel until members are kept in shards.
+6. `member.removed` and `member.left` evict: every edge ends the subscriptions of those users to
+   this channel, who have no right to what follows. In an open channel they may come back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from hubbub.base.errors import BAD_REQUEST, NOT_FOUND, PERMISSION_DENIED, TOO_MANY, Rejected
+from hubbub.base.names import check_user
+from hubbub.features.channels import ChannelCreated
+from hubbub.features.contract import (
+    Command,
+    Context,
+    Done,
+    EdgeContext,
+    Event,
+    Feature,
+    Meta,
+    QueryCall,
+    QueryRow,
+    Route,
+    Tables,
+    Verb,
+    as_command,
+)
+from hubbub.features.fields import check_chat_channel, check_users
+from hubbub.features.publication import rfc3339
+from hubbub.features.standing import (
+    INVITES,
+    MEMBER_COUNT,
+    MEMBERS,
+    ONLY,
+    InviteRow,
+    MemberRow,
+    channel_row,
+    member_count,
+    require_standing,
+    role_of,
+)
+from hubbub.model.channel import ChannelKind
+from hubbub.model.member import MemberInfo, Role
+from hubbub.model.permissions import Action, is_allowed, require
+
+MEMBERS_MAX: Final = 10_000  # contracts.md: beyond it members live in shards
+PAGE_DEFAULT: Final = 100
+PAGE_MAX: Final = 1_000
+
+
+class _OfUsers(Command, frozen=True):
+    """A command over one user (`user`) or several (`users`); its check puts all into `users`."""
+
+    TAG = ""
+
+    channel: str
+    users: tuple[str, ...] = ()
+    user: str = ""
+
+
+class InviteMembers(_OfUsers, frozen=True):
+    """Ask people in; they decide."""
+
+    TAG = "member.invite"
+
+
+class AddMembers(_OfUsers, frozen=True):
+    """Make people members without asking them."""
+
+    TAG = "member.add"
+
+
+class RemoveMembers(_OfUsers, frozen=True):
+    """Remove members, or take invitations back."""
+
+    TAG = "member.remove"
+
+
+class JoinChannel(Command, frozen=True):
+    """Become a member: invited, or the group is public."""
+
+    TAG = "member.join"
+
+    channel: str
+
+
+class LeaveChannel(Command, frozen=True):
+    """Give up membership, or decline an invitation."""
+
+    TAG = "member.leave"
+
+    channel: str
+
+
+class SetRole(Command, frozen=True):
+    """Give a member another role."""
+
+    TAG = "member.set_role"
+
+    channel: str
+    user: str
+    role: Role
+
+
+class MembersJoined(Event, frozen=True):
+    """These are members from now on."""
+
+    TAG = "member.joined"
+
+    users: tuple[str, ...]
+
+
+class MembersInvited(Event, frozen=True):
+    """These may join from now on."""
+
+    TAG = "member.invited"
+
+    users: tuple[str, ...]
+
+
+class MembersLeft(Event, frozen=True):
+    """These gave up membership or declined."""
+
+    TAG = "member.left"
+
+    users: tuple[str, ...]
+
+    def evicts(self) -> Sequence[str]:
+        return self.users
+
+
+class MembersRemoved(Event, frozen=True):
+    """These lost membership or their invitation."""
+
+    TAG = "member.removed"
+
+    users: tuple[str, ...]
+
+    def evicts(self) -> Sequence[str]:
+        return self.users
+
+
+class RoleChanged(Event, frozen=True):
+    """`user` has this role from now on."""
+
+    TAG = "member.role_changed"
+
+    user: str
+    role: Role
+
+
+class MembersRequest(Struct, frozen=True):
+    """A page of members in order of their ids, behind `after`."""
+
+    channel: str
+    after: str = ""
+    limit: int = PAGE_DEFAULT
+
+
+class MembersPage(Struct, frozen=True):
+    """`next`: pass it as `after` for the next page; empty at the end."""
+
+    members: list[MemberInfo]
+    count: int
+    next: str = ""
+
+
+def check_users_of(cmd: _OfUsers, ctx: EdgeContext) -> _OfUsers:
+    check_chat_channel(cmd.channel)
+    named = (*cmd.users, cmd.user) if cmd.user else cmd.users
+    if not named:
+        raise Rejected(BAD_REQUEST, "name a user, or users")
+    return replace(cmd, users=check_users(named, ctx.settings), user="")
+
+
+def check_self(cmd: JoinChannel | LeaveChannel, _: EdgeContext) -> JoinChannel | LeaveChannel:
+    check_chat_channel(cmd.channel)
+    return cmd
+
+
+def check_set_role(cmd: SetRole, _: EdgeContext) -> SetRole:
+    check_chat_channel(cmd.channel)
+    check_user(cmd.user)
+    if cmd.role.rank < Role.MEMBER.rank:
+        raise Rejected(BAD_REQUEST, "a role is member, moderator or owner")
+    return cmd
+
+
+def decide_invite(cmd: InviteMembers, tables: Tables, ctx: Context) -> list[Event]:
+    row = require_standing(Action.INVITE, tables, ctx)
+    _refuse_direct(row.kind)
+    new = tuple(user for user in cmd.users if role_of(tables, user) is Role.NONE)
+    return [MembersInvited(users=new)] if new else []
+
+
+def decide_add(cmd: AddMembers, tables: Tables, ctx: Context) -> list[Event]:
+    row = require_standing(Action.ADD, tables, ctx)
+    _refuse_direct(row.kind)
+    new = tuple(user for user in cmd.users if tables[MEMBERS].get(user) is None)
+    _require_room(len(new), tables)
+    return [MembersJoined(users=new)] if new else []
+
+
+def decide_join(_: JoinChannel, tables: Tables, ctx: Context) -> list[Event]:
+    row = channel_row(tables)
+    user = _require_actor(ctx)
+    role = role_of(tables, user)
+    if role.rank >= Role.MEMBER.rank:
+        return []
+    open_to_all = role is Role.NONE and row.public
+    standing = Role.INVITED if open_to_all else role
+    require(Action.JOIN, row.kind, standing, ctx.viewer.authority)
+    _refuse_direct(row.kind)
+    if row.kind is ChannelKind.OPEN and role is Role.NONE:
+        return []
+    _require_room(1, tables)
+    return [MembersJoined(users=(user,))]
+
+
+def decide_leave(_: LeaveChannel, tables: Tables, ctx: Context) -> list[Event]:
+    row = channel_row(tables)
+    user = _require_actor(ctx)
+    role = role_of(tables, user)
+    require(Action.LEAVE, row.kind, role, ctx.viewer.authority)
+    _refuse_direct(row.kind)
+    return [] if role is Role.NONE else [MembersLeft(users=(user,))]
+
+
+def decide_remove(cmd: RemoveMembers, tables: Tables, ctx: Context) -> list[Event]:
+    row = require_standing(Action.REMOVE, tables, ctx)
+    _refuse_direct(row.kind)
+    gone = tuple(user for user in cmd.users if role_of(tables, user) is not Role.NONE)
+    for user in gone:
+        _require_above(role_of(tables, user), row.kind, tables, ctx)
+    return [MembersRemoved(users=gone)] if gone else []
+
+
+def decide_set_role(cmd: SetRole, tables: Tables, ctx: Context) -> list[Event]:
+    row = require_standing(Action.SET_ROLE, tables, ctx)
+    _refuse_direct(row.kind)
+    role = role_of(tables, cmd.user)
+    if role.rank < Role.MEMBER.rank:
+        if row.kind is not ChannelKind.OPEN:
+            raise Rejected(NOT_FOUND, "no such member")
+        _require_room(1, tables)
+    if role is cmd.role:
+        return []
+    _require_above(role, row.kind, tables, ctx)
+    return [RoleChanged(user=cmd.user, role=cmd.role)]
+
+
+def apply_created(event: ChannelCreated, meta: Meta, tables: Tables) -> None:
+    for user in event.members:
+        role = Role.OWNER if user == event.owner else Role.MEMBER
+        tables[MEMBERS].put(user, MemberRow(role, meta.ts_ms, meta.seq))
+    if event.members:
+        tables[MEMBER_COUNT].put(ONLY, len(event.members))
+
+
+def apply_joined(event: MembersJoined, meta: Meta, tables: Tables) -> None:
+    for user in event.users:
+        _add_row(user, Role.MEMBER, meta, tables)
+
+
+def apply_invited(event: MembersInvited, meta: Meta, tables: Tables) -> None:
+    for user in event.users:
+        tables[INVITES].put(user, InviteRow(meta.by, meta.ts_ms))
+
+
+def apply_gone(event: MembersLeft | MembersRemoved, _: Meta, tables: Tables) -> None:
+    gone = 0
+    for user in event.users:
+        if tables[INVITES].get(user) is not None:
+            tables[INVITES].delete(user)
+        if tables[MEMBERS].get(user) is not None:
+            tables[MEMBERS].delete(user)
+            gone += 1
+    if gone:
+        tables[MEMBER_COUNT].put(ONLY, member_count(tables) - gone)
+
+
+def apply_role(event: RoleChanged, meta: Meta, tables: Tables) -> None:
+    row = tables[MEMBERS].get(event.user)
+    if row is None:
+        _add_row(event.user, event.role, meta, tables)
+    else:
+        tables[MEMBERS].put(event.user, replace(row, role=event.role))
+
+
+def run_list(request: MembersRequest, tables: Tables, ctx: Context) -> MembersPage:
+    require_standing(Action.LIST_MEMBERS, tables, ctx)
+    if not 1 <= request.limit <= PAGE_MAX:
+        raise Rejected(BAD_REQUEST, f"limit is 1 to {PAGE_MAX}")
+    rows = tables[MEMBERS].scan(after=request.after or None, limit=request.limit)
+    page = [MemberInfo(user, row.role, rfc3339(row.joined_ms)) for user, row in rows]
+    more = page[-1].user if len(page) == request.limit else ""
+    return MembersPage(page, member_count(tables), more)
+
+
+def turn_list(request: MembersRequest, _: EdgeContext) -> QueryCall:
+    return QueryCall(check_chat_channel(request.channel), "members.list", request)
+
+
+def turn_remove_one(request: RemoveMembers, _: EdgeContext) -> RemoveMembers:
+    return replace(request, users=())
+
+
+def _add_row(user: str, role: Role, meta: Meta, tables: Tables) -> None:
+    if tables[INVITES].get(user) is not None:
+        tables[INVITES].delete(user)
+    if tables[MEMBERS].get(user) is None:
+        tables[MEMBER_COUNT].put(ONLY, member_count(tables) + 1)
+        tables[MEMBERS].put(user, MemberRow(role, meta.ts_ms, meta.seq))
+
+
+def _require_room(count: int, tables: Tables) -> None:
+    if member_count(tables) + count > MEMBERS_MAX:
+        raise Rejected(TOO_MANY, f"at most {MEMBERS_MAX} members", limit=MEMBERS_MAX)
+
+
+def _require_actor(ctx: Context) -> str:
+    if not ctx.actor:
+        raise Rejected(BAD_REQUEST, "name the user (by)")
+    return ctx.actor
+
+
+def _require_above(target: Role, kind: ChannelKind, tables: Tables, ctx: Context) -> None:
+    if is_allowed(Action.SET_ROLE, kind, Role.NONE, ctx.viewer.authority):
+        return
+    own = role_of(tables, ctx.actor)
+    if own is not Role.OWNER and target.rank >= own.rank:
+        raise Rejected(PERMISSION_DENIED, "they do not rank below you")
+
+
+def _refuse_direct(kind: ChannelKind) -> None:
+    if kind is ChannelKind.DM:
+        raise Rejected(PERMISSION_DENIED, "a dm keeps its pair")
+
+
+_MEMBERS_PATH: Final = "/v1/channels/{channel}/members"
+_MEMBER_PATH: Final = _MEMBERS_PATH + "/{user}"
+
+FEATURE: Final = Feature(
+    name="members",
+    tables=(MEMBERS, INVITES, MEMBER_COUNT),
+    check={
+        InviteMembers: check_users_of,
+        AddMembers: check_users_of,
+        RemoveMembers: check_users_of,
+        JoinChannel: check_self,
+        LeaveChannel: check_self,
+        SetRole: check_set_role,
+    },
+    decide={
+        InviteMembers: decide_invite,
+        AddMembers: decide_add,
+        RemoveMembers: decide_remove,
+        JoinChannel: decide_join,
+        LeaveChannel: decide_leave,
+        SetRole: decide_set_role,
+    },
+    apply={
+        ChannelCreated: apply_created,
+        MembersJoined: apply_joined,
+        MembersInvited: apply_invited,
+        MembersLeft: apply_gone,
+        MembersRemoved: apply_gone,
+        RoleChanged: apply_role,
+    },
+    queries=(QueryRow("members.list", MembersRequest, run_list),),
+    verbs=(
+        Verb("member.invite", InviteMembers, as_command, Done, "Ask people in."),
+        Verb("member.add", AddMembers, as_command, Done, "Make people members (server keys)."),
+        Verb("member.join", JoinChannel, as_command, Done, "Accept, or enter a public group."),
+        Verb("member.leave", LeaveChannel, as_command, Done, "Leave, or decline."),
+        Verb("member.remove", RemoveMembers, as_command, Done, "Remove members."),
+        Verb("member.set_role", SetRole, as_command, Done, "Change a member's role."),
+        Verb("members.list", MembersRequest, turn_list, MembersPage, "A page of members."),
+    ),
+    routes=(
+        Route("GET", _MEMBERS_PATH, MembersRequest, turn_list, MembersPage),
+        Route("POST", _MEMBERS_PATH, AddMembers, as_command, Done),
+        Route("POST", "/v1/channels/{channel}/invites", InviteMembers, as_command, Done),
+        Route("PUT", _MEMBER_PATH, SetRole, as_command, Done),
+        Route("DELETE", _MEMBER_PATH, RemoveMembers, turn_remove_one, Done),
+    ),
+)

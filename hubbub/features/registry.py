@@ -1,0 +1,34 @@
+"""The features of the product, in order: checks, guards and apply run in this order.
+
+A feature may use the shapes and public tables of those above it, never of those below.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from hubbub.features import (
+    apps,
+    channel_list,
+    channels,
+    marks,
+    members,
+    messages,
+    raw_events,
+    subscriptions,
+    users,
+)
+from hubbub.features.contract import Registry
+
+FEATURES: Final = (
+    apps.FEATURE,
+    users.FEATURE,
+    channels.FEATURE,
+    members.FEATURE,
+    messages.FEATURE,
+    marks.FEATURE,
+    channel_list.FEATURE,
+    raw_events.FEATURE,
+    subscriptions.FEATURE,
+)
+REGISTRY: Final = Registry(FEATURES)

@@ -1,0 +1,55 @@
+"""What a subscriber of a chat channel gets: the right to it, and a snapshot of it.
+
+Last in the registry, because the snapshot gathers from all features of a channel.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec import UNSET, Struct, UnsetType
+
+from hubbub.base.names import StreamKind
+from hubbub.features.channels import describe
+from hubbub.features.contract import Access, Context, Feature, SubscribeArgs, Tables
+from hubbub.features.marks import mark_of, unread_of
+from hubbub.features.standing import MEMBERS, member_count, require_standing, role_of
+from hubbub.model.channel import ChannelInfo, ChannelKind
+from hubbub.model.permissions import Action
+from hubbub.wire.codec import encode_json
+
+# Up to here each member's mark and presence are shown one by one (features.md 2.7: tiers).
+SMALL_MEMBERS_MAX: Final = 100
+
+
+class ChannelSnapshot(Struct, frozen=True, omit_defaults=True):
+    """`mark`, `unread`: of the subscriber. `marks`: of all members, in a small channel."""
+
+    channel: ChannelInfo
+    mark: int = 0
+    unread: int = 0
+    marks: dict[str, int] | UnsetType = UNSET
+
+
+def access_channel(_: SubscribeArgs, tables: Tables, ctx: Context) -> Access:
+    """Raises Rejected: CHANNEL_NOT_FOUND, NOT_A_MEMBER, PERMISSION_DENIED."""
+    row = require_standing(Action.READ, tables, ctx)
+    count = member_count(tables)
+    small = row.kind is not ChannelKind.OPEN and count <= SMALL_MEMBERS_MAX
+    mark = mark_of(tables, ctx.actor)
+    knows_mark = mark > 0
+    snapshot = ChannelSnapshot(
+        channel=describe(row, role_of(tables, ctx.actor), tables, ctx.key),
+        mark=mark,
+        unread=unread_of(tables, ctx.actor, mark) if knows_mark else 0,
+        marks=_marks(tables) if small else UNSET,
+    )
+    return Access(data=encode_json(snapshot), presence=small)
+
+
+def _marks(tables: Tables) -> dict[str, int]:
+    members = tables[MEMBERS].scan(limit=SMALL_MEMBERS_MAX)
+    return {user: mark_of(tables, user) for user, _ in members}
+
+
+FEATURE: Final = Feature(name="subscriptions", access={StreamKind.CHANNEL: access_channel})

@@ -1,0 +1,368 @@
+"""A storage node from its config to its last sync: builds the parts and joins them.
+
+Order of a start: database (or a refusal) → cluster → claim the slots whose first member is this
+copy → begin their terms in one batch → listen → register. Order of a stop: the lease is given back,
+intake ends, what was taken is synced and answered, links close, the database closes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import random
+import sys
+from collections.abc import Iterator
+from typing import Final, Never, cast
+
+from hubbub.coordinator.api import Coordinator
+from hubbub.coordinator.cluster import (
+    ClusterView,
+    Kind,
+    ProcessRecord,
+    Registration,
+    claim_slots,
+    register,
+)
+from hubbub.coordinator.open import open_coordinator
+from hubbub.features.registry import REGISTRY
+from hubbub.ring.map import SlotRecord
+from hubbub.runtime.admin import AdminServer
+from hubbub.runtime.clock import SystemClock, boot_id, entropy
+from hubbub.runtime.logs import get_logger
+from hubbub.runtime.metrics import Metrics
+from hubbub.runtime.process import Process
+from hubbub.runtime.tasks import supervise
+from hubbub.settings.profiles import resolve
+from hubbub.settings.schema import NodeConfig
+from hubbub.transport.curve import Keys
+from hubbub.transport.peer import Peers
+from hubbub.wire.codec import decode_pack
+from node import keys
+from node.dedup import DedupWindow
+from node.engine import AppInfo, Engine, FeatureFailed, OutboxRow, QueuedForward
+from node.entry import BrokenChain
+from node.outbox import Outbox
+from node.overlay import Caches
+from node.service import Service
+from node.slot import INCARNATION_BYTES, Backlog, Slot, SlotContext
+from node.store.api import Family, StoreError, StoreRefused
+from node.store.open import CURE, Opened, open_store
+from node.store.rocks import RocksLimits
+from node.writer import Writer, WriterLimits
+
+EXIT_STORE_REFUSED: Final = 5  # the data is damaged or gone: restarting does not help
+EXIT_DISK_FAILED: Final = 6  # a write or sync failed: the next start verifies what is there
+_TICK_S: Final = 1.0
+_FORWARD_TICK_S: Final = 0.1
+_SLOTS_TICKS: Final = 60
+_OUTBOX_PAGE: Final = 1_000
+_SYNC_BUCKETS_S: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.0)
+
+_log = get_logger()
+
+
+async def main(process: Process) -> None:
+    """Run a node until the process stops."""
+    config = cast(NodeConfig, process.config)
+    try:
+        opened = open_store(config.data_dir, _rocks_limits(config), config.open_deadline_s)
+        node = Node(process, config, opened)
+        await node.start()
+    except (StoreRefused, BrokenChain) as refusal:
+        _refuse(process, str(refusal))
+
+
+def _refuse(process: Process, reason: str) -> None:
+    _log.error("store.refused", reason=reason)
+    sys.stderr.write(f"error: {reason}\n")
+    sys.stderr.flush()
+    process.exit_code = EXIT_STORE_REFUSED
+    process.stop("store refused")
+
+
+class Node:
+    """All parts of one node process."""
+
+    def __init__(self, process: Process, config: NodeConfig, opened: Opened) -> None:
+        self._process = process
+        self._config = config
+        self._store = opened.store
+        self._acked = opened.acked
+        self._storage_id = opened.storage_id
+        self._boot_id = boot_id()
+        self._clock = SystemClock()
+        self._coordinator: Coordinator = open_coordinator(config.coordinator)
+        self._view = ClusterView(self._coordinator)
+        self._apps: dict[str, AppInfo] = {}
+        self._slots: dict[int, Slot] = {}
+        self._metrics = Metrics("node")
+        self._admin = AdminServer(self._metrics, self._missing)
+        self._is_complete = False
+        self._backlog = Backlog(config.batch_waiting_bytes_max)
+        self._service: Service
+        self._writer: Writer
+        self._context: SlotContext
+        self._peers: Peers
+        self._registration: Registration
+        self._keeper: asyncio.Task[Never]
+
+    # --- start
+
+    async def start(self) -> None:
+        """Everything, in the order that the module names."""
+        on_stop = self._process.on_stop
+        on_stop("store", self._close_store)
+        on_stop("coordinator", self._coordinator.close)
+        await self._view.load()
+        self._build()
+        on_stop("links", self._peers.close)
+        on_stop("writer", self._drain, 3.0)
+        self._prove_database()
+        claimed = await self._claim()
+        self._view.on_change(self._changed)
+        supervise("view", self._view.follow())
+        self._start_slots(claimed)
+        address = self._peers.listen(self._config.listen)
+        url = await self._admin.start(self._config.admin_host, self._config.admin_port)
+        on_stop("admin", self._admin.close)
+        await self._register(address, url)
+        supervise("ticks", self._tick_for_ever())
+        supervise("lag", self._metrics.sample_loop_lag())
+        self._tune_memory()
+        _log.info("node.started", slots=len(self._slots), address=address, admin=url)
+
+    def _build(self) -> None:
+        config, cluster = self._config, self._view.cluster
+        engine = Engine(REGISTRY, self._app_info, cluster.slots, cluster.seed)
+        window = DedupWindow(config.dedup_hours * 3_600_000, config.cmid_ahead_ms_max)
+        self._context = SlotContext(engine, self._store, Caches(), window, self._backlog)
+        self._service = Service(
+            config.name,
+            self._slots,
+            engine,
+            Outbox(self._load_outbox),
+            self._clock,
+            self._leader_of,
+            random.random,
+        )
+        syncs = self._metrics.histogram("node_fsync_seconds", _SYNC_BUCKETS_S)
+        self._writer = Writer(
+            self._store,
+            self._acked,
+            WriterLimits(
+                config.batch_bytes_max,
+                config.batch_records_max,
+                config.batch_gather_ms,
+                config.batch_gather_bytes,
+            ),
+            self._service.persisted,
+            self._disk_failed,
+            syncs.observe,
+        )
+        self._peers = Peers(
+            config.name,
+            self._boot_id,
+            cluster.generation,
+            self._service,
+            self._clock,
+            keys=self._keys(),
+            window_bytes=config.link_window_bytes_max,
+        )
+        self._service.links = self._peers
+        self._service.writer = self._writer
+        self._expose(self._context)
+
+    def _keys(self) -> Keys | None:
+        config = self._config
+        return Keys(config.keys_dir, config.name) if config.keys_dir else None
+
+    def _expose(self, context: SlotContext) -> None:
+        self._metrics.expose("node_writer", self._writer.counts)
+        self._metrics.expose("node_requests", self._service.counts)
+        self._metrics.expose("node_backlog", self._backlog)
+        self._metrics.expose("node_link", self._peers.counts)
+        self._metrics.gauge("node_slots_led", lambda: sum(s.is_active for s in self._led()))
+        self._metrics.gauge("node_records_per_fsync", self._records_per_fsync)
+        self._metrics.gauge("node_rows_cached", lambda: len(context.caches.rows))
+        self._metrics.gauge("node_streams_cached", lambda: len(context.caches.streams))
+        self._admin.register("writer", self._writer)
+        self._admin.register("interest", self._service.interest)
+        self._admin.register("presence", self._service.presence)
+        self._admin.register("view", self._view)
+
+    def _prove_database(self) -> None:
+        """A new database may only stand where this copy never led anything."""
+        marker = self._store.get(Family.META, keys.DATABASE)
+        if marker == self._storage_id.encode():
+            return
+        if marker is not None:
+            raise StoreRefused(f"{self._config.data_dir}: the database is another copy's; {CURE}")
+        led = [s for s in self._own_slots() if self._view.slot_map.term_of(s)]
+        if led:
+            raise StoreRefused(
+                f"{self._config.data_dir}: this copy held {len(led)} slots, and its database is "
+                f"gone; {CURE}"
+            )
+        sequence = self._store.write([(Family.META, keys.DATABASE, self._storage_id.encode())])
+        self._store.sync()
+        self._acked.store(sequence)
+
+    def _own_slots(self) -> list[int]:
+        return self._view.slot_map.slots_first_on(self._storage_id)
+
+    async def _claim(self) -> dict[int, SlotRecord]:
+        return await claim_slots(
+            self._coordinator,
+            self._view,
+            self._config.name,
+            self._boot_id,
+            self._own_slots(),
+            member=self._storage_id,
+        )
+
+    def _start_slots(self, claimed: dict[int, SlotRecord]) -> None:
+        """All terms begin in one batch; then the Forwards of before go on."""
+        wall_ms = self._clock.wall_ms()
+        for number, record in claimed.items():
+            slot = self._slots[number] = Slot(number, self._context)
+            try:
+                ready = slot.start(record.term, wall_ms, entropy(INCARNATION_BYTES))
+            except FeatureFailed as failure:
+                raise BrokenChain(f"slot {number} cannot be replayed: {failure}") from failure
+            self._service.start_slot(slot, ready)
+        self._service.load_forwards(list(self._stored_forwards()))
+        self._is_complete = True
+
+    async def _register(self, address: str, url: str) -> None:
+        config, public = self._config, self._keys()
+        record = ProcessRecord(
+            name=config.name,
+            role="node",
+            boot_id=self._boot_id,
+            address=address,
+            public_key=public.public.decode() if public is not None else "",
+            admin_url=url,
+            domain=config.domain,
+            storage_id=self._storage_id,
+        )
+        self._registration = await register(self._coordinator, record)
+        self._keeper = supervise("registration", self._registration.keep())
+        self._process.on_stop("registration", self._leave)
+
+    async def _leave(self) -> None:
+        self._keeper.cancel()  # else it would register again what is released here
+        await self._registration.release()
+
+    async def _drain(self) -> None:
+        """Take nothing more; sync and answer what was taken."""
+        self._service.stop_intake()
+        await self._writer.close()
+
+    def _tune_memory(self) -> None:
+        """What stands now stays; a command makes some 200 objects that die together."""
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(20_000, 20, 50)
+
+    # --- while it runs
+
+    async def _tick_for_ever(self) -> None:
+        ticks = 0
+        while True:
+            waiting = self._service.has_forwards
+            await asyncio.sleep(_FORWARD_TICK_S if waiting else _TICK_S)
+            edges = self._view.edges.values()
+            self._service.tick([f"{edge.name}.{edge.boot_id}" for edge in edges])
+            ticks += 1
+            if ticks % _SLOTS_TICKS == 0:
+                self._service.tick_slots()
+
+    def _changed(self, kind: Kind, name: str) -> None:
+        if kind == "app":
+            self._apps.pop(name, None)
+        elif kind == "slot" and int(name) in self._slots:
+            leader = self._view.slot_map.leader_of(int(name))
+            if leader is None or (leader.node, leader.boot_id) != (
+                self._config.name,
+                self._boot_id,
+            ):
+                _log.warning("slot.lost", slot=int(name), leader=leader and leader.node)
+                self._service.step_down(int(name))
+
+    def _app_info(self, app: str) -> AppInfo | None:
+        found = self._apps.get(app)
+        if found is None:
+            record = self._view.apps.get(app)
+            if record is None:
+                return None
+            found = AppInfo(record.id_secret.encode(), resolve(record.profile))
+            self._apps[app] = found
+        return found
+
+    def _leader_of(self, slot: int) -> tuple[int, str]:
+        leader = self._view.slot_map.leader_of(slot)
+        return self._view.slot_map.term_of(slot), leader.node if leader is not None else ""
+
+    def _led(self) -> list[Slot]:
+        return list(self._slots.values())
+
+    def _missing(self) -> list[str]:
+        """Why the node is not ready, for /readyz."""
+        if not self._is_complete:
+            return ["slots_unclaimed"]
+        waiting = sum(not slot.is_active for slot in self._slots.values())
+        return ["slots_starting"] if waiting else []
+
+    def _records_per_fsync(self) -> float:
+        counts = self._writer.counts
+        return counts.records_total / max(1, counts.batches_total)
+
+    def _stored_forwards(self) -> Iterator[QueuedForward]:
+        for number in self._slots:
+            start, end = keys.outbox(number, 0, 0), keys.outbox(number + 1, 0, 0)
+            while True:
+                rows = self._store.iterate(Family.OUTBOX, start, end, limit=_OUTBOX_PAGE)
+                yield from (_queued(key, row) for key, row in rows)
+                if len(rows) < _OUTBOX_PAGE:
+                    break
+                start = rows[-1][0] + b"\x00"
+
+    def _load_outbox(self, source: int, target: int, above: int, limit: int) -> list[QueuedForward]:
+        rows = self._store.iterate(
+            Family.OUTBOX,
+            keys.outbox(source, target, above + 1),
+            keys.outbox(source, target + 1, 0),
+            limit=limit,
+        )
+        return [_queued(key, row) for key, row in rows]
+
+    def _disk_failed(self, error: StoreError) -> None:
+        """Nothing more may be acknowledged: answer UNKNOWN and end."""
+        text = f"{self._config.data_dir}: the disk failed, nothing more is acknowledged: {error}"
+        sys.stderr.write(f"error: {text}\n")
+        sys.stderr.flush()
+        self._service.fail()
+        self._process.fail("disk", error)
+        self._process.exit_code = EXIT_DISK_FAILED
+
+    async def _close_store(self) -> None:
+        self._acked.close()
+        try:
+            self._store.close()
+        except StoreError as error:  # after a failed fsync closing fails as well
+            _log.error("store.close_failed", error=str(error))
+
+
+def _queued(key: bytes, row: bytes) -> QueuedForward:
+    source, target, n = keys.parse_outbox(key)
+    return QueuedForward(source, target, n, decode_pack(row, OutboxRow))
+
+
+def _rocks_limits(config: NodeConfig) -> RocksLimits:
+    return RocksLimits(
+        write_buffer_bytes=config.rocks_write_buffer_bytes,
+        write_buffers_bytes_max=config.rocks_write_buffers_bytes_max,
+        block_cache_bytes=config.rocks_block_cache_bytes,
+        wal_bytes_max=config.rocks_wal_bytes_max,
+        open_files_max=config.rocks_open_files_max,
+    )

@@ -1,0 +1,310 @@
+"""Everything that is answered from committed rows: queries, subscriptions, heads. Pure.
+
+Rules (contracts.md 6, client-protocol.md 1.5 and 1.11):
+1. Only committed rows are seen, at one position: head, snapshot and missed events belong together.
+2. Rows are copied as they are; only events whose message has changed since are rendered.
+3. Recovery is whole or not at all: within the floor, the stream's limits and the byte budget. An
+   offset above the commit is a temporary error, for this leader may only be late.
+4. `stream.history`, `stream.presence` and `stream.presence_stats` are the client protocol's own
+   commands; the `access` hook of the stream decides the right to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Final
+
+import msgspec
+
+from hubbub.base.errors import (
+    BAD_REQUEST,
+    INTERNAL,
+    METHOD_NOT_FOUND,
+    NOT_AVAILABLE,
+    UNKNOWN_CHANNEL,
+    UNRECOVERABLE_POSITION,
+    Rejected,
+)
+from hubbub.base.units import KIB
+from hubbub.features.contract import Access, Context, SubscribeArgs, stream_kind
+from hubbub.wire.codec import dump_json, encode_json, shape_json
+from hubbub.wire.event import (
+    CHANGED,
+    COUNTABLE,
+    EVICTS,
+    LISTS,
+    UNLISTS,
+    StoredEvent,
+    decode_row,
+    encode_event_body,
+    encode_row,
+)
+from hubbub.wire.shapes import HeadAsk, HeadRow, Json, Query, Subscribe, Subscribed
+from node.engine import Engine
+from node.overlay import Stream, StreamTables
+from node.presence import PresenceLists
+from node.slot import Slot
+
+RECOVERED_EVENTS_MAX: Final = 1_000
+RECOVERED_BYTES_MAX: Final = 512 * KIB
+HISTORY_EVENTS_MAX: Final = 300  # the client protocol's reference
+HISTORY_BYTES_MAX: Final = 1_024 * KIB
+_PAGE: Final = 100  # rows read before the bytes are looked at
+_PREVIEW_EVENTS_MAX: Final = 10  # how far back the last message is looked for
+_NO_INFO: Final = EVICTS | LISTS | UNLISTS  # `info` of these rows is for edges
+
+
+class Position(msgspec.Struct, frozen=True):
+    """A place in a stream, as clients name it."""
+
+    offset: Annotated[int, msgspec.Meta(ge=0)] = 0
+    epoch: str = ""
+
+
+class StreamHistory(msgspec.Struct, frozen=True):
+    """Arguments of `stream.history`. `subscribed`: the edge knows that the client is subscribed.
+    `limit` 0: only the position, negative: as many as allowed."""
+
+    limit: int = 0
+    since: Position | None = None
+    reverse: bool = False
+    subscribed: bool = False
+
+
+class StreamAsk(msgspec.Struct, frozen=True):
+    """Arguments of `stream.presence` and `stream.presence_stats`."""
+
+    subscribed: bool = False
+
+
+class Reads:
+    """Reads of any slot; holds nothing of its own."""
+
+    def __init__(self, engine: Engine, presence: PresenceLists) -> None:
+        self._engine = engine
+        self._presence = presence
+        self._built_in: dict[str, tuple[type[Any], Callable[..., Json]]] = {
+            "stream.history": (StreamHistory, self._history),
+            "stream.presence": (StreamAsk, self._clients),
+            "stream.presence_stats": (StreamAsk, self._client_counts),
+        }
+
+    # --- QUERY
+
+    def query(self, slot: Slot, app: str, key: str, query: Query, now_ms: int) -> Json:
+        """The answer as JSON. Raises Rejected."""
+        stream = slot.overlay.stream(app, key)
+        if query.min_seq > stream.committed.seq:
+            raise Rejected(INTERNAL, "this replica is behind")
+        ctx = self._engine.context(app, key, query.viewer, max(now_ms, stream.committed.ts_ms))
+        tables = slot.overlay.committed(stream)
+        own = self._built_in.get(query.name)
+        if own is not None:
+            shape, run = own
+            return run(slot, tables, ctx, shape_json(query.args, shape))
+        row = self._engine.registry.queries.get(query.name)
+        if row is None:
+            raise Rejected(METHOD_NOT_FOUND, f"there is no query {query.name}")
+        answer = row.run(shape_json(query.args, row.shape), tables, ctx)
+        return _with_epoch(answer, slot.epoch)
+
+    # --- SUBSCRIBE
+
+    def subscribe(
+        self, slot: Slot, app: str, key: str, ask: Subscribe, now_ms: int
+    ) -> tuple[Subscribed, Access]:
+        """Rights, position, snapshot and what was missed. Raises Rejected."""
+        stream = slot.overlay.stream(app, key)
+        ctx = self._engine.context(app, key, ask.viewer, max(now_ms, stream.committed.ts_ms))
+        tables = slot.overlay.committed(stream)
+        access = self._access(tables, ctx, SubscribeArgs(ask.args, ask.token_channel))
+        events: Sequence[bytes] | None = None
+        if ask.recover and access.recoverable and ask.history:
+            events = self._missed(tables, access, ask, slot.epoch, now_ms)
+        answer = Subscribed(
+            epoch=slot.epoch,
+            head=stream.committed.seq,
+            recovered=events is not None,
+            events=tuple(events or ()),
+            data=access.data,
+            positioned=access.positioned,
+            recoverable=access.recoverable,
+            presence=access.presence,
+            join_leave=access.join_leave,
+            channels=access.channels,
+        )
+        return answer, access
+
+    def _access(self, tables: StreamTables, ctx: Context, args: SubscribeArgs) -> Access:
+        hook = self._engine.registry.access.get(stream_kind(ctx.key, ctx.settings))
+        if hook is None:
+            raise Rejected(UNKNOWN_CHANNEL)
+        granted: Access = hook(args, tables, ctx)
+        return granted
+
+    def _missed(
+        self, tables: StreamTables, access: Access, ask: Subscribe, epoch: str, now_ms: int
+    ) -> list[bytes] | None:
+        """EVENT bodies behind the client's position, None if that is not whole any more."""
+        head = tables.head
+        if ask.epoch not in ("", epoch):
+            return None
+        if ask.offset > head.seq:
+            raise Rejected(INTERNAL, "this replica is behind the client")
+        missed = head.seq - ask.offset
+        if missed == 0:
+            return []
+        if missed > RECOVERED_EVENTS_MAX or ask.offset + 1 < _oldest(tables, access, now_ms):
+            return None
+        return self._bodies(tables, ask.offset, missed)
+
+    def _bodies(self, tables: StreamTables, after: int, count: int) -> list[bytes] | None:
+        bodies: list[bytes] = []
+        byte_count = 0
+        while len(bodies) < count:
+            page = tables.published_rows(after=after + len(bodies), limit=_PAGE)
+            for seq, row in page:
+                bodies.append(encode_event_body(seq, self._shown(seq, row, tables)))
+                byte_count += len(bodies[-1])
+            if byte_count > RECOVERED_BYTES_MAX or not page:
+                return None
+        return bodies
+
+    def _shown(self, seq: int, row: bytes, tables: StreamTables) -> bytes:
+        """The row as it may be shown now: rendered if its message changed."""
+        if not row[0] & CHANGED:
+            return row
+        stored = decode_row(seq, row)
+        head = stored.head
+        data = self._data(stored, tables)
+        return encode_row(
+            head.flags, head.ts_ms, head.ref_seq, head.type, head.by, data, stored.info
+        )
+
+    def _data(self, stored: StoredEvent, tables: StreamTables) -> Json:
+        if not stored.head.flags & CHANGED:
+            return stored.data
+        render = self._engine.registry.render.get(stored.head.type)
+        return stored.data if render is None else render(stored, tables)
+
+    # --- the protocol's own commands
+
+    def _history(self, slot: Slot, tables: StreamTables, ctx: Context, args: StreamHistory) -> Json:
+        access = self._access(tables, ctx, SubscribeArgs(token_channel=args.subscribed))
+        if not access.recoverable:
+            raise Rejected(NOT_AVAILABLE, "this channel keeps no history")
+        since = args.since
+        if since is not None and since.epoch not in ("", slot.epoch):
+            raise Rejected(UNRECOVERABLE_POSITION)
+        if args.reverse and since is not None and since.offset == 0:
+            raise Rejected(BAD_REQUEST, "reverse needs a position to start from")
+        limit = HISTORY_EVENTS_MAX if args.limit < 0 else min(args.limit, HISTORY_EVENTS_MAX)
+        events: list[StoredEvent] = []
+        if limit:
+            oldest = _oldest(tables, access, ctx.now_ms)
+            after, before = oldest - 1, None
+            if since is not None and args.reverse:
+                before = since.offset
+            elif since is not None:
+                after = max(after, since.offset)
+            events = tables.published_range(
+                after=after, before=before, limit=limit, reverse=args.reverse
+            )
+        publications = b",".join(self._publications(events, tables))
+        return b'{"publications":[%b],"offset":%d,"epoch":%b}' % (
+            publications,
+            tables.head.seq,
+            encode_json(slot.epoch),
+        )
+
+    def _publications(self, events: Sequence[StoredEvent], tables: StreamTables) -> list[bytes]:
+        found: list[bytes] = []
+        byte_count = 0
+        for event in events:
+            info = b"" if event.head.flags & _NO_INFO else event.info
+            found.append(
+                b'{"offset":%d,"data":%b%b}'
+                % (event.seq, self._data(event, tables), b',"info":' + info if info else b"")
+            )
+            byte_count += len(found[-1])
+            if byte_count > HISTORY_BYTES_MAX:
+                break
+        return found
+
+    def _clients(self, _: Slot, tables: StreamTables, ctx: Context, args: StreamAsk) -> Json:
+        self._require_presence(tables, ctx, args)
+        clients = self._presence.clients(ctx.app, ctx.key)
+        rows = [encode_json(client) + b":" + (info or b"{}") for client, info in clients.items()]
+        return b'{"presence":{%b}}' % b",".join(rows)
+
+    def _client_counts(self, _: Slot, tables: StreamTables, ctx: Context, args: StreamAsk) -> Json:
+        self._require_presence(tables, ctx, args)
+        clients, users = self._presence.counts(ctx.app, ctx.key)
+        return dump_json({"num_clients": clients, "num_users": users})
+
+    def _require_presence(self, tables: StreamTables, ctx: Context, args: StreamAsk) -> None:
+        access = self._access(tables, ctx, SubscribeArgs(token_channel=args.subscribed))
+        if not access.presence:
+            raise Rejected(NOT_AVAILABLE, "this channel keeps no presence")
+
+    # --- HEADS
+
+    def head(self, slot: Slot, ask: HeadAsk) -> HeadRow:
+        """Position and figures of one stream that this slot leads."""
+        stream = slot.overlay.stream(ask.app, ask.key)
+        tables = slot.overlay.committed(stream)
+        return HeadRow(
+            app=ask.app,
+            key=ask.key,
+            led=True,
+            epoch=slot.epoch,
+            seq=stream.committed.seq,
+            ts_ms=stream.committed.ts_ms,
+            preview=self._preview(stream, tables) if ask.preview else b"",
+            fields=tuple(self._fields(tables, user) for user in ask.users),
+        )
+
+    def _preview(self, stream: Stream, tables: StreamTables) -> Json:
+        """The newest message among the last few events, as it may be shown now."""
+        newest = tables.published_rows(limit=_PREVIEW_EVENTS_MAX, reverse=True)
+        for seq, row in newest:
+            if row[0] & COUNTABLE:
+                return self._data(decode_row(seq, row), tables)
+        return b""
+
+    def _fields(self, tables: StreamTables, user: str) -> Json:
+        fields: dict[str, object] = {}
+        for hook in self._engine.registry.heads:
+            fields.update(hook(tables, user))
+        return dump_json(fields)
+
+
+def _oldest(tables: StreamTables, access: Access, now_ms: int) -> int:
+    """The lowest seq that may be read: floor, kept size, kept time. head + 1: nothing."""
+    head = tables.head
+    low = head.floor
+    if access.history_size:
+        low = max(low, head.seq - access.history_size + 1)
+    if not access.history_ttl_ms or low > head.seq:
+        return low
+    cutoff_ms = now_ms - access.history_ttl_ms
+    high = head.seq + 1
+    while low < high:  # log time never falls
+        middle = (low + high) // 2
+        event = tables.published(middle)
+        if event is not None and event.head.ts_ms >= cutoff_ms:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+def _with_epoch(answer: Any, epoch: str) -> Json:
+    """The answer as JSON; a position in it (`head`, `epoch`) is told with its epoch."""
+    fields = answer.__struct_fields__
+    if "epoch" in fields:
+        return encode_json(msgspec.structs.replace(answer, epoch=epoch))
+    body = encode_json(answer)
+    if "head" in fields:
+        return body[:-1] + b',"epoch":' + encode_json(epoch) + b"}"
+    return body

@@ -1,0 +1,518 @@
+"""Links ↔ cores: every message of a link to the slot that it concerns, and every `Ready` obeyed.
+
+Rules:
+1. `_obey` is the one place that acts on a slot's output, in the order that `slot.Ready` demands.
+2. A request gets exactly one RESULT. For a slot that is not led here it is REDIRECT.
+3. An edge is named `name.boot_id`, a link's peer by its name alone.
+4. What a feature breaks costs one request, logged; what the disk breaks ends the process.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Final, NamedTuple, Protocol
+
+import msgspec
+
+from hubbub.base.errors import BAD_REQUEST, INTERNAL, Rejected, error_by_code
+from hubbub.features.contract import namespace_for
+from hubbub.ring.hashing import rendezvous
+from hubbub.runtime.clock import Clock, entropy
+from hubbub.runtime.logs import get_logger
+from hubbub.transport.replicated_set import PULL
+from hubbub.wire.codec import decode_pack, dump_json, encode_pack
+from hubbub.wire.frame import Message, encode_message
+from hubbub.wire.shapes import (
+    HeadAsk,
+    HeadRow,
+    HeadsAnswer,
+    HeadsQuery,
+    Kind,
+    Outcome,
+    Presence,
+    Query,
+    Redirect,
+    Refusal,
+    Status,
+    Submit,
+    Subscribe,
+    Viewer,
+)
+from node.engine import SYSTEM, Engine, FeatureFailed, QueuedForward
+from node.outbox import Outbox
+from node.presence import PresenceLists, PresenceSignal
+from node.publish import Interest, encode_presence_signal, encode_publication
+from node.reads import Reads
+from node.slot import Publication, Ready, Record, Redirected, Result, Slot, Unknown
+from node.store.api import StoreError
+
+ENTROPY_BYTES: Final = 16
+_FORWARD_MS_LEFT: Final = 4_000
+_log = get_logger()
+
+
+class Sender(Protocol):
+    """What the service needs of the links."""
+
+    def send(self, peer: str, message: bytes) -> bool: ...
+    def send_windowed(self, peer: str, message: bytes) -> bool: ...
+
+
+class RecordSink(Protocol):
+    """What the service needs of the writer."""
+
+    def submit(self, records: Sequence[Record]) -> None: ...
+
+
+class Request(NamedTuple):
+    """Who waits for an answer: a request of a link, or a Forward that this node sent to itself."""
+
+    peer: str
+    id: int
+    slot: int
+    deadline_ms: int = 0  # monotonic; 0: none
+    forward: QueuedForward | None = None
+
+
+class ServiceCounts(msgspec.Struct):
+    """What /metrics shows of requests."""
+
+    submits_total: int = 0
+    queries_total: int = 0
+    subscribes_total: int = 0
+    heads_total: int = 0
+    presences_total: int = 0
+    malformed_total: int = 0
+    redirects_total: int = 0
+    rejected_total: int = 0
+    late_total: int = 0  # answers that nobody waited for any more
+    events_total: int = 0
+    signals_total: int = 0
+    published_total: int = 0  # EVENT and SIGNAL messages, one for each interested router
+    dropped_total: int = 0  # of them: the link's window was full
+    features_failed_total: int = 0
+
+
+class Service:
+    """The handler of the node's links (transport.Handler)."""
+
+    def __init__(
+        self,
+        name: str,
+        slots: dict[int, Slot],
+        engine: Engine,
+        outbox: Outbox,
+        clock: Clock,
+        leader_of: Callable[[int], tuple[int, str]],
+        random: Callable[[], float],
+    ) -> None:
+        """Args: slots: those led here; may grow. leader_of: slot → (term, name) by the map, "" =
+        nobody. `links` and `writer` are set before anything is received.
+        """
+        self._name = name
+        self._slots = slots
+        self._engine = engine
+        self._outbox = outbox
+        self._clock = clock
+        self._leader_of = leader_of
+        self._random = random
+        self.links: Sender
+        self.writer: RecordSink
+        self.presence = PresenceLists()
+        self.interest = Interest()
+        self.reads = Reads(engine, self.presence)
+        self.counts = ServiceCounts()
+        self._routers: set[str] = set()
+        self._forwards: dict[int, QueuedForward] = {}  # request id → what it carries
+        self._forward_ids: dict[tuple[int, int], int] = {}  # (source, target) → newest request id
+        self._leaving: deque[QueuedForward] = deque()
+        self._is_sending = False
+        self._next_id = 1
+        self._handlers: dict[int, Callable[[str, Message], None]] = {
+            Kind.SUBMIT: self._submit,
+            Kind.QUERY: self._query,
+            Kind.SUBSCRIBE: self._subscribe,
+            Kind.HEADS: self._heads,
+            Kind.PRESENCE: self._presence,
+            Kind.RESULT: self._result,
+            Kind.INTEREST_FULL: self._interest,
+            Kind.INTEREST_DELTA: self._interest,
+        }
+
+    # --- transport.Handler
+
+    def peer_up(self, peer: str, boot_id: int) -> None:
+        """A router is here; what it wants comes as FULL."""
+        self._routers.add(peer)
+        self.interest.up(peer)
+
+    def peer_down(self, peer: str) -> None:
+        """A router is gone; Forwards that it carried are sent again when their time is over."""
+        self._routers.discard(peer)
+        self.interest.down(peer)
+
+    def peer_hole(self, peer: str) -> None:
+        """Requests were lost: their senders retry. Interest that was lost shows in the beat."""
+
+    def receive(self, peer: str, messages: list[Message]) -> None:
+        """The messages of one frame."""
+        for message in messages:
+            handler = self._handlers.get(message.type)
+            if handler is None:
+                self.counts.malformed_total += 1
+                continue
+            try:
+                handler(peer, message)
+            except (msgspec.MsgspecError, UnicodeDecodeError):
+                self.counts.malformed_total += 1
+                self._reject(peer, message, Rejected(BAD_REQUEST, "malformed request"))
+            except Rejected as refusal:
+                self._reject(peer, message, refusal)
+            except StoreError as error:
+                _log.error("store.read_failed", slot=message.slot, error=str(error))
+                self._reject(peer, message, Rejected(INTERNAL))
+            except Exception as error:  # noqa: BLE001 - boundary: one request fails, the others go on
+                self.counts.features_failed_total += 1
+                _log.error("request.failed", kind=message.type, exc_info=error)
+                self._reject(peer, message, Rejected(INTERNAL))
+
+    def beat(self, peer: str) -> bytes:
+        """A node owns no interest set."""
+        return b""
+
+    def beat_received(self, peer: str, body: bytes) -> None:
+        """Compare the router's digest with our copy."""
+        if self.interest.beat(peer, body):
+            self.links.send(peer, PULL)
+
+    # --- from the writer and the timer
+
+    def persisted(self, tokens: Iterable[tuple[int, int]]) -> None:
+        """Records are durable: (slot, highest index)."""
+        for number, index in tokens:
+            slot = self._slots[number]
+            self._obey(slot, slot.persisted(index))
+
+    def fail(self) -> None:
+        """The disk failed: everything that waits is UNKNOWN, and nothing more is taken."""
+        for slot in self._slots.values():
+            self._obey(slot, slot.persist_failed())
+
+    def step_down(self, number: int) -> None:
+        """Another process leads the slot from now on."""
+        slot = self._slots[number]
+        self._obey(slot, slot.step_down())
+        self._outbox.forget(number)
+        led_elsewhere = [
+            name for name in self.presence.streams() if self._engine.target_of(*name) == number
+        ]
+        self.presence.forget(led_elsewhere)
+
+    def start_slot(self, slot: Slot, ready: Ready) -> None:
+        """A slot begins its term."""
+        self._obey(slot, ready)
+
+    @property
+    def has_forwards(self) -> bool:
+        """Forwards wait for an answer or for their turn."""
+        return len(self._outbox) > 0
+
+    def load_forwards(self, forwards: Sequence[QueuedForward]) -> None:
+        """Rows that the outbox had before this start."""
+        self._send_forwards(self._outbox.add(forwards, self._clock.monotonic_ms()))
+
+    def tick(self, live_edges: Iterable[str]) -> None:
+        """Once a second."""
+        now_ms, wall_ms = self._clock.monotonic_ms(), self._clock.wall_ms()
+        self._send_forwards(self._outbox.tick(now_ms, self._random()))
+        for number, done in self._outbox.take_finished().items():
+            slot = self._slots[number]
+            self._obey(slot, slot.forwards_done(done, wall_ms))
+        self._announce(self.presence.tick(live_edges, now_ms))
+
+    def tick_slots(self) -> None:
+        """Once a minute: what slots do without being asked."""
+        wall_ms = self._clock.wall_ms()
+        for slot in list(self._slots.values()):
+            self._obey(slot, slot.tick(wall_ms))
+
+    # --- the ordering law
+
+    def _obey(self, slot: Slot, ready: Ready) -> None:
+        """Do what a slot says, in the order that `Ready` demands."""
+        for publication in ready.signals:
+            self._publish(slot, publication)
+        if ready.persist:
+            self.writer.submit(ready.persist)
+        for publication in ready.committed:
+            self._publish(slot, publication)
+        for request, result in ready.results:
+            self._answer(slot, request, result)
+        if ready.forwards:
+            self._send_forwards(self._outbox.add(ready.forwards, self._clock.monotonic_ms()))
+
+    def _publish(self, slot: Slot, publication: Publication) -> None:
+        self.counts.events_total += len(publication.events)
+        self.counts.signals_total += len(publication.signals)
+        peers = self.interest.peers(publication.app, publication.key)
+        if not peers:
+            return
+        for message in encode_publication(slot.number, slot.term, publication):
+            self._fan_out(peers, message)
+
+    def _announce(self, signals: Sequence[PresenceSignal]) -> None:
+        for signal in signals:
+            peers = self.interest.peers(signal.app, signal.key)
+            slot = self._slots.get(self._engine.target_of(signal.app, signal.key))
+            if peers and slot is not None:
+                self._fan_out(peers, encode_presence_signal(slot.number, slot.term, signal))
+
+    def _fan_out(self, peers: Iterable[str], message: bytes) -> None:
+        for peer in peers:
+            self.counts.published_total += 1
+            if not self.links.send_windowed(peer, message):
+                self.counts.dropped_total += 1
+
+    # --- requests
+
+    def _led(self, message: Message) -> Slot | None:
+        """The slot of a request if it is led here at the request's term or later."""
+        slot = self._slots.get(message.slot)
+        if slot is None or not slot.is_active or message.term > slot.term:
+            return None
+        return slot
+
+    def _submit(self, peer: str, message: Message) -> None:
+        self.counts.submits_total += 1
+        slot = self._led(message)
+        if slot is None:
+            return self._redirect(peer, message)
+        now_ms = self._clock.monotonic_ms()
+        deadline_ms = now_ms + message.ms_left if message.ms_left else 0
+        request = Request(peer, message.request_id, message.slot, deadline_ms)
+        submit = decode_pack(message.body, Submit)
+        self._run(slot, request, message.app, message.key, submit)
+        return None
+
+    def _run(self, slot: Slot, request: Request, app: str, key: str, submit: Submit) -> None:
+        ready = slot.submit(
+            request, app, key, submit, self._clock.wall_ms(), entropy(ENTROPY_BYTES)
+        )
+        self._obey(slot, ready)
+
+    def _query(self, peer: str, message: Message) -> None:
+        self.counts.queries_total += 1
+        slot = self._led(message)
+        if slot is None:
+            return self._redirect(peer, message)
+        query = decode_pack(message.body, Query)
+        answer = self.reads.query(slot, message.app, message.key, query, self._clock.wall_ms())
+        return self._reply(peer, message, Status.OK, answer)
+
+    def _subscribe(self, peer: str, message: Message) -> None:
+        self.counts.subscribes_total += 1
+        slot = self._led(message)
+        if slot is None:
+            return self._redirect(peer, message)
+        ask, app, key = decode_pack(message.body, Subscribe), message.app, message.key
+        answer, access = self.reads.subscribe(slot, app, key, ask, self._clock.wall_ms())
+        self._reply(peer, message, Status.OK, encode_pack(answer))
+        viewer = ask.viewer
+        if access.presence and viewer.client:
+            joined = self.presence.join(
+                app, key, ask.edge, viewer.client, viewer.info, is_announced=access.join_leave
+            )
+            self._announce(joined)
+        return None
+
+    def _heads(self, peer: str, message: Message) -> None:
+        self.counts.heads_total += 1
+        query = decode_pack(message.body, HeadsQuery)
+        rows = tuple(self._head(query.edge, ask) for ask in query.asks)
+        self._reply(peer, message, Status.OK, encode_pack(HeadsAnswer(rows)))
+
+    def _head(self, edge: str, ask: HeadAsk) -> HeadRow:
+        slot = self._slots.get(ask.slot)
+        if slot is None or not slot.is_active:
+            return HeadRow(ask.app, ask.key, led=False)
+        row = self.reads.head(slot, ask)
+        if ask.clients is not None:
+            reported = self.presence.report(
+                ask.app,
+                ask.key,
+                edge,
+                ask.clients,
+                is_announced=self._announces(ask.app, ask.key),
+            )
+            self._announce(reported)
+        return row
+
+    def _announces(self, app: str, key: str) -> bool:
+        settings = self._engine.context(app, key, Viewer(""), 0).settings
+        space = namespace_for(key, settings)
+        return space is not None and space.join_leave
+
+    def _presence(self, peer: str, message: Message) -> None:
+        self.counts.presences_total += 1
+        if self._led(message) is None:
+            return self._redirect(peer, message)
+        report = decode_pack(message.body, Presence)
+        left = self.presence.leave(message.app, message.key, report.edge, report.left)
+        self._reply(peer, message, Status.OK, b"")
+        return self._announce(left)
+
+    def _interest(self, peer: str, message: Message) -> None:
+        if self.interest.receive(peer, message):
+            self.links.send(peer, PULL)
+
+    # --- answers
+
+    def _answer(self, slot: Slot, request: Request, result: Result) -> None:
+        if request.forward is not None:
+            self._forward_answered(request.forward, _status(result), result)
+            return
+        if request.deadline_ms and self._clock.monotonic_ms() > request.deadline_ms:
+            self.counts.late_total += 1
+            return
+        status, body = self._encode(slot, result)
+        self.links.send(
+            request.peer,
+            encode_message(
+                Kind.RESULT,
+                body,
+                slot=slot.number,
+                term=slot.term,
+                request_id=request.id,
+                flags=status,
+            ),
+        )
+
+    def _encode(self, slot: Slot, result: Result) -> tuple[Status, bytes]:
+        if isinstance(result, Outcome):
+            return Status.OK, encode_pack(result)
+        if isinstance(result, Rejected):
+            self._count_refusal(result)
+            return Status.REJECTED, _refusal(result)
+        if isinstance(result, Redirected):
+            return Status.REDIRECT, self._redirection(slot.number)
+        return Status.UNKNOWN, b""
+
+    def _count_refusal(self, refusal: Rejected) -> None:
+        self.counts.rejected_total += 1
+        if isinstance(refusal.__cause__, FeatureFailed):
+            self.counts.features_failed_total += 1
+            _log.error("feature.failed", exc_info=refusal.__cause__)
+
+    def _reply(self, peer: str, message: Message, status: Status, body: bytes) -> None:
+        """The answer to a request that is answered at once."""
+        answer = encode_message(
+            Kind.RESULT,
+            body,
+            slot=message.slot,
+            term=message.term,
+            request_id=message.request_id,
+            flags=status,
+        )
+        self.links.send(peer, answer)
+
+    def _reject(self, peer: str, message: Message, refusal: Rejected) -> None:
+        if message.type == Kind.RESULT or not message.request_id:
+            return
+        self._count_refusal(refusal)
+        self._reply(peer, message, Status.REJECTED, _refusal(refusal))
+
+    def _redirect(self, peer: str, message: Message) -> None:
+        self.counts.redirects_total += 1
+        self._reply(peer, message, Status.REDIRECT, self._redirection(message.slot))
+
+    def _redirection(self, slot: int) -> bytes:
+        return encode_pack(Redirect(*self._leader_of(slot)))
+
+    # --- Forwards
+
+    def _send_forwards(self, forwards: Sequence[QueuedForward]) -> None:
+        """Send, and whatever an answer given at once lets leave next; without recursion."""
+        self._leaving.extend(forwards)
+        if self._is_sending:
+            return
+        self._is_sending = True
+        try:
+            while self._leaving:
+                self._send_forward(self._leaving.popleft())
+        finally:
+            self._is_sending = False
+
+    def _send_forward(self, forward: QueuedForward) -> None:
+        """To ourselves if the target is led here, else through the target's first live router."""
+        row, source = forward.row, self._slots[forward.source]
+        submit = Submit(
+            row.tag,
+            Viewer(row.user, SYSTEM),
+            "",
+            row.body,
+            forward.source,
+            source.meta.incarnation,
+            forward.n,
+        )
+        target = self._slots.get(forward.target)
+        if target is not None and target.is_active:
+            request = Request("", 0, forward.target, forward=forward)
+            self._run(target, request, row.app, row.key, submit)
+            return
+        request_id = self._next_id
+        self._next_id += 1
+        message = encode_message(
+            Kind.SUBMIT,
+            encode_pack(submit),
+            slot=forward.target,
+            request_id=request_id,
+            ms_left=_FORWARD_MS_LEFT,
+            app=row.app,
+            key=row.key,
+        )
+        router = next(iter(rendezvous(forward.target, sorted(self._routers))), "")
+        if not router or not self.links.send(router, message):
+            self._outbox.failed(forward, self._clock.monotonic_ms(), self._random())
+            return
+        pair = (forward.source, forward.target)
+        self._forwards.pop(self._forward_ids.get(pair, 0), None)  # an earlier try of the same pair
+        self._forward_ids[pair] = request_id
+        self._forwards[request_id] = forward
+
+    def _result(self, _: str, message: Message) -> None:
+        """The answer to one of our Forwards."""
+        forward = self._forwards.pop(message.request_id, None)
+        if forward is None:
+            return
+        del self._forward_ids[forward.source, forward.target]
+        status = Status(message.flags)
+        result: Result = Unknown()
+        if status is Status.REJECTED:
+            result = _refused(decode_pack(message.body, Refusal))
+        self._forward_answered(forward, status, result)
+
+    def _forward_answered(self, forward: QueuedForward, status: Status, result: Result) -> None:
+        now_ms = self._clock.monotonic_ms()
+        is_refused = isinstance(result, Rejected) and not result.error.temporary
+        if status is Status.OK or is_refused:
+            leaving = self._outbox.finished(forward, now_ms, is_dropped=is_refused)
+            self._send_forwards(leaving)
+        else:
+            self._outbox.failed(forward, now_ms, self._random())
+
+
+def _status(result: Result) -> Status:
+    if isinstance(result, Outcome):
+        return Status.OK
+    return Status.REJECTED if isinstance(result, Rejected) else Status.UNKNOWN
+
+
+def _refusal(refusal: Rejected) -> bytes:
+    details: dict[str, Any] = refusal.details
+    body = dump_json(details) if details else b""
+    return encode_pack(Refusal(refusal.error.code, refusal.text, body))
+
+
+def _refused(refusal: Refusal) -> Rejected:
+    return Rejected(error_by_code(refusal.code), refusal.text)

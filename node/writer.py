@@ -1,0 +1,190 @@
+"""The one writer of the node: everything that all slots have, one batch, one sync.
+
+Rules (contracts.md 3 and 5):
+1. Order: write the batch, sync it in the thread, raise `acked.map`, only then tell the slots.
+2. One batch is under way at a time; while its sync runs, the next one gathers by itself.
+3. Idle, a record leaves at once. Busy (a batch began less than `gather_ms` ago), it waits until
+   that time is over or `gather_bytes` have come together.
+4. The write happens in the loop's thread and the sync in the other: a write holds the interpreter's
+   lock wherever it runs, a sync does not. Handing over only the sync saves a fight for the lock.
+5. An error of either is final: nothing is retried, nothing more is acknowledged. After a failed
+   fsync the kernel may have dropped what was dirty, and the second one would succeed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
+from time import perf_counter
+from typing import Final
+
+import msgspec
+
+from hubbub.base.units import KIB, MIB
+from node import keys
+from node.slot import Record
+from node.store.acked import AckedMap
+from node.store.api import Family, Op, Store, StoreError
+
+Token = tuple[int, int]  # slot, index
+_CLOSE_POLL_S: Final = 0.002
+
+
+class WriterLimits(msgspec.Struct, frozen=True):
+    """Bounds of a batch; the reasons stand at `settings.schema.NodeConfig`."""
+
+    batch_bytes_max: int = 1 * MIB
+    batch_records_max: int = 1_000
+    gather_ms: float = 5.0
+    gather_bytes: int = 64 * KIB
+
+
+class WriterCounts(msgspec.Struct):
+    """What /metrics shows of the writer."""
+
+    records_total: int = 0
+    batches_total: int = 0  # = syncs
+    bytes_total: int = 0
+    waiting_records: int = 0
+    failed_total: int = 0
+
+
+class Writer:
+    """Batches records and reports what is durable, both in the loop's thread."""
+
+    def __init__(
+        self,
+        store: Store,
+        acked: AckedMap,
+        limits: WriterLimits,
+        on_persisted: Callable[[list[Token]], None],
+        on_failed: Callable[[StoreError], None],
+        observe_sync: Callable[[float], None] = lambda _: None,
+    ) -> None:
+        """Args: on_persisted: the highest durable index of each slot of a batch. on_failed: once;
+        nothing is written any more. observe_sync: seconds of each sync.
+        """
+        self._store = store
+        self._acked = acked
+        self._limits = limits
+        self._on_persisted = on_persisted
+        self._on_failed = on_failed
+        self._observe_sync = observe_sync
+        self._loop = asyncio.get_running_loop()
+        self._waiting: deque[Record] = deque()
+        self._waiting_bytes = 0
+        self._syncing = False
+        self._is_failed = False
+        self._began = float("-inf")
+        self._scheduled: asyncio.Handle | None = None
+        self._jobs: SimpleQueue[tuple[int, list[Token]] | None] = SimpleQueue()
+        self.counts = WriterCounts()
+        self._thread = threading.Thread(target=self._sync_for_ever, name="writer", daemon=True)
+        self._thread.start()
+
+    def submit(self, records: Sequence[Record]) -> None:
+        """Take records in order; each is reported once it is durable."""
+        for record in records:
+            self._waiting.append(record)
+            self._waiting_bytes += record.byte_count
+        self.counts.waiting_records = len(self._waiting)
+        if not self._syncing:
+            self._schedule()
+
+    def statistics(self) -> WriterCounts:
+        """Counters, live."""
+        return self.counts
+
+    async def close(self) -> None:
+        """Write and sync what waits, then end the thread. Cancellation: what waits is lost."""
+        while (self._waiting or self._syncing) and not self._is_failed:
+            if not self._syncing:
+                self._begin()
+            await asyncio.sleep(_CLOSE_POLL_S)
+        if self._scheduled is not None:
+            self._scheduled.cancel()
+        self._jobs.put(None)
+        await asyncio.to_thread(self._thread.join)
+
+    # --- in the loop
+
+    def _schedule(self) -> None:
+        if self._is_failed or not self._waiting:
+            return
+        is_full = self._waiting_bytes >= self._limits.gather_bytes
+        wait_s = self._began + self._limits.gather_ms / 1_000 - self._loop.time()
+        if is_full or wait_s <= 0:
+            if isinstance(self._scheduled, asyncio.TimerHandle):
+                self._scheduled.cancel()
+                self._scheduled = None
+            if self._scheduled is None:  # call_soon: all that this turn of the loop still brings
+                self._scheduled = self._loop.call_soon(self._begin)
+        elif self._scheduled is None:
+            self._scheduled = self._loop.call_later(wait_s, self._begin)
+
+    def _begin(self) -> None:
+        """Write one batch and hand its sync to the thread."""
+        self._scheduled = None
+        if self._is_failed or self._syncing or not self._waiting:
+            return
+        self._began = self._loop.time()
+        ops, tokens = self._take()
+        try:
+            sequence = self._store.write(ops)
+        except StoreError as error:
+            self._fail(error)
+            return
+        self._syncing = True
+        self._jobs.put((sequence, tokens))
+
+    def _take(self) -> tuple[list[Op], list[Token]]:
+        """The operations of the next batch, and what is durable with it."""
+        ops: list[Op] = []
+        metas: dict[int, tuple[bytes, int]] = {}
+        waiting, limits, byte_count, count = self._waiting, self._limits, 0, 0
+        while waiting and count < limits.batch_records_max and byte_count < limits.batch_bytes_max:
+            record = waiting.popleft()
+            ops += record.ops
+            metas[record.slot] = (record.meta, record.index)
+            byte_count += record.byte_count
+            count += 1
+        self._waiting_bytes -= byte_count
+        ops.extend((Family.META, keys.slot_meta(slot), row) for slot, (row, _) in metas.items())
+        self.counts.records_total += count
+        self.counts.batches_total += 1
+        self.counts.bytes_total += byte_count
+        self.counts.waiting_records = len(waiting)
+        return ops, [(slot, index) for slot, (_, index) in metas.items()]
+
+    def _done(self, tokens: list[Token], took_s: float) -> None:
+        self._syncing = False
+        self._observe_sync(took_s)
+        self._on_persisted(tokens)
+        self._schedule()
+
+    def _fail(self, error: StoreError) -> None:
+        self._syncing = False
+        if not self._is_failed:
+            self._is_failed = True
+            self.counts.failed_total += 1
+            self._on_failed(error)
+
+    # --- in the thread
+
+    def _sync_for_ever(self) -> None:
+        while True:
+            job = self._jobs.get()
+            if job is None:
+                return
+            sequence, tokens = job
+            began = perf_counter()
+            try:
+                self._store.sync()
+            except StoreError as error:
+                self._loop.call_soon_threadsafe(self._fail, error)
+                return
+            self._acked.store(sequence)
+            self._loop.call_soon_threadsafe(self._done, tokens, perf_counter() - began)

@@ -1,0 +1,74 @@
+"""An edge dies with all its clients: everybody resumes on the other one, at the right place.
+
+HUBBUB_EDGE_CLIENTS=1000 is the whole form.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.support.cluster import Cluster
+from tests.support.steadfast import Doors, Reader, Sender, close_all
+
+CLIENTS = int(os.environ.get("HUBBUB_EDGE_CLIENTS", "200"))
+ROOM = 20
+SENT_BEFORE, SENT_IN_ALL = 5, 30
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(180 + CLIENTS // 10)]
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    with Cluster("--profile", "bench", nodes=1, routers=1, edges=2) as running:
+        yield running
+
+
+async def test_all_clients_resume_on_the_other_edge(cluster: Cluster) -> None:
+    rooms = [f"group:edge-{n}" for n in range(CLIENTS // ROOM)]
+    users = {room: [f"{room[6:]}-{n}" for n in range(ROOM)] for room in rooms}
+    for room in rooms:
+        cluster.rest("POST", "/v1/channels", {"channel": room, "members": [*users[room], "sender"]})
+    doors = Doors(cluster)
+    readers = [Reader(doors, user, [room], edge=0) for room in rooms for user in users[room]]
+    for reader in readers:
+        await reader.enter()
+    senders = [Sender(doors, "sender", edge=1) for _ in rooms]
+    sent: dict[str, list[str]] = {room: [] for room in rooms}
+    half = asyncio.Event()
+
+    async def send(room: str, sender: Sender) -> None:
+        for n in range(SENT_IN_ALL):
+            ack = await sender.ask("message.send", channel=room, text=f"{room} {n}")
+            sent[room].append(ack["id"])
+            if all(len(ids) >= SENT_BEFORE for ids in sent.values()):
+                half.set()
+            if n == SENT_BEFORE:
+                await half.wait()
+
+    def received(reader: Reader) -> list[str]:
+        return [event["id"] for stream in reader.streams.values() for event in stream.events]
+
+    def all_have_all() -> bool:
+        return all(len(received(reader)) >= SENT_IN_ALL for reader in readers)
+
+    async def kill() -> None:
+        await half.wait()
+        cluster.kill("edge-1")
+
+    async with asyncio.TaskGroup() as group:
+        for reader in readers:
+            group.create_task(reader.follow(all_have_all))
+        for room, sender in zip(rooms, senders, strict=True):
+            group.create_task(send(room, sender))
+        group.create_task(kill())
+
+    for reader in readers:
+        room = next(iter(reader.streams))
+        assert received(reader) == sent[room], reader.user
+        assert reader.resumes >= 1, f"{reader.user} was not on the edge that died"
+        assert reader.recovered == reader.resumes, f"{reader.user} had to reload"
+    await close_all(*readers, *senders)

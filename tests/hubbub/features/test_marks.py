@@ -1,0 +1,129 @@
+"""Read marks, and unread figures against their brute-force definition."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hubbub.base.errors import BAD_REQUEST, NOT_A_MEMBER, PERMISSION_DENIED, TOO_MANY
+from hubbub.features import marks
+from hubbub.features.marks import MarkMany, MarkRead, MarksMoved
+from hubbub.features.members import AddMembers, LeaveChannel
+from hubbub.features.messages import DeleteMessage, SendMessage
+from hubbub.settings.app import OFF, AppSettings
+from hubbub.wire.codec import decode_json
+from tests.support.playbook import Playbook
+
+X = "group:x"
+UNPACED = AppSettings(send_per_channel=OFF)
+
+
+@pytest.fixture
+def book() -> Playbook:
+    return Playbook(X, owner="ann", members=["bob"], settings=UNPACED)
+
+
+def unread_by_definition(book: Playbook, user: str, mark: int) -> int:
+    """Count alive messages of others behind the mark, one by one."""
+    count = 0
+    for seq in range(mark + 1, book.tables.head_seq + 1):
+        stored = book.tables.published(seq)
+        assert stored is not None
+        if stored.head.type == "message.created" and stored.head.by != user:
+            count += not book.shown(seq).get("deleted", False)
+    return count
+
+
+def test_a_message_is_unread_for_the_others(book: Playbook) -> None:
+    book.do("ann", SendMessage(channel=X, text="hi"))
+    assert book.head("bob") == {"unread": 1, "mark": 1}
+    assert book.head("ann") == {"unread": 0, "mark": 1}
+    assert book.head("eve") == {}
+
+
+def test_a_mark_rises_silently_and_stays_below_the_head(book: Playbook) -> None:
+    book.do("ann", SendMessage(channel=X, text="hi"))
+    head = book.tables.head_seq
+    assert book.do("bob", MarkRead(channel=X, upto=99)) == [MarksMoved(marks={"bob": 2})]
+    assert book.reply == {"upto": 2}
+    assert book.tables.head_seq == head
+    assert book.head("bob") == {"unread": 0, "mark": 2}
+    for upto in (2, 1, 0):
+        assert book.do("bob", MarkRead(channel=X, upto=upto)) == []
+        assert book.reply == {"upto": 2}
+    book.assert_replay_equal()
+
+
+def test_a_deletion_lowers_the_figure(book: Playbook) -> None:
+    book.do("ann", SendMessage(channel=X, text="hi"))
+    book.do("ann", DeleteMessage(channel=X, id=book.outcome.id))
+    assert book.head("bob")["unread"] == 0
+
+
+def test_who_joins_has_read_what_was_before(book: Playbook) -> None:
+    book.do("ann", SendMessage(channel=X, text="before"))
+    book.do("", AddMembers(channel=X, user="cid"), authority="server")
+    book.do("ann", SendMessage(channel=X, text="after"))
+    assert book.head("cid") == {"unread": 1, "mark": 3}
+    book.do("cid", MarkRead(channel=X, upto=4))
+    book.do("cid", LeaveChannel(channel=X))
+    assert book.head("cid") == {}
+    book.do("ann", SendMessage(channel=X, text="away"))
+    book.do("", AddMembers(channel=X, user="cid"), authority="server")
+    assert book.head("cid")["unread"] == 0
+    book.assert_replay_equal()
+
+
+def test_a_mark_in_an_open_channel_makes_a_row() -> None:
+    hall = Playbook("open:hall", members=["mia"], settings=UNPACED)
+    hall.do("mia", SendMessage(channel="open:hall", text="1"))
+    assert hall.head("eve") == {}
+    hall.do("eve", MarkRead(channel="open:hall", upto=1))
+    assert hall.head("eve") == {"unread": 1, "mark": 1}
+
+
+def test_marks_of_many_come_from_edges(book: Playbook) -> None:
+    book.do("ann", SendMessage(channel=X, text="hi"))
+    many = MarkMany(channel=X, marks={"ann": 2, "bob": 0, "eve": 2})
+    assert book.refused("ann", many) is PERMISSION_DENIED
+    assert book.do("", many, authority="edge") == [MarksMoved(marks={"ann": 2})]
+    assert book.do("", many, authority="edge") == []
+
+
+def test_refusals(book: Playbook) -> None:
+    assert book.refused("eve", MarkRead(channel=X, upto=1)) is NOT_A_MEMBER
+    assert book.refused("bob", MarkRead(channel=X, upto=-1)) is BAD_REQUEST
+    assert book.refused("", MarkRead(channel=X, upto=1), authority="server") is BAD_REQUEST
+    wrong = MarkMany(channel=X, marks={"ann": -1})
+    assert book.refused("", wrong, authority="edge") is BAD_REQUEST
+    many = MarkMany(channel=X, marks={f"u{n}": 1 for n in range(1_001)})
+    assert book.refused("", many, authority="edge") is TOO_MANY
+
+
+def test_snapshot_carries_mark_and_figure(book: Playbook) -> None:
+    book.do("ann", SendMessage(channel=X, text="hi"))
+    snapshot = decode_json(book.access("bob").data, dict[str, object])
+    assert (snapshot["mark"], snapshot["unread"]) == (1, 1)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=30), st.integers(0, 1_100))
+def test_figures_equal_the_definition_over_many_blocks(kinds: list[int], probe: int) -> None:
+    """Sends, deletions and marks over more than four blocks of 256 seqs."""
+    book = Playbook(X, owner="ann", members=["bob", "cid"], settings=UNPACED)
+    people = ("ann", "bob", "cid")
+    ids: list[tuple[str, str]] = []
+    for n in range(1_100):
+        kind = kinds[n % len(kinds)]
+        user = people[(n * 7 + kind) % 3]
+        if kind == 0 and ids:
+            author, mid = ids[(n * 13) % len(ids)]
+            book.do(author, DeleteMessage(channel=X, id=mid))
+        else:
+            book.do(user, SendMessage(channel=X, text="x"))
+            ids.append((user, book.outcome.id))
+    for user in people:
+        for mark in {0, 255, 256, 257, 511, 512, 1_023, probe, book.tables.head_seq}:
+            expected = unread_by_definition(book, user, mark)
+            assert marks.unread_of(book.tables, user, mark) == expected

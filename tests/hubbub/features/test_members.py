@@ -1,0 +1,203 @@
+"""Who comes, who goes, who may do it."""
+
+from __future__ import annotations
+
+import pytest
+
+from hubbub.base.errors import (
+    BAD_REQUEST,
+    CHANNEL_NOT_FOUND,
+    NOT_A_MEMBER,
+    NOT_FOUND,
+    PERMISSION_DENIED,
+    TOO_MANY,
+    Rejected,
+)
+from hubbub.features import members
+from hubbub.features.channels import UpdateChannel
+from hubbub.features.members import (
+    AddMembers,
+    InviteMembers,
+    JoinChannel,
+    LeaveChannel,
+    MembersInvited,
+    MembersJoined,
+    MembersLeft,
+    MembersRemoved,
+    MembersRequest,
+    RemoveMembers,
+    RoleChanged,
+    SetRole,
+    turn_remove_one,
+)
+from hubbub.features.messages import SendMessage
+from hubbub.features.standing import INVITES, MEMBERS, member_count
+from hubbub.model.member import Role
+from hubbub.wire.codec import decode_json
+from hubbub.wire.event import EVICTS
+from tests.support.playbook import Playbook
+
+X = "group:x"
+HALL = "open:hall"
+
+
+@pytest.fixture
+def book() -> Playbook:
+    return Playbook(X, owner="ann", members=["bob"])
+
+
+def test_an_invited_user_joins(book: Playbook) -> None:
+    assert book.refused("cid", JoinChannel(channel=X)) is PERMISSION_DENIED
+    assert book.do("ann", InviteMembers(channel=X, users=("cid", "bob"))) == [
+        MembersInvited(users=("cid",))
+    ]
+    assert book.do("ann", InviteMembers(channel=X, user="cid")) == []
+    assert book.refused("cid", SendMessage(channel=X, text="hi")) is NOT_A_MEMBER
+    assert book.do("cid", JoinChannel(channel=X)) == [MembersJoined(users=("cid",))]
+    assert book.do("cid", JoinChannel(channel=X)) == []
+    assert book.do("cid", SendMessage(channel=X, text="hi")) != []
+    assert member_count(book.tables) == 3
+    assert book.tables[INVITES].packed == {}
+    book.assert_replay_equal()
+
+
+def test_an_invitation_is_declined_or_taken_back(book: Playbook) -> None:
+    book.do("ann", InviteMembers(channel=X, users=("cid", "dan")))
+    assert book.do("cid", LeaveChannel(channel=X)) == [MembersLeft(users=("cid",))]
+    assert book.do("ann", RemoveMembers(channel=X, user="dan")) == [MembersRemoved(users=("dan",))]
+    assert book.refused("cid", JoinChannel(channel=X)) is PERMISSION_DENIED
+    assert book.refused("dan", JoinChannel(channel=X)) is PERMISSION_DENIED
+    assert member_count(book.tables) == 2
+    book.assert_replay_equal()
+
+
+def test_anybody_joins_a_public_group(book: Playbook) -> None:
+    book.do("ann", UpdateChannel(channel=X, public=True))
+    assert book.do("cid", JoinChannel(channel=X)) == [MembersJoined(users=("cid",))]
+
+
+def test_who_leaves_or_is_removed_is_out_and_evicted(book: Playbook) -> None:
+    assert book.do("bob", LeaveChannel(channel=X)) == [MembersLeft(users=("bob",))]
+    assert book.refused("bob", SendMessage(channel=X, text="hi")) is NOT_A_MEMBER
+    assert book.refused("bob", LeaveChannel(channel=X)) is NOT_A_MEMBER
+    book.do("", AddMembers(channel=X, users=("bob",)), authority="server")
+    book.do("ann", RemoveMembers(channel=X, users=("bob", "nobody")))
+    stored = book.tables.published(book.tables.head_seq)
+    assert stored is not None
+    assert stored.head.flags & EVICTS
+    assert decode_json(stored.info, list[str]) == ["bob"]
+    assert member_count(book.tables) == 1
+    book.assert_replay_equal()
+
+
+def test_adding_without_asking_is_for_server_keys(book: Playbook) -> None:
+    command = AddMembers(channel=X, users=("cid", "bob"))
+    assert book.refused("ann", command) is PERMISSION_DENIED
+    assert book.do("", command, authority="server") == [MembersJoined(users=("cid",))]
+    assert book.do("", command, authority="server") == []
+
+
+def test_roles_rank(book: Playbook) -> None:
+    book.do("", AddMembers(channel=X, users=("cid", "dan")), authority="server")
+    assert book.refused("bob", SetRole(channel=X, user="bob", role=Role.OWNER)) is PERMISSION_DENIED
+    assert book.do("ann", SetRole(channel=X, user="bob", role=Role.MODERATOR)) == [
+        RoleChanged(user="bob", role=Role.MODERATOR)
+    ]
+    assert book.do("ann", SetRole(channel=X, user="bob", role=Role.MODERATOR)) == []
+    book.do("ann", SetRole(channel=X, user="cid", role=Role.MODERATOR))
+    assert book.refused("bob", RemoveMembers(channel=X, user="cid")) is PERMISSION_DENIED
+    assert book.refused("bob", RemoveMembers(channel=X, user="ann")) is PERMISSION_DENIED
+    assert book.do("bob", RemoveMembers(channel=X, user="dan")) != []
+    assert book.do("ann", RemoveMembers(channel=X, user="cid")) != []
+    assert book.do("", RemoveMembers(channel=X, user="ann"), authority="server") != []
+    book.assert_replay_equal()
+
+
+def test_members_do_not_invite_or_remove(book: Playbook) -> None:
+    assert book.refused("bob", InviteMembers(channel=X, user="cid")) is PERMISSION_DENIED
+    assert book.refused("bob", RemoveMembers(channel=X, user="ann")) is PERMISSION_DENIED
+    assert book.refused("eve", InviteMembers(channel=X, user="cid")) is PERMISSION_DENIED
+
+
+def test_a_role_needs_a_member(book: Playbook) -> None:
+    command = SetRole(channel=X, user="eve", role=Role.MODERATOR)
+    assert book.refused("ann", command) is NOT_FOUND
+    nothing = SetRole(channel=X, user="bob", role=Role.INVITED)
+    assert book.refused("ann", nothing) is BAD_REQUEST
+
+
+def test_a_dm_keeps_its_pair() -> None:
+    book = Playbook.direct("ann", "bob")
+    for command in (
+        InviteMembers(channel=book.key, user="cid"),
+        AddMembers(channel=book.key, user="cid"),
+        RemoveMembers(channel=book.key, user="ann"),
+        SetRole(channel=book.key, user="ann", role=Role.OWNER),
+        LeaveChannel(channel=book.key),
+    ):
+        assert book.refused("ann", command) is PERMISSION_DENIED
+        assert book.refused("ann", command, authority="server") is PERMISSION_DENIED
+    assert book.do("bob", JoinChannel(channel=book.key)) == []
+    assert book.refused("eve", JoinChannel(channel=book.key)) is PERMISSION_DENIED
+
+
+def test_joining_an_open_channel_keeps_nothing() -> None:
+    book = Playbook(HALL, members=["mia"])
+    rows = dict(book.tables[MEMBERS].packed)
+    assert book.do("eve", JoinChannel(channel=HALL)) == []
+    assert book.do("eve", LeaveChannel(channel=HALL)) == []
+    assert book.tables[MEMBERS].packed == rows
+    mod = SetRole(channel=HALL, user="tom", role=Role.MODERATOR)
+    assert book.do("", mod, authority="server") == [RoleChanged(user="tom", role=Role.MODERATOR)]
+    assert member_count(book.tables) == 2
+    assert book.do("tom", RemoveMembers(channel=HALL, user="mia")) != []
+    book.assert_replay_equal()
+
+
+def test_a_group_has_room_for_ten_thousand(book: Playbook, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(members, "MEMBERS_MAX", 3)
+    two = AddMembers(channel=X, users=("c", "d"))
+    assert book.refused("", two, authority="server") is TOO_MANY
+    book.do("", AddMembers(channel=X, user="c"), authority="server")
+    book.do("ann", InviteMembers(channel=X, user="d"))
+    assert book.refused("d", JoinChannel(channel=X)) is TOO_MANY
+
+
+def test_pages_of_members(book: Playbook) -> None:
+    book.do("", AddMembers(channel=X, users=("cid", "dan")), authority="server")
+    page = book.query("bob", "members.list", MembersRequest(X, limit=3))
+    assert [row["user"] for row in page["members"]] == ["ann", "bob", "cid"]
+    assert page["members"][0]["role"] == "owner"
+    assert (page["count"], page["next"]) == (4, "cid")
+    rest = book.query("bob", "members.list", MembersRequest(X, after="cid"))
+    assert [row["user"] for row in rest["members"]] == ["dan"]
+    assert rest["next"] == ""
+    for limit in (0, 1_001):
+        with pytest.raises(Rejected) as caught:
+            book.query("bob", "members.list", MembersRequest(X, limit=limit))
+        assert caught.value.error is BAD_REQUEST
+
+
+def test_malformed(book: Playbook) -> None:
+    assert book.refused("ann", InviteMembers(channel=X)) is BAD_REQUEST
+    assert book.refused("ann", InviteMembers(channel=X, user="a b")) is BAD_REQUEST
+    many = tuple(f"u{n}" for n in range(1_001))
+    assert book.refused("ann", InviteMembers(channel=X, users=many)) is TOO_MANY
+    assert book.refused("", JoinChannel(channel=X), authority="server") is BAD_REQUEST
+
+
+def test_a_channel_that_does_not_exist() -> None:
+    book = Playbook(X)
+    for command in (
+        JoinChannel(channel=X),
+        LeaveChannel(channel=X),
+        InviteMembers(channel=X, user="a"),
+    ):
+        assert book.refused("ann", command) is CHANNEL_NOT_FOUND
+
+
+def test_one_member_in_a_path_is_one_member(book: Playbook) -> None:
+    """A body beside DELETE …/members/{user} must not widen it."""
+    request = RemoveMembers(channel=X, user="bob", users=("ann",))
+    turned = turn_remove_one(request, None)  # type: ignore[arg-type]  # the turn asks nothing
+    assert turned == RemoveMembers(channel=X, user="bob")
