@@ -34,13 +34,13 @@ from hubbub.features.contract import (
 from hubbub.features.publication import rfc3339
 from hubbub.settings.app import AppSettings
 from hubbub.wire.codec import (
-    convert,
     decode_json,
     decode_pack,
     dump_json,
     encode_json,
     encode_pack,
     parse_json,
+    shape_json,
 )
 from hubbub.wire.shapes import Kind, Outcome, Query, Refusal, Status, Submit, Viewer
 
@@ -101,7 +101,9 @@ class Dispatch:
             row = self._registry.verbs.get(name)
             if row is None:
                 raise Rejected(NOT_AVAILABLE, f"no method {name[:64]}")
-            request = convert(parse_json(params) if params else {}, row.shape)
+            checked = params or b"{}"
+            parse_json(checked)
+            request = shape_json(checked, row.shape)
             self.turned(row.turn(request, self.context(app, viewer)), app, viewer, reply)
         except Rejected as refusal:
             reply(refusal, b"")
@@ -111,7 +113,7 @@ class Dispatch:
     ) -> None:
         """A REST request: path, query and body already merged into `params`."""
         try:
-            request = convert(params, row.shape)
+            request = shape_json(dump_json(params), row.shape)  # keeps Raw fields as JSON
             self.turned(row.turn(request, self.context(app, viewer)), app, viewer, reply)
         except Rejected as refusal:
             reply(refusal, b"")

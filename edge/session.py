@@ -169,15 +169,15 @@ class Subscription:
         if self._held is None:
             self._held = []
         self._held_bytes += len(message)
-        if self.is_overrun:
-            self._held.clear()
-        else:
-            self._held.append((seq, message))
+        self._held.append((seq, message))
+        if self._held_bytes > HELD_BYTES_MAX or len(self._held) > HELD_PUSHES_MAX:
+            self._held = []
+            self._held_bytes = HELD_BYTES_MAX  # whatever comes next is over it, too
 
     @property
     def is_overrun(self) -> bool:
         """More came than may be held: the position is lost."""
-        return self._held_bytes > HELD_BYTES_MAX or len(self._held or ()) >= HELD_PUSHES_MAX
+        return self._held_bytes >= HELD_BYTES_MAX
 
     def end(self, close: CloseCode) -> None:
         """The server ends it. Idempotent."""

@@ -300,8 +300,9 @@ class Node:
         return found
 
     def _leader_of(self, slot: int) -> tuple[int, str]:
-        leader = self._view.slot_map.leader_of(slot)
-        return self._view.slot_map.term_of(slot), leader.node if leader is not None else ""
+        slot_map = self._view.slot_map
+        leader = slot_map.leader_of(slot) if slot < slot_map.slots else None
+        return (slot_map.term_of(slot), leader.node) if leader is not None else (0, "")
 
     def _led(self) -> list[Slot]:
         return list(self._slots.values())

@@ -128,6 +128,7 @@ class Service:
         self._forward_ids: dict[tuple[int, int], int] = {}  # (source, target) → newest request id
         self._leaving: deque[QueuedForward] = deque()
         self._is_sending = False
+        self._takes = True
         self._next_id = 1
         self._handlers: dict[int, Callable[[str, Message], None]] = {
             Kind.SUBMIT: self._submit,
@@ -198,6 +199,10 @@ class Service:
         """The disk failed: everything that waits is UNKNOWN, and nothing more is taken."""
         for slot in self._slots.values():
             self._obey(slot, slot.persist_failed())
+
+    def stop_intake(self) -> None:
+        """The node is going: every further request is told to look elsewhere."""
+        self._takes = False
 
     def step_down(self, number: int) -> None:
         """Another process leads the slot from now on."""
@@ -279,7 +284,7 @@ class Service:
     def _led(self, message: Message) -> Slot | None:
         """The slot of a request if it is led here at the request's term or later."""
         slot = self._slots.get(message.slot)
-        if slot is None or not slot.is_active or message.term > slot.term:
+        if slot is None or not slot.is_active or message.term > slot.term or not self._takes:
             return None
         return slot
 
@@ -434,7 +439,7 @@ class Service:
     def _send_forwards(self, forwards: Sequence[QueuedForward]) -> None:
         """Send, and whatever an answer given at once lets leave next; without recursion."""
         self._leaving.extend(forwards)
-        if self._is_sending:
+        if self._is_sending or not self._takes:
             return
         self._is_sending = True
         try:

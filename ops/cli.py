@@ -35,9 +35,7 @@ COMMANDS: dict[str, Row] = {
     "up": Row("ops.commands.up", "up", "Start a cluster here and keep it running."),
     "down": Row("ops.commands.up", "down", "Stop the cluster that `up` runs in a directory."),
     "status": Row("ops.commands.status", "status", "Show every process of a running cluster."),
-    "bench": Row(
-        "ops.commands.bench", "bench", "Measure a cluster beside a bare reference server."
-    ),
+    "bench": Row("ops.commands.bench", "bench", "Measure what a unit of work costs here."),
     "node": Row("ops.commands.roles", "node", "Run one storage node from a config file."),
     "router": Row("ops.commands.roles", "router", "Run one router from a config file."),
     "edge": Row("ops.commands.roles", "edge", "Run one edge from a config file."),

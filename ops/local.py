@@ -141,6 +141,7 @@ class LocalCluster:
             listen=self._listen(bound),
             ports=self._ports,
             lifeline_fd=self._lifeline_read_fd,
+            has_keys=options.link == "tcp",
             is_demo=options.is_demo,
         )
         self.supervisor = Supervisor(

@@ -64,6 +64,7 @@ class Place:
     listen: Mapping[str, str]
     ports: Mapping[str, int]
     lifeline_fd: int
+    has_keys: bool = False
     is_demo: bool = False
 
 
@@ -122,7 +123,7 @@ def _shared(role: str, name: str, place: Place) -> Shared:
         "app": place.app,
         "run_dir": _text(place.directory.run),
         "coordinator": f"solo:{_text(place.directory.coordinator)}",
-        "keys_dir": _text(place.directory.keys),
+        "keys_dir": _text(place.directory.keys) if place.has_keys else "",
         "profile": place.profile,
         "lifeline_fd": place.lifeline_fd,
         "stop_deadline_s": round(STOP_S[role] * STOP_SHARE, 2),

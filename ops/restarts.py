@@ -17,9 +17,9 @@ from enum import Enum
 from typing import Final
 
 USAGE_EXIT: Final = 2  # a wrong setting: `runtime.config` has said which
-CONFIG_EXIT: Final = 78  # EX_CONFIG of sysexits.h: the process says that it will never start so
+STORE_REFUSED_EXIT: Final = 5  # a node's data is damaged or gone: node/app.py says it so
 ALARM_EXIT: Final = -int(signal.SIGALRM)  # the alarm guards the opening of a node's database
-REFUSALS: Final = frozenset({USAGE_EXIT, CONFIG_EXIT, ALARM_EXIT})
+REFUSALS: Final = frozenset({USAGE_EXIT, STORE_REFUSED_EXIT, ALARM_EXIT})
 
 
 class Verdict(Enum):

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Final
 
 from ops.answer import Exit, Failure, now_text, progress
+from ops.log_lines import last_words
 from ops.restarts import Decision, Restarts, Verdict
 from ops.signals import Signals
 
@@ -30,7 +31,8 @@ STOP_ORDER: Final = ("edge", "router", "node")
 # Together 4.8 s: Ctrl-C promises 5. A node needs the most, it syncs its log.
 STOP_S: Final[Mapping[str, float]] = {"edge": 1.6, "router": 1.0, "node": 2.2}
 PROBE_S: Final = 0.03  # between readiness probes while something is not ready; then none
-LOG_TAIL_LINES: Final = 12
+LOG_TAIL_LINES: Final = 8
+LOG_TAIL_BYTES: Final = 32 * 1024
 LOG_BYTES_MAX: Final = 16 * 1024 * 1024  # an older log is put aside at a start
 
 
@@ -238,14 +240,14 @@ class Supervisor:
         )
 
     def log_tail(self, spec: ProcessSpec) -> list[str]:
-        """The last lines of a process's log."""
+        """The last words of a process's log."""
         try:
             with spec.log.open("rb") as file:
-                file.seek(max(0, file.seek(0, os.SEEK_END) - 8192))
+                file.seek(max(0, file.seek(0, os.SEEK_END) - LOG_TAIL_BYTES))
                 text = file.read().decode(errors="replace")
         except OSError:
             return []
-        return text.splitlines()[-LOG_TAIL_LINES:]
+        return last_words(text.splitlines(), LOG_TAIL_LINES)
 
     def _put_log_aside(self, log: Path) -> None:
         if log.exists() and log.stat().st_size > LOG_BYTES_MAX:

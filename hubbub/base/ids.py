@@ -1,15 +1,16 @@
 """Ids as types, and the two ids whose bytes carry a meaning: message ids and UUIDv7.
 
-A message id is base32 (RFC 4648 alphabet in lower case, unpadded) of 16 bytes:
-time 48 bit ms | seq 40 bit | keyed hash 40 bit. It sorts by time then seq, decodes to its seq
-without an index, and cannot be guessed without the app's id secret.
+A message id is base32hex (RFC 4648 section 7, lower case, unpadded) of 16 bytes:
+time 48 bit ms | seq 40 bit | keyed hash 40 bit. It sorts by time then seq (plain base32 would
+not: its digits stand behind its letters), decodes to its seq without an index, and cannot be
+guessed without the app's id secret.
 
 UUIDv7: RFC 9562 section 5.7. Randomness and time are always passed in.
 """
 
 from __future__ import annotations
 
-from base64 import b32decode, b32encode
+from base64 import b32hexdecode, b32hexencode
 from hashlib import blake2b
 from typing import Final, NewType
 
@@ -33,7 +34,7 @@ def message_id(ts_ms: int, seq: int, stream: bytes, secret: bytes) -> MessageId:
     """The id of the message at `seq` of a stream (`stream` = app ‖ 0x00 ‖ key)."""
     head = ts_ms.to_bytes(_TS_BYTES, "big") + seq.to_bytes(_SEQ_BYTES, "big")
     tail = blake2b(head + stream, digest_size=_HASH_BYTES, key=secret[:64]).digest()
-    return MessageId(b32encode(head + tail).decode().rstrip("=").lower())
+    return MessageId(b32hexencode(head + tail).decode().rstrip("=").lower())
 
 
 def message_seq(mid: str) -> int:
@@ -44,7 +45,7 @@ def message_seq(mid: str) -> int:
     if len(mid) != MESSAGE_ID_LENGTH:
         raise Rejected(BAD_REQUEST, "not a message id")
     try:
-        raw = b32decode(mid.upper() + "======")
+        raw = b32hexdecode(mid.upper() + "======")
     except ValueError:
         raise Rejected(BAD_REQUEST, "not a message id") from None
     return int.from_bytes(raw[_TS_BYTES : _TS_BYTES + _SEQ_BYTES], "big")

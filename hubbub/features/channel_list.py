@@ -331,7 +331,9 @@ def run_channels(request: ListRequest, tables: Tables, ctx: Context) -> ListPage
     _require_own(ctx.key[1:], ctx)
     if not 1 <= request.limit <= PAGE_MAX:
         raise Rejected(BAD_REQUEST, f"limit is 1 to {PAGE_MAX}")
-    return _page(request.before, request.limit, tables)
+    if request.before < 0:
+        raise Rejected(BAD_REQUEST, "before is what `next` was")
+    return _page(min(request.before, tables.head_seq + 1), request.limit, tables)
 
 
 def _page(before: int, limit: int, tables: Tables) -> ListPage:

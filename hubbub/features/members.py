@@ -303,6 +303,8 @@ def run_list(request: MembersRequest, tables: Tables, ctx: Context) -> MembersPa
     require_standing(Action.LIST_MEMBERS, tables, ctx)
     if not 1 <= request.limit <= PAGE_MAX:
         raise Rejected(BAD_REQUEST, f"limit is 1 to {PAGE_MAX}")
+    if request.after:
+        check_user(request.after)
     rows = tables[MEMBERS].scan(after=request.after or None, limit=request.limit)
     page = [MemberInfo(user, row.role, rfc3339(row.joined_ms)) for user, row in rows]
     more = page[-1].user if len(page) == request.limit else ""

@@ -419,7 +419,7 @@ class _Pager:
     def forward(self, after: int, limit: int) -> list[Json]:
         """Messages with seq > after, ascending."""
         found: list[Json] = []
-        after = max(after, self._tables.floor_seq - 1, 0)
+        after = min(max(after, self._tables.floor_seq - 1, 0), self._tables.head_seq)
         while len(found) < limit:
             chunk = self._tables.published_range(after=after, limit=_chunk(limit))
             if not self._take(chunk, found, limit):
@@ -430,6 +430,7 @@ class _Pager:
     def backward(self, before: int, limit: int) -> list[Json]:
         """Messages with seq < before, ascending: the newest of them."""
         found: list[Json] = []
+        before = min(before, self._tables.head_seq + 1)
         while len(found) < limit and before > 1:
             chunk = self._tables.published_range(before=before, limit=_chunk(limit), reverse=True)
             if not self._take(chunk, found, limit):

@@ -12,7 +12,7 @@ Rules:
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from hubbub.base.errors import BAD_REQUEST, Rejected
@@ -25,6 +25,8 @@ from hubbub.wire.shapes import Json, Outcome
 # a busy hour is formatted twice, at double it holds 2 MB).
 _SECONDS_MAX: Final = 4_096
 _seconds: dict[int, str] = {}
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_END_MS: Final = 253_402_300_800_000  # the year 10000, which RFC 3339 cannot write
 
 
 def rfc3339(ms: int) -> str:
@@ -40,19 +42,23 @@ def rfc3339(ms: int) -> str:
 
 
 def parse_time(value: str | int) -> int:
-    """Milliseconds of an RFC 3339 text with a zone, or of a number of milliseconds.
+    """Milliseconds (1970 to 9999) of an RFC 3339 text with a zone, or of a number of milliseconds.
 
     Raises Rejected(BAD_REQUEST).
     """
     if isinstance(value, int):
-        return value
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        raise Rejected(BAD_REQUEST, "a time is RFC 3339 with a zone, or milliseconds") from None
-    if moment.tzinfo is None:
-        raise Rejected(BAD_REQUEST, "a time needs a zone, such as Z")
-    return int(moment.timestamp() * 1_000)
+        ms = value
+    else:
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            raise Rejected(BAD_REQUEST, "a time is RFC 3339 with a zone, or a number") from None
+        if moment.tzinfo is None:
+            raise Rejected(BAD_REQUEST, "a time needs a zone, such as Z")
+        ms = (moment - _EPOCH) // timedelta(milliseconds=1)
+    if not 0 <= ms < _END_MS:
+        raise Rejected(BAD_REQUEST, "a time lies between 1970 and 9999")
+    return ms
 
 
 def _plain(text: str) -> bool:

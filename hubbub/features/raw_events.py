@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from msgspec import Raw
+from msgspec import UNSET, Raw, UnsetType
 
 from hubbub.base.errors import BAD_REQUEST, PERMISSION_DENIED, TOO_LARGE, UNKNOWN_CHANNEL, Rejected
 from hubbub.base.names import StreamKind, check_channel
@@ -35,6 +35,7 @@ from hubbub.features.contract import (
     namespace_for,
     stream_kind,
 )
+from hubbub.features.fields import custom, json_bytes
 from hubbub.model.permissions import Authority
 from hubbub.settings.app import AppSettings, Namespace
 from hubbub.wire.shapes import Json
@@ -60,11 +61,11 @@ class RawPublished(Event, frozen=True):
     BARE = True
 
     data: Raw
-    info: Raw = Raw(b"")
+    info: Raw | UnsetType = UNSET
     floor: int = 0
 
     def publisher_info(self) -> Json:
-        return bytes(self.info)
+        return json_bytes(self.info)
 
 
 class RawSignal(Event, frozen=True):
@@ -98,7 +99,7 @@ def decide_publish(cmd: PublishEvent, tables: Tables, ctx: Context) -> list[Even
         return [RawSignal(data=cmd.data)]
     seq = tables.head_seq + 1
     floor = max(0, seq - space.history_size) if seq % FLOOR_STEP_SEQS == 0 else 0
-    return [RawPublished(data=cmd.data, info=Raw(ctx.viewer.info), floor=floor)]
+    return [RawPublished(data=cmd.data, info=custom(ctx.viewer.info), floor=floor)]
 
 
 def apply_published(event: RawPublished, _: Meta, tables: Tables) -> None:

@@ -163,7 +163,9 @@ class Authenticator:
             name = self._name_of(z85.encode(request[6]))
         if name is None:
             self.refused += 1
-            return [b"1.0", request_id, b"400", b"unknown key", b"", b""]
+            # 300, not 400: [M] after a 400 libzmq's client never tries again, even if its key is
+            # made known a moment later.
+            return [b"1.0", request_id, b"300", b"unknown key", b"", b""]
         return [b"1.0", request_id, b"200", b"OK", name.encode(), b""]
 
     def _name_of(self, public_key: bytes) -> str | None:

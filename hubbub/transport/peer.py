@@ -35,6 +35,9 @@ _SAFETY_BUSY_MS: Final = 50  # while frames came in the last second; a lost wake
 _SAFETY_IDLE_MS: Final = 1_000  # beats find the rest; 50 ms here cost 3.6 % of a core in all
 # More frames than this in a second are traffic; below are the beats of a quiet cluster.
 _TRAFFIC_FRAMES: Final = 20
+# A dialled peer that is down for this long gets a new socket: [M] after a failed handshake or a
+# frame that it refused, libzmq's own reconnect has given up for ever and says nothing.
+_REDIAL_MS: Final = 2_000
 # For the last frames to be written after a close. A peer that does not read loses them anyway.
 _CLOSE_LINGER_MS: Final = 100
 
@@ -42,13 +45,14 @@ _CLOSE_LINGER_MS: Final = 100
 class _Route:
     """How frames reach a peer: its socket, and on a ROUTER its identity."""
 
-    __slots__ = ("address", "identity", "monitor", "socket")
+    __slots__ = ("address", "identity", "monitor", "socket", "used_ms")
 
     def __init__(self, socket: FrameSocket, identity: bytes = b"", address: str = "") -> None:
         self.socket = socket
         self.identity = identity
         self.address = address
         self.monitor: DisconnectMonitor | None = None
+        self.used_ms = 0.0  # dialled, or last seen live
 
     def close(self, linger_ms: int = 0) -> None:
         if self.monitor is not None:
@@ -140,16 +144,7 @@ class Peers(LinkTable[_Route]):
             if known.route.address == address:
                 return
             known.route.close()
-        socket = self._context.socket(zmq.DEALER)
-        try:
-            set_options(socket, self._limits)
-            set_dealer_options(socket, f"{self.name}.{self.boot_id}".encode())
-            if keys is not None:
-                keys.configure_client(socket, name)
-        except BaseException:
-            socket.close(linger=0)
-            raise
-        self._connect(name, address, socket)
+        self._connect(name, address, keys)
 
     def hangup(self, name: str) -> None:
         """Give a dialled peer up; peer_down if it was live."""
@@ -186,16 +181,38 @@ class Peers(LinkTable[_Route]):
 
     # --- sockets
 
-    def _connect(self, name: str, address: str, socket: zmq.Socket[bytes]) -> None:
+    def _connect(self, name: str, address: str, keys: Keys | None) -> None:
+        socket = self._context.socket(zmq.DEALER)
+        try:
+            set_options(socket, self._limits)
+            set_dealer_options(socket, f"{self.name}.{self.boot_id}".encode())
+            if keys is not None:
+                keys.configure_client(socket, name)
+        except BaseException:
+            socket.close(linger=0)
+            raise
         entry: Entry[_Route]
 
         def arrive(_identity: bytes, frame: bytes) -> None:
             self.arrived(entry, frame)
 
         route = _Route(FrameSocket(socket, self._loop, arrive), address=address)
+        route.used_ms = self._clock.monotonic_ms()
         entry = self._dialled(name, route)
         route.monitor = DisconnectMonitor(socket, self._loop, lambda: self._disconnected(entry))
         socket.connect(address)
+
+    def _redial(self, now_ms: float) -> None:
+        """A new socket for each dialled peer that has been down for too long."""
+        for entry in list(self._entries.values()):
+            route = entry.route
+            if route is None or not entry.dialled:
+                continue
+            if entry.live:
+                route.used_ms = now_ms
+            elif now_ms - route.used_ms >= _REDIAL_MS:
+                route.close()
+                self._connect(entry.name, route.address, self._keys_for(route.address))
 
     def _keys_for(self, address: str) -> Keys | None:
         if not address.startswith("tcp://"):
@@ -273,6 +290,7 @@ class Peers(LinkTable[_Route]):
             self._drain_for_safety(now_ms)
         flush_ms = self.flush()
         if now_ms >= self._tick_ms:
+            self._redial(now_ms)
             self._tick_ms = self.tick()
         due_ms = min(self._tick_ms, self._safety_ms)
         self._set_timer(due_ms if flush_ms is None else min(due_ms, flush_ms), now_ms)

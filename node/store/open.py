@@ -5,12 +5,15 @@ Rules (contracts.md 3, replication.md 2.12):
 2. A damaged WAL can make the open spin inside RocksDB, where no Python runs: SIGALRM with its
    default action ends the process, also without a supervisor; a tiny shell, started before, then
    speaks the last word because the process no longer can.
-3. Never repair, never shorten: a refusal names the cure and leaves every file as it is.
+3. Never repair, never shorten: a refusal names the cure. Opening itself changes a database: [M]
+   with one flipped bit RocksDB kept the first 50 of 100 synced records and deleted the log with the
+   other 49. So its logs are linked aside first, and stay there until an open proved whole.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import uuid
@@ -28,6 +31,7 @@ from node.store.rocks import RocksLimits, RocksStore
 _DATABASE: Final = "db"
 _ACKED: Final = "acked.map"
 _STORAGE_ID: Final = "storage_id"
+_LOGS_ASIDE: Final = "logs-before-open"
 CURE: Final = (
     "the node serves nothing from it. Keep the folder for inspection, then restore it from a "
     "backup (or, with copies elsewhere, move it aside: the node is rebuilt from its peers)"
@@ -58,6 +62,7 @@ def open_store(data_dir: str, limits: RocksLimits, deadline_s: int) -> Opened:
         raise StoreRefused(f"{folder}: acknowledged records exist, their database is gone; {CURE}")
     storage_id = _storage_id(folder / _STORAGE_ID)
     acked = AckedMap(str(folder / _ACKED))
+    aside = _link_logs(database, folder / _LOGS_ASIDE)
     with _deadline(deadline_s, str(folder)):
         try:
             store = RocksStore(str(database), limits)
@@ -73,9 +78,25 @@ def open_store(data_dir: str, limits: RocksLimits, deadline_s: int) -> Opened:
         acked.close()
         raise StoreRefused(
             f"{folder}: {highest - found} acknowledged records are missing (the database ends at "
-            f"{found}, {highest} was acknowledged): its log is damaged; {CURE}"
+            f"{found}, {highest} was acknowledged): its log is damaged, and kept as it was in "
+            f"{aside}; {CURE}"
         )
+    shutil.rmtree(aside, ignore_errors=True)
     return Opened(store, acked, storage_id)
+
+
+def _link_logs(database: Path, aside: Path) -> Path:
+    """Hard links of the database's logs as they are; those of an earlier, refused open stay."""
+    aside.mkdir(exist_ok=True, mode=0o700)
+    for log in database.glob("*.log"):
+        kept = aside / log.name
+        if kept.exists():
+            continue
+        try:
+            os.link(log, kept)
+        except OSError:  # a file system without hard links
+            shutil.copy2(log, kept)
+    return aside
 
 
 @contextmanager

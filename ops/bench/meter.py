@@ -9,10 +9,11 @@ import aiohttp
 from ops.bench import cpu
 from ops.bench.targets import Target
 
-# What stands beside a figure, as (numerator, denominator) of counters summed over all processes.
+# What stands beside a figure, as endings of the names of two counters: every role counts its links
+# under a name of its own.
 GATHERING: Mapping[str, tuple[str, str]] = {
-    "messages_per_fsync": ("hubbub_writer_entries_total", "hubbub_writer_fsyncs_total"),
-    "messages_per_frame": ("hubbub_link_messages_total", "hubbub_link_frames_total"),
+    "messages_per_fsync": ("_writer_records_total", "_writer_batches_total"),
+    "messages_per_frame": ("_link_messages_sent_total", "_link_frames_sent_total"),
 }
 
 
@@ -50,12 +51,14 @@ class Meter:
 
 
 def gathering(risen: Mapping[str, float]) -> dict[str, float]:
-    """The ratios of GATHERING whose counters exist and rose."""
-    return {
-        name: risen[above] / risen[below]
-        for name, (above, below) in GATHERING.items()
-        if risen.get(below, 0.0) > 0.0 and above in risen
-    }
+    """The ratios of GATHERING whose counters rose, each summed over all roles."""
+    ratios: dict[str, float] = {}
+    for name, (above, below) in GATHERING.items():
+        count = sum(value for counter, value in risen.items() if counter.endswith(below))
+        if count > 0:
+            total = sum(value for counter, value in risen.items() if counter.endswith(above))
+            ratios[name] = total / count
+    return ratios
 
 
 async def counters(target: Target) -> dict[str, float]:

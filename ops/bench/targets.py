@@ -135,8 +135,13 @@ def _cluster_file(path: Path, process: subprocess.Popen[bytes]) -> ClusterFile:
 
 
 def _first_line(log: Path, process: subprocess.Popen[bytes]) -> str:
-    _until(lambda: b"\n" in log.read_bytes(), process, log)
+    _until(lambda: _is_announced(log.read_bytes()), process, log)
     return log.read_text().splitlines()[0]
+
+
+def _is_announced(said: bytes) -> bool:
+    """A whole first line that is an address; what else a process says is no announcement."""
+    return said.startswith(b"http://") and b"\n" in said
 
 
 def _until(ready: Callable[[], bool], process: subprocess.Popen[bytes], log: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import uvloop
 from aiohttp import web
+
 from edge.connection import Peer
 from edge.hub import DELTA_FRESH, DELTA_OFF, Hub, Repair, Variant
 from edge.origins import Origins
@@ -54,6 +55,7 @@ class ToyHost:
             repair=lambda repair: self._repair(repair),
             interest=lambda stream, wanted: None,
             head=lambda channel, event: None,
+            listed=lambda channel, event: None,
         )
         self.settings = SessionSettings(
             timers=pace.timers,
@@ -67,6 +69,8 @@ class ToyHost:
         self.rows: dict[str, list[bytes]] = {}
         self.sessions: dict[Session, None] = {}
         self.closed_count = 0
+        self.idle = asyncio.Event()
+        self.idle.set()
         self.is_full = False
         self._clients = count(1)
 
@@ -77,6 +81,7 @@ class ToyHost:
             return None
         session = Session(outgoing, peer, self.settings, self.clock.monotonic_ms())
         self.sessions[session] = None
+        self.idle.clear()
         return session
 
     def frame(self, session: Session, data: bytes) -> None:
@@ -89,6 +94,8 @@ class ToyHost:
     def closed(self, session: Session) -> None:
         del self.sessions[session]
         self.closed_count += 1
+        if not self.sessions:
+            self.idle.set()
 
     # --- the toy itself
 
@@ -200,9 +207,7 @@ class ToyServer:
 
 
 @asynccontextmanager
-async def serve(
-    *, origins: tuple[str, ...] = ("*",), **changes: Any
-) -> AsyncIterator[ToyServer]:
+async def serve(*, origins: tuple[str, ...] = ("*",), **changes: Any) -> AsyncIterator[ToyServer]:
     """A running toy server."""
     config = make_config(**changes)
     pace = Pace(config, SystemClock())
@@ -243,8 +248,8 @@ async def serve(
         pace.stop()
         for session in list(host.sessions):
             session.outgoing.connection.abort()
-        while host.sessions:
-            await asyncio.sleep(0)
+        async with asyncio.timeout(5):
+            await host.idle.wait()
         await runner.cleanup()
 
 

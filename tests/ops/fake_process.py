@@ -38,6 +38,7 @@ async def main(config: dict[str, Any]) -> None:
         name=name,
         role=role,
         boot_id=boot_id,
+        address=config["listen"],
         admin_url=await admin.start("127.0.0.1", 0),
     )
     if role == "edge":

@@ -31,7 +31,7 @@ def main() -> None:
     address_file, lifeline_fd, behaviour = Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
     if behaviour in ("refuse", "crash"):
         print(f"fake: cannot run because the test says {behaviour}", file=sys.stderr)
-        sys.exit(78 if behaviour == "refuse" else 1)
+        sys.exit(5 if behaviour == "refuse" else 1)
     if behaviour == "stubborn":
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
 

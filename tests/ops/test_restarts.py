@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 
-from ops.restarts import CONFIG_EXIT, USAGE_EXIT, Policy, Restarts, Verdict
+from ops.restarts import STORE_REFUSED_EXIT, USAGE_EXIT, Policy, Restarts, Verdict
 
 POLICY = Policy(first_s=0.1, longest_s=1.0, settled_s=10.0, startup_tries=3)
 
@@ -49,7 +49,7 @@ def test_due_only_when_its_moment_has_come() -> None:
 
 
 def test_a_refusal_is_final_until_started_by_hand() -> None:
-    for code in (USAGE_EXIT, CONFIG_EXIT, -int(signal.SIGALRM)):
+    for code in (USAGE_EXIT, STORE_REFUSED_EXIT, -int(signal.SIGALRM)):
         restarts = running()
         assert restarts.ended("node-1", code, 20.0).verdict is Verdict.REFUSED
         assert restarts.due(1e9) == []

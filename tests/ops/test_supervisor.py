@@ -141,7 +141,7 @@ def test_a_second_stop_signal_kills_at_once(supervise: Callable[..., Supervised]
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "words"), [("refuse", "exit code 78"), ("crash", "exit code 1")]
+    ("behaviour", "words"), [("refuse", "exit code 5"), ("crash", "exit code 1")]
 )
 def test_a_start_that_cannot_succeed_fails_with_the_last_words(
     supervise: Callable[..., Supervised], behaviour: str, words: str

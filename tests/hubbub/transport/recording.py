@@ -6,7 +6,7 @@ from hubbub.wire.frame import Message
 
 
 class Recorder:
-    """`events` in order: ("up", peer, boot), ("down", peer), ("hole", peer), ("got", peer, body)."""
+    """`events`: ("up", peer, boot), ("down", peer), ("hole", peer), ("got", peer, body)."""
 
     def __init__(self, digest: bytes = b"") -> None:
         self.events: list[tuple[object, ...]] = []

@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
 from websockets.sync.client import ClientConnection, connect
 
-from ops.bench.runner import BENCHMARKS
-from ops.bench.targets import Target, reference
-
-
-@pytest.fixture(scope="module")
-def target() -> Iterator[Target]:
-    with reference() as running:
-        yield running
+from ops.bench.targets import Target
 
 
 def ask(socket: ClientConnection, **command: Any) -> None:
@@ -48,13 +39,13 @@ def test_a_publication_reaches_every_member_and_the_sender_is_told(target: Targe
         assert [message["text"] for message in page["page"]["messages"]] == ["hi 1"]
 
 
-@pytest.mark.parametrize("name", list(BENCHMARKS))
-async def test_every_benchmark_runs_on_it(target: Target, name: str) -> None:
-    benchmark = BENCHMARKS[name](True)
-    session = await benchmark.prepare(target)
-    try:
-        for case in benchmark.cases:
-            sample = await session.measure(case)
-            assert sample.value > 0, case.name
-    finally:
-        session.close()
+def test_who_has_left_gets_nothing_and_hinders_nobody(target: Target) -> None:
+    url = target.urls[0].replace("http", "ws") + "/ws"
+    with connect(url) as ann:
+        with connect(url) as gone:
+            for socket in (ann, gone):
+                ask(socket, id=1, join={"room": "left", "user": "x"})
+                read(socket)
+        ask(ann, id=2, publish={"room": "left", "text": "still here"})
+        assert read(ann)["pub"]["text"] == "still here"
+        assert read(ann) == {"id": 2, "published": {"seq": 1}}

@@ -1,0 +1,11 @@
+"""`python -m router --config FILE`: one router."""
+
+from __future__ import annotations
+
+from hubbub.runtime.config import from_command_line
+from hubbub.runtime.process import run
+from hubbub.settings.schema import RouterConfig
+from router.app import main
+
+if __name__ == "__main__":
+    raise SystemExit(run(main, from_command_line(RouterConfig)))

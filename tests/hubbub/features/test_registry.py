@@ -1,0 +1,214 @@
+"""The registry as a whole, and replay equality over random commands of every feature."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec import Raw
+
+from hubbub.base.errors import Rejected
+from hubbub.base.names import dm_channel
+from hubbub.features.apps import RevokeToken
+from hubbub.features.channel_list import DropListed, PutListed
+from hubbub.features.channels import CreateChannel, DeleteChannel, OpenDirect, UpdateChannel
+from hubbub.features.contract import Command, EventKind, Feature, Registry, Table
+from hubbub.features.marks import MarkMany, MarkRead
+from hubbub.features.members import (
+    AddMembers,
+    InviteMembers,
+    JoinChannel,
+    LeaveChannel,
+    RemoveMembers,
+    SetRole,
+)
+from hubbub.features.messages import DeleteMessage, EditMessage, SendMessage
+from hubbub.features.raw_events import PublishEvent
+from hubbub.features.registry import FEATURES, REGISTRY
+from hubbub.features.users import EnsureUser, UpdateUser
+from hubbub.model.channel import ChannelKind
+from hubbub.model.member import Role
+from hubbub.settings.app import AppSettings, Namespace
+from tests.support.playbook import ID_SECRET, Playbook
+
+PEOPLE = ("ann", "bob", "cid")
+STAMPED = {"t", "seq", "id", "cmid", "by", "ts"}
+SETTINGS = AppSettings(
+    namespaces={
+        "raw": Namespace(publish="everyone", history_size=5, history_ttl_s=60),
+        "sig": Namespace(publish="everyone"),
+    }
+)
+
+users = st.sampled_from(PEOPLE)
+groups = st.lists(users, max_size=3).map(tuple)
+texts = st.text(max_size=8)
+data = st.sampled_from([msgspec.UNSET, Raw(b"null"), Raw(b'{"a":[1,"\\u00e9"]}'), Raw(b"1.50")])
+roles = st.sampled_from([Role.MEMBER, Role.MODERATOR, Role.OWNER])
+
+
+def of_channel(key: str, ids: st.SearchStrategy[str]) -> st.SearchStrategy[Command]:
+    """Any command of a chat channel."""
+
+    def make(shape: Callable[..., Command], **fields: st.SearchStrategy[Any]) -> Any:
+        return st.builds(shape, channel=st.just(key), **fields)
+
+    return st.one_of(
+        make(CreateChannel, members=groups, name=texts, data=data, public=st.booleans()),
+        make(OpenDirect, members=st.tuples(users, users)),
+        make(UpdateChannel, name=texts, data=data),
+        make(UpdateChannel, public=st.booleans()),
+        make(SendMessage, text=texts, data=data),
+        make(SendMessage, text=st.just("hello")),
+        make(EditMessage, id=ids, text=texts, data=data),
+        make(DeleteMessage, id=ids),
+        make(MarkRead, upto=st.integers(0, 40)),
+        make(MarkMany, marks=st.dictionaries(users, st.integers(0, 40))),
+        make(InviteMembers, users=groups),
+        make(AddMembers, users=groups),
+        make(RemoveMembers, users=groups),
+        make(JoinChannel),
+        make(LeaveChannel),
+        make(SetRole, user=users, role=roles),
+    )
+
+
+def of_user() -> st.SearchStrategy[Command]:
+    """Any command of a user's stream."""
+    channels = st.sampled_from(["group:a", "open:b", "dm:c"])
+    kinds = st.sampled_from(list(ChannelKind))
+    anything = st.sampled_from(list(Role))
+    user = st.just("ann")
+    return st.one_of(
+        st.builds(EnsureUser, user=user, name=texts),
+        st.builds(UpdateUser, user=user, name=texts, data=data, replace=st.booleans()),
+        st.builds(PutListed, user=user, channel=channels, kind=kinds, role=anything),
+        st.builds(DropListed, user=user, channel=channels),
+    )
+
+
+def of_app() -> st.SearchStrategy[Command]:
+    """Any command of an app's stream."""
+    return st.one_of(
+        st.builds(RevokeToken, user=users, before=st.integers(0, 99) | st.none()),
+        st.builds(RevokeToken, jti=users),
+    )
+
+
+def of_raw(key: str) -> st.SearchStrategy[Command]:
+    """Any command of a raw channel."""
+    some = st.sampled_from([Raw(b"1"), Raw(b'{"a":2}')])
+    return st.builds(PublishEvent, channel=st.just(key), data=some)
+
+
+def run(book: Playbook, steps: list[tuple[str, str, int, Command]]) -> int:
+    """Play the steps; how many were accepted."""
+    accepted = 0
+    for user, authority, ms, command in steps:
+        book.tick(ms)
+        before = book.tables.image()
+        try:
+            book.do(user, command, authority=authority)
+            accepted += 1
+        except Rejected:
+            assert book.tables.image() == before
+    return accepted
+
+
+def steps_of(commands: st.SearchStrategy[Command]) -> st.SearchStrategy[list[Any]]:
+    authorities = st.sampled_from(["client", "client", "server", "edge", "system", "moderator"])
+    step = st.tuples(users, authorities, st.sampled_from([0, 1, 500]), commands)
+    return st.lists(step, max_size=60)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data(), st.sampled_from(["group:x", "open:x", "dm"]))
+def test_replay_equals_live_in_channels(draw: st.DataObject, kind: str) -> None:
+    key = dm_channel(ID_SECRET, "ann", "bob") if kind == "dm" else kind
+    book = Playbook(key, settings=SETTINGS)
+    if kind == "dm":
+        book.do("ann", OpenDirect(channel=key, members=("ann", "bob")))
+    else:
+        book.do("", CreateChannel(channel=key, owner="ann", members=("bob",)), authority="server")
+    ids = []
+    for n in range(4):
+        book.do(PEOPLE[n % 2], SendMessage(channel=key, text=str(n)))
+        ids.append(book.outcome.id)
+    run(book, draw.draw(steps_of(of_channel(key, st.sampled_from(ids)))))
+    book.assert_replay_equal()
+    for user in PEOPLE:
+        book.head(user)
+        for seq in range(book.tables.floor_seq, book.tables.head_seq + 1):
+            book.shown(seq)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.data(), st.sampled_from(["#ann", "@app", "raw:x", "sig:x"]))
+def test_replay_equals_live_in_other_streams(draw: st.DataObject, key: str) -> None:
+    commands = {"#ann": of_user(), "@app": of_app()}.get(key, of_raw(key))
+    book = Playbook(key, settings=SETTINGS)
+    run(book, draw.draw(steps_of(commands)))
+    book.assert_replay_equal()
+
+
+def test_random_commands_cover_every_command() -> None:
+    """A new command must join the strategies above."""
+    known = {
+        CreateChannel, OpenDirect, UpdateChannel, DeleteChannel, SendMessage, EditMessage,
+        DeleteMessage, MarkRead, MarkMany, InviteMembers, AddMembers, RemoveMembers, JoinChannel,
+        LeaveChannel, SetRole, EnsureUser, UpdateUser, PutListed, DropListed, RevokeToken,
+        PublishEvent,
+    }  # fmt: skip
+    assert set(REGISTRY.commands.values()) == known
+
+
+def test_every_event_that_is_decided_is_applied_and_bears_no_stamped_name() -> None:
+    assert len(REGISTRY.events) == len(REGISTRY.apply)
+    for event in REGISTRY.apply:
+        allowed = {"id"} if event.TAG in ("message.updated", "message.deleted") else set()
+        fields = {field.encode_name for field in msgspec.structs.fields(event)}
+        if event.KIND is EventKind.NUMBERED and not event.BARE:
+            assert fields & STAMPED == allowed, event
+
+
+def test_rows_of_every_table_are_decoded_by_their_type() -> None:
+    for table in REGISTRY.tables.values():
+        msgspec.msgpack.Decoder(table.row_type)
+        msgspec.json.Decoder(dict[str, table.row_type])  # type: ignore[name-defined]
+
+
+def test_names_that_outside_programs_rely_on() -> None:
+    assert set(REGISTRY.verbs) >= {
+        "message.send",
+        "message.edit",
+        "message.delete",
+        "channel.open",
+        "mark.read",
+        "screen.set",
+        "history.get",
+    }
+    paths = {(route.method, route.path) for route in REGISTRY.routes}
+    assert paths >= {
+        ("POST", "/v1/channels"),
+        ("POST", "/v1/channels/{channel}/messages"),
+        ("GET", "/v1/channels/{channel}/messages"),
+    }
+    assert len(paths) == len(REGISTRY.routes)
+
+
+def test_documented_shapes_can_be_described() -> None:
+    shapes = [verb.shape for verb in REGISTRY.verbs.values()]
+    shapes += [route.shape for route in REGISTRY.routes] + [r.answer for r in REGISTRY.routes]
+    schemas, _ = msgspec.json.schema_components(shapes)
+    assert len(schemas) == len(shapes)
+
+
+def test_a_name_is_declared_once() -> None:
+    with pytest.raises(AssertionError, match="twice"):
+        Registry((*FEATURES, Feature(name="x", tables=(Table("channel", int, int),))))
+    with pytest.raises(AssertionError, match="twice"):
+        Registry((*FEATURES, FEATURES[0]))

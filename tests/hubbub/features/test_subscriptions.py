@@ -1,0 +1,68 @@
+"""Right and snapshot of a channel's subscriber."""
+
+from __future__ import annotations
+
+import pytest
+
+from hubbub.base.errors import (
+    CHANNEL_NOT_FOUND,
+    NOT_A_MEMBER,
+    ErrorCode,
+    Rejected,
+)
+from hubbub.features.marks import MarkRead
+from hubbub.features.messages import SendMessage
+from tests.support.playbook import Playbook
+
+X = "group:x"
+
+
+def refused(book: Playbook, user: str, authority: str = "client") -> ErrorCode:
+    with pytest.raises(Rejected) as caught:
+        book.access(user, authority=authority)
+    return caught.value.error
+
+
+def test_a_members_snapshot() -> None:
+    book = Playbook(X, owner="ann", members=["bob"])
+    book.do("ann", SendMessage(channel=X, text="hi"))
+    book.do("ann", MarkRead(channel=X, upto=2))
+    assert book.snapshot("bob") == {
+        "channel": {
+            "channel": X,
+            "kind": "group",
+            "created": "2026-01-31T12:00:00.000Z",
+            "members": 2,
+            "head": 2,
+            "role": "member",
+        },
+        "mark": 1,
+        "unread": 1,
+        "marks": {"ann": 2, "bob": 1},
+    }
+    access = book.access("bob")
+    assert (access.presence, access.positioned, access.recoverable) == (True, True, True)
+
+
+def test_a_large_channel_names_no_single_marks() -> None:
+    book = Playbook(X, owner="ann", members=[f"u{n}" for n in range(100)])
+    assert "marks" not in book.snapshot("ann")
+    assert book.access("ann").presence is False
+
+
+def test_an_open_channel_is_for_everybody() -> None:
+    hall = Playbook("open:hall", members=["mia"])
+    snapshot = hall.snapshot("anyone")
+    assert snapshot["channel"]["role"] == "none"
+    assert "unread" not in snapshot
+    assert hall.access("anyone").presence is False
+
+
+def test_who_has_no_right() -> None:
+    assert refused(Playbook(X), "ann") is CHANNEL_NOT_FOUND
+    book = Playbook(X, owner="ann")
+    assert refused(book, "eve") is NOT_A_MEMBER
+    assert refused(book, "", "operator") is NOT_A_MEMBER
+    assert refused(Playbook.direct("ann", "bob"), "eve") is NOT_A_MEMBER
+    assert book.access("", authority="server").data
+    book.do("ann", SendMessage(channel=X, text="hi"))

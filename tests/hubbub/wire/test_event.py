@@ -1,0 +1,54 @@
+"""Rows of published events."""
+
+from __future__ import annotations
+
+from struct import error as StructError
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hubbub.wire.event import (
+    CHANGED,
+    COUNTABLE,
+    EVICTS,
+    LISTS,
+    TRANSIENT,
+    UNLISTS,
+    EventHead,
+    StoredEvent,
+    decode_event_body,
+    decode_row,
+    encode_event_body,
+    encode_row,
+    with_flags,
+)
+
+u8, u64 = st.integers(0, 255), st.integers(0, 2**64 - 1)
+short = st.text(max_size=60)
+
+
+@given(u8, u64, u64, short, short, st.binary(max_size=200), st.binary(max_size=100), u64)
+def test_there_and_back(
+    flags: int, ts: int, ref: int, kind: str, by: str, data: bytes, info: bytes, seq: int
+) -> None:
+    row = encode_row(flags, ts, ref, kind, by, data, info)
+    stored = StoredEvent(seq, EventHead(flags, ts, ref, kind, by), info, data)
+    assert decode_row(seq, row) == stored
+    assert decode_event_body(encode_event_body(seq, row)) == stored
+    changed = decode_row(seq, with_flags(row, flags ^ CHANGED))
+    assert changed.head.flags == flags ^ CHANGED
+    assert changed._replace(head=stored.head) == stored
+
+
+@given(st.binary(max_size=100))
+def test_garbage_parses_or_raises_what_is_documented(garbage: bytes) -> None:
+    for read in (decode_event_body, lambda row: decode_row(1, row)):
+        try:
+            read(garbage)
+        except (StructError, UnicodeDecodeError):
+            pass
+
+
+def test_flags_are_distinct_bits() -> None:
+    flags = (CHANGED, COUNTABLE, TRANSIENT, EVICTS, LISTS, UNLISTS)
+    assert sum(flags) == 0b111111

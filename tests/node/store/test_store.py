@@ -1,0 +1,147 @@
+"""One suite for both stores; the memory one is a verified fake of the real one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from node.store.api import DeleteRange, Family, Op, Store, StoreError
+from node.store.memory import MemoryStore
+from node.store.rocks import RocksStore
+
+
+@pytest.fixture(params=["memory", "rocks"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    made: Store = MemoryStore() if request.param == "memory" else RocksStore(str(tmp_path / "db"))
+    yield made
+    made.close()
+
+
+def put(family: Family, *names: str) -> list[Op]:
+    return [(family, name.encode(), b"v" + name.encode()) for name in names]
+
+
+def names(rows: list[tuple[bytes, bytes]]) -> list[str]:
+    assert all(value == b"v" + key for key, value in rows)
+    return [key.decode() for key, _ in rows]
+
+
+def test_families_are_apart(store: Store) -> None:
+    store.write([(family, b"k", family.name.encode()) for family in Family])
+    assert [store.get(family, b"k") for family in Family] == [f.name.encode() for f in Family]
+    store.write([(Family.CHAN, b"k", None)])
+    assert store.get(Family.CHAN, b"k") is None
+    assert store.get(Family.STATE, b"k") == b"STATE"
+
+
+def test_multi_get_keeps_the_order_of_the_keys(store: Store) -> None:
+    store.write(put(Family.DEDUP, "a", "c"))
+    assert store.multi_get(Family.DEDUP, [b"c", b"b", b"a"]) == [b"vc", None, b"va"]
+    assert store.multi_get(Family.DEDUP, []) == []
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "limit", "reverse", "expected"),
+    [
+        (b"b", b"d", 10, False, ["b", "c"]),
+        (b"b", b"d", 10, True, ["c", "b"]),
+        (b"b", b"d\x00", 10, True, ["d", "c", "b"]),
+        (b"a", b"z", 2, False, ["a", "b"]),
+        (b"a", b"z", 2, True, ["e", "d"]),
+        (b"bb", b"bc", 10, False, []),
+        (b"bb", b"bc", 10, True, []),
+        (b"z", b"zz", 1, True, []),
+    ],
+)
+def test_iterate_is_bounded_at_both_ends(
+    store: Store, start: bytes, end: bytes, limit: int, reverse: bool, expected: list[str]
+) -> None:
+    store.write(put(Family.STATE, "a", "b", "c", "d", "e"))
+    store.write(put(Family.CHAN, "bb", "c"))
+    found = store.iterate(Family.STATE, start, end, limit=limit, reverse=reverse)
+    assert names(found) == expected
+
+
+def test_a_batch_is_applied_in_order(store: Store) -> None:
+    store.write(put(Family.LOG, "a", "b", "c"))
+    store.write(
+        [
+            *put(Family.LOG, "bb"),
+            DeleteRange(Family.LOG, b"b", b"c"),
+            *put(Family.LOG, "b"),
+            (Family.LOG, b"a", None),
+        ]
+    )
+    assert names(store.iterate(Family.LOG, b"", b"z", limit=9)) == ["b", "c"]
+
+
+def test_the_sequence_rises_with_every_write(store: Store) -> None:
+    before = store.latest_sequence()
+    after = store.write(put(Family.META, "a", "b"))
+    assert after > before
+    store.sync()
+    assert store.latest_sequence() == after
+
+
+def test_a_checkpoint_is_a_new_folder(store: Store, tmp_path: Path) -> None:
+    store.write(put(Family.META, "a"))
+    store.checkpoint(str(tmp_path / "copy"))
+    assert any((tmp_path / "copy").iterdir())
+
+
+def test_a_closed_store_says_so(store: Store) -> None:
+    store.close()
+    store.close()
+    with pytest.raises(StoreError, match="closed"):
+        store.get(Family.META, b"a")
+
+
+def test_a_database_that_is_open_elsewhere_is_an_error(tmp_path: Path) -> None:
+    first = RocksStore(str(tmp_path / "db"))
+    with pytest.raises(StoreError, match=r"(?i)lock"):
+        RocksStore(str(tmp_path / "db"))
+    first.close()
+
+
+KEYS = st.binary(min_size=1, max_size=3)
+OPS = st.lists(
+    st.one_of(
+        st.tuples(st.just(Family.STATE), KEYS, st.one_of(st.none(), st.binary(max_size=4))),
+        st.builds(
+            lambda a, b: DeleteRange(Family.STATE, min(a, b), max(a, b)), KEYS, KEYS
+        ),
+    ),
+    max_size=12,
+)
+
+
+@pytest.fixture(scope="module")
+def rocks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RocksStore]:
+    made = RocksStore(str(tmp_path_factory.mktemp("rocks") / "db"))
+    yield made
+    made.close()
+
+
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(batches=st.lists(OPS, max_size=4), start=KEYS, end=KEYS, limit=st.integers(1, 5))
+def test_both_stores_answer_alike(
+    rocks: RocksStore, batches: list[list[Op]], start: bytes, end: bytes, limit: int
+) -> None:
+    rocks.write([DeleteRange(Family.STATE, b"", b"\xff" * 8)])
+    memory = MemoryStore()
+    for batch in batches:
+        rocks.write(batch)
+        memory.write(batch)
+    for reverse in (False, True):
+        for low, high in ((b"", b"\xff" * 8), (min(start, end), max(start, end))):
+            args = (Family.STATE, low, high)
+            for count in (limit, 100):
+                assert rocks.iterate(*args, limit=count, reverse=reverse) == memory.iterate(
+                    *args, limit=count, reverse=reverse
+                )

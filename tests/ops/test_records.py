@@ -1,0 +1,102 @@
+"""The records of a cluster directory, in the real coordinator."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from hubbub.ring.map import parse_slot_record
+from ops.answer import Exit, Failure
+from ops.directory import Directory
+from ops.records import Records, Wanted, make_storage_id, new_app
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Directory:
+    result = Directory(tmp_path / "d")
+    result.make()
+    return result
+
+
+@pytest.fixture
+def records(directory: Directory) -> Iterator[Records]:
+    made = Records.open_or_create(directory, Wanted(nodes=3, slots=64))
+    yield made
+    made.close()
+
+
+def test_the_first_start_places_every_slot_on_a_disk(
+    records: Records, directory: Directory
+) -> None:
+    assert records.nodes == ["node-1", "node-2", "node-3"]
+    assert (records.slots, records.copies, records.app) == (64, 1, "main")
+    first = Counter(row.members[0] for _, row in records.view.slot_map.items())
+    assert sum(first.values()) == 64
+    assert set(first) == set(records.storage_ids.values())
+    assert max(first.values()) - min(first.values()) <= 1
+    for name, storage_id in records.storage_ids.items():
+        assert (directory.node_data(name) / "storage_id").read_text() == storage_id
+    for slot, row in records.view.slot_map.items():
+        assert 0 <= slot < 64
+        assert (row.term, row.leader) == (0, None)
+        assert parse_slot_record(row.to_json()) == row
+
+
+def test_a_second_start_finds_the_same(records: Records, directory: Directory) -> None:
+    again = Records.open_or_create(directory, Wanted())
+    try:
+        assert again.storage_ids == records.storage_ids
+        assert again.server_key == records.server_key
+        assert again.token_secret == records.token_secret
+        assert again.view.cluster == records.view.cluster
+    finally:
+        again.close()
+
+
+def test_a_start_that_was_cut_is_finished(directory: Directory) -> None:
+    drawn = make_storage_id(directory, "node-1")  # all that the first try got to
+    made = Records.open_or_create(directory, Wanted(nodes=2, slots=16))
+    try:
+        assert made.storage_ids["node-1"] == drawn
+    finally:
+        made.close()
+
+
+def test_profiles_differ_in_limits_but_not_in_secrets(
+    records: Records, directory: Directory
+) -> None:
+    assert records.profile == "default"
+    measured = Records.open_or_create(directory, Wanted(profile="bench"))
+    assert (measured.profile, measured.token_secret) == ("bench", records.token_secret)
+    measured.close()
+    with pytest.raises(Failure, match="made with --profile bench") as refused:
+        Records.open_or_create(directory, Wanted(profile="centrifuge-compat"))
+    assert refused.value.exit_code is Exit.CONFLICT
+
+
+def test_secrets_are_long_and_never_the_same() -> None:
+    a, b = new_app("x", "default"), new_app("x", "default")
+    for app in (a, b):
+        assert min(map(len, (app.id_secret, app.token_secret, app.server_key))) >= 32
+    assert len({a.id_secret, b.id_secret, a.token_secret, b.token_secret, a.server_key}) == 5
+    assert new_app("x", "centrifuge-compat").token_secret == "secret"
+
+
+def test_there_is_nothing_to_open_before_the_first_start(tmp_path: Path) -> None:
+    with pytest.raises(Failure, match="there is no cluster") as missing:
+        Records.open(Directory(tmp_path))
+    assert missing.value.exit_code is Exit.NOT_FOUND
+
+
+def test_a_file_that_is_no_coordinator_is_refused_in_words(directory: Directory) -> None:
+    directory.coordinator.write_bytes(b"not a database" * 100)
+    with pytest.raises(Failure):
+        Records.open_or_create(directory, Wanted())
+
+
+def test_who_is_registered_is_read_anew(records: Records) -> None:
+    records.look_for_processes()
+    assert records.admin_url("node-1") == ""
