@@ -216,7 +216,10 @@ class Edge:
         loop = asyncio.get_running_loop()
 
         def turn() -> None:
-            call()
+            try:
+                call()
+            except Exception:  # noqa: BLE001 - boundary: the clock goes on; one turn is lost
+                _log.error("clock.turn_failed", exc_info=True)
             if not self._process.stopping.is_set():
                 loop.call_later(ms / SECOND_MS, turn)
 
@@ -229,7 +232,10 @@ class Edge:
 
     def _changed(self, kind: str, name: str) -> None:
         if kind == "app":
-            self._apps.set_records(self._view.apps)
+            try:
+                self._apps.set_records(self._view.apps)
+            except ValueError as error:  # the apps that are served stay as they were
+                _log.error("app.unusable", app=name, reason=str(error))
         else:
             self._uplink.cluster_changed(kind, name)
 

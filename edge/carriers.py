@@ -33,7 +33,7 @@ class Carriers:
 
     @property
     def live(self) -> frozenset[str]:
-        """Routers with a working link."""
+        """Peers with a working link; those that are not registered (any more) carry nothing."""
         return frozenset(self._live)
 
     def carrier(self, slot: int) -> str:
@@ -57,7 +57,6 @@ class Carriers:
     def set_routers(self, names: Iterable[str]) -> list[Stream]:
         """The registered routers changed; the streams that moved."""
         self._names = tuple(sorted(names))
-        self._live &= set(self._names)
         return self._move()
 
     def set_live(self, name: str, live: bool) -> list[Stream]:

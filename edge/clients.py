@@ -2,7 +2,7 @@
 
 Rules:
 1. Every command is answered once or closes the connection; a handler that breaks is our bug, is
-   counted, and closes only that connection.
+   counted, and closes only that connection, also when it breaks later, in an answer.
 2. Rights are the log's: here only what the edge alone knows (tokens, limits, own subscriptions).
 3. While too many commands of a connection wait for an answer, no more are read.
 """
@@ -18,10 +18,10 @@ from edge.auth import Auth, Identity
 from edge.connection import Peer
 from edge.dispatch import App, Dispatch
 from edge.heads import Heads, HeadsOf
-from edge.hub import Channel, Variant
+from edge.hub import DELTA_OFF, Channel, Variant
 from edge.limits import ConnectionLimits, SharedLimits
 from edge.outgoing import Outgoing
-from edge.session import Phase, Session, SessionSettings, Subscription
+from edge.session import Phase, Session, SessionSettings, State, Subscription
 from edge.subscribing import Admitted, Enter, Position, Subscribing
 from hubbub import VERSION
 from hubbub.base.errors import (
@@ -30,6 +30,7 @@ from hubbub.base.errors import (
     CLOSE_NOT_AVAILABLE,
     CONNECTION_EXPIRED,
     CONNECTION_LIMIT,
+    INSUFFICIENT_STATE,
     INTERNAL,
     INVALID_TOKEN,
     NOT_AVAILABLE,
@@ -50,7 +51,7 @@ from hubbub.runtime.logs import get_logger
 from hubbub.settings.app import Access, Namespace
 from hubbub.wire import client_shapes as shapes
 from hubbub.wire.client_shapes import Command, ConnectResult, Publication, SubscribeResult
-from hubbub.wire.codec import convert, decode_json, dump_json
+from hubbub.wire.codec import convert, decode_json, dump_json, with_details
 from hubbub.wire.event import LISTS, UNLISTS, StoredEvent
 from hubbub.wire.reads import (
     STREAM_HISTORY,
@@ -151,8 +152,12 @@ class Clients:
         return session
 
     def frame(self, session: Session, data: bytes) -> None:
+        self._guarded(session, lambda: self._run(session, session.receive(data)))
+
+    def _guarded(self, session: Session, step: Callable[[], None]) -> None:
+        """Whatever goes wrong in this step closes this session."""
         try:
-            self._run(session, session.receive(data))
+            step()
         except RemoteProtocolError as error:
             session.close(error.close)
         except Exception:  # noqa: BLE001 - boundary: a bug costs one connection, not the edge
@@ -179,10 +184,19 @@ class Clients:
 
     def ended(self, subscription: Subscription) -> None:
         """A subscription is over (SessionSettings.on_ended)."""
-        self._subscribing.left(subscription)
-        context = subscription.session.context
-        if isinstance(context, ClientContext) and context.heads and context.heads.of:
+        session = subscription.session
+        context = session.context
+        # Watched again first, so that a channel that stays of interest is not let go in between.
+        if (
+            session.is_connected
+            and isinstance(context, ClientContext)
+            and context.heads
+            and context.heads.of
+        ):
             self._heads.unsubscribed(context.heads.of, subscription.channel)
+        self._subscribing.left(subscription)
+        if subscription.is_server_side and session.state is State.CONNECTING:
+            session.close(INSUFFICIENT_STATE)  # its connect could never be answered
 
     def revoked(self, app: str, user: str, jti: str) -> None:
         """Close the sessions whose token was revoked."""
@@ -224,6 +238,8 @@ class Clients:
 
     def _run(self, session: Session, commands: list[Command]) -> None:
         for command in commands:
+            if not session.is_connected and session.state is not State.CONNECTING:
+                return  # closed by one of those before
             self.commands += 1
             try:
                 if isinstance(command, shapes.Rpc):
@@ -274,7 +290,7 @@ class Clients:
 
     def _wait(self, context: ClientContext) -> None:
         context.in_flight += 1
-        if context.in_flight == self._in_flight_max:
+        if context.in_flight >= self._in_flight_max:  # again if a drained transport resumed
             context.session.outgoing.connection.pause_reading()
 
     def _answered(self, context: ClientContext) -> None:
@@ -292,7 +308,7 @@ class Clients:
                 raise Rejected(INTERNAL)
             self._limits.handshake(session.peer.remote, app.settings, self._now_ms())
         except Rejected as rejected:
-            session.refuse(command.id, rejected.error, rejected.text)
+            session.refuse(command.id, rejected.error, _error_text(rejected))
             return
         client = self._new_id()
         info: dict[str, object] = {"user": identity.user, "client": client}
@@ -338,7 +354,7 @@ class Clients:
         own = answers.get(user_stream(identity.user)) if identity.user else None
         expires_in = identity.expires_ms - self._wall_ms() if identity.expires_ms else 0
         if identity.expires_ms and expires_in <= 0:
-            session.refuse(command.id, TOKEN_EXPIRED, TOKEN_EXPIRED.text)
+            session.refuse(command.id, TOKEN_EXPIRED, _error_text(Rejected(TOKEN_EXPIRED)))
             return
         result = ConnectResult(
             client=session.client,
@@ -364,7 +380,7 @@ class Clients:
             enter()
         if own is not None:
             self._open_heads(session, context, own[0].channels)
-        self._run(session, deferred)
+        self._guarded(session, lambda: self._run(session, deferred))
 
     def _open_heads(
         self, session: Session, context: ClientContext, channels: tuple[str, ...]
@@ -427,9 +443,9 @@ class Clients:
             command.data,
             bool(command.token),
         )
-        subscription = session.begin(
-            command, self._subscribing.variant(session, context.app, channel, position)
-        )
+        # Begun first: a refused subscribe must not open the channel.
+        subscription = session.begin(command, Variant(session.encoding.name, 0, DELTA_OFF))
+        subscription.variant = self._subscribing.variant(session, context.app, channel, position)
 
         def admitted(_: Subscribed, result: SubscribeResult, enter: Enter) -> None:
             ttl_ms = expires_ms - self._wall_ms() if expires_ms else 0
@@ -514,7 +530,7 @@ class Clients:
         def reply(refusal: Rejected | None, data: bytes) -> None:
             self._answered(context)
             if refusal is None:
-                answered(data)
+                self._guarded(session, lambda: answered(data))
             else:
                 session.reply_rejected(id, refusal)
 
@@ -585,8 +601,10 @@ class Clients:
         if (identity.app, identity.user) != (session.app, session.user):
             raise RemoteProtocolError(INVALID_TOKEN)
         context = _context(session)
-        context.issued_ms, context.jti = identity.issued_ms, identity.jti
         expires_in = identity.expires_ms - self._wall_ms() if identity.expires_ms else 0
+        if identity.expires_ms and expires_in <= 0:
+            raise RemoteProtocolError(CONNECTION_EXPIRED)
+        context.issued_ms, context.jti = identity.issued_ms, identity.jti
         session.refreshed(now_ms=self._now_ms(), expires_in_ms=expires_in)
         session.reply(
             session.encoding.reply_refresh(
@@ -634,7 +652,7 @@ class Clients:
         failed: Callable[[Rejected], None],
     ) -> None:
         """Begin one server-side subscription of a connecting session."""
-        variant = Variant(session.encoding.name, 0, 0)
+        variant = Variant(session.encoding.name, 0, DELTA_OFF)
         subscription = session.begin_server_side(channel, variant)
         self._subscribing.start(
             subscription, context.app, context.viewer, position, admitted, failed
@@ -665,6 +683,8 @@ class _Connecting:
         channels = self._clients.server_side(self._context.app, self._identity)
         self._missing = set(channels)
         for channel in channels:
+            if self._session.state is not State.CONNECTING:
+                return  # refused at once
             known = self._command.subs.get(channel)
             position = Position()
             if known is not None:
@@ -712,4 +732,5 @@ def _context(session: Session) -> ClientContext:
 
 
 def _error_text(refusal: Rejected) -> str:
-    return f"{refusal.error.name}: {refusal.text}" if refusal.text else refusal.error.text
+    """As Session.reply_rejected writes it."""
+    return with_details(f"{refusal.error.name}: {refusal.text}", refusal.details)

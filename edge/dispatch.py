@@ -96,7 +96,7 @@ class Dispatch:
         )
 
     def verb(self, name: str, params: bytes, app: App, viewer: Viewer, reply: Reply) -> None:
-        """An rpc. Refusals go through `reply`; an unknown name is 108."""
+        """An rpc; `params` is JSON or empty. Refusals go through `reply`; an unknown name is 108."""
         try:
             row = self._registry.verbs.get(name)
             if row is None:
@@ -111,9 +111,9 @@ class Dispatch:
     def route(
         self, row: Route, params: Mapping[str, object], app: App, viewer: Viewer, reply: Reply
     ) -> None:
-        """A REST request: path, query and body already merged into `params`."""
+        """A REST request: path, query and body already merged into `params` (values or Raw)."""
         try:
-            request = shape_json(dump_json(params), row.shape)  # keeps Raw fields as JSON
+            request = shape_json(encode_json(params), row.shape)  # keeps Raw fields as JSON
             self.turned(row.turn(request, self.context(app, viewer)), app, viewer, reply)
         except Rejected as refusal:
             reply(refusal, b"")
@@ -178,10 +178,9 @@ def outcome_json(body: bytes) -> bytes:
     }
     if outcome.rev:
         answer["rev"] = outcome.rev
-    text = dump_json(answer)
-    if len(outcome.reply) > 2:
-        text = text[:-1] + b"," + outcome.reply[1:]
-    return text
+    if outcome.reply:
+        answer |= decode_json(outcome.reply, dict[str, object])
+    return dump_json(answer)
 
 
 def _as_is(body: bytes) -> bytes:

@@ -8,6 +8,8 @@ Rules:
 3. Unread figures are the node's, asked in one batch for each leader and only for channels on
    somebody's screen. The first heads after a connect hold all channels of the list, with figures
    and previews.
+4. The same answer tells the hub where a channel stands that nobody here is subscribed to: from
+   there on its events are noted.
 """
 
 from __future__ import annotations
@@ -97,6 +99,11 @@ class Heads:
         """The session ended."""
         for channel in mine.channels:
             self._unwatch(mine, channel)
+            wanted = self._wanted.get((mine.listener.app, channel))
+            if wanted is not None:
+                wanted.pop(mine, None)
+        mine.channels = {}  # what is being asked finds nobody
+        mine.marked = {}
         self._marked.pop(mine, None)
 
     def listed(self, mine: HeadsOf, channels: Iterable[str], limit: int) -> None:
@@ -182,11 +189,15 @@ class Heads:
                 preview=True,
             )
             for stream, sessions in wanted.items()
+            if sessions
         ]
+        if not asks:
+            return
 
         def answered(pairs: list[tuple[HeadAsk, HeadRow]]) -> None:
             pushes: dict[HeadsOf, list[Line]] = {}
             for ask, row in pairs:
+                self._hub.head_is((row.app, row.key), row.seq, row.epoch)
                 figures = dict(zip(ask.users, row.fields, strict=False))
                 for mine in wanted[(row.app, row.key)]:
                     if row.key in mine.channels:
@@ -198,7 +209,9 @@ class Heads:
 
         def failed(streams: list[Stream]) -> None:
             for stream in streams:
-                self._wanted.setdefault(stream, {}).update(wanted[stream])
+                still = {mine: None for mine in wanted[stream] if stream[1] in mine.channels}
+                if still:
+                    self._wanted.setdefault(stream, {}).update(still)
 
         self._ask(asks, answered, failed)
 
@@ -211,7 +224,10 @@ class Heads:
         watchers = self._watchers.setdefault(stream, {})
         if mine not in watchers:
             watchers[mine] = None
-            self._hub.open(stream).watch += 1
+            state = self._hub.open(stream)
+            state.watch += 1
+            if state.position is None:
+                self.ask_figures(mine, (channel,))
 
     def _unwatch(self, mine: HeadsOf, channel: str) -> None:
         stream = (mine.listener.app, channel)

@@ -5,7 +5,9 @@ Rules:
 2. Events are delivered in seq order, once. A smaller seq is skipped; a larger one waits while the
    gap is fetched from the log (`Repair`), and nothing later is delivered before it.
 3. A newcomer is admitted at the channel's position: if the leader's answer is ahead of it, the
-   newcomer waits for the repair; what arrives meanwhile is kept for it.
+   newcomer waits for the repair; what arrives meanwhile is kept for it. An answer that is older
+   than where this edge began to follow the stream (`Channel.started`), or of another epoch, can
+   not be made whole: whoever admits must look.
 4. A push is encoded once for each variant (encoding, compact id, delta) and the bytes are shared.
 5. This file does not know sockets, tokens, rights or what an event means. Flags of its head say
    what must be done: EVICTS (users that must leave), LISTS and UNLISTS (a user's list changed).
@@ -21,6 +23,7 @@ from hubbub.base.errors import (
     UNSUBSCRIBED_INSUFFICIENT,
     CloseCode,
 )
+from hubbub.base.units import MIB
 from hubbub.wire.codec import decode_json
 from hubbub.wire.event import EVICTS, LISTS, UNLISTS, StoredEvent, decode_event_body
 from hubbub.wire.shapes import SignalKind
@@ -29,6 +32,7 @@ Stream = tuple[str, str]  # (app, stream key)
 
 # Events kept while a gap is fetched. Beyond it the repair asks again from the position anyway.
 AHEAD_MAX: Final = 4_096
+AHEAD_BYTES_MAX: Final = 1 * MIB
 
 
 DELTA_OFF: Final = 0
@@ -102,6 +106,8 @@ class Channel:
 
     __slots__ = (
         "ahead",
+        "ahead_bytes",
+        "beyond",
         "compact_id",
         "epoch",
         "joining",
@@ -111,6 +117,7 @@ class Channel:
         "position",
         "presence",
         "repairing",
+        "started",
         "stream",
         "waiting",
         "watch",
@@ -124,6 +131,9 @@ class Channel:
         self.joining: dict[Member, None] | None = None  # asked, not admitted
         self.waiting: list[tuple[int, Callable[[], None]]] | None = None  # (head, admit)
         self.ahead: dict[int, StoredEvent] | None = None
+        self.ahead_bytes = 0
+        self.beyond = 0  # the highest seq seen while `ahead` is there, kept or not
+        self.started = 0  # the position at which this edge began: nothing below was held
         self.repairing = False
         self.listeners: list[Listener] | None = None
         self.last: StoredEvent | None = None  # for deltas; kept only where they are on
@@ -196,9 +206,8 @@ class Hub:
 
         Whoever admits calls `admitted` inside.
         """
-        if channel.position is None or (epoch != channel.epoch and not channel.members):
-            channel.position, channel.epoch = head, epoch
-            self._release_ahead(channel)
+        if channel.position is None:
+            self._begin(channel, head, epoch)
         elif epoch != channel.epoch:
             self.reset(channel, head, epoch)
         if head <= (channel.position or 0):
@@ -279,9 +288,14 @@ class Hub:
     def head_is(self, stream: Stream, head: int, epoch: str) -> None:
         """The leader says where a stream stands: repair if we are behind."""
         channel = self.channels.get(stream)
-        if channel is None or channel.position is None:
+        if channel is None:
             return
-        if epoch != channel.epoch:
+        if channel.position is None:
+            # Only watched: nobody else will say where it stands. A newcomer's or listener's own
+            # answer may be older than this one, and must be what the channel begins at.
+            if not channel.joining and not channel.listeners:
+                self._begin(channel, head, epoch)
+        elif epoch != channel.epoch:
             self.reset(channel, head, epoch)
         elif head > channel.position:
             self._ask_repair(channel)
@@ -315,16 +329,22 @@ class Hub:
             channel.repairing = False
 
     def reset(self, channel: Channel, head: int, epoch: str) -> None:
-        """What we stood on is gone: members resubscribe, the channel starts at the new head."""
+        """What we stood on is gone: members resubscribe, the channel starts at the new head.
+
+        Those who wait for a repair are let through: they find that their answer's epoch is over.
+        """
         for member in self.members_of(channel):
             member.end(UNSUBSCRIBED_INSUFFICIENT)
         for listener in channel.listeners or ():
             listener.reset()
-        channel.position, channel.epoch = head, epoch
+        channel.position = channel.started = head
+        channel.epoch = epoch
         channel.ahead = None
         channel.last = None
         channel.repairing = False
-        self._admit_waiting(channel)
+        waiting, channel.waiting = channel.waiting, None
+        for _, admit in waiting or ():
+            admit()
 
     def end(self, channel: Channel, user: str, close: CloseCode) -> None:
         """End one user's subscriptions."""
@@ -337,6 +357,11 @@ class Hub:
         return [member for group in channel.members.values() for member in group]
 
     # --- inside
+
+    def _begin(self, channel: Channel, head: int, epoch: str) -> None:
+        channel.position = channel.started = head
+        channel.epoch = epoch
+        self._release_ahead(channel)
 
     def _deliver(self, channel: Channel, event: StoredEvent) -> None:
         channel.position = event.seq
@@ -381,8 +406,16 @@ class Hub:
     def _keep_ahead(self, channel: Channel, event: StoredEvent) -> None:
         if channel.ahead is None:
             channel.ahead = {}
-        if len(channel.ahead) < AHEAD_MAX:
+            channel.ahead_bytes = channel.beyond = 0
+        channel.beyond = max(channel.beyond, event.seq)
+        size = _size(event)
+        if (
+            event.seq not in channel.ahead
+            and len(channel.ahead) < AHEAD_MAX
+            and channel.ahead_bytes + size <= AHEAD_BYTES_MAX
+        ):
             channel.ahead[event.seq] = event
+            channel.ahead_bytes += size
         if channel.position is not None:
             self._ask_repair(channel)
 
@@ -392,10 +425,11 @@ class Hub:
         if ahead is None or channel.position is None:
             return
         while (event := ahead.pop(channel.position + 1, None)) is not None:
+            channel.ahead_bytes -= _size(event)
             self._deliver(channel, event)
         for seq in [seq for seq in ahead if seq <= channel.position]:
-            del ahead[seq]
-        if ahead:
+            channel.ahead_bytes -= _size(ahead.pop(seq))
+        if channel.beyond > channel.position:
             self._ask_repair(channel)
         else:
             channel.ahead = None
@@ -416,3 +450,7 @@ class Hub:
         channel.repairing = True
         self.gaps += 1
         self._repair(Repair(channel.stream, channel.position, channel.epoch))
+
+
+def _size(event: StoredEvent) -> int:
+    return len(event.data) + len(event.info)

@@ -66,11 +66,17 @@ class Subscribing:
         self._budget_bytes = budget_bytes
 
     def variant(self, session: Session, app: App, channel: str, position: Position) -> Variant:
-        """How this subscriber's pushes are written. Compaction and deltas are for raw channels."""
+        """How this subscriber's pushes are written. Compaction and deltas are for raw channels.
+
+        Compaction is for JSON alone: the JavaScript SDK (5.8.0) compares numeric channels by
+        identity, and its Protobuf decoder makes an object of each where long.js is loaded.
+        Opens the channel for its number: `start` must follow.
+        """
         space = namespace_for(channel, app.settings)
         delta = DELTA_FRESH if space and space.delta and position.delta else DELTA_OFF
         compact = 0
-        if space and space.compaction and position.flag & FLAG_COMPACTION:
+        wants = position.flag & FLAG_COMPACTION and not session.encoding.is_binary
+        if space and space.compaction and wants:
             compact = self._hub.compact_id(self._hub.open((app.name, channel)))
         return Variant(session.encoding.name, compact, delta)
 
@@ -92,7 +98,8 @@ class Subscribing:
 
         def done(status: Status, body: bytes) -> None:
             if subscription.phase is not Phase.SUBSCRIBING:
-                if status is Status.OK and decode_pack(body, Subscribed).presence:
+                is_back = subscription.channel in subscription.session.subscriptions
+                if status is Status.OK and not is_back and decode_pack(body, Subscribed).presence:
                     self._gone(app.name, subscription.channel, viewer.client)
                 return
             if status is Status.REJECTED:
@@ -145,6 +152,9 @@ class Subscribing:
         failed: Failed,
     ) -> None:
         if subscription.phase is not Phase.SUBSCRIBING:
+            return
+        if answer.epoch != channel.epoch or answer.head < channel.started:
+            failed(Rejected(INTERNAL, "the answer was overtaken"))
             return
         recovered = answer.recovered and self._within_budget(subscription.session, answer)
         if position.recover and not recovered and position.flag & FLAG_REJECT_UNRECOVERED:

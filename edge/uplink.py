@@ -3,6 +3,7 @@
 Rules:
 1. Every request is answered exactly once through its callback: OK, REJECTED or UNKNOWN; at the
    latest when its time is up (the client SDKs give up at 5 s, so UNKNOWN comes before that).
+   What a callback does wrong costs that message alone, never the rest of a frame or tick.
 2. A request whose router went away is sent again through the next one, under the same id: commands
    carry a cmid, so twice is once.
 3. Whatever may have lost events (a hole, a new router, a new term) ends in one batched HEADS
@@ -17,9 +18,11 @@ from typing import Final, Protocol
 
 from edge.carriers import Carriers, Stream
 from edge.hub import Hub, Repair
+from hubbub.base.errors import error_by_code
 from hubbub.coordinator.cluster import ClusterView
 from hubbub.ring.hashing import slot_of
 from hubbub.runtime.clock import Clock
+from hubbub.runtime.logs import get_logger
 from hubbub.transport.peer import Peers
 from hubbub.wire.codec import decode_pack, encode_pack
 from hubbub.wire.frame import Message, encode_message
@@ -30,6 +33,7 @@ from hubbub.wire.shapes import (
     HeadsAnswer,
     HeadsQuery,
     Kind,
+    Refusal,
     SignalKind,
     Status,
     Subscribe,
@@ -38,6 +42,7 @@ from hubbub.wire.shapes import (
 )
 
 Done = Callable[[Status, bytes], None]
+_log = get_logger("edge")
 
 TICK_MS: Final = 100  # resolution of deadlines, and how long a HEADS question gathers streams
 HEADS_ASKS_MAX: Final = 1_000  # streams in one HEADS question
@@ -95,11 +100,13 @@ class Uplink:
         self._requests: dict[int, _Request] = {}
         self._next_id = 1
         self._doubtful: dict[Stream, None] = {}
+        self._changed_slots: set[int] = set()
         self._slots = view.cluster.slots
         self._seed = view.cluster.seed
         self.carriers = Carriers(self.slot_of)
         self.unknown = 0
         self.resent = 0
+        self.broken = 0  # messages and answers that made us fail: our bugs
 
     def slot_of(self, app: str, key: str) -> int:
         """The slot of a stream."""
@@ -112,15 +119,18 @@ class Uplink:
 
     @property
     def ready(self) -> bool:
-        """At least one router answers."""
-        return bool(self.carriers.live)
+        """At least one registered router answers."""
+        return bool(self.carriers.carrier(0))
 
     # --- out
 
     def request(
         self, kind: Kind, app: str, key: str, body: bytes, done: Done, *, slot: int = -1
     ) -> None:
-        """Send a request; `done(status, body)` is called exactly once, never from inside."""
+        """Send a request; `done(status, body)` is called exactly once.
+
+        From inside only where too many requests wait already.
+        """
         if len(self._requests) >= REQUESTS_MAX:
             self.unknown += 1
             done(Status.UNKNOWN, b"")
@@ -143,6 +153,10 @@ class Uplink:
         """Fetch a gap's events: the edge subscribes itself from the position it stands at."""
 
         def done(status: Status, body: bytes) -> None:
+            if status is Status.REJECTED and _is_final(body):
+                # The stream may be gone: whoever is in it must ask for himself.
+                hub.repaired(repair.stream, repair.epoch, repair.position, False, ())
+                return
             if status is not Status.OK:
                 hub.repair_failed(repair.stream)
                 self.doubt([repair.stream])
@@ -178,6 +192,9 @@ class Uplink:
                 self._send(request_id, request, request.deadline_ms - now)
         for router in self.carriers.sets:
             self._send_interest(router)
+        if self._changed_slots:
+            changed, self._changed_slots = self._changed_slots, set()
+            self.doubt(s for s in self.carriers.streams() if self.slot_of(*s) in changed)
         if self._doubtful:
             self._ask_positions()
 
@@ -188,8 +205,7 @@ class Uplink:
             for known in self._view.routers.values():
                 self.peers.dial(known.name, known.address)
         elif kind == "slot":
-            number = int(name)
-            self.doubt(s for s in self.carriers.streams() if self.slot_of(*s) == number)
+            self._changed_slots.add(int(name))  # a node that dies changes hundreds at once
 
     # --- in: transport.peer.Handler
 
@@ -217,21 +233,28 @@ class Uplink:
         """Routers keep no set at an edge: nothing to compare."""
 
     def receive(self, peer: str, messages: list[Message]) -> None:
-        events = self.events
         for message in messages:
-            kind = message.type
-            if kind == Kind.EVENT:
-                events.event(message.app, message.key, message.body)
-            elif kind == Kind.RESULT:
-                self._finish(message.request_id, Status(message.flags), message.body)
-            elif kind == Kind.SIGNAL:
-                events.signal(message.app, message.key, SignalKind(message.flags), message.body)
-            elif kind == Kind.INTEREST_PULL:
-                self._send_full(peer)
-            elif kind == Kind.TO_PROCESS:
-                events.for_process(message.body)
+            try:
+                self._take(peer, message)
+            except Exception:  # noqa: BLE001 - boundary: the rest of the frame is for others
+                self.broken += 1
+                _log.error("link.message_failed", kind=message.type, exc_info=True)
 
     # --- inside
+
+    def _take(self, peer: str, message: Message) -> None:
+        events = self.events
+        kind = message.type
+        if kind == Kind.EVENT:
+            events.event(message.app, message.key, message.body)
+        elif kind == Kind.RESULT:
+            self._finish(message.request_id, Status(message.flags), message.body)
+        elif kind == Kind.SIGNAL:
+            events.signal(message.app, message.key, SignalKind(message.flags), message.body)
+        elif kind == Kind.INTEREST_PULL:
+            self._send_full(peer)
+        elif kind == Kind.TO_PROCESS:
+            events.for_process(message.body)
 
     def _send(self, request_id: int, request: _Request, ms_left: int) -> None:
         router = self.carriers.carrier(request.slot)
@@ -257,7 +280,11 @@ class Uplink:
             return
         if status is Status.UNKNOWN:
             self.unknown += 1
-        request.done(status, body)
+        try:
+            request.done(status, body)
+        except Exception:  # noqa: BLE001 - boundary: whoever asked, the next answer is another's
+            self.broken += 1
+            _log.error("link.answer_failed", kind=request.kind, exc_info=True)
 
     def _send_interest(self, router: str) -> None:
         held = self.carriers.sets.get(router)
@@ -313,3 +340,7 @@ class Uplink:
 
         body = encode_pack(HeadsQuery(self._process, tuple(asks)))
         self.request(Kind.HEADS, asks[0].app, "", body, done, slot=asks[0].slot)
+
+
+def _is_final(body: bytes) -> bool:
+    return not error_by_code(decode_pack(body, Refusal).code).temporary

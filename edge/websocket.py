@@ -43,6 +43,7 @@ from hubbub.wire.protobuf import PROTOBUF
 # After our close frame the peer has so long to answer. Half cuts phones off before the code
 # arrives (they then see 1006 and reconnect without it); double only holds memory.
 CLOSE_WAIT_S: Final = 3.0
+BROKEN_WAIT_S: Final = 0.5  # the same where the answer could not be read anyway
 _SUBPROTOCOLS: Final[dict[str, Encoding]] = {
     "centrifuge-json": JSON,
     "centrifuge-protobuf": PROTOBUF,
@@ -77,7 +78,7 @@ class WebSocketConnection(asyncio.Protocol):
         self._host = host
         self._peer = peer
         self._head = head
-        self._parser = frames.FrameParser(message_bytes_max)
+        self._parser: frames.FrameParser | None = frames.FrameParser(message_bytes_max)
         self._outgoing = Outgoing(self, framing, flusher)
         self._session: Session | None = None
         self._transport: asyncio.Transport | None = None
@@ -101,11 +102,14 @@ class WebSocketConnection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Bytes from the client."""
+        if self._parser is None:
+            return  # what follows a broken frame means nothing
         try:
             self._parser.feed(data)
-            self._take()
+            self._take(self._parser)
         except frames.FrameError as error:
-            self._end(error.code, error.text)
+            self._parser = None
+            self._end(error.code, error.text, BROKEN_WAIT_S)
 
     def pause_writing(self) -> None:
         """The kernel takes no more for now."""
@@ -166,9 +170,9 @@ class WebSocketConnection(asyncio.Protocol):
 
     # --- inside
 
-    def _take(self) -> None:
+    def _take(self, parser: frames.FrameParser) -> None:
         while not self._is_paused:
-            message = self._parser.next_message()
+            message = parser.next_message()
             if message is None:
                 return
             opcode, payload = message
@@ -185,12 +189,12 @@ class WebSocketConnection(asyncio.Protocol):
                 self._end(code, "")
                 self._hang_up()
 
-    def _end(self, code: int, reason: str) -> None:
+    def _end(self, code: int, reason: str, wait_s: float = CLOSE_WAIT_S) -> None:
         transport = self._transport
         if transport is None or self._close_timer is not None:
             return
         self._outgoing.lost()
-        self._close_timer = asyncio.get_running_loop().call_later(CLOSE_WAIT_S, self.abort)
+        self._close_timer = asyncio.get_running_loop().call_later(wait_s, self.abort)
         transport.write(websocket_close(code, reason))
         if self._is_paused:  # the peer's answer must be read
             self._is_paused = False

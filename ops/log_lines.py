@@ -10,13 +10,16 @@ import json
 from collections.abc import Sequence
 from typing import Any, Final
 
-LINE_CHARS_MAX: Final = 300
+LINE_CHARS_MAX: Final = 600  # a refusal names its cure
 HIDDEN: Final = frozenset({"level", "role", "name", "event", "at", "exception"})
 
 
 def last_words(lines: Sequence[str], count: int) -> list[str]:
     """At most `count` readable lines, the important ones if there are any."""
     parsed = [(line, _parsed(line)) for line in lines if line.strip()]
+    said = [line for line, fields in parsed if fields is None and line.startswith("error: ")]
+    if said:  # written for its owner: says all that the log says, better
+        return list(dict.fromkeys(line[:LINE_CHARS_MAX] for line in said[-count:]))
     important = [
         row for row in parsed if row[1] is None or row[1].get("level") in ("error", "warning")
     ]

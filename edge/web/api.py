@@ -13,11 +13,13 @@ Rules:
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from hashlib import blake2b
 from typing import Any, Final
 
 import msgspec
+import msgspec.inspect
 from aiohttp import web
 
 from edge.auth import Auth
@@ -37,7 +39,9 @@ from hubbub.base.errors import (
 from hubbub.base.ids import IDEMPOTENCY_PREFIX
 from hubbub.base.names import check_user
 from hubbub.features.contract import Command, Registry, Route
-from hubbub.wire.codec import convert, dump_json, parse_json
+from hubbub.runtime.logs import get_logger
+from hubbub.wire.client_shapes import strip_line_breaks
+from hubbub.wire.codec import convert, decode_json, dump_json, parse_json
 from hubbub.wire.shapes import Viewer
 
 Ask = Callable[[Reply], None]  # starts a request whose reply is waited for
@@ -45,6 +49,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 TOKEN_TTL_S: Final = 24 * 3600
 TOKEN_TTL_S_MAX: Final = 365 * 86_400
 IDEMPOTENCY_KEY_BYTES_MAX: Final = 255
+_NUMBER: Final = re.compile(r"-?[0-9]{1,18}")
+_log = get_logger("edge")
 
 
 class TokenRequest(msgspec.Struct, frozen=True):
@@ -52,7 +58,7 @@ class TokenRequest(msgspec.Struct, frozen=True):
 
     user: str
     ttl_s: int = TOKEN_TTL_S
-    info: msgspec.Raw | None = None
+    info: Any = None
 
 
 class TokenAnswer(msgspec.Struct, frozen=True):
@@ -122,24 +128,34 @@ class Api:
             try:
                 response = await handler(request)
             except Rejected as refusal:
-                status, body, headers = problem(refusal, request_id)
-                return web.Response(status=status, body=body, headers=headers)
+                return _refused(refusal, request_id)
+            except web.HTTPRequestEntityTooLarge:
+                too_large = Rejected(TOO_LARGE, limit_bytes=self._body_bytes_max)
+                return _refused(too_large, request_id)
+            except web.HTTPException:
+                raise
+            except Exception:  # noqa: BLE001 - boundary: a bug is a problem document, too
+                _log.error("rest.failed", path=request.path, request_id=request_id, exc_info=True)
+                return _refused(Rejected(INTERNAL), request_id)
             response.headers["X-Request-Id"] = request_id
             return response
 
         return answer
 
     def _row(self, row: Route) -> Handler:
-        known = {field.encode_name for field in msgspec.structs.fields(row.shape)}
+        fields = msgspec.structs.fields(row.shape)
+        known = {field.encode_name for field in fields}
+        numeric = {field.encode_name for field in fields if _is_numeric(field.type)}
         takes_body = row.method in ("POST", "PUT", "PATCH")
 
         async def handle(request: web.Request) -> web.StreamResponse:
             app, viewer = self.caller(request)
             params: dict[str, Any] = {
-                name: _number(text) for name, text in request.query.items() if name in known
+                name: _number(text) if name in numeric else text
+                for name, text in request.query.items()
             }
             if takes_body:
-                params.update(await self._body(request))
+                params.update(await self._raw_body(request))
             params.update(request.match_info)
             if takes_body and "cmid" in known:
                 self._idempotency(request, params)
@@ -184,15 +200,24 @@ class Api:
             identity = self._auth.connection(authorization.partition(" ")[2].strip())
         except RemoteProtocolError:
             raise Rejected(UNAUTHORIZED, "bad token") from None
-        return self._apps[identity.app], Viewer(user=identity.user, info=identity.info)
+        info: dict[str, object] = {"user": identity.user, "client": ""}
+        if identity.info:
+            info["conn_info"] = parse_json(identity.info)
+        return self._apps[identity.app], Viewer(user=identity.user, info=dump_json(info))
+
+    async def _raw_body(self, request: web.Request) -> dict[str, msgspec.Raw]:
+        """The body's members as they were written, but without line breaks."""
+        if not await self._body(request):
+            return {}
+        return decode_json(strip_line_breaks(await request.read()), dict[str, msgspec.Raw])
 
     async def _body(self, request: web.Request) -> dict[str, Any]:
+        """The body as JSON object."""
         if (request.content_length or 0) > self._body_bytes_max:
             raise Rejected(TOO_LARGE, limit_bytes=self._body_bytes_max)
-        try:
-            raw = await request.read()
-        except web.HTTPRequestEntityTooLarge:
-            raise Rejected(TOO_LARGE, limit_bytes=self._body_bytes_max) from None
+        raw = await request.read()
+        if len(raw) > self._body_bytes_max:
+            raise Rejected(TOO_LARGE, limit_bytes=self._body_bytes_max)
         value = parse_json(raw) if raw else {}
         if not isinstance(value, dict):
             raise Rejected(BAD_REQUEST, "the body must be a JSON object")
@@ -202,7 +227,7 @@ class Api:
         key = request.headers.get("Idempotency-Key", "")
         if not key:
             return
-        if len(key.encode()) > IDEMPOTENCY_KEY_BYTES_MAX:
+        if len(key.encode(errors="surrogateescape")) > IDEMPOTENCY_KEY_BYTES_MAX:
             raise Rejected(BAD_REQUEST, "Idempotency-Key is longer than 255 bytes")
         params["cmid"] = idempotency_cmid(key)
 
@@ -215,13 +240,16 @@ class Api:
         app, viewer = self.caller(request)
         if viewer.authority != "server":
             raise Rejected(PERMISSION_DENIED, "tokens are issued to server keys only")
-        wanted = convert(await self._body(request), TokenRequest)
-        token = await self.issue(app, check_user(wanted.user), wanted.ttl_s)
-        return web.json_response(
-            {"token": token, "user": wanted.user, "expires_in_s": wanted.ttl_s}
-        )
+        body = await self._body(request)
+        wanted = convert(body, TokenRequest)
+        user = check_user(wanted.user)
+        token = await self.issue(app, user, wanted.ttl_s, wanted.info)
+        answer: dict[str, object] = {"token": token, "user": user, "expires_in_s": wanted.ttl_s}
+        if ignored := sorted(set(body) - set(TokenRequest.__struct_fields__)):
+            answer["ignored_fields"] = ignored
+        return web.Response(body=dump_json(answer), content_type="application/json")
 
-    async def issue(self, app: App, user: str, ttl_s: int) -> str:
+    async def issue(self, app: App, user: str, ttl_s: int, info: object = None) -> str:
         """A token for a user, who is made if unknown. Raises Rejected."""
         if not 1 <= ttl_s <= TOKEN_TTL_S_MAX:
             raise Rejected(BAD_REQUEST, f"ttl_s must be from 1 to {TOKEN_TTL_S_MAX}")
@@ -231,7 +259,7 @@ class Api:
         command = ensure(user=user)  # type: ignore[call-arg]
         system = Viewer(user=user, authority="system")
         await self.ask(lambda reply: self.dispatch.submit(command, app, system, reply))
-        return self._auth.sign(app.name, user, now_ms=self._now_ms(), ttl_s=ttl_s)
+        return self._auth.sign(app.name, user, now_ms=self._now_ms(), ttl_s=ttl_s, info=info)
 
 
 def _never() -> Command:
@@ -240,8 +268,26 @@ def _never() -> Command:
 
 def idempotency_cmid(key: str) -> str:
     """A key as a cmid that the log's dedup rows understand."""
-    return IDEMPOTENCY_PREFIX + blake2b(key.encode(), digest_size=16).hexdigest()
+    return (
+        IDEMPOTENCY_PREFIX
+        + blake2b(key.encode(errors="surrogateescape"), digest_size=16).hexdigest()
+    )
+
+
+def _refused(refusal: Rejected, request_id: str) -> web.Response:
+    status, body, headers = problem(refusal, request_id)
+    return web.Response(status=status, body=body, headers=headers)
+
+
+def _is_numeric(kind: object) -> bool:
+    """Whether a query parameter of this type is read as a number: every int, no string."""
+    types = {row.__class__ for row in _alternatives(msgspec.inspect.type_info(kind))}
+    return msgspec.inspect.IntType in types and msgspec.inspect.StrType not in types
+
+
+def _alternatives(info: msgspec.inspect.Type) -> tuple[msgspec.inspect.Type, ...]:
+    return info.types if isinstance(info, msgspec.inspect.UnionType) else (info,)
 
 
 def _number(text: str) -> int | str:
-    return int(text) if text.lstrip("-").isdigit() and len(text) < 20 else text
+    return int(text) if _NUMBER.fullmatch(text) else text

@@ -9,6 +9,8 @@ Rules:
 5. At most 10,000 rows a channel until members are kept in shards.
 6. `member.removed` and `member.left` evict: every edge ends the subscriptions of those users to
    this channel, who have no right to what follows. In an open channel they may come back.
+
+The file is long because six commands over one set of rows are six shapes, checks and decisions.
 """
 
 from __future__ import annotations

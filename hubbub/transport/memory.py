@@ -122,7 +122,7 @@ class MemoryPeers(LinkTable[Wire]):
         window_bytes: int = 4 * MIB,
         limits: LinkLimits | None = None,
     ) -> None:
-        limits = limits or LinkLimits(window_bytes_max=window_bytes)
+        limits = limits or LinkLimits(window_bytes_max=window_bytes, ack_bytes=window_bytes // 8)
         super().__init__(name, boot_id, generation, handler, network, limits)
         self._network = network
         self.closed = False

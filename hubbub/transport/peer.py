@@ -76,7 +76,7 @@ class Peers(LinkTable[_Route]):
         limits: LinkLimits | None = None,
     ) -> None:
         """Args: clock: `hubbub.runtime.clock.Clock` or a fake. limits: win over window_bytes."""
-        limits = limits or LinkLimits(window_bytes_max=window_bytes)
+        limits = limits or LinkLimits(window_bytes_max=window_bytes, ack_bytes=window_bytes // 8)
         super().__init__(name, boot_id, generation, handler, clock, limits)
         self._keys = keys
         self._loop = asyncio.get_running_loop()

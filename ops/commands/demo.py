@@ -143,11 +143,12 @@ def run(options: Options, *, only_check: bool) -> Exit:
 
 def start_show(cluster: LocalCluster, signals: Signals, *, only_check: bool) -> Show:
     """Seeds and plays beside the supervisor."""
+    as_json = json_wanted()  # the show's thread has no click context
 
     def seeded(what: str) -> None:
         progress(step("sample data", what, cluster.elapsed_s()))
         if not only_check:
-            say_ready(cluster)
+            say_ready(cluster, as_json=as_json)
 
     show = Show(
         cluster.options.directory,
@@ -161,11 +162,11 @@ def start_show(cluster: LocalCluster, signals: Signals, *, only_check: bool) -> 
     return show
 
 
-def say_ready(cluster: LocalCluster) -> None:
+def say_ready(cluster: LocalCluster, *, as_json: bool) -> None:
     """READY, and where to look."""
     cluster.ready_s = cluster.elapsed_s()
     urls, root = cluster.edge_urls, cluster.options.directory.root
-    if json_wanted():
+    if as_json:
         data = {
             "ready_s": round(cluster.ready_s, 3),
             "process_count": len(cluster.entries) + 1,

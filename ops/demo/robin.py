@@ -44,9 +44,15 @@ class Robin:
                 await asyncio.sleep(RETRY_S)
 
     async def _follow(self, line: Connection, channel: str) -> None:
-        """Subscribes; what was said before is not answered."""
+        """Subscribes. A dm whose last word is the other's is answered: Robin was away."""
         result = await line.command(subscribe={"channel": channel})
         self._heard.setdefault(channel, int(result.get("offset", 0)))
+        if is_dm(channel):
+            page = await line.rpc("history.get", channel=channel, limit=1)
+            for message in page["messages"]:
+                self._heard[channel] = max(self._heard[channel], message["seq"])
+                for text in self._replies(channel, message):
+                    await line.send(channel, text)
 
     async def _hear(self, line: Connection, push: dict[str, Any]) -> None:
         channel = push.get("channel", "")
@@ -69,7 +75,9 @@ class Robin:
 
     def _replies(self, channel: str, data: dict[str, Any]) -> list[str]:
         """What Robin says to one event of a channel."""
-        if data.get("t") == "message.created" and data.get("by") != ROBIN and is_dm(channel):
+        if data.get("deleted") or data.get("by") == ROBIN:
+            return []
+        if data.get("t") == "message.created" and is_dm(channel):
             answers = self._answers.setdefault(channel, itertools.cycle(ANSWERS))
             return [next(answers).format(name=first_name(data["by"]))]
         if data.get("t") == "member.joined" and not is_dm(channel):

@@ -295,11 +295,11 @@ async def test_replies_that_nobody_reads_stop_the_reading_of_commands() -> None:
         client.socket.transport.pause_reading()
         command = json.dumps({"id": 2, "rpc": {"method": "echo", "data": "y" * 50_000}})
         [session] = server.host.sessions
+        other = await connected(server)
         async with asyncio.timeout(30), asyncio.TaskGroup() as tasks:
             sending = tasks.create_task(_send_many(client, command, 600))
             while session.outgoing.outstanding_bytes <= 256 * KIB:
-                await asyncio.sleep(0)
-            other = await connected(server)
+                await other.ask({"id": 2, "rpc": {"method": "echo", "data": 0}})
             for _ in range(500):  # the sender goes on, the server takes no more of it
                 await other.ask({"id": 2, "rpc": {"method": "echo", "data": 0}})
             assert session.outgoing.outstanding_bytes < 512 * KIB

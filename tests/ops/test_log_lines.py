@@ -41,3 +41,8 @@ def test_repeats_are_said_once_and_long_lines_are_cut() -> None:
     assert shown == ["boom", "x" * LINE_CHARS_MAX, "{not json"]
     assert last_words([], 8) == []
     assert last_words(['["a list"]'], 8) == ['["a list"]']
+
+
+def test_what_a_process_says_to_its_owner_comes_first() -> None:
+    lines = [line("store.refused", "error", reason="x"), "error: x; restore it", "Traceback"]
+    assert last_words(lines, 8) == ["error: x; restore it"]

@@ -37,7 +37,12 @@ class Book:
         self.relay.node_up("n2", self.now_ms)
 
     def ask(
-        self, request_id: int = 5, *, kind: Kind = Kind.SUBMIT, ms_left: int = 0, key: str = "group:x"
+        self,
+        request_id: int = 5,
+        *,
+        kind: Kind = Kind.SUBMIT,
+        ms_left: int = 0,
+        key: str = "group:x",
     ) -> list[Output]:
         raw = encode_message(
             kind, b"body", request_id=request_id, ms_left=ms_left, app="demo", key=key

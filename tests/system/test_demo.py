@@ -39,8 +39,8 @@ class Demo:
         )
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
-        if not line:
-            raise AssertionError(self.process.communicate()[1])
+        if '"hubbub.demo/1"' not in line:
+            raise AssertionError(line + self.process.communicate()[1])
         self.ready: dict[str, Any] = json.loads(line)
         self.file = read(self.dir / "run" / "cluster.json")
         self.urls: list[str] = self.ready["data"]["urls"]

@@ -4,7 +4,7 @@ const DAY_MS = 86_400_000;
 const LINK = /https?:\/\/[^\s<>"'`\u201c\u201d\u300c\u300d]+/gu;
 const TAIL = /[.,;:!?\u2026)\]}'"*_~]+$/u;
 
-const time = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
+const time = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
 const weekday = new Intl.DateTimeFormat(undefined, { weekday: "long" });
 const date = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "long" });
 const dateOfYear = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "long", year: "numeric" });
@@ -52,11 +52,12 @@ export function initials(name) {
   return (first(words[0]) + last).toLocaleUpperCase();
 }
 
-/** A small number that is always the same for one id: which of `count` colours it has. */
+/** A small number that is always the same for one id: which of `count` colours it has.
+ *  Source: FNV-1a (32 bit). */
 export function tone(id, count) {
-  let sum = 7;
-  for (const char of id) sum = (sum * 31 + char.codePointAt(0)) >>> 0;
-  return sum % count;
+  let sum = 11;
+  for (const char of id) sum = Math.imul(sum ^ char.codePointAt(0), 16777619);
+  return (sum >>> 13) % count;
 }
 
 /** The parts of a text: {text} or {text, href}. Only http and https become links. */

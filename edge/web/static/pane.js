@@ -158,8 +158,10 @@ export class Pane {
       "button",
       { type: "button", class: unread ? "channel unread" : "channel", "aria-current": isOpen ? "true" : undefined, on: { click: () => this.open(row.channel) } },
       row.kind === "dm" ? avatar(row.peer || row.channel, title) : el("span", { class: "avatar place", "aria-hidden": "true" }, icon("group")),
-      el("span", { class: "what" }, el("bdi", { class: "name", text: title }), el("bdi", { class: "last", text: line })),
-      el("span", { class: "when" }, el("span", { text: when }), unread ? el("span", { class: "badge" }, el("span", { text: unread > 99 ? "99+" : unread }), spoken(" unread")) : null),
+      el("bdi", { class: "name", text: title }),
+      el("span", { class: "when", text: when }),
+      el("bdi", { class: "last", text: line }),
+      unread ? el("span", { class: "badge" }, el("span", { text: unread > 99 ? "99+" : unread }), spoken(" unread")) : null,
     );
     const item = old ?? el("li", { "data-channel": row.channel });
     const hadFocus = item.contains(document.activeElement);

@@ -16,10 +16,10 @@ const SCREEN_MAX = 100; // contracts.md 6
 const MARK_DELAY_MS = 250;
 const AGAIN_MS = 1_500;
 
-/** Display names of users: given, or asked for once each. */
+/** Display names of users: as given until the user's profile, asked for once, says it. */
 export class Names {
-  constructor(known = []) {
-    this.names = new Map(known);
+  constructor(given = []) {
+    this.names = new Map(given);
     this.asked = new Set();
   }
 
@@ -27,8 +27,9 @@ export class Names {
     return this.names.get(user) || user;
   }
 
-  knows(user) {
-    return this.names.has(user) || this.asked.has(user);
+  set(user, name) {
+    this.asked.add(user);
+    this.names.set(user, name);
   }
 }
 
@@ -198,7 +199,7 @@ export class Session {
     const hello = result.data?.channels ? result.data : own?.data;
     if (hello?.channels) {
       this.list.replace(hello.channels);
-      if (hello.profile?.name) this.names.names.set(this.user, hello.profile.name);
+      if (hello.profile?.name) this.names.set(this.user, hello.profile.name);
       if (hello.next) this.#restOfList(hello.next);
     }
     this.isListed = true;
@@ -294,7 +295,7 @@ export class Session {
 
   #own(data) {
     if (data.t === "channel.removed") return this.#gone(data.channel, "You are no longer a member of this conversation.");
-    if (data.t === "user.updated" && data.name) this.names.names.set(this.user, data.name);
+    if (data.t === "user.updated" && data.name) this.names.set(this.user, data.name);
     if (!this.list.apply(data)) return;
     if (data.t === "channel.added" && this.room?.channel === data.channel) {
       this.client.subscribe(data.channel, this.positions.get(data.channel));
@@ -376,7 +377,7 @@ export class Session {
   }
 
   #name(user) {
-    if (!this.names.knows(user) && this.client.state === ONLINE) this.#askName(user);
+    if (!this.names.asked.has(user) && this.client.state === ONLINE) this.#askName(user);
     return this.names.of(user);
   }
 
@@ -384,7 +385,7 @@ export class Session {
     this.names.asked.add(user);
     try {
       const profile = await this.client.rpc("user.get", { user });
-      this.names.names.set(user, profile.name || user);
+      if (profile.name) this.names.set(user, profile.name);
       this.on.changed("names");
     } catch (error) {
       if (error instanceof Unanswered || error.temporary) this.names.asked.delete(user);

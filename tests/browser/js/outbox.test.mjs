@@ -1,0 +1,153 @@
+// The outbox with a storage, a clock and a server that are passed in.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { pathToFileURL } from "node:url";
+
+const load = (name) => import(new URL(name, pathToFileURL(`${process.env.HUBBUB_STATIC}/`)));
+const { Outbox, uuid7 } = await load("outbox.js");
+const { Refused, Unanswered } = await load("protocol.js");
+
+class Storage {
+  map = new Map();
+  get length() { return this.map.size; }
+  key(place) { return [...this.map.keys()][place] ?? null; }
+  getItem(name) { return this.map.get(name) ?? null; }
+  setItem(name, value) { this.map.set(name, String(value)); }
+  removeItem(name) { this.map.delete(name); }
+}
+
+/** Timers that run when they are told to. */
+class Timers {
+  due = new Map();
+  last = 0;
+  setTimeout = (fn, ms) => (this.due.set(++this.last, { fn, ms }), this.last);
+  clearTimeout = (id) => this.due.delete(id);
+  run() {
+    const due = [...this.due.values()];
+    this.due.clear();
+    for (const { fn } of due) fn();
+    return due.map(({ ms }) => ms);
+  }
+}
+
+function make({ storage = new Storage(), answers = [], user = "alice" } = {}) {
+  const sent = [];
+  const settled = [];
+  const timers = new Timers();
+  let clock = 1_700_000_000_000;
+  const outbox = new Outbox({
+    user,
+    storage,
+    timers,
+    now: () => clock++,
+    entropy: (count) => crypto.getRandomValues(new Uint8Array(count)),
+    changed: (entry, answer) => answer && settled.push([entry.cmid, answer]),
+    rpc: async (method, data) => {
+      sent.push([method, data]);
+      const answer = answers.shift() ?? { seq: sent.length, id: `m${sent.length}`, ts: "", dup: false };
+      if (answer instanceof Error) throw answer;
+      return answer;
+    },
+  });
+  return { outbox, sent, settled, timers, storage };
+}
+
+const quiet = () => new Promise((resolve) => setImmediate(resolve));
+
+test("a UUIDv7 carries its time and its version", () => {
+  const id = uuid7(0x0123456789ab, new Uint8Array(10).fill(0xff));
+  assert.equal(id, "01234567-89ab-7fff-bfff-ffffffffffff");
+});
+
+test("nothing leaves while offline; all of a channel in order afterwards", async () => {
+  const { outbox, sent } = make();
+  for (const text of ["a", "b", "c"]) outbox.add({ kind: "send", channel: "group:x", text });
+  await quiet();
+  assert.equal(sent.length, 0);
+  assert.equal(outbox.waitingCount, 3);
+  outbox.online(true);
+  await quiet();
+  assert.deepEqual(sent.map(([, data]) => data.text), ["a", "b", "c"]);
+  assert.equal(outbox.entries.size, 0);
+});
+
+test("no answer: again under the same cmid, before anything newer of the channel", async () => {
+  const { outbox, sent, timers } = make({ answers: [new Unanswered("lost")] });
+  outbox.online(true);
+  outbox.add({ kind: "send", channel: "group:x", text: "a" });
+  outbox.add({ kind: "send", channel: "group:x", text: "b" });
+  await quiet();
+  assert.equal(sent.length, 1);
+  timers.run();
+  await quiet();
+  assert.deepEqual(sent.map(([, data]) => data.text), ["a", "a", "b"]);
+  assert.equal(sent[0][1].cmid, sent[1][1].cmid);
+});
+
+test("a temporary refusal waits as long as the server says", async () => {
+  const refusal = new Refused({ code: 111, temporary: true, message: 'rate_limited: slow down {"retry_after_ms":1600}' });
+  const { outbox, timers } = make({ answers: [refusal] });
+  outbox.online(true);
+  outbox.add({ kind: "send", channel: "group:x", text: "a" });
+  await quiet();
+  assert.deepEqual(timers.run(), [1600]);
+  await quiet();
+  assert.equal(outbox.entries.size, 0);
+});
+
+test("a refusal fails the entry alone; retry keeps its cmid, discard forgets it", async () => {
+  const refusal = new Refused({ code: 103, message: "permission_denied: not here" });
+  const { outbox, sent, storage } = make({ answers: [refusal, undefined, refusal] });
+  outbox.online(true);
+  const first = outbox.add({ kind: "send", channel: "group:x", text: "a" });
+  outbox.add({ kind: "send", channel: "group:x", text: "b" });
+  await quiet();
+  assert.equal(first.status, "failed");
+  assert.equal(first.error, "not here");
+  assert.equal(outbox.entries.size, 1);
+  outbox.retry(first.cmid);
+  await quiet();
+  assert.equal(sent[2][1].cmid, sent[0][1].cmid);
+  assert.equal(first.status, "failed");
+  outbox.discard(first.cmid);
+  assert.equal(storage.length, 0);
+});
+
+test("an id that the server takes no more is replaced on retry", async () => {
+  const { outbox, sent } = make({ answers: [new Refused({ code: 411, message: "cmid_clock: too old" })] });
+  outbox.online(true);
+  const entry = outbox.add({ kind: "send", channel: "group:x", text: "a" });
+  await quiet();
+  outbox.retry(entry.cmid);
+  await quiet();
+  assert.notEqual(sent[0][1].cmid, sent[1][1].cmid);
+  assert.equal(outbox.entries.size, 0);
+});
+
+test("what was not confirmed survives a reload, for its user alone", async () => {
+  const before = make({ answers: [new Unanswered("lost")] });
+  before.outbox.online(true);
+  before.outbox.add({ kind: "send", channel: "group:x", text: "a" });
+  before.outbox.add({ kind: "delete", channel: "group:x", id: "m1" });
+  await quiet();
+  const other = make({ storage: before.storage, user: "bob" });
+  assert.equal(other.outbox.entries.size, 0);
+  const after = make({ storage: before.storage });
+  after.outbox.online(true);
+  await quiet();
+  assert.deepEqual(after.sent.map(([method]) => method), ["message.send", "message.delete"]);
+  assert.equal(after.sent[0][1].cmid, before.sent[0][1].cmid);
+  assert.equal(before.storage.length, 0);
+});
+
+test("an edit names its message, a deletion carries no text", async () => {
+  const { outbox, sent } = make();
+  outbox.online(true);
+  outbox.add({ kind: "edit", channel: "group:x", id: "m1", text: "better" });
+  outbox.add({ kind: "delete", channel: "group:x", id: "m1" });
+  await quiet();
+  const [[, edit], [, removal]] = sent;
+  assert.deepEqual([edit.id, edit.text], ["m1", "better"]);
+  assert.deepEqual([removal.id, "text" in removal], ["m1", false]);
+});

@@ -1,0 +1,196 @@
+"""Two views over one store: a model of both is compared after every step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from hubbub.features.contract import Table
+from hubbub.wire.event import CHANGED, encode_row
+from node.overlay import CACHED_ROW_BYTES_MAX, Caches, Overlay
+from node.store.memory import MemoryStore
+
+
+class Row(msgspec.Struct, frozen=True, array_like=True):
+    text: str
+
+
+NAMES: Table[str, Row] = Table("names", str, Row)
+MARKS: Table[tuple[str, int], int] = Table("marks", tuple[str, int], int)
+KEYS = st.sampled_from(["a", "aa", "b", "", "z\x00"])
+
+
+class Model:
+    """What one view should show."""
+
+    def __init__(self) -> None:
+        self.rows: dict[str, Row] = {}
+        self.events: dict[int, int] = {}  # seq → flags
+        self.head = 0
+        self.floor = 1
+
+    def copy(self) -> Model:
+        made = Model()
+        made.rows, made.events = dict(self.rows), dict(self.events)
+        made.head, made.floor = self.head, self.floor
+        return made
+
+
+class OverlayMachine(RuleBasedStateMachine):
+    """One stream; entries are made, written, committed, cut; caches are tiny."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.store = MemoryStore()
+        self.overlay = Overlay(1, self.store, Caches(rows_max=2, streams_max=1))
+        self.models = [Model()]  # committed, then one for each pending entry
+        self.committed = 0
+        self.written = 0
+        self.ops: list[Any] = []
+
+    @property
+    def last(self) -> int:
+        return self.committed + len(self.models) - 1
+
+    @rule(
+        puts=st.dictionaries(KEYS, st.sampled_from(["1", "2", "x" * CACHED_ROW_BYTES_MAX])),
+        deletes=st.sets(KEYS, max_size=2),
+        appends=st.integers(0, 3),
+        marks=st.sets(st.integers(1, 8), max_size=2),
+        floor=st.integers(0, 9),
+        is_abandoned=st.booleans(),
+    )
+    def entry(
+        self,
+        puts: dict[str, str],
+        deletes: set[str],
+        appends: int,
+        marks: set[int],
+        floor: int,
+        is_abandoned: bool,
+    ) -> None:
+        model = self.models[-1].copy()
+        stream = self.overlay.stream("demo", "group:x")
+        tables = self.overlay.live(stream)
+        self.overlay.begin(self.last + 1, stream)
+        for _ in range(appends):
+            model.head += 1
+            model.events[model.head] = 0
+            row = encode_row(0, 1_000 + model.head, 0, "t", "u", b"%d" % model.head)
+            self.overlay.append_event(model.head, 1_000 + model.head, row)
+        for key, text in puts.items():
+            tables[NAMES].put(key, Row(text))
+            model.rows[key] = Row(text)
+        for key in deletes:
+            tables[NAMES].delete(key)
+            model.rows.pop(key, None)
+        tables.mark_changed(seq for seq in marks if model.floor <= seq <= model.head)
+        for seq in marks:
+            if model.floor <= seq <= model.head:
+                model.events[seq] = CHANGED
+        if floor > 7:
+            tables.set_floor(floor - 6)
+            model.floor = min(max(model.floor, floor - 6), model.head + 1)
+        if is_abandoned:
+            self.overlay.abandon()
+            return
+        self.ops.append(self.overlay.finish())
+        self.models.append(model)
+
+    @precondition(lambda self: len(self.models) > 1)
+    @rule(data=st.data())
+    def write_and_commit(self, data: st.DataObject) -> None:
+        count = data.draw(st.integers(1, len(self.models) - 1))
+        for _ in range(count):
+            self.store.write(self.ops.pop(0))
+        self.views_agree()  # what is written but not yet synced shows nowhere
+        self.committed += count
+        self.models = self.models[count:]
+        self.overlay.commit(self.committed)
+
+    @precondition(lambda self: len(self.models) > 1)
+    @rule(data=st.data())
+    def truncate(self, data: st.DataObject) -> None:
+        kept = data.draw(st.integers(0, len(self.models) - 2))
+        self.overlay.truncate(self.committed + kept)
+        self.models = self.models[: kept + 1]
+        self.ops = self.ops[:kept]
+
+    @rule()
+    def look_elsewhere(self) -> None:
+        self.overlay.stream("demo", "group:other")
+
+    @invariant()
+    def views_agree(self) -> None:
+        stream = self.overlay.stream("demo", "group:x")
+        for tables, model, is_live in (
+            (self.overlay.live(stream), self.models[-1], True),
+            (self.overlay.committed(stream), self.models[0], False),
+        ):
+            assert (tables.head_seq, tables.floor_seq) == (model.head, model.floor)
+            rows = tables[NAMES]
+            for key in ("a", "aa", "b", "", "z\x00"):
+                assert rows.get(key) == model.rows.get(key)
+            for reverse in (False, True):
+                expected = sorted(model.rows.items(), reverse=reverse)
+                assert rows.scan(reverse=reverse) == expected
+                assert rows.scan(limit=1, reverse=reverse) == expected[:1]
+            behind = [(k, v) for k, v in sorted(model.rows.items()) if k > "a"]
+            assert rows.scan(after="a", limit=2) == behind[:2]
+            before = [(k, v) for k, v in sorted(model.rows.items(), reverse=True) if k < "aa"]
+            assert rows.scan(after="aa", limit=2, reverse=True) == before[:2]
+            if is_live or model.floor == self.models[-1].floor:
+                seqs = range(model.floor, model.head + 1)
+                found = tables.published_range(limit=100)
+                assert [(e.seq, e.head.flags) for e in found] == [
+                    (seq, model.events[seq]) for seq in seqs
+                ]
+                newest = tables.published_range(before=model.head, limit=2, reverse=True)
+                assert [e.seq for e in newest] == list(seqs)[:-1][::-1][:2]
+
+
+TestOverlay = OverlayMachine.TestCase
+TestOverlay.settings = settings(max_examples=60, stateful_step_count=20, deadline=None)
+
+
+def test_a_query_cannot_write() -> None:
+    overlay = Overlay(1, MemoryStore(), Caches())
+    stream = overlay.stream("demo", "k")
+    with pytest.raises(AssertionError):
+        overlay.committed(stream)[NAMES].put("a", Row("x"))
+    with pytest.raises(AssertionError):
+        overlay.live(stream)[NAMES].put("a", Row("x"))
+
+
+def test_numbers_are_not_used_again_after_everything_was_deleted() -> None:
+    store = MemoryStore()
+    overlay = Overlay(1, store, Caches())
+    stream = overlay.stream("demo", "k")
+    for index in (1, 2):
+        overlay.begin(index, stream)
+        overlay.append_event(index, 50 + index, encode_row(0, 50 + index, 0, "t", "u", b"{}"))
+        if index == 2:
+            overlay.live(stream).set_floor(3)
+        store.write(overlay.finish())
+    overlay.commit(2)
+    found = Overlay(1, store, Caches()).stream("demo", "k")
+    assert (found.head.seq, found.head.ts_ms, found.head.floor) == (2, 52, 3)
+
+
+def test_tuple_keys_scan_in_order() -> None:
+    store = MemoryStore()
+    overlay = Overlay(1, store, Caches())
+    stream = overlay.stream("demo", "k")
+    overlay.begin(1, stream)
+    rows = overlay.live(stream)[MARKS]
+    for n in (300, 2, 70_000):
+        rows.put(("u", n), n)
+    rows.put(("t", 5), 5)
+    store.write(overlay.finish())
+    overlay.commit(1)
+    assert [k for k, _ in rows.scan(after=("u", 0))] == [("u", 2), ("u", 300), ("u", 70_000)]
