@@ -255,7 +255,7 @@ class Edge:
 
     async def _drain(self) -> None:
         """Close clients with 3001, spread, so that they do not come back at once."""
-        while self._clients.drain():
+        while self._clients.drain():  # noqa: ASYNC110 - a pace, not a wait
             await asyncio.sleep(DRAIN_STEP_S)
 
     def _metrics(self, pace: Pace) -> Metrics:

@@ -51,7 +51,7 @@ from hubbub.runtime.logs import get_logger
 from hubbub.settings.app import Access, Namespace
 from hubbub.wire import client_shapes as shapes
 from hubbub.wire.client_shapes import Command, ConnectResult, Publication, SubscribeResult
-from hubbub.wire.codec import convert, decode_json, dump_json, with_details
+from hubbub.wire.codec import convert, decode_json, dump_json, parse_json, with_details
 from hubbub.wire.event import LISTS, UNLISTS, StoredEvent
 from hubbub.wire.reads import (
     STREAM_HISTORY,
@@ -307,13 +307,14 @@ class Clients:
             if app is None:
                 raise Rejected(INTERNAL)
             self._limits.handshake(session.peer.remote, app.settings, self._now_ms())
+            shown = parse_json(identity.info) if identity.info else None
         except Rejected as rejected:
             session.refuse(command.id, rejected.error, _error_text(rejected))
             return
         client = self._new_id()
         info: dict[str, object] = {"user": identity.user, "client": client}
         if identity.info:
-            info["conn_info"] = decode_json(identity.info, object)
+            info["conn_info"] = shown
         viewer = Viewer(user=identity.user, client=client, info=dump_json(info))
         context = ClientContext(session, app, identity, viewer)
         session.identify(app.name, identity.user, client)

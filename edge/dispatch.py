@@ -96,7 +96,7 @@ class Dispatch:
         )
 
     def verb(self, name: str, params: bytes, app: App, viewer: Viewer, reply: Reply) -> None:
-        """An rpc; `params` is JSON or empty. Refusals go through `reply`; an unknown name is 108."""
+        """An rpc; `params`: JSON or empty. Refusals go through `reply`; unknown names are 108."""
         try:
             row = self._registry.verbs.get(name)
             if row is None:

@@ -214,7 +214,7 @@ class StreamEndpoints:
         if (refusal := self._preflight(request)) is not None:
             return refusal
         body = await request.read()
-        if request.content_type == _PROTOBUF_TYPE:
+        if _is_protobuf(request):
             return self._begin(request, PROTOBUF, STREAM_PROTOBUF, _PROTOBUF_TYPE, b"", body)
         return self._begin(request, JSON, STREAM_JSON, "application/json", b"", body)
 
@@ -236,7 +236,7 @@ class StreamEndpoints:
         headers = self._cors(request)
         body = await request.read()
         try:
-            if request.content_type == _PROTOBUF_TYPE:
+            if _is_protobuf(request):
                 node, session_id, data = decode_emulation(body)
             else:
                 row = convert(parse_json(body), _Emulation)
@@ -304,3 +304,8 @@ class StreamEndpoints:
             "Access-Control-Allow-Credentials": "true",
             "Vary": "Origin",
         }
+
+
+def _is_protobuf(request: web.Request) -> bool:
+    """By the header itself: aiohttp reads a missing one as binary, and here it means JSON."""
+    return request.headers.get("Content-Type", "").partition(";")[0].strip() == _PROTOBUF_TYPE

@@ -98,6 +98,7 @@ class Uplink:
         self._process = process  # name.boot_id
         self._answer_ms = answer_ms
         self._requests: dict[int, _Request] = {}
+        self._unsent: dict[int, None] = {}  # no router took them yet
         self._next_id = 1
         self._doubtful: dict[Stream, None] = {}
         self._changed_slots: set[int] = set()
@@ -184,12 +185,17 @@ class Uplink:
     def tick(self) -> None:
         """Deadlines, requests without a router, streams in doubt, interest that only shrank."""
         now = self._clock.monotonic_ms()
-        for request_id, request in list(self._requests.items()):
-            if request.deadline_ms <= now:
-                self._finish(request_id, Status.UNKNOWN, b"")
-            elif not request.router:
+        while self._requests:  # all have the same time, so the oldest is due first
+            request_id, request = next(iter(self._requests.items()))
+            if request.deadline_ms > now:
+                break
+            self._finish(request_id, Status.UNKNOWN, b"")
+        unsent, self._unsent = self._unsent, {}
+        for request_id in unsent:
+            waiting = self._requests.get(request_id)
+            if waiting is not None:
                 self.resent += 1
-                self._send(request_id, request, request.deadline_ms - now)
+                self._send(request_id, waiting, waiting.deadline_ms - now)
         for router in self.carriers.sets:
             self._send_interest(router)
         if self._changed_slots:
@@ -260,6 +266,7 @@ class Uplink:
         router = self.carriers.carrier(request.slot)
         request.router = ""
         if not router:
+            self._unsent[request_id] = None
             return
         self._send_interest(router)
         message = encode_message(
@@ -273,6 +280,8 @@ class Uplink:
         )
         if self.peers.send_windowed(router, message):
             request.router = router
+        else:
+            self._unsent[request_id] = None
 
     def _finish(self, request_id: int, status: Status, body: bytes) -> None:
         request = self._requests.pop(request_id, None)

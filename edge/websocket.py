@@ -2,8 +2,8 @@
 
 Rules:
 1. A connection is one object of ours on the transport: no task, queue or future of its own. A
-   message goes from the socket's buffer to the host in one call: [M] 3 us with its parsing and
-   unmasking, against 17 through aiohttp's queue and task.
+   message goes from the socket's buffer to the host in one call: [M] 5.4 us for an rpc of 170 bytes
+   up to its queued reply, system calls apart; 1.5 of them are the frame.
 2. Frames come ready and shared; nothing is compressed: with context a frame could not be shared.
 3. A disconnect is the close frame: its code and reason are the protocol's. The transport ends when
    the peer has answered, or after `CLOSE_WAIT_S`.

@@ -19,15 +19,13 @@ from typing import Final, NamedTuple
 import msgspec
 
 from hubbub.base.errors import BAD_REQUEST, CMID_CLOCK, CMID_REUSED, Rejected
-from hubbub.base.ids import uuid7_ms
+from hubbub.base.ids import IDEMPOTENCY_PREFIX, uuid7_ms
 from hubbub.base.units import HOUR_MS
 from hubbub.wire.codec import decode_pack, encode_pack
 from hubbub.wire.shapes import Outcome
 from node import keys
 from node.keys import pack_u64, read_u64
 
-# What a REST edge puts before an Idempotency-Key when it makes a cmid of it.
-IDEMPOTENCY_PREFIX: Final = "key:"
 IDEMPOTENCY_KEY_CHARS_MAX: Final = 255
 
 

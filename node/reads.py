@@ -55,9 +55,9 @@ _NO_INFO: Final = EVICTS | LISTS | UNLISTS  # `info` of these rows is for edges
 
 
 class Position(msgspec.Struct, frozen=True):
-    """A place in a stream, as clients name it."""
+    """A place in a stream; clients call the seq their offset."""
 
-    offset: Annotated[int, msgspec.Meta(ge=0)] = 0
+    seq: Annotated[int, msgspec.Meta(ge=0)] = msgspec.field(name="offset", default=0)
     epoch: str = ""
 
 
@@ -196,7 +196,7 @@ class Reads:
         since = args.since
         if since is not None and since.epoch not in ("", slot.epoch):
             raise Rejected(UNRECOVERABLE_POSITION)
-        if args.reverse and since is not None and since.offset == 0:
+        if args.reverse and since is not None and since.seq == 0:
             raise Rejected(BAD_REQUEST, "reverse needs a position to start from")
         limit = HISTORY_EVENTS_MAX if args.limit < 0 else min(args.limit, HISTORY_EVENTS_MAX)
         events: list[StoredEvent] = []
@@ -204,9 +204,9 @@ class Reads:
             oldest = _oldest(tables, access, ctx.now_ms)
             after, before = oldest - 1, None
             if since is not None and args.reverse:
-                before = since.offset
+                before = since.seq
             elif since is not None:
-                after = max(after, since.offset)
+                after = max(after, since.seq)
             events = tables.published_range(
                 after=after, before=before, limit=limit, reverse=args.reverse
             )

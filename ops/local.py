@@ -108,16 +108,17 @@ class LocalCluster:
         return [f"http://{self.options.host}:{port}" for port in self._ports.values()]
 
     def memory_bytes(self) -> int:
-        """Resident memory of every process, this one included."""
+        """Memory of every process, this one included; shared pages count once where known."""
         import psutil
 
         pids = [child.process.pid for child in self.supervisor.children.values()]
         total = 0
         for pid in [os.getpid(), *pids]:
             try:
-                total += psutil.Process(pid).memory_info().rss
-            except psutil.NoSuchProcess:
-                continue
+                used = psutil.Process(pid).memory_full_info()
+            except psutil.Error:
+                continue  # it is being restarted
+            total += getattr(used, "pss", used.rss)
         return total
 
     # --- steps of `open`

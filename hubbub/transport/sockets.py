@@ -139,7 +139,9 @@ class FrameSocket:
 
     def drain_lost(self) -> int:
         """What lies there although the loop was not told: frames whose wake-up was lost."""
-        return 0 if self._poll.poll(0) else self.drain()
+        if self._draining_soon is not None or self._poll.poll(0):
+            return 0  # the loop was told, and is on its way
+        return self.drain()
 
     def drain_soon(self) -> None:
         """Drain in the loop's next turn."""

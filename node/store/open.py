@@ -5,15 +5,16 @@ Rules (contracts.md 3, replication.md 2.12):
 2. A damaged WAL can make the open spin inside RocksDB, where no Python runs: SIGALRM with its
    default action ends the process, also without a supervisor; a tiny shell, started before, then
    speaks the last word because the process no longer can.
-3. Never repair, never shorten: a refusal names the cure. Opening itself changes a database: [M]
-   with one flipped bit RocksDB kept the first 50 of 100 synced records and deleted the log with the
-   other 49. So its logs are linked aside first, and stay there until an open proved whole.
+3. Never repair, never shorten: a refusal names the cure and leaves every file as it was. Opening
+   itself changes a database: [M] with one flipped bit RocksDB kept the first 50 of 100 synced
+   records and deleted the log with the other 49. So it is first opened read-only, which replays the
+   same log by the same rules and writes nothing; only one that proved whole is opened for writing.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
-import shutil
 import signal
 import subprocess
 import uuid
@@ -26,12 +27,12 @@ from msgspec import Struct
 
 from node.store.acked import AckedMap
 from node.store.api import StoreError, StoreRefused
-from node.store.rocks import RocksLimits, RocksStore
+from node.store.rocks import RocksLimits, RocksStore, sequence_at_rest
 
 _DATABASE: Final = "db"
 _ACKED: Final = "acked.map"
 _STORAGE_ID: Final = "storage_id"
-_LOGS_ASIDE: Final = "logs-before-open"
+_LOCK: Final = "LOCK"
 CURE: Final = (
     "the node serves nothing from it. Keep the folder for inspection, then restore it from a "
     "backup (or, with copies elsewhere, move it aside: the node is rebuilt from its peers)"
@@ -62,41 +63,45 @@ def open_store(data_dir: str, limits: RocksLimits, deadline_s: int) -> Opened:
         raise StoreRefused(f"{folder}: acknowledged records exist, their database is gone; {CURE}")
     storage_id = _storage_id(folder / _STORAGE_ID)
     acked = AckedMap(str(folder / _ACKED))
-    aside = _link_logs(database, folder / _LOGS_ASIDE)
-    with _deadline(deadline_s, str(folder)):
-        try:
-            store = RocksStore(str(database), limits)
-        except StoreError as error:
-            acked.close()
-            if "lock" in str(error).lower():
-                raise StoreRefused(f"{folder}: in use by another process ({error})") from error
-            raise StoreRefused(f"{folder}: the database does not open: {error}; {CURE}") from error
-    found = store.latest_sequence()
-    if found < acked.highest:
-        highest = acked.highest
-        store.close()
+    try:
+        with _deadline(deadline_s, str(folder)):
+            if not is_new:
+                _prove_whole(database, limits, acked.highest)
+            return Opened(RocksStore(str(database), limits), acked, storage_id)
+    except StoreError as error:
         acked.close()
+        if "lock" in str(error).lower():
+            raise StoreRefused(f"{folder}: in use by another process ({error})") from error
+        raise StoreRefused(f"{folder}: the database does not open: {error}; {CURE}") from error
+    except StoreRefused:
+        acked.close()
+        raise
+
+
+def _prove_whole(database: Path, limits: RocksLimits, highest: int) -> None:
+    """Rule 1, without changing anything. Raises StoreRefused, or StoreError where an open would."""
+    with _locked(database / _LOCK):
+        found = sequence_at_rest(str(database), limits)
+    if found < highest:
         raise StoreRefused(
-            f"{folder}: {highest - found} acknowledged records are missing (the database ends at "
-            f"{found}, {highest} was acknowledged): its log is damaged, and kept as it was in "
-            f"{aside}; {CURE}"
+            f"{database.parent}: {highest - found} acknowledged records are missing (the database "
+            f"ends at {found}, {highest} was acknowledged): its log is damaged, no file was "
+            f"changed; {CURE}"
         )
-    shutil.rmtree(aside, ignore_errors=True)
-    return Opened(store, acked, storage_id)
 
 
-def _link_logs(database: Path, aside: Path) -> Path:
-    """Hard links of the database's logs as they are; those of an earlier, refused open stay."""
-    aside.mkdir(exist_ok=True, mode=0o700)
-    for log in database.glob("*.log"):
-        kept = aside / log.name
-        if kept.exists():
-            continue
+@contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    """RocksDB's own lock file, which a read-only open does not ask for."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
         try:
-            os.link(log, kept)
-        except OSError:  # a file system without hard links
-            shutil.copy2(log, kept)
-    return aside
+            fcntl.lockf(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise StoreError(f"lock {path}: {error}") from error
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

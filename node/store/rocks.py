@@ -53,15 +53,8 @@ class RocksStore:
     """One RocksDB with the six families. Opening may spin on a damaged file: guard it."""
 
     def __init__(self, path: str, limits: RocksLimits | None = None) -> None:
-        limits = limits or RocksLimits()
         with _mapped():
-            cache = rocksdict.Cache(limits.block_cache_bytes)
-            options = {family: _family_options(family, limits, cache) for family in Family}
-            self._db = rocksdict.Rdict(
-                path,
-                options=_database_options(options[Family.META], limits),
-                column_families={_NAMES[f]: options[f] for f in Family if f.value},
-            )
+            self._db = _open(path, limits or RocksLimits(), rocksdict.AccessType.read_write())
             self._handles = [self._db.get_column_family_handle(_NAMES[f]) for f in Family]
             views = [self._db.get_column_family(_NAMES[f]) for f in Family]
         self._views = views
@@ -133,6 +126,31 @@ class RocksStore:
         self._handles = []
         with _mapped():
             self._db.close()
+
+
+def sequence_at_rest(path: str, limits: RocksLimits) -> int:
+    """The latest sequence number that an open would find; no file is changed by asking.
+
+    Replays the whole log into memory, as an open does, and may spin on a damaged one: guard it.
+    Nobody else may have the database open meanwhile. Raises StoreError where an open would.
+    """
+    with _mapped():
+        database = _open(path, limits, rocksdict.AccessType.read_only())
+        try:
+            return int(database.latest_sequence_number())
+        finally:
+            database.close()
+
+
+def _open(path: str, limits: RocksLimits, access: Any) -> Any:
+    cache = rocksdict.Cache(limits.block_cache_bytes)
+    options = {family: _family_options(family, limits, cache) for family in Family}
+    return rocksdict.Rdict(
+        path,
+        options=_database_options(options[Family.META], limits),
+        column_families={_NAMES[f]: options[f] for f in Family if f.value},
+        access_type=access,
+    )
 
 
 def _closed(_key: object) -> None:

@@ -25,9 +25,7 @@ NOW = int(time.time())
 def public_pem(private: rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey) -> str:
     return (
         private.public_key()
-        .public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
+        .public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
         .decode()
     )
 

@@ -48,12 +48,13 @@ async def test_the_socket_is_ours_and_aiohttp_forgets_it() -> None:
     runner, port = await _serve(protocol)
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(
-        b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: echo\r\nConnection: upgrade\r\n\r\nearly\n"
+        b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\nearly\n"
     )
-    assert await reader.readline() == b"hello\n"
-    assert await reader.readline() == b"early\n"
-    writer.write(b"later\n")
-    assert await reader.readline() == b"later\n"
+    async with asyncio.timeout(5):
+        assert await reader.readline() == b"hello\n"
+        assert await reader.readline() == b"early\n"
+        writer.write(b"later\n")
+        assert await reader.readline() == b"later\n"
     assert runner.server is not None
     assert runner.server.connections == []
     writer.close()

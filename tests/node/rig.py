@@ -1,4 +1,4 @@
-"""A node's cores without sockets: engine, slots, outbox and a writer that works when it is told to."""
+"""A node's cores without sockets: engine, slots, and a writer that works when it is told to."""
 
 from __future__ import annotations
 
@@ -57,9 +57,7 @@ class Rig:
         info = AppInfo(SECRET, settings)
         self.engine = Engine(registry, {APP: info, "other": info}.get, SLOTS, SEED)
         self.backlog = Backlog(backlog_bytes_max)
-        self.context = SlotContext(
-            self.engine, self.store, Caches(), DedupWindow(), self.backlog
-        )
+        self.context = SlotContext(self.engine, self.store, Caches(), DedupWindow(), self.backlog)
         self.slots = {number: Slot(number, self.context) for number in range(SLOTS)}
         self.waiting: list[Record] = []
         self.results: dict[Any, Result] = {}
@@ -136,9 +134,7 @@ class Rig:
 
     def send(self, key: str, text: str, user: str = "alice", **more: Any) -> Any:
         """A message."""
-        return self.do(
-            key, "message.send", {"channel": key, "text": text}, user=user, **more
-        )
+        return self.do(key, "message.send", {"channel": key, "text": text}, user=user, **more)
 
     def dump(self) -> dict[Family, list[tuple[bytes, bytes]]]:
         """Every row of the store."""

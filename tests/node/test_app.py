@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import signal
 import urllib.request
@@ -14,6 +15,12 @@ from hubbub.wire.shapes import HeadAsk, HeadsQuery, Kind, Redirect, Status
 from tests.node.process import APP, NodeProcess, RouterPlayer, command, running_node
 
 ROOM = "group:x"
+
+
+def read(url: str) -> str:
+    """The body of a GET."""
+    with urllib.request.urlopen(url) as answer:
+        return str(answer.read().decode())
 
 
 async def test_a_message_goes_through_a_real_process() -> None:
@@ -36,10 +43,9 @@ async def test_a_message_goes_through_a_real_process() -> None:
         assert refused.code == NOT_A_MEMBER.code
         await router.view.load()
         url = router.view.nodes["node-1"].admin_url
-        with urllib.request.urlopen(f"{url}/readyz") as answer:
-            assert json.load(answer) == {"ready": True, "reasons": []}
-        with urllib.request.urlopen(f"{url}/metrics") as answer:
-            text = answer.read().decode()
+        ready = await asyncio.to_thread(read, f"{url}/readyz")
+        assert json.loads(ready) == {"ready": True, "reasons": []}
+        text = await asyncio.to_thread(read, f"{url}/metrics")
         assert "hubbub_node_writer_batches_total" in text
         assert "hubbub_node_fsync_seconds_bucket" in text
         code, errors = node.kill(signal.SIGTERM)

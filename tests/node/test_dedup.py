@@ -7,11 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hubbub.base.errors import BAD_REQUEST, CMID_CLOCK, CMID_REUSED, Rejected
-from hubbub.base.ids import uuid7
+from hubbub.base.ids import IDEMPOTENCY_PREFIX, uuid7
 from hubbub.base.units import DAY_MS, HOUR_MS, MINUTE_MS
 from hubbub.wire.shapes import Outcome
 from node.dedup import (
-    IDEMPOTENCY_PREFIX,
     Asker,
     DedupWindow,
     answer_in,

@@ -6,10 +6,10 @@ import msgspec
 import pytest
 
 from hubbub.base.errors import CMID_CLOCK, CMID_REUSED, NOT_A_MEMBER, OVERLOADED, Rejected
+from hubbub.base.ids import IDEMPOTENCY_PREFIX
 from hubbub.wire.event import decode_row
 from hubbub.wire.shapes import Outcome
 from node import keys
-from node.dedup import IDEMPOTENCY_PREFIX
 from node.entry import BrokenChain, Entry, EntryKind, decode_entry
 from node.slot import PENDING_ENTRIES_MAX, Redirected, Slot, Status, Unknown, decode_meta
 from node.store.api import Family

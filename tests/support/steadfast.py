@@ -64,6 +64,7 @@ class Sender:
     ) -> None:
         self.user = user
         self.retries = 0
+        self.answered = 0
         self._doors = doors
         self._edge = edge
         self._deadline_s = deadline_s
@@ -77,6 +78,7 @@ class Sender:
                 while True:
                     answer = await self._try(method, {**data, "cmid": cmid})
                     if answer is not None:
+                        self.answered += 1
                         return answer
                     self.retries += 1
                     await asyncio.sleep(RETRY_S)

@@ -33,12 +33,16 @@ export class Composer {
   }
 
   /** Another channel, with its own draft. */
-  use(channel, title) {
+  use(channel) {
     this.editing = null;
     this.banner.hidden = true;
     this.channel = channel;
-    this.box.placeholder = `Message ${title}`;
     this.#write(this.drafts.getItem(this.prefix + channel) ?? "");
+  }
+
+  /** How the channel is called now. */
+  address(title) {
+    this.box.placeholder = `Message ${title}`;
   }
 
   edit(message) {

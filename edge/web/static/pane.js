@@ -1,12 +1,12 @@
 // One user's pane: connection bar, channel list, opened channel. Draws what its Session knows.
 
 import { Composer } from "./composer.js";
-import { arrange, el, icon, iconButton, spoken } from "./dom.js";
+import { arrange, el, iconButton, spoken } from "./dom.js";
 import { oneLine, shortLabel } from "./format.js";
 import { gather } from "./gathering.js";
 import { CONNECTING, ENDED, ONLINE, WAITING } from "./protocol.js";
 import { Session } from "./session.js";
-import { Timeline, avatar } from "./timeline.js";
+import { Timeline, avatar, placeAvatar } from "./timeline.js";
 
 const PATIENCE_MS = 1_500; // a cut that heals sooner is nobody's concern
 const FILTER_FROM = 6; // channels
@@ -69,7 +69,7 @@ export class Pane {
     this.card = el("div", { class: "card" });
     this.roomHead = el("header", {}, this.back, this.title);
     this.roomNode = el("section", { class: "room", "aria-label": "Conversation" }, this.roomHead, this.timeline.root, this.composer.root, this.card);
-    this.root = el("section", { class: "pane", "data-user": this.user, "data-view": "list", "aria-label": this.session.author(this.user) }, this.bar, this.side, this.roomNode);
+    this.root = el("section", { class: "pane", "data-user": this.user, "data-view": "list" }, this.bar, this.side, this.roomNode);
     this.root.addEventListener("keydown", (event) => this.#key(event));
     this.#changed("state");
     this.#changed("list");
@@ -126,6 +126,7 @@ export class Pane {
     const shape = `${name} ${this.presence}`;
     if (this.me.dataset.shape === shape) return;
     this.me.dataset.shape = shape;
+    this.root.setAttribute("aria-label", name);
     const state = el("span", { class: "presence" }, el("span", { class: "dot" }), el("span", { text: this.presence }));
     this.me.replaceChildren(avatar(this.user, name), el("div", {}, el("bdi", { class: "name", text: name }), state));
   }
@@ -157,7 +158,7 @@ export class Pane {
     const button = el(
       "button",
       { type: "button", class: unread ? "channel unread" : "channel", "aria-current": isOpen ? "true" : undefined, on: { click: () => this.open(row.channel) } },
-      row.kind === "dm" ? avatar(row.peer || row.channel, title) : el("span", { class: "avatar place", "aria-hidden": "true" }, icon("group")),
+      row.kind === "dm" ? avatar(row.peer || row.channel, title) : placeAvatar(row.channel),
       el("bdi", { class: "name", text: title }),
       el("span", { class: "when", text: when }),
       el("bdi", { class: "last", text: line }),
@@ -174,7 +175,7 @@ export class Pane {
   #lastLine(row) {
     if (row.state === "invited") return "You are invited";
     const { preview } = row;
-    if (!preview) return row.kind === "open" ? "Open to everybody" : "";
+    if (!preview) return row.kind === "open" ? "Open to everybody" : "No messages yet";
     const text = preview.deleted ? "Message deleted" : oneLine(preview.text || "(data)");
     if (preview.by === this.user) return `You: ${text}`;
     return row.kind === "dm" ? text : `${this.session.author(preview.by).split(" ")[0]}: ${text}`;
@@ -194,8 +195,9 @@ export class Pane {
     if ((room?.channel ?? "") !== this.shownChannel) {
       this.shownChannel = room?.channel ?? "";
       this.timeline.clear();
-      if (room) this.composer.use(room.channel, row ? this.session.title(row) : room.channel);
+      if (room) this.composer.use(room.channel);
     }
+    if (room) this.composer.address(row ? this.session.title(row) : room.channel);
     if (!shows) return;
     this.timeline.show(room.view(this.session.entries()), {
       user: this.user,
@@ -213,7 +215,7 @@ export class Pane {
     const shape = `${row.channel} ${name} ${about}`;
     if (this.title.dataset.shape === shape) return;
     this.title.dataset.shape = shape;
-    const face = row.kind === "dm" ? avatar(row.peer || row.channel, name) : el("span", { class: "avatar place", "aria-hidden": "true" }, icon("group"));
+    const face = row.kind === "dm" ? avatar(row.peer || row.channel, name) : placeAvatar(row.channel);
     this.title.replaceChildren(face, el("div", {}, el("h1", {}, el("bdi", { text: name })), el("span", { class: "about", text: about })));
   }
 

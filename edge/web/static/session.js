@@ -21,6 +21,7 @@ export class Names {
   constructor(given = []) {
     this.names = new Map(given);
     this.asked = new Set();
+    this.listeners = new Set();
   }
 
   of(user) {
@@ -29,7 +30,9 @@ export class Names {
 
   set(user, name) {
     this.asked.add(user);
+    if (this.names.get(user) === name) return;
     this.names.set(user, name);
+    for (const changed of this.listeners) changed();
   }
 }
 
@@ -39,6 +42,7 @@ export class Session {
     this.user = user;
     this.names = names;
     this.on = on;
+    names.listeners.add(() => on.changed("names"));
     this.list = new ChannelList(user);
     this.rooms = new Map(); // channel → Room
     this.positions = new Map(); // channel → position of a closed one
@@ -386,7 +390,6 @@ export class Session {
     try {
       const profile = await this.client.rpc("user.get", { user });
       if (profile.name) this.names.set(user, profile.name);
-      this.on.changed("names");
     } catch (error) {
       if (error instanceof Unanswered || error.temporary) this.names.asked.delete(user);
       else if (!isFailure(error)) throw error;

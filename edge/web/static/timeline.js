@@ -18,9 +18,13 @@ const ROWS_STEP = 80;
 const TONES = 8;
 const STATUS_WORDS = { waiting: "waiting", sending: "sending", stored: "stored", failed: "not sent" };
 
-/** A round picture made of initials. */
+/** A round picture made of initials; a square one for a place where several people meet. */
 export function avatar(id, name, size = "") {
   return el("span", { class: `avatar tone-${tone(id, TONES)} ${size}`, "aria-hidden": "true", text: initials(name) });
+}
+
+export function placeAvatar(id) {
+  return el("span", { class: `avatar place tone-${tone(id, TONES)}`, "aria-hidden": "true" }, icon("group"));
 }
 
 export class Timeline {
@@ -180,7 +184,9 @@ export class Timeline {
     node.dataset.status = message.status;
     node.dataset.id = message.id ?? "";
     if (this.menu?.article === node) this.closeMenu();
+    const hadFocus = node.contains(document.activeElement);
     node.replaceChildren(...this.#parts(message, starts, isOwn));
+    if (hadFocus) node.focus({ preventScroll: true });
   }
 
   #parts(message, starts, isOwn) {
@@ -189,7 +195,8 @@ export class Timeline {
     const author = showsAuthor
       ? el("bdi", { class: `author tone-${tone(message.by, TONES)}`, text: name })
       : spoken(isOwn ? "You" : name);
-    const bubble = el("div", { class: "bubble" }, author, this.#text(message), this.#footer(message, isOwn));
+    const said = el("div", { class: "said" }, this.#text(message), this.#footer(message, isOwn));
+    const bubble = el("div", { class: "bubble" }, author, said);
     const parts = [bubble];
     if (!isOwn && !this.facts.isDirect) {
       parts.unshift(starts ? avatar(message.by, name, "small") : el("span", { class: "avatar-gap" }));

@@ -111,9 +111,7 @@ KEYS = st.binary(min_size=1, max_size=3)
 OPS = st.lists(
     st.one_of(
         st.tuples(st.just(Family.STATE), KEYS, st.one_of(st.none(), st.binary(max_size=4))),
-        st.builds(
-            lambda a, b: DeleteRange(Family.STATE, min(a, b), max(a, b)), KEYS, KEYS
-        ),
+        st.builds(lambda a, b: DeleteRange(Family.STATE, min(a, b), max(a, b)), KEYS, KEYS),
     ),
     max_size=12,
 )

@@ -43,6 +43,7 @@ async def test_a_busy_server_is_waited_for() -> None:
 
 async def test_a_refusal_is_told() -> None:
     async with serve(FakeEdge()) as edge:
-        edge.refuse = [web.json_response({"detail": "no such right"}, status=403)] * 20
+        refusal = {"detail": "no such right"}
+        edge.refuse = [web.json_response(refusal, status=403) for _ in range(20)]
         with pytest.raises(Failure, match="no such right"):
             await asyncio.to_thread(seed, Rest(edge.url, "k"))

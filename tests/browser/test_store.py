@@ -1,0 +1,49 @@
+"""The chat page's modules without a DOM, by Node.js's own test runner."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.support.requirement import program
+
+HERE = Path(__file__).parent
+STATIC = HERE.parents[1] / "edge" / "web" / "static"
+LOAD_BYTES_MAX = 150_000  # uncompressed, of everything that the first load fetches
+
+# An address of somebody else; and text that would be parsed, or needs a laxer policy.
+FOREIGN = re.compile(r"""(?:src|href|from|import)\s*[=(]?\s*["'](?:https?:)?//""")
+PARSED = re.compile(
+    r'innerHTML|outerHTML|insertAdjacentHTML|document\.write|\bon\w+="|<style|\sstyle='
+)
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.mark.parametrize("name", ["store", "outbox", "protocol"])
+def test_pure_modules(name: str) -> None:
+    done = subprocess.run(
+        [program("node"), "--test", "--test-reporter=tap", str(HERE / "js" / f"{name}.test.mjs")],
+        env={**os.environ, "HUBBUB_STATIC": str(STATIC)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    counts = dict(re.findall(r"^# (pass|fail) (\d+)$", done.stdout, re.M))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert int(counts["pass"]) >= 8
+    assert int(counts["fail"]) == 0
+
+
+def test_the_page_is_small_and_all_its_own() -> None:
+    files = [path for path in STATIC.iterdir() if path.suffix in (".html", ".css", ".js", ".svg")]
+    assert sum(path.stat().st_size for path in files) <= LOAD_BYTES_MAX
+    for path in files:
+        text = path.read_text(encoding="utf-8")
+        assert not FOREIGN.search(text), path
+        assert not PARSED.search(text), path

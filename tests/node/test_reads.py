@@ -1,0 +1,255 @@
+"""Recovery, the protocol's history, presence and heads over committed rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hubbub.base.errors import (
+    BAD_REQUEST,
+    INTERNAL,
+    METHOD_NOT_FOUND,
+    NOT_A_MEMBER,
+    NOT_AVAILABLE,
+    UNRECOVERABLE_POSITION,
+    Rejected,
+)
+from hubbub.settings.app import AppSettings, Namespace
+from hubbub.wire.codec import decode_json, dump_json
+from hubbub.wire.event import decode_event_body
+from hubbub.wire.shapes import HeadAsk, Query, Subscribe, Subscribed, Viewer
+from node.presence import PresenceLists
+from node.reads import RECOVERED_EVENTS_MAX, Reads
+from tests.node.rig import APP, Rig
+
+ROOM = "group:x"
+RAW = "raw:x"
+SPACE = Namespace(
+    publish="everyone", history="everyone", presence="everyone", history_size=5, history_ttl_s=60
+)
+SETTINGS = AppSettings(namespaces={"raw": SPACE, "bare": Namespace(publish="everyone")})
+
+
+class Reader:
+    """Reads of one rig."""
+
+    def __init__(self, **more: Any) -> None:
+        self.rig = Rig(**more)
+        self.presence = PresenceLists()
+        self.reads = Reads(self.rig.engine, self.presence)
+
+    def room(self, messages: int) -> list[Any]:
+        self.rig.create(ROOM, members=("bob",))
+        return [self.rig.send(ROOM, f"m{i}") for i in range(messages)]
+
+    def raw(self, count: int, key: str = RAW) -> None:
+        for number in range(count):
+            body = {"channel": key, "data": {"n": number}}
+            self.rig.do(key, "event.publish", body, info=b'{"user":"alice"}')
+
+    def query(self, name: str, args: Any, key: str = ROOM, user: str = "alice", **more: Any) -> Any:
+        query = Query(name, Viewer(user), dump_json(args), **more)
+        slot = self.rig.slot(key)
+        return decode_json(self.reads.query(slot, APP, key, query, self.rig.now_ms), dict)
+
+    def subscribe(self, key: str = ROOM, user: str = "alice", **more: Any) -> Subscribed:
+        ask = Subscribe(Viewer(user), "edge-1.7", **more)
+        return self.reads.subscribe(self.rig.slot(key), APP, key, ask, self.rig.now_ms)[0]
+
+    def refused(self, *args: Any, **more: Any) -> Any:
+        with pytest.raises(Rejected) as refused:
+            self.query(*args, **more)
+        return refused.value.error
+
+    def epoch(self, key: str = ROOM) -> str:
+        return self.rig.slot(key).epoch
+
+
+def seqs(answer: Subscribed) -> list[int]:
+    return [decode_event_body(body).seq for body in answer.events]
+
+
+def test_subscribe_tells_position_and_snapshot() -> None:
+    reader = Reader()
+    reader.room(3)
+    answer = reader.subscribe()
+    assert (answer.head, answer.epoch, answer.recovered) == (4, reader.epoch(), False)
+    assert (answer.positioned, answer.recoverable, answer.events) == (True, True, ())
+    assert b'"channel"' in answer.data
+
+
+@pytest.mark.parametrize("epoch", ["", "own"])
+@pytest.mark.parametrize("offset", [0, 1, 3, 4])
+def test_recovery_brings_exactly_what_was_missed(epoch: str, offset: int) -> None:
+    reader = Reader()
+    reader.room(3)
+    epoch = epoch and reader.epoch()
+    answer = reader.subscribe(recover=True, offset=offset, epoch=epoch)
+    assert answer.recovered
+    assert seqs(answer) == list(range(offset + 1, 5))
+
+
+def test_recovery_of_another_incarnation_fails() -> None:
+    reader = Reader()
+    reader.room(3)
+    answer = reader.subscribe(recover=True, offset=2, epoch="another")
+    assert (answer.recovered, answer.events, answer.head) == (False, (), 4)
+
+
+def test_a_position_above_the_commit_is_temporary() -> None:
+    reader = Reader()
+    reader.room(1)
+    command = reader.rig.command("message.send", {"channel": ROOM, "text": "pending"})
+    reader.rig.submit(ROOM, command)
+    assert reader.subscribe().head == 2  # what is pending is not seen
+    with pytest.raises(Rejected) as refused:
+        reader.subscribe(recover=True, offset=3, epoch=reader.epoch())
+    assert refused.value.error is INTERNAL
+    assert refused.value.error.temporary
+
+
+def test_recovery_shows_the_current_state_at_the_old_offsets() -> None:
+    reader = Reader()
+    sent = reader.room(2)
+    reader.rig.do(ROOM, "message.delete", {"channel": ROOM, "id": sent[0].id})
+    answer = reader.subscribe(recover=True, offset=1)
+    first, second, third = (decode_event_body(body) for body in answer.events)
+    assert [first.seq, second.seq, third.seq] == [2, 3, 4]
+    assert b'"deleted":true' in first.data
+    assert b'"m0"' not in first.data
+    assert b'"m1"' in second.data
+
+
+def test_too_much_is_not_recovered_at_all() -> None:
+    reader = Reader()
+    reader.room(0)
+    for number in range(RECOVERED_EVENTS_MAX + 1):
+        body = {"channel": ROOM, "text": str(number)}
+        reader.rig.submit(ROOM, reader.rig.command("message.send", body))
+        if number % 500 == 0:
+            reader.rig.settle()
+    reader.rig.settle()
+    assert not reader.subscribe(recover=True, offset=1).recovered
+    assert len(reader.subscribe(recover=True, offset=2).events) == RECOVERED_EVENTS_MAX
+
+
+def test_too_many_bytes_are_not_recovered() -> None:
+    reader = Reader()
+    reader.room(0)
+    for _ in range(40):
+        reader.rig.send(ROOM, "x" * 5_000)
+    assert reader.subscribe(recover=True, offset=1).recovered
+    for _ in range(80):
+        reader.rig.send(ROOM, "x" * 5_000)
+    assert not reader.subscribe(recover=True, offset=1).recovered
+
+
+def test_who_may_not_read_gets_nothing() -> None:
+    reader = Reader()
+    reader.room(1)
+    with pytest.raises(Rejected) as refused:
+        reader.subscribe(user="eve", recover=True)
+    assert refused.value.error is NOT_A_MEMBER
+    assert reader.refused("stream.history", {"limit": 5}, user="eve") is NOT_A_MEMBER
+    assert reader.refused("stream.presence", {}, user="eve") is NOT_A_MEMBER
+
+
+def test_a_raw_channel_trims_by_size_at_read() -> None:
+    reader = Reader(settings=SETTINGS)
+    reader.raw(8)
+    assert seqs(reader.subscribe(RAW, recover=True, offset=3)) == [4, 5, 6, 7, 8]
+    assert not reader.subscribe(RAW, recover=True, offset=2).recovered
+    page = reader.query("stream.history", {"limit": -1}, key=RAW)
+    assert [p["offset"] for p in page["publications"]] == [4, 5, 6, 7, 8]
+    assert page["publications"][0] == {
+        "offset": 4,
+        "data": {"n": 3},
+        "info": {"user": "alice"},
+    }
+    assert (page["offset"], page["epoch"]) == (8, reader.epoch(RAW))
+
+
+def test_a_raw_channel_trims_by_age_at_read() -> None:
+    reader = Reader(settings=SETTINGS)
+    reader.raw(3)
+    reader.rig.now_ms += 40_000
+    reader.raw(2)
+    reader.rig.now_ms += 30_000
+    page = reader.query("stream.history", {"limit": 10}, key=RAW)
+    assert [p["offset"] for p in page["publications"]] == [4, 5]
+    assert not reader.subscribe(RAW, recover=True, offset=2).recovered
+    assert seqs(reader.subscribe(RAW, recover=True, offset=3)) == [4, 5]
+    reader.rig.now_ms += 60_000
+    page = reader.query("stream.history", {"limit": 10}, key=RAW)
+    assert (page["publications"], page["offset"]) == ([], 5)
+    assert reader.subscribe(RAW, recover=True, offset=5).recovered
+
+
+@pytest.mark.parametrize(
+    ("args", "expected"),
+    [
+        ({"limit": 0}, []),
+        ({"limit": 2}, [1, 2]),
+        ({"limit": 2, "reverse": True}, [4, 3]),
+        ({"limit": -1, "since": {"offset": 2}}, [3, 4]),
+        ({"limit": 1, "since": {"offset": 2}}, [3]),
+        ({"limit": -1, "since": {"offset": 3}, "reverse": True}, [2, 1]),
+        ({"limit": 1, "since": {"offset": 9}}, []),
+        ({"limit": 1, "since": {"offset": 99}, "reverse": True}, [4]),
+    ],
+)
+def test_the_protocols_history(args: Any, expected: list[int]) -> None:
+    reader = Reader()
+    reader.room(3)
+    page = reader.query("stream.history", args)
+    assert [p["offset"] for p in page["publications"]] == expected
+    assert page["offset"] == 4
+
+
+def test_the_protocols_history_refuses() -> None:
+    reader = Reader(settings=SETTINGS)
+    reader.room(1)
+    since = {"offset": 1, "epoch": "another"}
+    assert reader.refused("stream.history", {"since": since}) is UNRECOVERABLE_POSITION
+    backwards = {"limit": 1, "reverse": True, "since": {"offset": 0}}
+    assert reader.refused("stream.history", backwards) is BAD_REQUEST
+    assert reader.refused("stream.history", {"limit": "x"}) is BAD_REQUEST
+    assert reader.refused("stream.history", {}, key="bare:x") is NOT_AVAILABLE
+    assert reader.refused("no.such", {}) is METHOD_NOT_FOUND
+    assert reader.refused("history.get", {"channel": ROOM}, min_seq=99) is INTERNAL
+
+
+def test_a_feature_query_gets_the_epoch() -> None:
+    reader = Reader()
+    reader.room(2)
+    page = reader.query("history.get", {"channel": ROOM})
+    assert [m["text"] for m in page["messages"]] == ["m0", "m1"]
+    assert (page["head"], page["epoch"]) == (3, reader.epoch())
+
+
+def test_presence_is_answered_from_the_lists() -> None:
+    reader = Reader(settings=SETTINGS)
+    for client, user in (("a", "u"), ("b", "u")):
+        reader.presence.join(
+            APP, RAW, "edge-1.7", client, dump_json({"user": user}), is_announced=False
+        )
+    assert reader.query("stream.presence", {}, key=RAW) == {
+        "presence": {"a": {"user": "u"}, "b": {"user": "u"}}
+    }
+    assert reader.query("stream.presence_stats", {}, key=RAW) == {"num_clients": 2, "num_users": 1}
+    assert reader.refused("stream.presence", {}, key="bare:x") is NOT_AVAILABLE
+
+
+def test_a_head_has_position_figures_and_the_newest_message() -> None:
+    reader = Reader()
+    sent = reader.room(3)
+    reader.rig.do(ROOM, "message.edit", {"channel": ROOM, "id": sent[2].id, "text": "edited"})
+    ask = HeadAsk(0, APP, ROOM, users=("bob", "eve"), preview=True)
+    row = reader.reads.head(reader.rig.slot(ROOM), ask)
+    assert (row.seq, row.led, row.epoch) == (5, True, reader.epoch())
+    assert decode_json(row.preview, dict)["text"] == "edited"
+    assert decode_json(row.fields[0], dict)["unread"] == 3
+    assert decode_json(row.fields[1], dict) == {}
+    plain = reader.reads.head(reader.rig.slot(ROOM), HeadAsk(0, APP, ROOM))
+    assert (plain.preview, plain.fields) == (b"", ())

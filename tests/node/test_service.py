@@ -1,0 +1,393 @@
+"""Messages in, messages out: the service over real slots; the test plays links and writer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import pytest
+
+from hubbub.base.errors import BAD_REQUEST, INTERNAL, NOT_A_MEMBER
+from hubbub.features.contract import Registry
+from hubbub.features.registry import REGISTRY
+from hubbub.settings.app import AppSettings, Namespace
+from hubbub.transport.replicated_set import PULL, SetSource
+from hubbub.wire.codec import decode_pack, encode_json, encode_pack
+from hubbub.wire.frame import Message, decode_frame, encode_frame, encode_message
+from hubbub.wire.shapes import (
+    HeadAsk,
+    HeadRow,
+    HeadsAnswer,
+    HeadsQuery,
+    Kind,
+    Outcome,
+    Presence,
+    Query,
+    Redirect,
+    Refusal,
+    SignalKind,
+    Status,
+    Subscribe,
+    Subscribed,
+    Viewer,
+)
+from node.outbox import Outbox
+from node.service import Service
+from node.slot import Record
+from node.store.api import Family, StoreError
+from tests.node import test_engine
+from tests.node.rig import APP, SLOTS, START_MS, Rig, write_records
+from tests.support.clock import FakeClock
+
+ROOM = "group:x"
+RAW = "raw:x"
+ROUTER = "router-1"
+SPACE = Namespace(
+    publish="everyone", presence="everyone", history_size=9, history_ttl_s=60, join_leave=True
+)
+SETTINGS = AppSettings(namespaces={"raw": SPACE})
+
+
+class Bench:
+    """A service; `settle` is the disk, `out` what left towards the router."""
+
+    def __init__(self, registry: Registry = REGISTRY, **led: Any) -> None:
+        self.clock = FakeClock(START_MS)
+        self.rig = Rig(settings=SETTINGS, registry=registry)
+        self.rig.now_ms = self.clock.wall_ms()
+        self.out: list[Message] = []
+        self.waiting: list[Record] = []
+        self.is_open = True
+        self.led = dict(self.rig.slots)
+        self.service = Service(
+            "node-1",
+            self.led,
+            self.rig.engine,
+            Outbox(lambda *_: []),
+            self.clock,
+            lambda slot: (7, "node-2"),
+            lambda: 0.0,
+        )
+        self.service.links = self
+        self.service.writer = self
+        self.interest = SetSource()
+        self.service.peer_up(ROUTER, 1)
+        self._receive(self.interest.fulls())
+        self._next_id = 0
+
+    # --- links and writer
+
+    def send(self, peer: str, message: bytes) -> bool:
+        frame = encode_frame([message], generation=1, boot_id=1, n=1, ack=0)
+        self.out += decode_frame(frame)[1]
+        return self.is_open
+
+    send_windowed = send
+
+    def submit(self, records: Sequence[Record]) -> None:
+        self.waiting += records
+
+    def settle(self) -> None:
+        while self.waiting:
+            records, self.waiting = self.waiting, []
+            self.service.persisted(write_records(self.rig.store, records))
+
+    # --- requests
+
+    def _receive(self, messages: list[bytes]) -> None:
+        frame = encode_frame(messages, generation=1, boot_id=1, n=1, ack=0)
+        self.service.receive(ROUTER, decode_frame(frame)[1])
+
+    def want(self, key: str) -> None:
+        self.interest.add((APP, key))
+        self._receive(self.interest.deltas())
+
+    def ask(self, kind: Kind, key: str, body: bytes, **more: int) -> int:
+        self._next_id += 1
+        slot = more.pop("slot", self.rig.engine.target_of(APP, key))
+        self._receive(
+            [
+                encode_message(
+                    kind, body, slot=slot, request_id=self._next_id, app=APP, key=key, **more
+                )
+            ]
+        )
+        return self._next_id
+
+    def command(self, key: str, tag: str, body: Any, user: str = "alice", **more: int) -> int:
+        submit = self.rig.command(tag, body, user=user)
+        return self.ask(Kind.SUBMIT, key, encode_pack(submit), **more)
+
+    def answers(self, request: int) -> list[Message]:
+        return [m for m in self.out if m.type == Kind.RESULT and m.request_id == request]
+
+    def answer(self, request: int) -> Message:
+        (message,) = self.answers(request)
+        return message
+
+    def create(self, key: str = ROOM) -> None:
+        request = self.command(key, "channel.create", {"channel": key})
+        self.settle()
+        assert self.answer(request).flags == Status.OK
+
+    def subscribe(self, key: str, user: str = "alice", **more: Any) -> Message:
+        viewer = Viewer(user, client=f"c-{user}", info=encode_json({"user": user}))
+        return self.answer(
+            self.ask(Kind.SUBSCRIBE, key, encode_pack(Subscribe(viewer, "edge-1.7", **more)))
+        )
+
+
+def test_an_event_leaves_before_the_answer_and_both_after_the_disk() -> None:
+    bench = Bench()
+    bench.create()
+    bench.want(ROOM)
+    bench.out.clear()
+    request = bench.command(ROOM, "message.send", {"channel": ROOM, "text": "hi"})
+    assert bench.out == []
+    bench.settle()
+    assert [m.type for m in bench.out] == [Kind.EVENT, Kind.RESULT]
+    assert decode_pack(bench.answer(request).body, Outcome).seq == 2
+    assert bench.service.counts.published_total == 1
+
+
+def test_nobody_who_did_not_ask_gets_an_event() -> None:
+    bench = Bench()
+    bench.create()
+    bench.command(ROOM, "message.send", {"channel": ROOM, "text": "hi"})
+    bench.settle()
+    assert [m for m in bench.out if m.type == Kind.EVENT] == []
+
+
+def test_what_the_link_drops_is_counted() -> None:
+    bench = Bench()
+    bench.create()
+    bench.want(ROOM)
+    bench.is_open = False
+    bench.command(ROOM, "message.send", {"channel": ROOM, "text": "hi"})
+    bench.settle()
+    assert bench.service.counts.dropped_total == 1
+
+
+@pytest.mark.parametrize("kind", [Kind.SUBMIT, Kind.QUERY, Kind.SUBSCRIBE, Kind.PRESENCE])
+def test_a_slot_that_is_not_led_here_is_redirected(kind: Kind) -> None:
+    bench = Bench()
+    for more in ({"slot": SLOTS}, {"term": 2}):
+        answer = bench.answer(bench.ask(kind, ROOM, b"", **more))
+        assert answer.flags == Status.REDIRECT
+        assert decode_pack(answer.body, Redirect) == Redirect(7, "node-2")
+
+
+def test_a_node_that_is_going_answers_what_it_took_and_redirects_the_rest() -> None:
+    bench = Bench()
+    taken = bench.command(ROOM, "channel.create", {"channel": ROOM})
+    bench.service.stop_intake()
+    late = bench.command("group:y", "channel.create", {"channel": "group:y"})
+    bench.settle()
+    assert bench.answer(taken).flags == Status.OK
+    assert bench.answer(late).flags == Status.REDIRECT
+
+
+def test_an_answer_after_its_deadline_is_not_sent() -> None:
+    bench = Bench()
+    late = bench.command(ROOM, "channel.create", {"channel": ROOM}, ms_left=100)
+    bench.clock.advance(101)
+    bench.settle()
+    assert bench.answers(late) == []
+    assert bench.service.counts.late_total == 1
+    in_time = bench.command(ROOM, "message.send", {"channel": ROOM, "text": "x"}, ms_left=100)
+    bench.clock.advance(100)
+    bench.settle()
+    assert bench.answer(in_time).flags == Status.OK
+
+
+@pytest.mark.parametrize("body", [b"", b"\xff", b"\x93\x01\x02\x03", encode_pack({"a": 1})])
+@pytest.mark.parametrize("kind", [Kind.SUBMIT, Kind.QUERY, Kind.SUBSCRIBE, Kind.HEADS])
+def test_a_malformed_body_is_answered(kind: Kind, body: bytes) -> None:
+    bench = Bench()
+    answer = bench.answer(bench.ask(kind, ROOM, body))
+    assert answer.flags == Status.REJECTED
+    assert decode_pack(answer.body, Refusal).code == BAD_REQUEST.code
+
+
+def test_unknown_kinds_and_stray_results_are_counted_and_ignored() -> None:
+    bench = Bench()
+    bench._receive([encode_message(99, b""), encode_message(Kind.RESULT, b"", request_id=5)])
+    assert bench.out == []
+    assert bench.service.counts.malformed_total == 1
+
+
+def test_a_refusal_carries_its_details() -> None:
+    bench = Bench()
+    bench.create()
+    refused = bench.command(ROOM, "message.send", {"channel": ROOM, "text": "x"}, user="eve")
+    refusal = decode_pack(bench.answer(refused).body, Refusal)
+    assert refusal.code == NOT_A_MEMBER.code
+    old = bench.rig.command("message.send", {"channel": ROOM, "text": "x"})
+    bench.clock.advance(25 * 3_600_000)
+    answer = bench.answer(bench.ask(Kind.SUBMIT, ROOM, encode_pack(old)))
+    details = decode_pack(answer.body, Refusal).details
+    assert details == encode_json({"server_time_ms": bench.clock.wall_ms()})
+
+
+def test_a_feature_that_breaks_costs_one_request() -> None:
+    bench = Bench(registry=test_engine.REGISTRY)
+    broken = bench.command(ROOM, "tally", {"channel": ROOM, "steps": ["break"]})
+    fine = bench.command(ROOM, "tally", {"channel": ROOM, "steps": ["n"]})
+    bench.settle()
+    assert decode_pack(bench.answer(broken).body, Refusal).code == INTERNAL.code
+    assert bench.answer(fine).flags == Status.OK
+    assert bench.service.counts.features_failed_total == 1
+
+
+def test_a_read_that_fails_on_the_disk_is_temporary(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench()
+    bench.create()
+
+    def damaged(*_: Any, **__: Any) -> Any:
+        raise StoreError("Corruption: block checksum mismatch")
+
+    monkeypatch.setattr(bench.rig.store, "iterate", damaged)
+    query = Query("history.get", Viewer("alice"), encode_json({"channel": ROOM}))
+    answer = bench.answer(bench.ask(Kind.QUERY, ROOM, encode_pack(query)))
+    assert decode_pack(answer.body, Refusal).code == INTERNAL.code
+
+
+def test_a_failed_disk_makes_what_waits_unknown() -> None:
+    bench = Bench()
+    waiting = bench.command(ROOM, "channel.create", {"channel": ROOM})
+    bench.service.fail()
+    assert bench.answer(waiting).flags == Status.UNKNOWN
+    bench.settle()
+    assert len(bench.answers(waiting)) == 1
+
+
+def test_heads_tell_what_is_led_here() -> None:
+    bench = Bench()
+    bench.create()
+    del bench.led[bench.rig.engine.target_of(APP, "group:y")]
+    asks = tuple(
+        HeadAsk(bench.rig.engine.target_of(APP, key), APP, key) for key in (ROOM, "group:y")
+    )
+    answer = bench.answer(bench.ask(Kind.HEADS, "", encode_pack(HeadsQuery("edge-1.7", asks))))
+    here, elsewhere = decode_pack(answer.body, HeadsAnswer).rows
+    assert (here.led, here.seq) == (True, 1)
+    assert elsewhere == HeadRow(APP, "group:y", led=False)
+
+
+def signals(bench: Bench) -> list[int]:
+    return [m.flags for m in bench.out if m.type == Kind.SIGNAL]
+
+
+def test_presence_follows_subscribe_leave_report_and_the_edges_death() -> None:
+    bench = Bench()
+    bench.want(RAW)
+    assert decode_pack(bench.subscribe(RAW).body, Subscribed).presence
+    assert signals(bench) == [SignalKind.JOIN]
+    left = encode_pack(Presence("edge-1.7", ("c-alice",)))
+    assert bench.answer(bench.ask(Kind.PRESENCE, RAW, left)).flags == Status.OK
+    assert signals(bench) == [SignalKind.JOIN, SignalKind.LEAVE]
+    bench.subscribe(RAW, "bob")
+    ask = HeadAsk(bench.rig.engine.target_of(APP, RAW), APP, RAW, clients=())
+    bench.ask(Kind.HEADS, "", encode_pack(HeadsQuery("edge-1.7", (ask,))))
+    assert signals(bench)[2:] == [SignalKind.JOIN, SignalKind.LEAVE]
+    bench.subscribe(RAW, "carol")
+    for _ in range(12):
+        bench.service.tick([])
+        bench.clock.advance(1_000)
+    assert signals(bench)[4:] == [SignalKind.JOIN, SignalKind.LEAVE]
+
+
+def test_a_digest_that_disagrees_asks_for_everything() -> None:
+    bench = Bench()
+    bench.service.beat_received(ROUTER, bench.interest.beat())
+    assert bench.out == []
+    bench.interest.add((APP, ROOM))
+    bench.interest.deltas()  # lost
+    bench.service.beat_received(ROUTER, bench.interest.beat())
+    assert [m.type for m in bench.out] == [Kind.INTEREST_PULL]
+    assert bench.out[0].raw == PULL
+    assert bench.service.beat(ROUTER) == b""
+
+
+def tally(bench: Bench, *steps: str) -> None:
+    bench.command(ROOM, "tally", {"channel": ROOM, "steps": steps})
+    bench.settle()
+
+
+def test_forwards_stay_here_when_the_target_is_led_here() -> None:
+    bench = Bench(registry=test_engine.REGISTRY)
+    for _ in range(100):  # each answered at once: no recursion may come of it
+        bench.command(ROOM, "tally", {"channel": ROOM, "steps": ["n>#bob!x"] * 16})
+    bench.settle()
+    assert not bench.service.has_forwards
+    tally(bench, "n>#bob!n", "n>#bob!n>#carol!n")
+    assert bench.rig.slot("#bob").overlay.stream(APP, "#bob").committed.seq == 3
+    assert [m for m in bench.out if m.type == Kind.SUBMIT] == []
+    bench.service.tick([])
+    bench.settle()
+    assert bench.rig.dump()[Family.OUTBOX] == []
+
+
+def elsewhere(bench: Bench) -> list[Message]:
+    return [m for m in bench.out if m.type == Kind.SUBMIT]
+
+
+def test_forwards_to_another_node_go_through_a_router_until_they_are_answered() -> None:
+    bench = Bench(registry=test_engine.REGISTRY)
+    target = bench.rig.engine.target_of(APP, "#bob")
+    assert target != bench.rig.engine.target_of(APP, ROOM)
+    del bench.led[target]
+    tally(bench, "n>#bob!n", "n>#bob!s")
+    (first,) = elsewhere(bench)
+    assert (first.slot, first.key) == (target, "#bob")
+    for status in (Status.UNKNOWN, Status.REDIRECT):
+        sent = elsewhere(bench)[-1]
+        body = encode_pack(Redirect(1, "")) if status is Status.REDIRECT else b""
+        bench._receive(
+            [encode_message(Kind.RESULT, body, request_id=sent.request_id, flags=status)]
+        )
+        bench.clock.advance(100)
+        bench.service.tick([])
+    assert len({m.request_id for m in elsewhere(bench)}) == 3
+    assert len({m.body for m in elsewhere(bench)}) == 1
+    last = elsewhere(bench)[-1]
+    done = encode_message(Kind.RESULT, encode_pack(Outcome(1, 1, "")), request_id=last.request_id)
+    bench._receive([done])
+    assert len(elsewhere(bench)) == 4, "the second one leaves after the first one's answer"
+    refusal = encode_pack(Refusal(NOT_A_MEMBER.code, "no"))
+    bench._receive(
+        [
+            encode_message(
+                Kind.RESULT,
+                refusal,
+                request_id=elsewhere(bench)[-1].request_id,
+                flags=Status.REJECTED,
+            )
+        ]
+    )
+    assert not bench.service.has_forwards
+
+
+def test_without_a_router_forwards_wait() -> None:
+    bench = Bench(registry=test_engine.REGISTRY)
+    del bench.led[bench.rig.engine.target_of(APP, "#bob")]
+    bench.service.peer_down(ROUTER)
+    tally(bench, "n>#bob!n")
+    assert elsewhere(bench) == []
+    bench.service.peer_up(ROUTER, 2)
+    bench.clock.advance(100)
+    bench.service.tick([])
+    assert len(elsewhere(bench)) == 1
+
+
+def test_stepping_down_forgets_what_belongs_to_the_slot() -> None:
+    bench = Bench()
+    bench.want(RAW)
+    bench.subscribe(RAW)
+    waiting = bench.command(RAW, "event.publish", {"channel": RAW, "data": 1})
+    bench.service.step_down(bench.rig.engine.target_of(APP, RAW))
+    assert bench.answer(waiting).flags == Status.UNKNOWN
+    assert bench.service.presence.streams() == []
+    assert bench.answer(bench.ask(Kind.SUBSCRIBE, RAW, b"")).flags == Status.REDIRECT
+    assert msgspec.structs.asdict(bench.service.presence.statistics())["clients"] == 0
