@@ -169,6 +169,7 @@ class Edge:
         supervise("cluster.register", registration.keep())
         self._process.on_stop("registration", registration.release)
         self._process.on_stop("clients", self._drain, deadline_s=2.0)
+        self._process.started()
         self._started = True
         _log.info("edge.started", url=self._url)
 

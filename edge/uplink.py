@@ -13,6 +13,7 @@ Rules:
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Final, Protocol
 
@@ -97,7 +98,8 @@ class Uplink:
         self._clock = clock
         self._process = process  # name.boot_id
         self._answer_ms = answer_ms
-        self._requests: dict[int, _Request] = {}
+        # Ordered: the oldest is found at once, however many went before it.
+        self._requests: OrderedDict[int, _Request] = OrderedDict()
         self._unsent: dict[int, None] = {}  # no router took them yet
         self._next_id = 1
         self._doubtful: dict[Stream, None] = {}

@@ -15,6 +15,7 @@ import urllib.request
 from random import choice, expovariate
 from typing import Any
 
+from gevent.event import Event
 from locust import events, task
 from locust.env import Environment
 
@@ -33,7 +34,7 @@ WORDS = (
 
 _run = f"{time.time_ns() // 1_000_000_000:x}-{os.getpid()}"  # rooms of another run are another's
 _places = itertools.count()
-_rooms: set[str] = set()
+_rooms: dict[str, Event] = {}  # set when the room exists
 
 
 @events.init.add_listener  # type: ignore[untyped-decorator]  # locust gives it no type
@@ -56,8 +57,10 @@ class RoomUser(ChatUser):
         room = f"group:load-{_run}-{place // ROOM_MEMBERS}"
         members = [_name(place // ROOM_MEMBERS * ROOM_MEMBERS + n) for n in range(ROOM_MEMBERS)]
         if room not in _rooms:
-            _rooms.add(room)
+            _rooms[room] = made = Event()
             _create(self.cluster, room, members)
+            made.set()
+        _rooms[room].wait()  # somebody else may be making it
         self.open(_name(place), room)
 
     @task(9)

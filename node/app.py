@@ -8,7 +8,7 @@ intake ends, what was taken is synced and answered, links close, the database cl
 from __future__ import annotations
 
 import asyncio
-import gc
+import platform
 import random
 import sys
 from collections.abc import Iterator
@@ -128,7 +128,7 @@ class Node:
         await self._register(address, url)
         supervise("ticks", self._tick_for_ever())
         supervise("lag", self._metrics.sample_loop_lag())
-        self._tune_memory()
+        self._process.started()
         _log.info("node.started", slots=len(self._slots), address=address, admin=url)
 
     def _build(self) -> None:
@@ -242,7 +242,7 @@ class Node:
             address=address,
             public_key=public.public.decode() if public is not None else "",
             admin_url=url,
-            domain=config.domain,
+            domain=config.domain or platform.node(),
             storage_id=self._storage_id,
         )
         self._registration = await register(self._coordinator, record)
@@ -257,12 +257,6 @@ class Node:
         """Take nothing more; sync and answer what was taken."""
         self._service.stop_intake()
         await self._writer.close()
-
-    def _tune_memory(self) -> None:
-        """What stands now stays; a command makes some 200 objects that die together."""
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(20_000, 20, 50)
 
     # --- while it runs
 

@@ -102,19 +102,16 @@ def _part(part: object) -> bytes:
 
 def parse_row_suffix(data: bytes) -> RowKey:
     """The row key in the row part of a STATE key."""
+    if data[0] == _INT and len(data) == _INT_PART.size:
+        return read_u64(data, 1)
     parts: list[str | int] = []
     at = 0
     while at < len(data):
         if data[at] == _INT:
             parts.append(read_u64(data, at + 1))
-            at += 9
+            at += _INT_PART.size
             continue
-        end = at + 1
-        while True:
-            end = data.index(0, end)
-            if data[end + 1] == _STR_END[1]:
-                break
-            end += 2
+        end = data.index(_STR_END, at + 1)  # inside the text every zero is followed by 0xFF
         parts.append(data[at + 1 : end].replace(b"\x00\xff", b"\x00").decode())
         at = end + len(_STR_END)
     return parts[0] if len(parts) == 1 else tuple(parts)

@@ -64,6 +64,7 @@ class PresenceLists:
 
     def __init__(self) -> None:
         self._rooms: dict[StreamName, _Room] = {}
+        self._by_edge: dict[str, set[StreamName]] = {}
         self._client_count = 0
         self._unlisted = 0
         self._missing_since: dict[str, int] = {}
@@ -74,7 +75,7 @@ class PresenceLists:
         """A client subscribed."""
         room = self._rooms.setdefault((app, key), _Room())
         room.is_announced = is_announced
-        if not self._put(room, edge, client, info) or not is_announced:
+        if not self._put((app, key), room, edge, client, info) or not is_announced:
             return []
         return [PresenceSignal(app, key, SignalKind.JOIN, info)]
 
@@ -107,7 +108,11 @@ class PresenceLists:
         reported = dict(clients)
         present = room.edges.get(edge, {})
         gone = [present.pop(client) for client in list(present) if client not in reported]
-        joined = [info for client, info in reported.items() if self._put(room, edge, client, info)]
+        joined = [
+            info
+            for client, info in reported.items()
+            if self._put((app, key), room, edge, client, info)
+        ]
         signals = self._gone(app, key, room, edge, gone)
         if is_news and is_announced:
             signals += [PresenceSignal(app, key, SignalKind.JOIN, info) for info in joined]
@@ -116,7 +121,7 @@ class PresenceLists:
     def tick(self, live_edges: Iterable[str], now_ms: int) -> list[PresenceSignal]:
         """Edges (name.boot_id) that are alive; entries of those long gone leave."""
         live = set(live_edges)
-        known = {edge for room in self._rooms.values() for edge in room.edges}
+        known = self._by_edge.keys()
         for edge in list(self._missing_since):
             if edge in live or edge not in known:
                 del self._missing_since[edge]
@@ -132,6 +137,8 @@ class PresenceLists:
             room = self._rooms.pop(name, None)
             if room is not None:
                 self._client_count -= room.client_count
+                for edge in room.edges:
+                    self._unlink(edge, name)
 
     def streams(self) -> list[StreamName]:
         """All streams with clients."""
@@ -154,9 +161,12 @@ class PresenceLists:
         """Sizes now; `unlisted` counts clients that found no room."""
         return PresenceStatistics(len(self._rooms), self._client_count, self._unlisted)
 
-    def _put(self, room: _Room, edge: str, client: str, info: Json) -> bool:
+    def _put(self, name: StreamName, room: _Room, edge: str, client: str, info: Json) -> bool:
         """True if the client was not there."""
-        present = room.edges.setdefault(edge, {})
+        present = room.edges.get(edge)
+        if present is None:
+            present = room.edges[edge] = {}
+            self._by_edge.setdefault(edge, set()).add(name)
         if client in present:
             present[client] = info
             return False
@@ -175,6 +185,7 @@ class PresenceLists:
         self._client_count -= len(gone)
         if edge in room.edges and not room.edges[edge]:
             del room.edges[edge]
+            self._unlink(edge, (app, key))
         if not room.edges:
             del self._rooms[app, key]
         if not room.is_announced:
@@ -183,8 +194,15 @@ class PresenceLists:
 
     def _drop_edge(self, edge: str) -> list[PresenceSignal]:
         signals: list[PresenceSignal] = []
-        for (app, key), room in list(self._rooms.items()):
-            present = room.edges.pop(edge, None)
-            if present is not None:
-                signals += self._gone(app, key, room, edge, list(present.values()))
+        for app, key in sorted(self._by_edge[edge]):
+            room = self._rooms[app, key]
+            gone = list(room.edges[edge].values())
+            room.edges[edge].clear()
+            signals += self._gone(app, key, room, edge, gone)
         return signals
+
+    def _unlink(self, edge: str, name: StreamName) -> None:
+        rooms = self._by_edge[edge]
+        rooms.discard(name)
+        if not rooms:
+            del self._by_edge[edge]

@@ -5,6 +5,8 @@ Rules:
 2. A request gets exactly one RESULT. For a slot that is not led here it is REDIRECT.
 3. An edge is named `name.boot_id`, a link's peer by its name alone.
 4. What a feature breaks costs one request, logged; what the disk breaks ends the process.
+
+The file is long because every kind of message has its few lines here, and nothing else.
 """
 
 from __future__ import annotations

@@ -11,6 +11,8 @@ Rules (replication.md 2.3, contracts.md 3):
    another one, and exactly one for each request.
 5. A retry of a pending command waits for the same entry. A success that rests on pending rows waits
    for them as well.
+
+The file is long because it is one state machine, with the types of its inputs and outputs.
 """
 
 from __future__ import annotations

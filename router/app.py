@@ -7,7 +7,6 @@ go to another router), answer what waits, close the links.
 from __future__ import annotations
 
 import asyncio
-import gc
 from typing import Final, Never, cast
 
 from hubbub.coordinator.api import Coordinator
@@ -72,7 +71,7 @@ class Router:
         await self._register(address, url)
         supervise("lag", self._metrics.sample_loop_lag())
         self._service = service
-        _tune_memory()
+        self._process.started()
         _log.info("router.started", link=address, admin=url)
 
     def _build(self) -> tuple[Service, Peers]:
@@ -145,10 +144,3 @@ async def _drain(service: Service) -> None:
             await service.wait_idle()
     except TimeoutError:
         _log.warning("router.requests_left", requests=len(service.relay))
-
-
-def _tune_memory() -> None:
-    """What stands now stays; a relayed message makes a handful of objects that die together."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 50)

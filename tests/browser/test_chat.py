@@ -7,7 +7,7 @@ import re
 from uuid import uuid4
 
 import pytest
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Locator, Page, WebSocket, expect
 
 from tests.browser.conftest import Chat, Demo
 
@@ -60,7 +60,11 @@ async def test_alice_writes_to_bob_and_back(chat: Chat) -> None:
     alice, bob = pane(page, "alice"), pane(page, "bob")
     await expect(alice.locator(".room h1")).to_contain_text("Bob")
     await expect(bob.locator(".room h1")).to_contain_text("Alice")
-    question, answer = fresh("Lunch at one?"), fresh("Ramen! 🍜")
+    # What people are shown: no other test writes these.
+    question, answer = (
+        "Lunch at one? I found a table 🍜",
+        "On my way, keep the chair by the window!",
+    )
 
     await write(alice, question)
     await expect(bubble(bob, question)).to_be_visible()
@@ -194,7 +198,14 @@ async def test_a_cut_heals_with_nothing_lost_or_doubled(chat: Chat, demo: Demo) 
     name = fresh("Train")
     channel = demo.group(f"group:{uuid4().hex}", ["chloe", "dan"], name=name)
     chat.is_cut = True
-    page = await chat.open("/?user=chloe")
+    context = await chat.context()
+    frames: list[str] = []
+
+    def hear(socket: WebSocket) -> None:
+        socket.on("framereceived", lambda frame: frames.append(str(frame)))
+
+    context.on("page", lambda page: page.on("websocket", hear))
+    page = await chat.open("/?user=chloe", context)
     chloe = pane(page, "chloe")
     await enter(chloe, name)
     before = fresh("Boarding")
@@ -212,12 +223,16 @@ async def test_a_cut_heals_with_nothing_lost_or_doubled(chat: Chat, demo: Demo) 
         demo.write(channel, "dan", text)
     await expect(chloe.locator(".bar")).to_have_text("Offline · 2 waiting to be sent")
 
+    frames.clear()
     await page.context.set_offline(False)
     for text in mine:
         await expect(bubble(chloe, text)).to_have_attribute("data-status", "stored")
     await online(chloe)
     await expect(chloe.locator(".bar")).to_be_hidden()
     assert await texts(chloe) == [before, *theirs, *mine]
+    # Resumed from its position, not loaded again.
+    assert any('"recovered":true' in frame and theirs[0] in frame for frame in frames)
+    assert not any('"messages":' in frame for frame in frames)
     page_of = demo.rest("GET", f"/v1/channels/{channel}/messages?limit=10")
     assert [message["text"] for message in page_of["messages"]] == [before, *theirs, *mine]
 

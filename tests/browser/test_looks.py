@@ -162,13 +162,12 @@ async def test_both_panes_fit_a_narrow_window(chat: Chat) -> None:
 
 
 async def test_touch_targets_are_larger(chat: Chat) -> None:
-    context = await chat.context(360, 740, has_touch=True, is_mobile=True)
+    context = await chat.context(360, 740, has_touch=True, is_mobile=True, reduced_motion="reduce")
     page = await chat.open("/?user=emma", context)
     emma = pane(page, "emma")
     await settled(page, "emma")
     await line(emma, "Trail run").tap()
     await expect(emma.locator("textarea")).to_be_in_viewport(ratio=1)
-    await page.wait_for_timeout(250)  # the room slides in: its controls are measured at rest
     assert await page.evaluate(FAULTS, 44) == []
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
+from random import Random
 
 import pytest
 
@@ -45,5 +46,6 @@ async def test_sends_succeed_after_the_restart_and_nothing_is_lost(cluster: Clus
         await traffic.run(kill_in_turn)
         findings = await traffic.check()
         assert findings.is_clean, (str(findings), findings.examples[:5])
+        await traffic.check_retries(Random(1), 50)
         for reader in traffic.readers:
             assert reader.resumes == 0, "a node's restart is no business of a client's connection"

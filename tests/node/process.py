@@ -67,6 +67,7 @@ class NodeProcess:
         }
         self._profile = profile
         self.process: subprocess.Popen[str] | None = None
+        self._signalled = False
 
     async def prepare(self) -> None:
         """The records that `up` would make."""
@@ -83,6 +84,7 @@ class NodeProcess:
 
     def start(self) -> subprocess.Popen[str]:
         """Start the process; returns at once."""
+        self._signalled = False
         path = self.folder / "node.json"
         path.write_text(json.dumps(self.config))
         self.process = subprocess.Popen(
@@ -93,6 +95,17 @@ class NodeProcess:
             text=True,
         )
         return self.process
+
+    @property
+    def is_running(self) -> bool:
+        """Started and not yet signalled to end."""
+        return self.process is not None and not self._signalled
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal and do not wait."""
+        assert self.process is not None
+        self._signalled = True
+        os.kill(self.process.pid, number)
 
     def kill(self, number: int = signal.SIGKILL) -> tuple[int, str]:
         """End it; (return code, what it wrote to stderr)."""

@@ -125,13 +125,24 @@ class Stream:
 
 
 class Reader:
-    """One user who reads some channels; resumes by (epoch, offset) after every cut."""
+    """One user who reads some channels; resumes by (epoch, offset) after every cut.
 
-    def __init__(self, doors: Doors, user: str, channels: Sequence[str], edge: int) -> None:
+    Args: arrived: set whenever something was read.
+    """
+
+    def __init__(
+        self,
+        doors: Doors,
+        user: str,
+        channels: Sequence[str],
+        edge: int,
+        arrived: asyncio.Event | None = None,
+    ) -> None:
         self.user = user
         self.streams = {channel: Stream(channel) for channel in channels}
         self.resumes = 0
         self.recovered = 0
+        self._arrived = arrived or asyncio.Event()
         self._doors = doors
         self._edge = edge
         self._client: Client | None = None
@@ -141,6 +152,7 @@ class Reader:
         self._client = client = await self._doors.enter(self.user, self._edge)
         for stream in self.streams.values():
             await self._subscribe(client, stream)
+        self._arrived.set()
 
     async def follow(self, is_done: Callable[[], bool]) -> None:
         """Reads until `is_done()`, across any number of cuts."""
@@ -177,6 +189,7 @@ class Reader:
                 elif "unsubscribe" in push:  # 2500 and above: come back with the position
                     assert push["unsubscribe"]["code"] >= 2500, push
                     await self._subscribe(client, stream)
+            self._arrived.set()
 
     async def _subscribe(self, client: Client, stream: Stream) -> None:
         if stream.offset < 0:

@@ -1,8 +1,8 @@
-"""Steady traffic through a cluster that is being harmed, and an independent check of what it kept.
+"""Steady traffic through a cluster that is being harmed; an independent check of what it kept.
 
-Rules: a sender retries one message under its cmid until it is acknowledged, so what was sent is what
-must be stored, once; a failed send fails the test. What the cluster kept is read from its log by a
-client that was not there; what readers saw live is compared with it.
+Rules: a sender retries one message under its cmid until it is acknowledged, so what was sent is
+what must be stored, once; a failed send fails the test. What the cluster kept is read from its log
+by a client that was not there; what readers saw live is compared with it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from random import Random
 from types import TracebackType
 from typing import Any, Self
 
@@ -22,6 +23,8 @@ from tests.support.cluster import Cluster
 from tests.support.steadfast import Doors, Reader, Sender, close_all
 
 PAGE = 300
+CREATED = "message.created"
+TEXT = "under load"
 CAUGHT_UP_S = 60.0
 
 
@@ -36,13 +39,14 @@ class Findings:
     reordered: int = 0  # later at a lower seq than what the same user sent before
     gaps: int = 0  # seqs that are not contiguous
     unsent: int = 0  # in the log though nobody sent it
+    slowest_s: float = 0.0  # send to acknowledgement, retries included
     examples: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
         return (
             f"{self.acknowledged} acknowledged, {self.stored} stored, lost {self.lost}, "
             f"doubled {self.doubled}, reordered {self.reordered}, gaps {self.gaps}, "
-            f"unsent {self.unsent}"
+            f"unsent {self.unsent}; slowest send {self.slowest_s:.1f} s"
         )
 
     @property
@@ -71,7 +75,10 @@ class Traffic:
         self.channels = [f"group:{prefix}-{n}" for n in range(channels)]
         users = [f"{prefix}-sender-{n}" for n in range(senders)]
         _create(cluster, self.channels, [*users, "reader"])
-        self.readers = [Reader(self.doors, "reader", self.channels, n) for n in range(readers)]
+        self._arrived = asyncio.Event()
+        self.readers = [
+            Reader(self.doors, "reader", self.channels, n, self._arrived) for n in range(readers)
+        ]
         self.senders = [Sender(self.doors, user, n, deadline_s) for n, user in enumerate(users)]
         # By channel and user, in the order of sending: (cmid, acknowledgement).
         self.acked: dict[str, dict[str, list[tuple[str, dict[str, Any]]]]] = {
@@ -129,22 +136,36 @@ class Traffic:
         began = time.monotonic()
         async with asyncio.timeout(within_s):
             while not self._has_read(heads):
-                await asyncio.sleep(0.005)
+                self._arrived.clear()
+                await self._arrived.wait()
         return time.monotonic() - began
 
     async def check(self) -> Findings:
-        """Reads every channel's log anew and compares. Raises AssertionError if a reader differs."""
-        findings = Findings()
+        """Reads every channel's log anew and compares; AssertionError if a reader differs."""
+        findings = Findings(slowest_s=self.slowest_s)
         client = await self.doors.enter("reader", 0)
         try:
             for channel in self.channels:
                 events = await _log_of(client, channel)
-                self._compare(channel, events, findings)
+                compare(channel, self.acked[channel], events, findings)
                 for reader in self.readers:
                     _same_as_log(reader, channel, events)
         finally:
             await client.close()
         return findings
+
+    async def check_retries(self, random: Random, count: int) -> None:
+        """The same request again, under the same id, has the answer that it had."""
+        asked = [
+            (sender, channel, cmid, ack)
+            for sender in self.senders
+            for channel, users in self.acked.items()
+            for cmid, ack in users[sender.user]
+        ]
+        for sender, channel, cmid, ack in random.sample(asked, min(count, len(asked))):
+            again = await sender.ask("message.send", cmid=cmid, channel=channel, text=TEXT)
+            assert again["dup"] is True
+            assert (again["seq"], again["id"]) == (ack["seq"], ack["id"])
 
     # ---
 
@@ -158,7 +179,7 @@ class Traffic:
         while not self._over.is_set():
             channel = self.channels[number % len(self.channels)]
             started, cmid = time.monotonic(), new_cmid()
-            ack = await sender.ask("message.send", cmid=cmid, channel=channel, text="under load")
+            ack = await sender.ask("message.send", cmid=cmid, channel=channel, text=TEXT)
             self.acked[channel][sender.user].append((cmid, ack))
             self.heads[channel] = max(self.heads[channel], ack["seq"])
             self.slowest_s = max(self.slowest_s, time.monotonic() - started)
@@ -177,23 +198,31 @@ class Traffic:
             for channel, stream in reader.streams.items()
         )
 
-    def _compare(self, channel: str, events: list[dict[str, Any]], findings: Findings) -> None:
-        at = {event["cmid"]: event["seq"] for event in events if event["t"] == "message.created"}
-        count_of = Counter(event["cmid"] for event in events if event["t"] == "message.created")
-        seqs = [event["seq"] for event in events]
-        findings.stored += len(at)
-        findings.doubled += sum(count - 1 for count in count_of.values())
-        findings.gaps += sum(after != before + 1 for before, after in pairwise([0, *seqs]))
-        sent = {cmid for acks in self.acked[channel].values() for cmid, _ in acks}
-        findings.unsent += len(at.keys() - sent)
-        for acks in self.acked[channel].values():
-            findings.acknowledged += len(acks)
-            for cmid, ack in acks:
-                if at.get(cmid) != ack["seq"]:
-                    findings.lost += 1
-                    findings.examples.append(f"{channel}: {cmid} {ack} is at {at.get(cmid)}")
-            places = [ack["seq"] for _, ack in acks]
-            findings.reordered += sum(before >= after for before, after in pairwise(places))
+
+def compare(
+    channel: str,
+    sent: Mapping[str, Sequence[tuple[str, dict[str, Any]]]],
+    events: Sequence[dict[str, Any]],
+    findings: Findings,
+) -> None:
+    """Adds to `findings` what one channel's log has against its acknowledgements.
+
+    Args: sent: by user, in the order of sending: (cmid, acknowledgement). events: the whole log.
+    """
+    created = [(event["cmid"], event["seq"]) for event in events if event["t"] == CREATED]
+    place, times = dict(created), Counter(cmid for cmid, _ in created)
+    findings.stored += len(place)
+    findings.doubled += sum(count - 1 for count in times.values())
+    findings.gaps += sum(b != a + 1 for a, b in pairwise([0, *(event["seq"] for event in events)]))
+    findings.unsent += len(place.keys() - {cmid for acks in sent.values() for cmid, _ in acks})
+    for acks in sent.values():
+        findings.acknowledged += len(acks)
+        for cmid, ack in acks:
+            if place.get(cmid) != ack["seq"]:
+                findings.lost += 1
+                findings.examples.append(f"{channel}: {cmid} {ack} is at {place.get(cmid)}")
+        stored = [place[cmid] for cmid, _ in acks if cmid in place]
+        findings.reordered += sum(before >= after for before, after in pairwise(stored))
 
 
 def _create(cluster: Cluster, channels: Sequence[str], members: list[str]) -> None:
@@ -205,7 +234,7 @@ def _create(cluster: Cluster, channels: Sequence[str], members: list[str]) -> No
 async def _log_of(client: Client, channel: str) -> list[dict[str, Any]]:
     """All events of a channel, in the order of its log, by the protocol's own history."""
     events: list[dict[str, Any]] = []
-    top = await client.command(history={"channel": channel, "limit": 0})
+    top = await client.subscribe(channel, recoverable=True, positioned=True)
     since = {"offset": 0, "epoch": top["epoch"]}
     while since["offset"] < top["offset"]:
         page = await client.command(history={"channel": channel, "since": since, "limit": PAGE})

@@ -1,0 +1,252 @@
+"""Requests become commands and queries, and answers come back once."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from edge.dispatch import App, Dispatch, outcome_json, refusal_of
+from hubbub.base.errors import RATE_LIMITED, Rejected
+from hubbub.base.ids import uuid7_ms
+from hubbub.features.contract import (
+    Command,
+    EdgeContext,
+    Feature,
+    Local,
+    QueryCall,
+    Registry,
+    Route,
+    Verb,
+    as_command,
+)
+from hubbub.features.registry import REGISTRY
+from hubbub.settings.app import AppSettings
+from hubbub.wire.codec import decode_pack, encode_pack
+from hubbub.wire.shapes import Kind, Outcome, Query, Refusal, Status, Submit, Viewer
+from tests.support.clock import SeededEntropy
+
+NOW_MS = 1_760_000_000_000
+ANN = Viewer(user="ann", client="c1")
+SERVER = Viewer(user="", authority="server")
+APP = App("demo", AppSettings(envelope_bytes_max=2_048), b"secret")
+
+
+class Say(Command, frozen=True):
+    """A toy command whose checks are seen."""
+
+    TAG = "toy.say"
+
+    channel: str
+    text: str = ""
+    data: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class Look(msgspec.Struct, frozen=True):
+    channel: str
+    limit: int = 5
+
+
+def check_first(cmd: Say, ctx: EdgeContext) -> Say:
+    return msgspec.structs.replace(cmd, text=cmd.text + f" by {ctx.viewer.user}")
+
+
+def check_second(cmd: Say, _: EdgeContext) -> Say:
+    if cmd.text.startswith("bad"):
+        raise Rejected(RATE_LIMITED, "slow down", retry_after_ms=5)
+    return msgspec.structs.replace(cmd, text=cmd.text + ", checked")
+
+
+def turn_look(request: Look, _: EdgeContext) -> QueryCall:
+    return QueryCall(request.channel, "toy.look", request)
+
+
+def turn_local(request: Look, _: EdgeContext) -> Local:
+    return Local("toy.local", request)
+
+
+ROUTE = Route("POST", "/v1/toy/{channel}", Say, as_command, Say)
+TOY = Registry(
+    [
+        Feature(
+            name="one",
+            check={Say: check_first},
+            verbs=(
+                Verb("toy.say", Say, as_command, Say),
+                Verb("toy.look", Look, turn_look, Look),
+                Verb("toy.local", Look, turn_local, Look),
+            ),
+        ),
+        Feature(name="two", check={Say: check_second}, routes=(ROUTE,)),
+    ]
+)
+
+
+class Stage:
+    """A dispatch, what it sent and what it replied."""
+
+    def __init__(self, registry: Registry = TOY) -> None:
+        self.sent: list[tuple[Any, ...]] = []
+        self.replies: list[tuple[Rejected | None, bytes]] = []
+        self.dispatch = Dispatch(
+            registry,
+            lambda *request: self.sent.append(request),
+            now_ms=lambda: NOW_MS,
+            entropy=SeededEntropy(),
+        )
+        self.dispatch.local = self
+
+    def run(self, action: Local, app: App, viewer: Viewer) -> bytes:
+        if action.args.limit > 5:  # type: ignore[attr-defined]
+            raise Rejected(RATE_LIMITED)
+        return b'{"local":true}'
+
+    def reply(self, refusal: Rejected | None, data: bytes) -> None:
+        self.replies.append((refusal, data))
+
+    def verb(self, name: str, params: bytes, viewer: Viewer = ANN) -> None:
+        self.dispatch.verb(name, params, APP, viewer, self.reply)
+
+    def refused(self) -> Rejected:
+        [(refusal, data)] = self.replies
+        assert refusal is not None
+        assert data == b""
+        assert self.sent == []
+        return refusal
+
+    @property
+    def submit(self) -> Submit:
+        return decode_pack(self.sent[0][3], Submit)
+
+
+def test_a_command_is_checked_in_order_and_submitted_to_its_stream() -> None:
+    stage = Stage()
+    stage.verb("toy.say", b'{"channel":"group:x","text":"hi"}')
+    [(kind, app, key, _, _)] = stage.sent
+    assert (kind, app, key) == (Kind.SUBMIT, "demo", "group:x")
+    assert (stage.submit.tag, stage.submit.viewer) == ("toy.say", ANN)
+    assert json.loads(stage.submit.body)["text"] == "hi by ann, checked"
+
+
+def test_custom_data_stays_as_it_was_written() -> None:
+    written = b'{"b":1.0,"a":[1e2,"\\u00e9"],"big":12345678901234567890123}'
+    stage = Stage()
+    stage.verb("toy.say", b'{"channel":"x","data":' + written + b"}")
+    assert written in stage.submit.body
+    routed = Stage()
+    params = {"channel": "x", "data": msgspec.Raw(written)}
+    routed.dispatch.route(ROUTE, params, APP, ANN, routed.reply)
+    assert written in routed.submit.body
+
+
+def test_a_command_without_a_cmid_gets_one_of_now() -> None:
+    stage = Stage()
+    stage.verb("toy.say", b'{"channel":"x"}')
+    stage.verb("toy.say", b'{"channel":"x"}')
+    ids = [decode_pack(request[3], Submit).cmid for request in stage.sent]
+    assert [uuid7_ms(cmid) for cmid in ids] == [NOW_MS, NOW_MS]
+    assert ids[0] != ids[1]
+    assert json.loads(stage.submit.body)["cmid"] == ids[0]
+    own = Stage()
+    own.verb("toy.say", json.dumps({"channel": "x", "cmid": ids[1]}).encode())
+    assert own.submit.cmid == ids[1]
+
+
+def test_a_server_key_may_act_as_a_user_and_nobody_else() -> None:
+    stage = Stage()
+    stage.verb("toy.say", b'{"channel":"x","by":"bob"}', SERVER)
+    assert (stage.submit.viewer.user, stage.submit.viewer.authority) == ("bob", "server")
+    assert "by" not in json.loads(stage.submit.body)
+    forged = Stage()
+    forged.verb("toy.say", b'{"channel":"x","by":"bob"}')
+    assert forged.refused().error.code == 103
+
+
+def test_a_query_goes_to_its_stream_and_its_answer_comes_as_it_is() -> None:
+    stage = Stage()
+    stage.verb("toy.look", b'{"channel":"group:x"}')
+    [(kind, _, key, body, done)] = stage.sent
+    query = decode_pack(body, Query)
+    assert (kind, key, query.name, query.viewer) == (Kind.QUERY, "group:x", "toy.look", ANN)
+    assert json.loads(query.args) == {"channel": "group:x", "limit": 5}
+    done(Status.OK, b'{"n":1.0}')
+    assert stage.replies == [(None, b'{"n":1.0}')]
+
+
+def test_what_the_edge_does_itself() -> None:
+    stage = Stage()
+    stage.verb("toy.local", b'{"channel":"x"}')
+    assert stage.replies == [(None, b'{"local":true}')]
+    refused = Stage()
+    refused.verb("toy.local", b'{"channel":"x","limit":6}')
+    assert refused.refused().error.code == 111
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "code"),
+    [
+        ("no.such", b"{}", 108),
+        ("toy.say", b"", 107),
+        ("toy.say", b"[]", 107),
+        ("toy.say", b"{", 107),
+        ("toy.say", b'{"channel":7}', 107),
+        ("toy.say", b'{"channel":"\xff"}', 107),
+        ("toy.say", b'{"channel":"x","data":NaN}', 107),
+        ("toy.say", b"[" * 10_000, 107),
+        ("toy.say", b'{"channel":"x","text":"bad"}', 111),
+    ],
+)
+def test_refusals_are_replies(name: str, params: bytes, code: int) -> None:
+    stage = Stage()
+    stage.verb(name, params)
+    assert stage.refused().error.code == code
+
+
+def test_a_command_that_is_too_large_says_the_limit() -> None:
+    stage = Stage()
+    stage.verb("toy.say", json.dumps({"channel": "x", "text": "y" * 2_048}).encode())
+    refusal = stage.refused()
+    assert (refusal.error.code, refusal.details) == (413, {"limit_bytes": 2_048})
+
+
+def test_every_answer_becomes_one_reply() -> None:
+    for status, body, code in (
+        (Status.REJECTED, encode_pack(Refusal(111, "slow", b'{"retry_after_ms":7}')), 111),
+        (Status.REJECTED, encode_pack(Refusal(77_777, "from a newer node")), 100),
+        (Status.UNKNOWN, b"", 400),
+        (Status.REDIRECT, b"", 400),
+    ):
+        stage = Stage()
+        stage.verb("toy.say", b'{"channel":"x"}')
+        stage.sent.pop()[4](status, body)
+        assert stage.refused().error.code == code
+    refusal = refusal_of(
+        Status.REJECTED, encode_pack(Refusal(111, "slow", b'{"retry_after_ms":7}'))
+    )
+    assert (refusal.text, refusal.details) == ("slow", {"retry_after_ms": 7})
+
+
+def test_an_outcome_as_json() -> None:
+    plain = json.loads(outcome_json(encode_pack(Outcome(9, 1_760_000_000_123, "mid"))))
+    assert plain == {"seq": 9, "id": "mid", "ts": "2025-10-09T08:53:20.123Z", "dup": False}
+    edited = Outcome(9, 0, "mid", dup=True, rev=2, reply=b'{"channel":"dm:x","created":true}')
+    assert json.loads(outcome_json(encode_pack(edited))).items() >= {
+        ("dup", True),
+        ("rev", 2),
+        ("channel", "dm:x"),
+        ("created", True),
+    }
+
+
+def test_every_row_of_the_registry_refuses_rubbish_without_breaking() -> None:
+    for name in REGISTRY.verbs:
+        for params in (b"{}", b'{"channel":1}', b'{"channel":"","user":"","cmid":"no"}', b"null"):
+            stage = Stage(REGISTRY)
+            stage.verb(name, params)
+            assert len(stage.sent) + len(stage.replies) == 1, (name, params)
+    for row in REGISTRY.routes:
+        stage = Stage(REGISTRY)
+        stage.dispatch.route(row, {"channel": "@app", "user": "a b"}, APP, ANN, stage.reply)
+        assert len(stage.sent) + len(stage.replies) == 1, row.path

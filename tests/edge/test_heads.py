@@ -1,0 +1,234 @@
+"""Heads: marked at once, pushed once an interval, with figures where they are seen."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from edge.heads import Heads, HeadsOf
+from edge.hub import Hub, Stream
+from hubbub.wire.event import COUNTABLE, encode_event_body, encode_row
+from hubbub.wire.shapes import HeadAsk, HeadRow, SignalKind
+
+APP = "demo"
+
+
+class Silent:
+    """An encoder: nobody here is subscribed."""
+
+    def publication(self, *_: object) -> bytes:
+        return b""
+
+    def signal(self, channel: str, variant: object, kind: SignalKind, data: bytes) -> bytes:
+        return b""
+
+
+class Listener:
+    app = APP
+
+    def __init__(self, user: str) -> None:
+        self.user = user
+        self.pushed: list[dict[str, Any]] = []
+
+    def push_heads(self, data: bytes) -> None:
+        publication = json.loads(data)
+        assert publication["t"] == "heads"
+        self.pushed.append(publication["heads"])
+
+    def take(self) -> list[dict[str, Any]]:
+        pushed, self.pushed = self.pushed, []
+        return pushed
+
+
+class Stage:
+    def __init__(self) -> None:
+        self.questions: list[tuple[list[HeadAsk], Any, Any]] = []
+        self.interest: set[Stream] = set()
+        self.repairs: list[object] = []
+        self.hub = Hub(
+            Silent(),
+            repair=self.repairs.append,
+            interest=lambda stream, on: (self.interest.add if on else self.interest.remove)(stream),
+            head=lambda channel, event: self.heads.note(channel, event),
+            listed=lambda channel, event: None,
+        )
+        self.heads = Heads(
+            self.hub, ask=lambda *question: self.questions.append(question), slot_of=lambda a, k: 3
+        )
+
+    def open(self, user: str, *channels: str, limit: int = 10) -> tuple[Listener, HeadsOf]:
+        listener = Listener(user)
+        return listener, self.heads.open(listener, channels, limit)
+
+    def event(self, channel: str, seq: int, text: str = "hi", flags: int = COUNTABLE) -> None:
+        data = json.dumps({"text": text}).encode()
+        row = encode_row(flags, 1_760_000_000_000 + seq, 0, "message.created", "bob", data)
+        self.hub.event(APP, channel, encode_event_body(seq, row))
+
+    def answer(self, head: int) -> list[HeadAsk]:
+        """The leaders answer all questions; unread figures are 10 + the length of the name."""
+        self.heads.flush()
+        asked: list[HeadAsk] = []
+        questions, self.questions = self.questions, []
+        for asks, answered, _ in questions:
+            asked += asks
+            answered([(ask, row(ask, head)) for ask in asks])
+        return asked
+
+
+def row(ask: HeadAsk, head: int) -> HeadRow:
+    fields = tuple(b'{"unread":%d}' % (10 + len(user)) for user in ask.users)
+    return HeadRow(APP, ask.key, True, "e", head, 1_760_000_000_000, b'{"text":"last"}', fields)
+
+
+def test_the_first_heads_hold_all_channels_with_figures() -> None:
+    stage = Stage()
+    ann, _ = stage.open("ann", "group:x", "group:y")
+    bob, _ = stage.open("robert", "group:x")
+    asked = stage.answer(4)
+    assert {ask.key: ask.users for ask in asked} == {
+        "group:x": ("ann", "robert"),
+        "group:y": ("ann",),
+    }
+    assert all(ask.preview for ask in asked)
+    line = {"seq": 4, "ts": "2025-10-09T08:53:20.000Z", "preview": {"text": "last"}}
+    assert ann.take() == [{"group:x": line | {"unread": 13}, "group:y": line | {"unread": 13}}]
+    assert bob.take() == [{"group:x": line | {"unread": 16}}]
+
+
+def test_a_burst_is_one_push_an_interval_with_the_last_state() -> None:
+    stage = Stage()
+    ann, _ = stage.open("ann", "group:x", "group:y")
+    stage.answer(0)
+    ann.take()
+    for seq in range(1, 30):
+        stage.event("group:x", seq, f"text {seq}")
+    assert ann.take() == []
+    stage.heads.tick()
+    [heads] = ann.take()
+    assert list(heads) == ["group:x"]
+    assert (heads["group:x"]["seq"], heads["group:x"]["preview"]) == (29, {"text": "text 29"})
+    stage.heads.tick()
+    assert ann.take() == [], "nothing happened since"
+
+
+def test_what_is_no_message_or_too_long_has_no_preview() -> None:
+    stage = Stage()
+    ann, _ = stage.open("ann", "group:x")
+    stage.answer(0)
+    ann.take()
+    stage.event("group:x", 1, "y" * 2_000)
+    stage.heads.tick()
+    stage.event("group:x", 2, flags=0)
+    stage.heads.tick()
+    assert [set(heads["group:x"]) for heads in ann.take()] == [{"seq", "ts"}] * 2
+
+
+def test_events_before_the_first_answer_are_not_lost() -> None:
+    stage = Stage()
+    ann, _ = stage.open("ann", "group:x")
+    stage.event("group:x", 5)
+    stage.event("group:x", 6)
+    stage.answer(5)
+    ann.take()
+    stage.heads.tick()
+    assert [heads["group:x"]["seq"] for heads in ann.take()] == [6]
+    assert stage.hub.channels[(APP, "group:x")].ahead is None
+
+
+def test_a_gap_in_a_watched_channel_is_noticed() -> None:
+    stage = Stage()
+    stage.open("ann", "group:x")
+    stage.answer(4)
+    stage.event("group:x", 7)
+    assert len(stage.repairs) == 1
+
+
+def test_on_the_screen_heads_come_with_figures_from_the_leader() -> None:
+    stage = Stage()
+    ann, mine = stage.open("ann", "group:x", "group:y")
+    stage.answer(4)
+    ann.take()
+    stage.heads.set_screen(mine, frozenset({"group:x", "group:foreign"}))
+    assert [ask.key for ask in stage.answer(4)] == ["group:x"], "only channels of the list"
+    ann.take()
+    stage.event("group:x", 5)
+    stage.event("group:y", 5)
+    stage.heads.tick()
+    assert [list(heads) for heads in ann.take()] == [["group:y"]]
+    assert [ask.key for ask in stage.answer(5)] == ["group:x"]
+    assert [heads["group:x"]["unread"] for heads in ann.take()] == [13]
+
+
+def test_an_open_channel_needs_no_heads_and_a_closed_one_does() -> None:
+    stage = Stage()
+    ann, mine = stage.open("ann", "group:x")
+    stage.answer(4)
+    ann.take()
+    stage.event("group:x", 5)
+    stage.heads.subscribed(mine, "group:x")
+    stage.heads.tick()
+    assert ann.take() == []
+    assert stage.interest == set(), "the subscription holds its own interest"
+    stage.heads.unsubscribed(mine, "group:x")
+    assert [ask.key for ask in stage.answer(5)] == ["group:x"], "its position is asked for anew"
+    stage.event("group:x", 6)
+    ann.take()
+    stage.heads.tick()
+    assert [heads["group:x"]["seq"] for heads in ann.take()] == [6]
+
+
+def test_the_list_grows_to_its_limit_and_shrinks() -> None:
+    stage = Stage()
+    ann, mine = stage.open("ann", "a:1", "a:2", "a:3", limit=2)
+    assert list(mine.channels) == ["a:1", "a:2"]
+    stage.heads.listed(mine, ["a:4"], 2)
+    assert list(mine.channels) == ["a:1", "a:2"]
+    stage.heads.unlisted(mine, ["a:1", "a:9"])
+    stage.heads.listed(mine, ["a:4", "a:4"], 2)
+    assert list(mine.channels) == ["a:2", "a:4"]
+    assert stage.interest == {(APP, "a:2"), (APP, "a:4")}
+    stage.answer(1)
+    [heads] = ann.take()
+    assert set(heads) == {"a:2", "a:4"}
+
+
+def test_a_closed_session_leaves_nothing_behind() -> None:
+    stage = Stage()
+    ann, mine = stage.open("ann", "group:x", "group:y")
+    bob, other = stage.open("bob", "group:x")
+    stage.answer(4)
+    stage.event("group:x", 5)
+    stage.heads.ask_figures(mine, ["group:y"])
+    stage.heads.close(mine)
+    ann.take()
+    bob.take()
+    assert stage.answer(5) == [], "nobody is left who wanted it"
+    stage.heads.tick()
+    assert (ann.take(), len(bob.take())) == ([], 1)
+    stage.heads.close(other)
+    assert (stage.interest, stage.hub.channels, stage.heads._watchers) == (set(), {}, {})
+    assert (stage.heads._wanted, stage.heads._marked) == ({}, {})
+
+
+def test_an_answer_for_a_session_that_closed_meanwhile() -> None:
+    stage = Stage()
+    ann, mine = stage.open("ann", "group:x")
+    stage.heads.flush()
+    stage.heads.close(mine)
+    [(asks, answered, failed)] = stage.questions
+    answered([(ask, row(ask, 4)) for ask in asks])
+    assert ann.take() == []
+    failed([(APP, "group:x")])
+    assert stage.heads._wanted == {}, "a failed question is not asked for nobody"
+
+
+def test_a_failed_question_is_asked_again() -> None:
+    stage = Stage()
+    ann, _ = stage.open("ann", "group:x", "group:y")
+    stage.heads.flush()
+    [(_, _, failed)] = stage.questions
+    stage.questions.clear()
+    failed([(APP, "group:y")])
+    assert [ask.key for ask in stage.answer(4)] == ["group:y"]
+    assert [list(heads) for heads in ann.take()] == [["group:y"]]
