@@ -1,0 +1,297 @@
+"""REST over a real server on loopback: who asks, what is merged, how refusals look."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import jwt
+import pytest
+
+from hubbub.base.errors import CHANNEL_NOT_FOUND, RATE_LIMITED, all_errors
+from hubbub.features.registry import REGISTRY
+from tests.edge.stage import SECRET, Ask
+from tests.edge.web.rest import BODY_BYTES_MAX, BY_KEY, Rest, serve
+
+CODES = {row.name for row in all_errors()}
+SEND = "/v1/channels/group:x/messages"
+
+
+def check_problem(response: Any, body: Any, status: int, code: str) -> None:
+    """The one shape of every refusal."""
+    assert response.status == status, body
+    assert response.content_type == "application/problem+json"
+    assert body["code"] == code
+    assert code in CODES
+    assert body["status"] == status
+    assert body["type"] == f"/docs/errors#{code}"
+    assert {"title", "detail", "retryable"} <= set(body)
+    assert body["request_id"] == response.headers["X-Request-Id"]
+
+
+async def test_a_server_key_sends_as_a_user() -> None:
+    async with serve() as rest:
+        message = {"by": "ann", "text": "hi", "data": {"n": [1.0, 1e2]}}
+        response, body = await rest.call("POST", SEND, json=message)
+        assert response.status == 201
+        assert body.items() >= {"seq": 9, "id": "mid", "dup": False}.items()
+        assert "ignored_fields" not in body
+        assert rest.asked[-1].key == "group:x"
+        assert (rest.submit.viewer.user, rest.submit.viewer.authority) == ("ann", "server")
+        assert json.loads(rest.submit.body)["data"] == {"n": [1.0, 1e2]}
+
+
+async def test_custom_data_stays_as_written_but_for_line_breaks() -> None:
+    async with serve() as rest:
+        raw = b'{"by":"ann","text":"hi",\r\n "data": {"n":\n1.50, "big": 123456789012345678901}}'
+        response, _ = await rest.call("POST", SEND, data=raw)
+        assert response.status == 201
+        assert b'{"n":1.50, "big": 123456789012345678901}' in rest.submit.body
+        assert b"\n" not in rest.submit.body
+
+
+async def test_a_user_asks_with_his_token() -> None:
+    async with serve() as rest:
+        token = rest.stage.token("ann", info={"name": "Ann"})
+        headers = {"Authorization": f"Bearer {token}"}
+        response, _ = await rest.call("POST", SEND, json={"text": "hi"}, headers=headers)
+        assert response.status == 201
+        viewer = rest.submit.viewer
+        assert (viewer.user, viewer.authority) == ("ann", "client")
+        assert json.loads(viewer.info)["conn_info"] == {"name": "Ann"}
+        response, body = await rest.call(
+            "POST", SEND, json={"by": "bob", "text": ""}, headers=headers
+        )
+        check_problem(response, body, 403, "permission_denied")
+
+
+@pytest.mark.parametrize(
+    "authorization",
+    ["", "Bearer wrong", "Basic abc", "Bearer a.b.c", "Bearer", "Bearer Sch\u00fcssel"],
+)
+async def test_strangers(authorization: str) -> None:
+    async with serve() as rest:
+        headers = {"Authorization": authorization} if authorization else {}
+        for method, path in (("POST", SEND), ("GET", SEND), ("POST", "/v1/tokens")):
+            response, body = await rest.call(method, path, headers=headers)
+            check_problem(response, body, 401, "unauthorized")
+        assert rest.asked == []
+
+
+async def test_an_expired_token_says_so() -> None:
+    async with serve() as rest:
+        token = rest.stage.token(exp=rest.stage.clock.wall_ms() // 1_000 - 10)
+        response, body = await rest.call("GET", SEND, headers={"Authorization": f"Bearer {token}"})
+        check_problem(response, body, 401, "token_expired")
+
+
+async def test_query_parameters_become_the_shape() -> None:
+    async with serve() as rest:
+        response, body = await rest.call("GET", SEND, params={"after_seq": "5", "limit": "2"})
+        assert response.status == 200
+        assert body == {"found": True}
+        args = json.loads(rest.query.args)
+        assert (args["channel"], args["after_seq"], args["limit"]) == ("group:x", 5, 2)
+
+
+@pytest.mark.parametrize("limit", ["\u00b2", "--5", "5.5", "x", "9" * 40, "", "\u0663"])
+async def test_a_number_that_is_none_is_a_bad_request(limit: str) -> None:
+    async with serve() as rest:
+        response, body = await rest.call("GET", SEND, params={"limit": limit})
+        check_problem(response, body, 400, "bad_request")
+
+
+async def test_a_user_id_of_digits_stays_a_string() -> None:
+    async with serve() as rest:
+        response, _ = await rest.call("GET", "/v1/users/42")
+        assert response.status == 200
+        assert rest.asked[-1].key == "#42"
+
+
+async def test_unknown_fields_are_named() -> None:
+    async with serve() as rest:
+        response, body = await rest.call(
+            "POST", SEND, json={"by": "ann", "text": "hi", "colour": 1}, params={"fast": "1"}
+        )
+        assert response.status == 201
+        assert body["ignored_fields"] == ["colour", "fast"]
+        _, body = await rest.call("GET", SEND, params={"limt": "5"})
+        assert body["ignored_fields"] == ["limt"]
+
+
+async def test_the_path_wins_over_the_body() -> None:
+    async with serve() as rest:
+        await rest.call("POST", SEND, json={"by": "ann", "text": "hi", "channel": "group:other"})
+        assert rest.asked[-1].key == "group:x"
+
+
+async def test_an_idempotency_key_is_the_commands_id() -> None:
+    async with serve() as rest:
+        ids = []
+        for key in ("order 7", "order 7", "order 8", "caf\u00e9"):
+            headers = BY_KEY | {"Idempotency-Key": key}
+            await rest.call("POST", SEND, json={"by": "ann", "text": "hi"}, headers=headers)
+            ids.append(rest.submit.cmid)
+            assert json.loads(rest.submit.body)["cmid"] == ids[-1]
+        assert ids[0] == ids[1]
+        assert len(set(ids)) == 3
+        assert all(id.startswith("key:") for id in ids)
+        headers = BY_KEY | {"Idempotency-Key": "k" * 256}
+        response, body = await rest.call("POST", SEND, json={"text": "hi"}, headers=headers)
+        check_problem(response, body, 400, "bad_request")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"{", b"[]", b"7", b'"x"', b'{"text": NaN}', b'{"text":"\xff"}', b"[" * 3_000, b'{"text":7}'],
+)
+async def test_bodies_that_are_none(body: bytes) -> None:
+    async with serve() as rest:
+        response, answer = await rest.call("POST", SEND, data=body)
+        check_problem(response, answer, 400, "bad_request")
+        assert rest.asked == []
+
+
+@pytest.mark.parametrize("path", [SEND, "/v1/tokens", "/demo/token"])
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_bodies_that_are_too_large(path: str, chunked: bool) -> None:
+    async def pieces() -> Any:
+        for _ in range(4):
+            yield b" " * BODY_BYTES_MAX
+
+    async with serve() as rest:
+        data = pieces() if chunked else b" " * (4 * BODY_BYTES_MAX)
+        response, body = await rest.call("POST", path, data=data)
+        check_problem(response, body, 413, "too_large")
+        assert body["limit_bytes"] == BODY_BYTES_MAX
+
+
+async def test_routes_that_do_not_exist() -> None:
+    async with serve() as rest:
+        for method, path in (("GET", "/v1/nothing"), ("PATCH", "/v1/tokens"), ("GET", "/v1/")):
+            response, body = await rest.call(method, path)
+            check_problem(response, body, 404, "method_not_found")
+
+
+async def test_what_the_cluster_refuses_keeps_its_details() -> None:
+    async with serve() as rest:
+        rest.answer = lambda ask: ask.rejected(
+            RATE_LIMITED, "5 messages a second", retry_after_ms=1_600, scope="user-send", burst=5
+        )
+        response, body = await rest.call("POST", SEND, json={"by": "ann", "text": "hi"})
+        check_problem(response, body, 429, "rate_limited")
+        assert (body["retryable"], body["retry_after_ms"]) == (True, 1_600)
+        assert response.headers["Retry-After"] == "2"
+        assert response.headers["RateLimit-Policy"] == '"user-send";q=5;w=1'
+        assert response.headers["RateLimit"] == '"user-send";r=0;t=2'
+        rest.answer = lambda ask: ask.rejected(CHANNEL_NOT_FOUND)
+        response, body = await rest.call("GET", "/v1/channels/group:x")
+        check_problem(response, body, 404, "channel_not_found")
+        rest.answer = Ask.unknown
+        response, body = await rest.call("POST", SEND, json={"by": "ann", "text": "hi"})
+        check_problem(response, body, 503, "unknown_outcome")
+        assert body["retryable"]
+
+
+async def test_a_bug_of_ours_is_a_problem_as_well() -> None:
+    async with serve() as rest:
+
+        def breaks(_: Ask) -> None:
+            raise KeyError("a bug")
+
+        rest.answer = breaks
+        response, body = await rest.call("GET", SEND)
+        check_problem(response, body, 503, "internal")
+        assert "bug" not in json.dumps(body)
+
+
+async def test_every_route_refuses_rubbish_with_a_problem() -> None:
+    async with serve() as rest:
+        for row in REGISTRY.routes:
+            path = row.path.replace("{channel}", "a b").replace("{user}", "a,b")
+            path = path.replace("{id}", "no-id")
+            response, body = await rest.call(row.method, path, data=b'{"text":[],"members":7}')
+            if response.status >= 400:
+                check_problem(response, body, response.status, body["code"])
+                assert response.status < 500
+            response, body = await rest.call(row.method, path, headers={})
+            check_problem(response, body, 401, "unauthorized")
+
+
+async def test_request_ids_are_echoed_or_made() -> None:
+    async with serve() as rest:
+        response, _ = await rest.call("GET", SEND, headers=BY_KEY | {"X-Request-Id": "mine-7"})
+        assert response.headers["X-Request-Id"] == "mine-7"
+        response, _ = await rest.call("GET", SEND, headers=BY_KEY | {"X-Request-Id": "y" * 200})
+        assert response.headers["X-Request-Id"] == "y" * 64
+        response, _ = await rest.call("GET", SEND)
+        assert response.headers["X-Request-Id"].startswith("req_")
+
+
+# --- tokens
+
+
+async def claims_of(rest: Rest, **wanted: Any) -> dict[str, Any]:
+    response, body = await rest.call("POST", "/v1/tokens", json={"user": "ann", **wanted})
+    assert response.status == 200, body
+    return jwt.decode(body["token"], SECRET, algorithms=["HS256"], options={"verify_iat": False})
+
+
+async def test_a_token_makes_its_user_and_carries_what_was_wished() -> None:
+    async with serve() as rest:
+        claims = await claims_of(rest, ttl_s=60, info={"name": "Ann"})
+        assert (claims["sub"], claims["info"]) == ("ann", {"name": "Ann"})
+        assert 59 <= claims["exp"] - claims["iat"] <= 60
+        assert (rest.submit.tag, rest.submit.viewer.authority) == ("user.ensure", "system")
+        assert rest.asked[-1].key == "#ann"
+        assert "info" not in await claims_of(rest)
+        response, body = await rest.call("POST", "/v1/tokens", json={"user": "ann", "x": 1})
+        assert response.status == 200
+        assert body["ignored_fields"] == ["x"]
+        assert rest.stage.auth.connection(body["token"]).user == "ann"
+
+
+@pytest.mark.parametrize(
+    "body", [{}, {"user": "a b"}, {"user": "ann", "ttl_s": 0}, {"user": "ann", "ttl_s": 10**9}]
+)
+async def test_tokens_that_cannot_be(body: dict[str, Any]) -> None:
+    async with serve() as rest:
+        response, answer = await rest.call("POST", "/v1/tokens", json=body)
+        check_problem(response, answer, 400, "bad_request")
+
+
+async def test_a_user_cannot_make_tokens() -> None:
+    async with serve() as rest:
+        headers = {"Authorization": f"Bearer {rest.stage.token()}"}
+        response, body = await rest.call(
+            "POST", "/v1/tokens", json={"user": "bob"}, headers=headers
+        )
+        check_problem(response, body, 403, "permission_denied")
+        assert rest.asked == []
+
+
+# --- what stands beside /v1
+
+
+async def test_health_readiness_metrics() -> None:
+    async with serve() as rest:
+        response, body = await rest.call("GET", "/healthz", headers={})
+        assert (response.status, body) == (200, {"alive": True})
+        response, body = await rest.call("GET", "/readyz", headers={})
+        assert (response.status, body) == (200, {"ready": True, "reasons": []})
+        rest.reasons.append("no_router")
+        response, body = await rest.call("GET", "/readyz", headers={})
+        assert (response.status, body) == (503, {"ready": False, "reasons": ["no_router"]})
+        response, body = await rest.call("GET", "/metrics", headers={})
+        assert response.status == 200
+        assert "# TYPE" in body
+
+
+async def test_the_demos_sign_in() -> None:
+    async with serve() as rest:
+        _, body = await rest.call("GET", "/demo/people", headers={})
+        assert {"user": "alice", "name": "Alice"} in body["people"]
+        _, body = await rest.call("POST", "/demo/token", json={"user": "alice"}, headers={})
+        assert rest.stage.auth.connection(body["token"]).user == "alice"
+        response, body = await rest.call("POST", "/demo/token", json={"user": "root"}, headers={})
+        check_problem(response, body, 404, "not_found")

@@ -1,0 +1,94 @@
+"""`/openapi.json` is complete, and nothing in it points nowhere."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from edge.web.documents import openapi
+from hubbub.base.errors import all_errors
+from hubbub.features.registry import REGISTRY
+from tests.edge.stage import EdgeStage
+from tests.edge.web.rest import api_of, serve
+
+TYPES = {"object", "array", "string", "integer", "number", "boolean", "null"}
+
+
+def made() -> dict[str, Any]:
+    return openapi(REGISTRY, api_of(EdgeStage()).own_rows())
+
+
+def walk(value: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(value, dict):
+        yield value
+        for inner in value.values():
+            yield from walk(inner)
+    elif isinstance(value, list):
+        for inner in value:
+            yield from walk(inner)
+
+
+def test_every_route_is_in_the_document_and_nothing_else() -> None:
+    rows = {(row.path, row.method.lower()) for row in REGISTRY.routes} | {("/v1/tokens", "post")}
+    found = {(path, method) for path, verbs in made()["paths"].items() for method in verbs}
+    assert found == rows
+    assert len(REGISTRY.routes) + 1 == len(rows), "no two rows share a method and path"
+
+
+def test_the_served_document_is_this_one() -> None:
+    assert json.loads(json.dumps(made())) == made()
+
+
+async def test_it_is_served() -> None:
+    async with serve() as rest:
+        response, body = await rest.call("GET", "/openapi.json", headers={})
+        assert response.content_type == "application/json"
+        assert body == made()
+        assert body["openapi"].startswith("3.1")
+
+
+def test_every_reference_has_its_schema() -> None:
+    document = made()
+    schemas = document["components"]["schemas"]
+    refs = {node["$ref"] for node in walk(document) if "$ref" in node}
+    assert refs
+    for ref in refs:
+        prefix, _, name = ref.rpartition("/")
+        assert prefix == "#/components/schemas"
+        assert name in schemas, ref
+
+
+def test_schemas_use_the_types_of_json_schema() -> None:
+    for node in walk(made()["components"]["schemas"]):
+        kind = node.get("type")
+        if isinstance(kind, str):
+            assert kind in TYPES
+        properties = node.get("properties")
+        if isinstance(properties, dict) and isinstance(node.get("required"), list):
+            assert set(node["required"]) <= set(properties)
+
+
+def test_parameters_and_bodies_share_the_fields_of_a_shape() -> None:
+    for path, verbs in made()["paths"].items():
+        in_path = set(re.findall(r"{(\w+)}", path))
+        for method, operation in verbs.items():
+            parameters = {p["name"]: p for p in operation["parameters"]}
+            assert {n for n, p in parameters.items() if p["in"] == "path"} == in_path
+            assert all(p["required"] for p in parameters.values() if p["in"] == "path")
+            content = operation.get("requestBody", {}).get("content", {})
+            assert bool(content) == (method in ("post", "put", "patch"))
+            if content:
+                body = content["application/json"]["schema"]
+                assert not in_path & set(body["properties"])
+                assert set(body["required"]) <= set(body["properties"])
+            refused = operation["responses"]["default"]["content"]
+            assert list(refused) == ["application/problem+json"]
+    operations = [op["operationId"] for verbs in made()["paths"].values() for op in verbs.values()]
+    assert len(set(operations)) == len(operations)
+
+
+def test_problems_name_every_code() -> None:
+    codes = made()["components"]["schemas"]["Problem"]["properties"]["code"]["enum"]
+    assert codes == [row.name for row in all_errors()]

@@ -1,0 +1,78 @@
+"""The chat page's files: types, policy, and nothing beside them."""
+
+from __future__ import annotations
+
+import re
+from importlib.resources import files
+
+import pytest
+
+from edge.web.pages import CONTENT_TYPES
+from tests.edge.web.rest import Rest, serve
+
+STATIC = files("edge.web") / "static"
+NAMES = sorted(entry.name for entry in STATIC.iterdir() if not entry.name.startswith("."))
+
+
+def check_headers(response: object) -> None:
+    headers = response.headers  # type: ignore[attr-defined]
+    policy = dict(
+        (part.split(maxsplit=1) + [""])[:2]
+        for part in headers["Content-Security-Policy"].split("; ")
+    )
+    assert policy["default-src"] == "'none'"
+    assert policy["script-src"] == "'self'"
+    assert policy["connect-src"] == "'self'"
+    assert policy["frame-ancestors"] == "'none'"
+    assert "unsafe" not in headers["Content-Security-Policy"]
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "no-referrer"
+
+
+async def get(rest: Rest, path: str) -> tuple[object, bytes]:
+    async with rest.session.get(path) as response:
+        return response, await response.read()
+
+
+async def test_the_page_and_its_files() -> None:
+    async with serve() as rest:
+        response, body = await get(rest, "/")
+        assert response.status == 200  # type: ignore[attr-defined]
+        assert response.content_type == "text/html"  # type: ignore[attr-defined]
+        check_headers(response)
+        assert body == (STATIC / "index.html").read_bytes()
+        for name in NAMES:
+            response, body = await get(rest, f"/static/{name}")
+            assert response.status == 200, name  # type: ignore[attr-defined]
+            kind = CONTENT_TYPES["." + name.rsplit(".", 1)[1]]
+            assert response.content_type == kind  # type: ignore[attr-defined]
+            check_headers(response)
+            assert body == (STATIC / name).read_bytes()
+
+
+@pytest.mark.parametrize("name", ["nothing.js", "..%2fpages.py", "%2e%2e/pages.py", "a/b.js", ""])
+async def test_nothing_else_is_served(name: str) -> None:
+    async with serve() as rest:
+        response, body = await get(rest, f"/static/{name}")
+        assert response.status == 404  # type: ignore[attr-defined]
+        assert b"import" not in body
+
+
+def test_the_page_keeps_to_its_policy() -> None:
+    """No inline script, style or handler, and nothing from elsewhere: the policy would stop it."""
+    html = (STATIC / "index.html").read_text()
+    assert not re.search(r"<script(?![^>]*\bsrc=)", html)
+    assert not re.search(r"<style|\sstyle=|\son\w+=", html)
+    for source in re.findall(r"""(?:src|href)=["']([^"']+)""", html):
+        assert not re.match(r"(https?:)?//", source), source
+        if source.startswith("/static/"):
+            assert source.removeprefix("/static/") in NAMES, source
+
+
+def test_every_import_of_a_script_is_there() -> None:
+    for name in NAMES:
+        if name.endswith(".js"):
+            script = (STATIC / name).read_text()
+            for source in re.findall(r"""(?:from|import)\s*\(?["']([^"']+)["']""", script):
+                assert source.startswith(("./", "/static/")), (name, source)
+                assert source.rsplit("/", 1)[1] in NAMES, (name, source)
