@@ -12,7 +12,7 @@ Rules:
 5. This file does not know sockets, tokens, rights or what an event means. Flags of its head say
    what must be done: EVICTS (users that must leave), LISTS and UNLISTS (a user's list changed).
 
-Over 400 lines: position, gap, newcomer and fan-out change together or not at all.
+Long because position, gap, newcomer and fan-out change together or not at all.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ Rules:
 6. A peer's illegal input raises RemoteProtocolError, ours LocalProtocolError; both are handled by
    the host (`close`), never here.
 
-Over 400 lines because session, subscriptions and deadlines are one state: whoever changes one must
+Long because session, subscriptions and deadlines are one state: whoever changes one must
 see the others.
 
 Source: Centrifuge client protocol v2 (commands, ordering, liveness, expiry).

@@ -10,7 +10,7 @@ Rules:
    cell ends there. Rows that were read or written lately stay decoded in a bounded cache.
 4. A stream's head is found by one seek and then kept; above the floor its seqs have no holes.
 
-The file is long because versions and the two views of them are one invariant: rule 1.
+Long because versions and the two views of them are one invariant: rule 1.
 """
 
 from __future__ import annotations

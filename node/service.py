@@ -6,7 +6,7 @@ Rules:
 3. An edge is named `name.boot_id`, a link's peer by its name alone.
 4. What a feature breaks costs one request, logged; what the disk breaks ends the process.
 
-The file is long because every kind of message has its few lines here, and nothing else.
+Long because every kind of message has its few lines here, and nothing else.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ Rules (replication.md 2.3, contracts.md 3):
 5. A retry of a pending command waits for the same entry. A success that rests on pending rows waits
    for them as well.
 
-The file is long because it is one state machine, with the types of its inputs and outputs.
+Long because it is one state machine, with the types of its inputs and outputs.
 """
 
 from __future__ import annotations

@@ -285,7 +285,7 @@ def _boot_clock_ns() -> int:
 
 def _connect(path: Path, synchronous: str, schema: str) -> sqlite3.Connection:
     """Open, switch to WAL and make the tables; another process may be doing the same."""
-    os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))  # -wal and -shm take its rights
+    _make(path)
     # Used by one thread at a time, but opened by another than the one that works.
     db = sqlite3.connect(
         path, timeout=BUSY_MS_MAX / 1000, isolation_level=None, check_same_thread=False
@@ -305,6 +305,18 @@ def _connect(path: Path, synchronous: str, schema: str) -> sqlite3.Connection:
         db.close()
         raise
     return db
+
+
+def _make(path: Path) -> None:
+    """An empty file for its owner alone; -wal and -shm take its rights. One that exists is left.
+
+    It is not even opened: closing any descriptor of a file ends all locks that this process has on
+    it (fcntl), those of its other SQLite connections too. [M] A process without them was not
+    counted by the others: the next one that closed took itself for the last and removed the -wal
+    under it, and what was written there from then on, nobody else saw.
+    """
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _switch_to_wal(db: sqlite3.Connection) -> None:

@@ -8,7 +8,7 @@ Rules:
 3. Rare things only: a message or a mark never comes here.
 4. `name` is the channel's at the time of the entry; the channel's own snapshot has the current one.
 
-The file is long because both halves of the projection, what channels cause and what the user's
+Long because both halves of the projection, what channels cause and what the user's
 stream keeps of it, stand together.
 """
 

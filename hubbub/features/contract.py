@@ -5,9 +5,8 @@ A feature is one pure file: frozen Structs for its commands and events, function
 
 Rules:
 1. `decide` reads tables and refuses; `apply` writes its own tables and never refuses. Both see
-   the rows
-   of one stream key only. `apply` is total and deterministic: it runs on every replica and at
-   replay.
+   the rows of one stream key only. `apply` is total and deterministic: it runs on every replica
+   and at replay.
 2. A consequence under another key is an effect (`Forward`), returned as data.
 3. Time in a feature is log time: `ctx.now_ms` in decide, `meta.ts_ms` in apply. No clock, no
    randomness.
@@ -15,8 +14,10 @@ Rules:
    client's own JSON untouched from sender to receiver.
 
 Where each hook runs: check, verbs, routes at the edge; decide, guards at a slot's leader; apply,
-effects
-on every replica; render, head, queries on any replica that is new enough; deliver at the edge.
+effects on every replica; render, head, queries on any replica that is new enough; deliver at the
+edge.
+
+Long because it is the whole contract: a reader of one feature needs this file and no other.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ Rules:
 6. `member.removed` and `member.left` evict: every edge ends the subscriptions of those users to
    this channel, who have no right to what follows. In an open channel they may come back.
 
-The file is long because six commands over one set of rows are six shapes, checks and decisions.
+Long because six commands over one set of rows are six shapes, checks and decisions.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ Rules:
 4. A user's sends in one channel pass a token bucket in log time. Its row is written only while the
    limit is on; server keys are exempt.
 
-The file is long because sending, folding and reading share one small set of shapes.
+Long because sending, folding and reading share one small set of shapes.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ Rules:
 4. In comes one `parse_json` of each line (bad UTF-8, NaN, depth, lone surrogates), then its shape;
    a payload is cut out of the line as it is, without raw line breaks.
 
-Over 400 lines because every message of the protocol is here once to be read and once to be written.
+Long because every message of the protocol is here once to be read and once to be written.
 
 Source: Centrifuge client protocol v2, JSON encoding.
 """

@@ -97,7 +97,7 @@ async def test_a_router_that_stood_still_is_caught_up_with(cluster: Cluster) -> 
         async def stand_still() -> None:
             await traffic.sent_more(200)
             cluster.kill("router-1", signal.SIGSTOP)
-            await asyncio.sleep(STOOD_STILL_S)
+            await asyncio.sleep(STOOD_STILL_S)  # harm: how long it stands
             cluster.kill("router-1", signal.SIGCONT)
             await traffic.read_up_to(dict(traffic.heads), REPAIRED_WITHIN_S)
             await traffic.everybody_sent(3)

@@ -83,7 +83,7 @@ def _harm(cluster: Cluster, kind: str, random: Random) -> None:
         case "pause one":
             name = random.choice(names)
             cluster.kill(name, signal.SIGSTOP)
-            time.sleep(random.uniform(0.05, PAUSE_S_MAX))
+            time.sleep(random.uniform(0.05, PAUSE_S_MAX))  # harm: how long it stands
             cluster.kill(name, signal.SIGCONT)
         case _:
             number = signal.SIGTERM if kind == "stop one" else signal.SIGKILL

@@ -119,5 +119,6 @@ def test_tidy_code_is_left_alone(tmp_path: Path) -> None:
     plant(tmp_path, "edge/session.py", TIDY)
     plant(tmp_path, "edge/__main__.py", '"""Starts."""\nimport edge.session')
     plant(tmp_path, "tests/edge/test_session.py", "while not ready():\n    asyncio.sleep(1)")
+    plant(tmp_path, "tests/faults/test_pause.py", "time.sleep(1)  # harm: it stands still")
     assert [line for check in CHECKS + FINISHED for line in check(tmp_path)] == []
     assert list(tidy.untested_modules(tmp_path)) == []

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sqlite3
 import stat
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -256,3 +258,46 @@ def test_a_sign_tells_each_change_once(path: Path, records: RecordFile) -> None:
     records.write([Guard("/a", 99)], [Put("/a", b"")])
     assert not sign.changed()
     sign.close()
+
+
+# --- between processes
+
+HOLDER = f"""
+import sys
+from pathlib import Path
+from hubbub.coordinator.solo_file import LeaseFile, RecordFile
+path = Path(sys.argv[1])
+leases = LeaseFile(path, {BOOT!r})
+records = RecordFile(path, LeaseFile(path, {BOOT!r}), 100)
+print("open", flush=True)
+sys.stdin.readline()
+print(leases.grant(60_000), flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_what_one_process_writes_others_see_although_one_closed_between(path: Path) -> None:
+    """The one that closes is not the last: it must leave the write-ahead log to the other."""
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(path)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as holder:
+        assert holder.stdin is not None
+        assert holder.stdout is not None
+        try:
+            assert holder.stdout.readline() == "open\n"
+            passing = LeaseFile(path, BOOT)
+            own = passing.grant(60_000)
+            passing.close()
+            print(file=holder.stdin, flush=True)
+            granted = int(holder.stdout.readline())
+            later = LeaseFile(path, BOOT)
+            assert later.is_alive(own)
+            assert later.is_alive(granted)
+            later.close()
+            print(file=holder.stdin, flush=True)
+            assert holder.wait(20) == 0
+        finally:
+            holder.kill()
