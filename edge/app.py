@@ -13,6 +13,7 @@ from edge.apps import Apps
 from edge.auth import Auth
 from edge.clients import Clients
 from edge.dispatch import Dispatch
+from edge.gathering import Gathering
 from edge.heads import Heads
 from edge.hub import Channel, Hub, Repair
 from edge.limits import SharedLimits
@@ -113,6 +114,9 @@ class Edge:
             in_flight_max=config.commands_in_flight_max,
         )
         dispatch.local = clients
+        self._gathering = dispatch.gathering = Gathering(
+            dispatch.submit, clients.figures_changed, clock.monotonic_ms
+        )
         pace = Pace(config, clock)
         clients.settings = _session_settings(config, pace, clients)
         streams = StreamEndpoints(
@@ -229,6 +233,7 @@ class Edge:
     def _tick(self) -> None:
         self._uplink.tick()
         self._apps.tick()
+        self._gathering.tick()
         self._heads.flush()
 
     def _changed(self, kind: str, name: str) -> None:

@@ -357,13 +357,16 @@ class Clients:
         if identity.expires_ms and expires_in <= 0:
             session.refuse(command.id, TOKEN_EXPIRED, _error_text(Rejected(TOKEN_EXPIRED)))
             return
+        subs = {channel: result for channel, (_, result) in answers.items()}
+        if own is not None:  # its snapshot is the connect result's own `data`, and large
+            subs[user_stream(identity.user)] = msgspec.structs.replace(own[1], data=b"")
         result = ConnectResult(
             client=session.client,
             version=VERSION,
             expires=expires_in > 0,
             ttl=-(-expires_in // SECOND_MS) if expires_in else 0,
             data=own[0].data if own is not None else b"",
-            subs={channel: result for channel, (_, result) in answers.items()},
+            subs=subs,
             session=session.peer.session_id,
             node=self._process if session.peer.emulated else "",
             time=self._wall_ms(),
@@ -413,6 +416,14 @@ class Clients:
                 self._heads.listed(context.heads.of, channels, limit)
             else:
                 self._heads.unlisted(context.heads.of, channels)
+
+    def figures_changed(self, app: str, user: str, channel: str) -> None:
+        """What heads say of a channel to this user is another now: tell all his sessions here."""
+        for session in self._by_user.get((app, user), ()):
+            context = session.context
+            mine = context.heads.of if isinstance(context, ClientContext) and context.heads else None
+            if mine is not None and channel in mine.channels:
+                self._heads.ask_figures(mine, (channel,))
 
     # --- subscribe
 

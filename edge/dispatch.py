@@ -25,6 +25,7 @@ from hubbub.base.ids import uuid7
 from hubbub.features.contract import (
     Command,
     EdgeContext,
+    Gather,
     Local,
     QueryCall,
     Registry,
@@ -66,10 +67,19 @@ class LocalActions(Protocol):
         ...
 
 
+class Gathers(Protocol):
+    """Who gathers the commands of many users into one (`Verb.gather`)."""
+
+    def add(self, gather: Gather, command: Command, app: App, user: str, reply: Reply) -> None:
+        """Take a checked command; its reply follows with that of the gathered one."""
+        ...
+
+
 class Dispatch:
     """Turns requests into link requests. `entropy(n)` and `now_ms()` are passed in."""
 
     local: LocalActions
+    gathering: Gathers | None = None  # None: every command leaves by itself
 
     def __init__(
         self,
@@ -104,7 +114,11 @@ class Dispatch:
             checked = params or b"{}"
             parse_json(checked)
             request = shape_json(checked, row.shape)
-            self.turned(row.turn(request, self.context(app, viewer)), app, viewer, reply)
+            action = row.turn(request, self.context(app, viewer))
+            if row.gather is not None and isinstance(action, Command):
+                self._gather(row.gather, action, app, viewer, reply)
+            else:
+                self.turned(action, app, viewer, reply)
         except Rejected as refusal:
             reply(refusal, b"")
 
@@ -156,6 +170,20 @@ class Dispatch:
             encode_pack(submit),
             _answer(reply, outcome_json),
         )
+
+
+    def _gather(
+        self, gather: Gather, command: Command, app: App, viewer: Viewer, reply: Reply
+    ) -> None:
+        """Only what users ask for themselves is gathered: the edge names them in its command."""
+        if self.gathering is None or viewer.authority != "client" or not viewer.user:
+            self.submit(command, app, viewer, reply)
+            return
+        acting(command, viewer)
+        context = self.context(app, viewer)
+        for check in self._registry.checks.get(type(command), ()):
+            command = check(command, context)
+        self.gathering.add(gather, command, app, viewer.user, reply)
 
 
 def refusal_of(status: Status, body: bytes) -> Rejected:

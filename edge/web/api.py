@@ -124,7 +124,6 @@ class Api:
             request_id = request.headers.get("X-Request-Id", "")[:64]
             if not request_id.isprintable() or not request_id:
                 request_id = "req_" + self._entropy(6).hex()
-            request["request_id"] = request_id
             try:
                 response = await handler(request)
             except Rejected as refusal:

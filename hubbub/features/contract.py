@@ -242,6 +242,20 @@ class EdgeContext(msgspec.Struct, frozen=True):
     settings: AppSettings
 
 
+class Gather(msgspec.Struct, frozen=True):
+    """How an edge gathers a verb's commands: those of many users for one stream become one command
+    of the edge's own (authority `edge`), at its pace. What they change is figures of the users'
+    heads, which the edge then asks for anew. Such commands need no cmid: asked twice is asked once.
+
+    merge(commands of each user) → the one command. split(its answer, the same) → the answer of each
+    user, or why he is refused. users_max: more go into the next command.
+    """
+
+    merge: Callable[[Mapping[str, Sequence[Any]]], Command]
+    split: Callable[[Json, Mapping[str, Sequence[Any]]], Mapping[str, Json | Rejected]]
+    users_max: int
+
+
 class Verb(msgspec.Struct, frozen=True):
     """A row of `rpc`: {name} with params of `shape` → command, query or local action → answer."""
 
@@ -250,6 +264,7 @@ class Verb(msgspec.Struct, frozen=True):
     turn: Callable[[Any, EdgeContext], Command | QueryCall | Local]
     answer: type[msgspec.Struct]  # for the documents; answers are sent as the node made them
     doc: str = ""
+    gather: Gather | None = None
 
 
 class Route(msgspec.Struct, frozen=True):

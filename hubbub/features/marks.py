@@ -13,12 +13,12 @@ Cost of a figure: one row of 32 bytes for each 256 seqs behind the mark, twice.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from msgspec import Struct
 
-from hubbub.base.errors import BAD_REQUEST, TOO_MANY, Rejected
+from hubbub.base.errors import BAD_REQUEST, NOT_A_MEMBER, TOO_MANY, Rejected
 from hubbub.base.names import check_user
 from hubbub.features.contract import (
     PLURAL_IDS_MAX,
@@ -29,6 +29,7 @@ from hubbub.features.contract import (
     Event,
     EventKind,
     Feature,
+    Gather,
     Meta,
     Table,
     Tables,
@@ -40,12 +41,15 @@ from hubbub.features.members import MembersLeft, MembersRemoved
 from hubbub.features.messages import MessageCreated, MessageDeleted
 from hubbub.features.standing import MEMBERS, channel_row, require_standing, role_of
 from hubbub.model.permissions import Action, is_allowed
-from hubbub.wire.codec import encode_json
+from hubbub.wire.codec import decode_json, encode_json
+from hubbub.wire.shapes import Json
 
 BLOCK_SEQS: Final = 256  # half: twice the rows to add up; double: twice the bytes each send writes
 _SHIFT: Final = 8
 _BLOCK_BYTES: Final = BLOCK_SEQS // 8
 _ALL: Final = (1 << BLOCK_SEQS) - 1
+# Of one gathered command: with the longest user ids 57 KB, below the 64 KiB of an envelope.
+GATHERED_USERS_MAX: Final = 400
 
 
 class MarkRead(Command, frozen=True):
@@ -79,6 +83,14 @@ class Marked(Struct, frozen=True):
     """`upto`: where the mark stands now."""
 
     upto: int
+
+
+class MarkedMany(Struct, frozen=True, omit_defaults=True):
+    """Whose mark stands elsewhere than he asked for, and who may not mark: the others' stand as
+    asked (the answer is kept for retries, so it says no more than it must)."""
+
+    elsewhere: dict[str, int] = {}
+    refused: tuple[str, ...] = ()
 
 
 MARKS: Final[Table[str, int]] = Table("marks", str, int)
@@ -116,7 +128,7 @@ def decide_read(cmd: MarkRead, tables: Tables, ctx: Context) -> Decision:
     return Decision(events, encode_json(Marked(upto)))
 
 
-def decide_many(cmd: MarkMany, tables: Tables, ctx: Context) -> list[Event]:
+def decide_many(cmd: MarkMany, tables: Tables, ctx: Context) -> Decision:
     """Those who have no right to a mark are left out: they may have left in the meantime."""
     require_standing(Action.MARK_MANY, tables, ctx)
     kind = channel_row(tables).kind
@@ -126,7 +138,32 @@ def decide_many(cmd: MarkMany, tables: Tables, ctx: Context) -> list[Event]:
         if is_allowed(Action.MARK, kind, role_of(tables, user))
     }
     moved = _risen(allowed, tables)
-    return [MarksMoved(marks=moved)] if moved else []
+    stands = {user: moved.get(user) or mark_of(tables, user) for user in allowed}
+    answer = MarkedMany(
+        {user: upto for user, upto in stands.items() if upto != cmd.marks[user]},
+        tuple(user for user in cmd.marks if user not in allowed),
+    )
+    return Decision([MarksMoved(marks=moved)] if moved else [], encode_json(answer))
+
+
+def merged(commands: Mapping[str, Sequence[MarkRead]]) -> MarkMany:
+    """What the users of one channel asked for, as one command: the highest of each counts."""
+    channel = next(iter(commands.values()))[0].channel
+    return MarkMany(channel=channel, marks=_highest(commands))
+
+
+def split(answer: Json, commands: Mapping[str, Sequence[MarkRead]]) -> dict[str, Json | Rejected]:
+    """Each user's part of the answer to the merged command."""
+    many = decode_json(answer, MarkedMany)
+    parts: dict[str, Json | Rejected] = {
+        user: encode_json(Marked(many.elsewhere.get(user, upto)))
+        for user, upto in _highest(commands).items()
+    }
+    return parts | {user: Rejected(NOT_A_MEMBER) for user in many.refused}
+
+
+def _highest(commands: Mapping[str, Sequence[MarkRead]]) -> dict[str, int]:
+    return {user: max(command.upto for command in asked) for user, asked in commands.items()}
 
 
 def _risen(marks: Mapping[str, int], tables: Tables) -> dict[str, int]:
@@ -237,5 +274,14 @@ FEATURE: Final = Feature(
         MembersRemoved: apply_gone,
     },
     head=head,
-    verbs=(Verb("mark.read", MarkRead, as_command, Marked, "Everything up to a seq is read."),),
+    verbs=(
+        Verb(
+            "mark.read",
+            MarkRead,
+            as_command,
+            Marked,
+            "Everything up to a seq is read.",
+            Gather(merged, split, GATHERED_USERS_MAX),
+        ),
+    ),
 )

@@ -159,6 +159,7 @@ class EdgeStage:
     def __init__(self, connections_max: int = 100, **app_changes: Any) -> None:
         self.clock = FakeClock(wall_ms=int(time.time() * 1_000))
         self.asks: list[Ask] = []
+        self.on_ask: Callable[[Ask], None] = self.asks.append
         self.head_asks: list[tuple[list[HeadAsk], Any, Any]] = []
         self.repairs: list[Repair] = []
         self.interest: set[tuple[str, str]] = set()
@@ -216,7 +217,7 @@ class EdgeStage:
     def request(
         self, kind: Kind, app: str, key: str, body: bytes, done: Callable[[Status, bytes], None]
     ) -> None:
-        self.asks.append(Ask(kind, app, key, body, done))
+        self.on_ask(Ask(kind, app, key, body, done))
 
     def take(self, kind: Kind, key: str = "") -> Ask:
         """The oldest question of that kind (about that key)."""

@@ -57,11 +57,15 @@ async def test_nothing_acknowledged_is_lost(cluster: Cluster) -> None:
                 await asyncio.sleep(random.uniform(0, CALM_S_MAX))
                 kind = random.choices(list(KINDS), list(KINDS.values()))[0]
                 rounds[kind] += 1
-                print(f"{sum(rounds.values())}: {kind}, {traffic.count} acknowledged", flush=True)
-                await asyncio.to_thread(_harm, cluster, kind, random)
+                harmed = await asyncio.to_thread(_harm, cluster, kind, random)
+                at = f"{sum(rounds.values())}: {kind}: {harmed}; {traffic.count} acknowledged"
+                print(at, flush=True)
                 traffic.doors.refresh()
-                async with asyncio.timeout(WRITABLE_WITHIN_S):
-                    await traffic.everybody_sent(1)
+                try:
+                    async with asyncio.timeout(WRITABLE_WITHIN_S):
+                        await traffic.everybody_sent(1)
+                except TimeoutError:
+                    raise AssertionError(f"{at}: not writable again\n{cluster.said()}") from None
 
         await traffic.run(harm)
         findings = await traffic.check()
@@ -71,8 +75,9 @@ async def test_nothing_acknowledged_is_lost(cluster: Cluster) -> None:
         await traffic.check_retries(random, RETRIED)
 
 
-def _harm(cluster: Cluster, kind: str, random: Random) -> None:
-    """Does one kind of harm and returns when every process is there again."""
+def _harm(cluster: Cluster, kind: str, random: Random) -> str:
+    """Does one kind of harm to the processes that it names; every one is there again then."""
+    harmed = ["all"]
     names = [entry.name for entry in cluster.file.processes]
     match kind:
         case "kill all, supervisor first":
@@ -87,11 +92,12 @@ def _harm(cluster: Cluster, kind: str, random: Random) -> None:
             cluster.kill(name, signal.SIGCONT)
         case _:
             number = signal.SIGTERM if kind == "stop one" else signal.SIGKILL
-            chosen = random.sample(names, 2 if kind == "kill two" else 1)
-            pids = {name: cluster.kill(name, number) for name in chosen}
+            harmed = random.sample(names, 2 if kind == "kill two" else 1)
+            pids = {name: cluster.kill(name, number) for name in harmed}
             for name, pid in pids.items():
                 cluster.wait_restarted(name, pid, WRITABLE_WITHIN_S)
     wait_for(lambda: _all_run(cluster), WRITABLE_WITHIN_S, cluster.said)
+    return " ".join(harmed)
 
 
 def _all_run(cluster: Cluster) -> bool:

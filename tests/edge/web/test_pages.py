@@ -17,8 +17,7 @@ NAMES = sorted(entry.name for entry in STATIC.iterdir() if not entry.name.starts
 def check_headers(response: object) -> None:
     headers = response.headers  # type: ignore[attr-defined]
     policy = dict(
-        [*part.split(maxsplit=1), ""][:2]
-        for part in headers["Content-Security-Policy"].split("; ")
+        [*part.split(maxsplit=1), ""][:2] for part in headers["Content-Security-Policy"].split("; ")
     )
     assert policy["default-src"] == "'none'"
     assert policy["script-src"] == "'self'"
