@@ -421,9 +421,10 @@ class Clients:
         """What heads say of a channel to this user is another now: tell all his sessions here."""
         for session in self._by_user.get((app, user), ()):
             context = session.context
-            mine = context.heads.of if isinstance(context, ClientContext) and context.heads else None
-            if mine is not None and channel in mine.channels:
-                self._heads.ask_figures(mine, (channel,))
+            if not isinstance(context, ClientContext) or not context.heads or not context.heads.of:
+                continue
+            if channel in context.heads.of.channels:
+                self._heads.ask_figures(context.heads.of, (channel,))
 
     # --- subscribe
 

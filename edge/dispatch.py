@@ -40,7 +40,6 @@ from hubbub.wire.codec import (
     dump_json,
     encode_json,
     encode_pack,
-    parse_json,
     shape_json,
 )
 from hubbub.wire.shapes import Kind, Outcome, Query, Refusal, Status, Submit, Viewer
@@ -106,14 +105,15 @@ class Dispatch:
         )
 
     def verb(self, name: str, params: bytes, app: App, viewer: Viewer, reply: Reply) -> None:
-        """An rpc; `params`: JSON or empty. Refusals go through `reply`; unknown names are 108."""
+        """An rpc; `params`: JSON that passed the ingress check, or empty.
+
+        Refusals go through `reply`; unknown names are 108.
+        """
         try:
             row = self._registry.verbs.get(name)
             if row is None:
                 raise Rejected(NOT_AVAILABLE, f"no method {name[:64]}")
-            checked = params or b"{}"
-            parse_json(checked)
-            request = shape_json(checked, row.shape)
+            request = shape_json(params or b"{}", row.shape)
             action = row.turn(request, self.context(app, viewer))
             if row.gather is not None and isinstance(action, Command):
                 self._gather(row.gather, action, app, viewer, reply)
@@ -170,7 +170,6 @@ class Dispatch:
             encode_pack(submit),
             _answer(reply, outcome_json),
         )
-
 
     def _gather(
         self, gather: Gather, command: Command, app: App, viewer: Viewer, reply: Reply

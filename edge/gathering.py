@@ -56,10 +56,10 @@ class Gathering:
         """Take a user's checked command."""
         place = (app.name, command.stream_key(), command.TAG)
         batch = self._batches.get(place)
-        if batch is not None and user not in batch.commands:
-            if len(batch.commands) >= gather.users_max:
-                self._leave(place)
-                batch = None
+        is_full = batch is not None and len(batch.commands) >= gather.users_max
+        if batch is not None and is_full and user not in batch.commands:
+            self._leave(place)
+            batch = None
         if batch is None:
             batch = self._batches[place] = _Batch(gather, app, self._due_ms(place))
         batch.commands.setdefault(user, []).append(command)

@@ -49,6 +49,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 TOKEN_TTL_S: Final = 24 * 3600
 TOKEN_TTL_S_MAX: Final = 365 * 86_400
 IDEMPOTENCY_KEY_BYTES_MAX: Final = 255
+_OK, _CREATED = 200, 201
 _NUMBER: Final = re.compile(r"-?[0-9]{1,18}")
 _log = get_logger("edge")
 
@@ -77,6 +78,10 @@ _TOKENS: Final = Route(
     TokenAnswer,
     doc="A connection token for a user, who is made if unknown.",
 )
+
+
+class _Made(msgspec.Struct, frozen=True):
+    created: bool = True
 
 
 class Api:
@@ -165,7 +170,10 @@ class Api:
             if ignored and answer.startswith(b"{"):
                 tail = b'"ignored_fields":' + dump_json(ignored) + b"}"
                 answer = answer[:-1] + (b"," if len(answer) > 2 else b"") + tail
-            return web.Response(status=row.status, body=answer, content_type="application/json")
+            status = row.status
+            if status == _CREATED and not decode_json(answer, _Made).created:
+                status = _OK  # it was there before
+            return web.Response(status=status, body=answer, content_type="application/json")
 
         return handle
 

@@ -11,15 +11,10 @@ from aiohttp import web
 from edge.dispatch import App
 from edge.web.api import TOKEN_TTL_S, Api
 from hubbub.base.errors import NOT_FOUND, Rejected
+from hubbub.model.demo_people import HUMANS
 from hubbub.wire.codec import convert, dump_json, parse_json
 
-PEOPLE: Final = {
-    "alice": "Alice",
-    "bob": "Bob",
-    "chloe": "Chloé",
-    "dan": "Dan",
-    "emma": "Emma",
-}
+PEOPLE: Final = {person.id: person.name for person in HUMANS}
 
 
 class _SignIn(msgspec.Struct, frozen=True):

@@ -10,7 +10,7 @@ UUIDv7: RFC 9562 section 5.7. Randomness and time are always passed in.
 
 from __future__ import annotations
 
-from base64 import b32hexdecode, b32hexencode
+from base64 import b32hexdecode
 from hashlib import blake2b
 from typing import Final, NewType
 
@@ -28,13 +28,36 @@ MESSAGE_ID_LENGTH: Final = 26
 IDEMPOTENCY_PREFIX: Final = "key:"
 _TS_BYTES, _SEQ_BYTES, _HASH_BYTES = 6, 5, 5
 SEQ_MAX: Final = (1 << 40) - 1
+_DIGITS: Final = "0123456789abcdefghijklmnopqrstuv"
+_PAIRS: Final = [first + second for first in _DIGITS for second in _DIGITS]  # 10 bits each
 
 
 def message_id(ts_ms: int, seq: int, stream: bytes, secret: bytes) -> MessageId:
     """The id of the message at `seq` of a stream (`stream` = app ‖ 0x00 ‖ key)."""
     head = ts_ms.to_bytes(_TS_BYTES, "big") + seq.to_bytes(_SEQ_BYTES, "big")
     tail = blake2b(head + stream, digest_size=_HASH_BYTES, key=secret[:64]).digest()
-    return MessageId(b32hexencode(head + tail).decode().rstrip("=").lower())
+    return MessageId(_base32hex(head + tail))
+
+
+def _base32hex(raw: bytes) -> str:
+    """16 bytes as 26 digits: the standard library's function takes six times as long, and one id
+    is made for each message."""
+    high, low = int.from_bytes(raw[:10], "big"), int.from_bytes(raw[10:], "big") << 2
+    return (
+        _PAIRS[high >> 70]
+        + _PAIRS[high >> 60 & 1023]
+        + _PAIRS[high >> 50 & 1023]
+        + _PAIRS[high >> 40 & 1023]
+        + _PAIRS[high >> 30 & 1023]
+        + _PAIRS[high >> 20 & 1023]
+        + _PAIRS[high >> 10 & 1023]
+        + _PAIRS[high & 1023]
+        + _PAIRS[low >> 40]
+        + _PAIRS[low >> 30 & 1023]
+        + _PAIRS[low >> 20 & 1023]
+        + _PAIRS[low >> 10 & 1023]
+        + _PAIRS[low & 1023]
+    )
 
 
 def message_seq(mid: str) -> int:

@@ -1,21 +1,12 @@
-"""Who is in the demo and which channels they share. Values only.
-
-The demo's sign-in needs no password: these people exist on loopback only.
-"""
+"""Which channels the demo's people share. Values only."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
 
-
-@dataclass(frozen=True)
-class Person:
-    """A demo user: id, display name, and a line about them."""
-
-    id: str
-    name: str
-    about: str
+from hubbub.model import demo_people
+from hubbub.model.demo_people import BOT
 
 
 @dataclass(frozen=True)
@@ -31,17 +22,9 @@ class Room:
         return self.channel.startswith("open:")
 
 
-ROBIN: Final = "robin"
-
-PEOPLE: Final = (
-    Person("alice", "Alice Moreau", "Product, runs before sunrise"),
-    Person("bob", "Bob Tanaka", "Backend, collects fountain pens"),
-    Person("chloe", "Chloé Lefèvre", "Design, based in Lyon"),
-    Person("dan", "Dan Okafor", "Support, knows everyone's birthday"),
-    Person("emma", "Emma Schneider", "Data, from Graz"),
-    Person(ROBIN, "Robin", "A bot. Says hello, and answers when you write first"),
-)
-HUMANS: Final = tuple(person.id for person in PEOPLE if person.id != ROBIN)
+ROBIN: Final = BOT.id
+PEOPLE: Final = (*demo_people.HUMANS, BOT)
+HUMANS: Final = tuple(person.id for person in demo_people.HUMANS)
 
 ROOMS: Final = (
     Room("group:trail-run", "Trail run", ("alice", "bob", "dan", "emma")),

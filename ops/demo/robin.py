@@ -91,8 +91,7 @@ class Robin:
 
 def joined(hello: dict[str, Any]) -> list[str]:
     """The channels of the list that came with the connection."""
-    snapshot = hello.get("subs", {}).get(OWN_STREAM, {}).get("data") or {}
-    listed = snapshot.get("channels", [])
+    listed = (hello.get("data") or {}).get("channels", [])
     return [row["channel"] for row in listed if row.get("state") == "joined"]
 
 

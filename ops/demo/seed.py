@@ -12,10 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 from urllib.parse import quote
 
+from hubbub.model.demo_people import Person
 from ops.answer import Exit, Failure
 from ops.api import Rest
 from ops.demo.conversations import GREETING, PAIRS, ROOMS, Line
-from ops.demo.people import NAMES, PEOPLE, ROBIN, Person, Room
+from ops.demo.people import NAMES, PEOPLE, ROBIN, Room
 from ops.demo.people import PAIRS as FRIENDS
 from ops.demo.people import ROOMS as PLACES
 

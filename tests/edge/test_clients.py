@@ -71,6 +71,7 @@ def test_connect_answers_with_bootstrap_and_the_own_stream() -> None:
     assert result["version"]
     assert result["data"] == {"hello": "ann"}
     assert result["subs"]["#ann"]["offset"] == 7
+    assert "data" not in result["subs"]["#ann"], "the snapshot is told once"
     assert (result["expires"], result["ttl"]) == (True, 3_600)
     ann.gone()
     nothing_left(stage)
@@ -727,6 +728,25 @@ def test_the_list_of_channels_follows_the_own_stream() -> None:
     stage.event("#ann", 2, UNLISTS, b'["group:new"]')
     assert ("demo", "group:new") not in stage.interest
     assert offsets(ann.take(), "#ann") == [1, 0, 2], "heads have no offset"
+
+
+def test_figures_that_changed_are_told_to_all_devices_of_the_user() -> None:
+    """Also to the one that has the channel open; nobody else, and nothing about other channels."""
+    stage = EdgeStage()
+    phone, laptop = (stage.person(channels=(ROOM, "group:y")) for _ in range(2))
+    bob = stage.person("bob", channels=(ROOM,))
+    stage.subscriber(laptop, ROOM, head=4)
+    stage.answer_heads(4)
+    for person in (phone, laptop, bob):
+        pushed_heads(person)
+    stage.clients.figures_changed("demo", "ann", ROOM)
+    stage.clients.figures_changed("demo", "ann", "group:unlisted")
+    stage.clients.figures_changed("demo", "nobody", ROOM)
+    assert [(ask.key, ask.users) for ask in stage.answer_heads(4, b'{"unread":0}')] == [
+        (ROOM, ("ann",))
+    ]
+    told = [pushed_heads(person) for person in (phone, laptop, bob)]
+    assert told == [[{ROOM: {"seq": 4, "unread": 0}}]] * 2 + [[]]
 
 
 def test_the_screen_is_set_on_a_connection_alone() -> None:

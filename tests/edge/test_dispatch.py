@@ -15,6 +15,7 @@ from hubbub.features.contract import (
     Command,
     EdgeContext,
     Feature,
+    Gather,
     Local,
     QueryCall,
     Registry,
@@ -67,6 +68,7 @@ def turn_local(request: Look, _: EdgeContext) -> Local:
     return Local("toy.local", request)
 
 
+GATHER = Gather(lambda _: Say(channel="x"), lambda _, __: {}, users_max=2)
 ROUTE = Route("POST", "/v1/toy/{channel}", Say, as_command, Say)
 TOY = Registry(
     [
@@ -238,6 +240,39 @@ def test_an_outcome_as_json() -> None:
         ("channel", "dm:x"),
         ("created", True),
     }
+
+
+def test_a_gathered_verb_is_checked_and_left_to_whoever_gathers() -> None:
+    """A server key acts for others, and nobody knows an anonymous one: both go by themselves."""
+    taken: list[tuple[str, str]] = []
+
+    class Gathers:
+        def add(self, gather: Gather, command: Command, app: App, user: str, reply: Any) -> None:
+            assert gather is GATHER
+            assert isinstance(command, Say)
+            taken.append((user, command.text))
+
+    registry = Registry(
+        [
+            Feature(
+                name="one",
+                check={Say: check_first},
+                verbs=(Verb("toy.say", Say, as_command, Say, gather=GATHER),),
+            ),
+            Feature(name="two", check={Say: check_second}),
+        ]
+    )
+    stage = Stage(registry)
+    stage.dispatch.gathering = Gathers()
+    stage.verb("toy.say", b'{"channel":"x","text":"hi"}')
+    assert (taken, stage.sent) == ([("ann", "hi by ann, checked")], [])
+    stage.verb("toy.say", b'{"channel":"x","text":"bad"}')
+    assert stage.refused().error.code == 111
+    stage.verb("toy.say", b'{"channel":"x","by":"bob"}')
+    assert stage.replies[-1][0].error.code == 103  # type: ignore[union-attr]
+    for viewer in (SERVER, Viewer(user="")):
+        stage.verb("toy.say", b'{"channel":"x"}', viewer)
+    assert (len(taken), len(stage.sent)) == (1, 2)
 
 
 def test_every_row_of_the_registry_refuses_rubbish_without_breaking() -> None:

@@ -134,6 +134,44 @@ async def test_invalid_utf8_inside_a_command_reaches_nobody(ann: Client, field: 
     assert (await ann.wait_closed()).code in (BAD_REQUEST_CLOSE, NOT_UTF8_CLOSE)
 
 
+@pytest.mark.parametrize("data", [b'"\xff\xfe\xc0"', b'"\\ud800"', b"NaN", b"{", b"[" * 10_000])
+async def test_bad_json_inside_a_protobuf_command_reaches_nobody(
+    cluster: Cluster, data: bytes
+) -> None:
+    """Protobuf's `bytes` hold anything; what JSON subscribers would get is checked all the same."""
+    url = f"{cluster.url}/connection/websocket?format=protobuf"
+    body = b'{"channel":"%s","cmid":"%s","text":"hi","data":%s}'
+    body %= (ROOM.encode(), new_cmid().encode(), data)
+    token = cluster.token("ann").encode()
+    async with (
+        witnessed(cluster),
+        aiohttp.ClientSession() as session,
+        session.ws_connect(url) as socket,
+    ):
+        await socket.send_bytes(_command(1, 4, _field(1, token)))
+        assert (await socket.receive(10)).type is aiohttp.WSMsgType.BINARY
+        await socket.send_bytes(_command(2, 13, _field(1, body) + _field(2, b"message.send")))
+        while (message := await socket.receive(10)).type is aiohttp.WSMsgType.BINARY:
+            pass
+        assert message.type is aiohttp.WSMsgType.CLOSE
+        assert message.data == BAD_REQUEST_CLOSE
+
+
+def _command(number: int, kind: int, request: bytes) -> bytes:
+    """A length-delimited Command: id is field 1, connect 4, rpc 13."""
+    command = b"\x08" + bytes((number,)) + _field(kind, request)
+    return _varint(len(command)) + command
+
+
+def _field(number: int, value: bytes) -> bytes:
+    return _varint(number << 3 | 2) + _varint(len(value)) + value
+
+
+def _varint(value: int) -> bytes:
+    rest, low = divmod(value, 128)
+    return bytes((low | 128,)) + _varint(rest) if rest else bytes((low,))
+
+
 async def test_a_frame_above_1_mib_is_closed_with_1009(ann: Client) -> None:
     padding = "x" * (MIB + 1)
     with contextlib.suppress(ConnectionError):  # it may hang up before all is written

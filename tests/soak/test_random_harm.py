@@ -86,10 +86,10 @@ def _harm(cluster: Cluster, kind: str, random: Random) -> str:
         case "stop and start all":
             cluster.restart()
         case "pause one":
-            name = random.choice(names)
-            cluster.kill(name, signal.SIGSTOP)
+            harmed = [random.choice(names)]
+            cluster.kill(harmed[0], signal.SIGSTOP)
             time.sleep(random.uniform(0.05, PAUSE_S_MAX))  # harm: how long it stands
-            cluster.kill(name, signal.SIGCONT)
+            cluster.kill(harmed[0], signal.SIGCONT)
         case _:
             number = signal.SIGTERM if kind == "stop one" else signal.SIGKILL
             harmed = random.sample(names, 2 if kind == "kill two" else 1)

@@ -76,9 +76,11 @@ async def test_the_demo_from_the_first_look_to_ctrl_c(demo: Demo, root: Path) ->
     assert demo.ready["data"]["process_count"] == 8
     assert all(url.startswith("http://127.0.0.1:") for url in demo.urls)
     token = await sign_in(demo.urls[0], "alice")
+    page = call("GET", f"{demo.urls[0]}/demo/people").body["people"]
+    assert {p["user"]: p["name"] for p in page} == {u: people.NAMES[u] for u in people.HUMANS}
     rest = Rest(demo.urls[0], demo.file.server_key)
     async with Client(demo.urls[0], token) as alice:
-        listed = alice.connected["subs"]["#alice"]["data"]["channels"]
+        listed = alice.connected["data"]["channels"]
         names = {row["channel"] for row in listed} | {row.get("peer", "") for row in listed}
         assert {"group:trail-run", "group:launch", "open:lobby", "bob", "robin"} <= names
         robin = next(row["channel"] for row in listed if row.get("peer") == "robin")

@@ -10,6 +10,8 @@ import pytest
 
 from hubbub.base.errors import CHANNEL_NOT_FOUND, RATE_LIMITED, all_errors
 from hubbub.features.registry import REGISTRY
+from hubbub.wire.codec import dump_json, encode_pack
+from hubbub.wire.shapes import Outcome
 from tests.edge.stage import SECRET, Ask
 from tests.edge.web.rest import BODY_BYTES_MAX, BY_KEY, Rest, serve
 
@@ -39,6 +41,19 @@ async def test_a_server_key_sends_as_a_user() -> None:
         assert rest.asked[-1].key == "group:x"
         assert (rest.submit.viewer.user, rest.submit.viewer.authority) == ("ann", "server")
         assert json.loads(rest.submit.body)["data"] == {"n": [1.0, 1e2]}
+
+
+async def test_what_existed_already_is_answered_with_200() -> None:
+    """A dm is opened as often as somebody asks: only the first time it is created."""
+    async with serve() as rest:
+        for created, status in ((True, 201), (False, 200)):
+            told = dump_json({"channel": "dm:x", "created": created})
+            rest.answer = lambda ask, told=told: ask.ok(
+                encode_pack(Outcome(1, 1_760_000_000_000, "mid", reply=told))
+            )
+            pair = {"kind": "dm", "members": ["ann", "bob"]}
+            response, body = await rest.call("POST", "/v1/channels", json=pair)
+            assert (response.status, body["created"]) == (status, created)
 
 
 async def test_custom_data_stays_as_written_but_for_line_breaks() -> None:
@@ -290,7 +305,7 @@ async def test_health_readiness_metrics() -> None:
 async def test_the_demos_sign_in() -> None:
     async with serve() as rest:
         _, body = await rest.call("GET", "/demo/people", headers={})
-        assert {"user": "alice", "name": "Alice"} in body["people"]
+        assert {"user": "alice", "name": "Alice Moreau"} in body["people"]
         _, body = await rest.call("POST", "/demo/token", json={"user": "alice"}, headers={})
         assert rest.stage.auth.connection(body["token"]).user == "alice"
         response, body = await rest.call("POST", "/demo/token", json={"user": "root"}, headers={})

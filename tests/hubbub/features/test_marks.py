@@ -6,13 +6,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hubbub.base.errors import BAD_REQUEST, NOT_A_MEMBER, PERMISSION_DENIED, TOO_MANY
+from hubbub.base.errors import (
+    BAD_REQUEST,
+    NOT_A_MEMBER,
+    PERMISSION_DENIED,
+    TOO_MANY,
+    Rejected,
+)
 from hubbub.features import marks
+from hubbub.features.contract import PLURAL_IDS_MAX
 from hubbub.features.marks import MarkMany, MarkRead, MarksMoved
 from hubbub.features.members import AddMembers, LeaveChannel
 from hubbub.features.messages import DeleteMessage, SendMessage
 from hubbub.settings.app import OFF, AppSettings
-from hubbub.wire.codec import decode_json
+from hubbub.wire.codec import decode_json, encode_json
 from tests.support.playbook import Playbook
 
 X = "group:x"
@@ -88,7 +95,37 @@ def test_marks_of_many_come_from_edges(book: Playbook) -> None:
     many = MarkMany(channel=X, marks={"ann": 2, "bob": 0, "eve": 2})
     assert book.refused("ann", many) is PERMISSION_DENIED
     assert book.do("", many, authority="edge") == [MarksMoved(marks={"ann": 2})]
+    assert book.reply == {"elsewhere": {"bob": 1}, "refused": ["eve"]}
     assert book.do("", many, authority="edge") == []
+
+
+def test_what_an_edge_gathers_is_answered_to_each(book: Playbook) -> None:
+    """The merged command and its answer, split again, say what each command alone would."""
+    for _ in range(3):
+        book.do("ann", SendMessage(channel=X, text="hi"))
+    asked = {
+        "ann": [MarkRead(channel=X, upto=2), MarkRead(channel=X, upto=3)],
+        "bob": [MarkRead(channel=X, upto=99)],
+        "eve": [MarkRead(channel=X, upto=1)],
+    }
+    many = marks.merged(asked)
+    assert many == MarkMany(channel=X, marks={"ann": 3, "bob": 99, "eve": 1})
+    book.do("", many, authority="edge")
+    parts = marks.split(encode_json(book.reply), asked)
+    assert (parts["ann"], parts["bob"]) == (b'{"upto":3}', b'{"upto":4}')
+    refusal = parts["eve"]
+    assert isinstance(refusal, Rejected)
+    assert refusal.error is NOT_A_MEMBER
+    assert (book.head("ann")["mark"], book.head("bob")["unread"]) == (3, 0)
+
+
+def test_a_full_gathered_command_fits_into_an_envelope() -> None:
+    users = [f"{n:0128d}" for n in range(marks.GATHERED_USERS_MAX)]
+    channel = "group:" + "x" * 249
+    asked = {user: [MarkRead(channel=channel, upto=1 << 40)] for user in users}
+    body = encode_json(marks.merged(asked))
+    assert len(body) < AppSettings().envelope_bytes_max
+    assert len(users) <= PLURAL_IDS_MAX
 
 
 def test_refusals(book: Playbook) -> None:
