@@ -63,6 +63,7 @@ class Apps:
         for record in records.values():
             app = App(record.app, resolve(record.profile), record.id_secret.encode())
             keys = [TokenKey(app.name, "HS256", record.token_secret)]
+            keys += [TokenKey(app.name, k.algorithm, k.key, k.kid) for k in record.token_keys]
             self._auth.set_app(app.name, record.server_key, keys)
             if self.by_name.get(app.name) is None:
                 self.missing[app.name] = None

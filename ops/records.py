@@ -19,11 +19,14 @@ from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
+from msgspec.structs import replace
+
 from hubbub.coordinator.api import CoordinatorError, Guard, Put
 from hubbub.coordinator.cluster import (
     AppRecord,
     ClusterView,
     ProcessRecord,
+    SigningKey,
     app_key,
     create_app,
     create_cluster,
@@ -54,6 +57,7 @@ class Wanted:
     slots: int | None = None
     app: str | None = None
     profile: str | None = None
+    token_keys: tuple[SigningKey, ...] = ()
 
 
 class Records:
@@ -204,6 +208,8 @@ class Records:
                 )
         if wanted.profile not in (None, self.profile):
             self._change_profile(wanted.profile or DEFAULT_PROFILE)
+        if wanted.token_keys:
+            self._add_token_keys(wanted.token_keys)
 
     def _change_profile(self, profile: str) -> None:
         """Limits may change; secrets that another profile would not allow may not."""
@@ -215,20 +221,19 @@ class Records:
                 cause=["the secrets of a compatibility profile are public, others must not be"],
                 tries=["another --dir"],
             )
-        self._app = self._run(self._put_profile(profile))
+        self._app = self._run(self._put_app(replace(self._app_record, profile=profile)))
 
-    async def _put_profile(self, profile: str) -> AppRecord:
+    def _add_token_keys(self, keys: tuple[SigningKey, ...]) -> None:
+        """Keys by kid: a new one joins, one that is there is replaced."""
+        by_kid = {key.kid: key for key in (*self._app_record.token_keys, *keys)}
+        changed = replace(self._app_record, token_keys=tuple(by_kid.values()))
+        if changed != self._app_record:
+            self._app = self._run(self._put_app(changed))
+
+    async def _put_app(self, changed: AppRecord) -> AppRecord:
         key = app_key(self.app)
         found = await self._coordinator.get(key)
         assert found is not None
-        record = self._app_record
-        changed = AppRecord(
-            app=record.app,
-            id_secret=record.id_secret,
-            token_secret=record.token_secret,
-            server_key=record.server_key,
-            profile=profile,
-        )
         guard = Guard(key, found.mod_revision)
         done = await self._coordinator.transact([guard], [Put(key, encode_json(changed))])
         if not done.succeeded:

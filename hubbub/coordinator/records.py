@@ -49,6 +49,17 @@ class ProcessRecord(Struct, frozen=True, kw_only=True):
     storage_id: str = ""  # nodes: drawn when its directory was made; what slot members name
 
 
+class SigningKey(Struct, frozen=True):
+    """A further key that signs tokens of an app: found by the `kid` in a token's header.
+
+    `key`: PEM of a public key (RS256, EdDSA, …), or a secret (HS256, …).
+    """
+
+    kid: Annotated[str, Meta(min_length=1, max_length=64)]
+    algorithm: str
+    key: str
+
+
 class AppRecord(Struct, frozen=True, kw_only=True):
     """One app and its secrets (text; the bytes of a key are its UTF-8)."""
 
@@ -57,6 +68,7 @@ class AppRecord(Struct, frozen=True, kw_only=True):
     token_secret: str
     server_key: str
     profile: str = "default"
+    token_keys: tuple[SigningKey, ...] = ()
 
 
 def slot_key(slot: int) -> str:

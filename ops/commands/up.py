@@ -10,6 +10,7 @@ from typing import Final
 
 import click
 
+from hubbub.coordinator.records import SigningKey
 from ops.answer import Exit, Failure, envelope, print_json, progress
 from ops.cli import json_wanted, verb
 from ops.directory import Directory, lock_holder
@@ -27,6 +28,33 @@ DIRECTORY = click.option(
     type=click.Path(file_okay=False, path_type=Path),
     help="The cluster's directory.",
 )
+
+
+TOKEN_ALGORITHMS = ("HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "EdDSA")
+
+
+def _token_key(text: str) -> SigningKey:
+    """KID=ALG:FILE. Raises Failure(USAGE)."""
+    kid, _, rest = text.partition("=")
+    algorithm, _, path = rest.partition(":")
+    if not kid or algorithm not in TOKEN_ALGORITHMS or not path:
+        raise Failure(
+            f"--token-key {text}: not KID=ALG:FILE",
+            exit_code=Exit.USAGE,
+            cause=[f"algorithms: {', '.join(TOKEN_ALGORITHMS)}"],
+            tries=["--token-key backend=RS256:public.pem"],
+        )
+    try:
+        key = Path(path).read_text().strip()
+    except OSError as error:
+        raise Failure(f"--token-key {text}", exit_code=Exit.USAGE, cause=[str(error)]) from None
+    if (algorithm.startswith("HS")) == key.startswith("-----BEGIN"):
+        raise Failure(
+            f"--token-key {text}: the file does not fit {algorithm}",
+            exit_code=Exit.USAGE,
+            cause=["HS* takes a secret, the others the PEM of a public key"],
+        )
+    return SigningKey(kid, algorithm, key)
 
 
 @verb("up")
@@ -47,6 +75,13 @@ DIRECTORY = click.option(
 @click.option("--profile", help="default, bench or centrifuge-compat: the limits to start with.")
 @click.option("--app", help="The app's name (first start: main).")
 @click.option(
+    "--token-key",
+    "token_keys",
+    multiple=True,
+    metavar="KID=ALG:FILE",
+    help="Also accept tokens signed with this key (RS256, EdDSA: public PEM; HS256: secret).",
+)
+@click.option(
     "--link",
     type=click.Choice(["ipc", "tcp"]),
     default="ipc",
@@ -64,6 +99,7 @@ def up(
     port: int,
     profile: str | None,
     app: str | None,
+    token_keys: tuple[str, ...],
     link: str,
 ) -> Exit:
     """Start a cluster and keep it running until Ctrl-C.
@@ -78,7 +114,7 @@ def up(
     """
     options = Options(
         directory=Directory(root),
-        wanted=Wanted(nodes, copies, slots, app, profile),
+        wanted=Wanted(nodes, copies, slots, app, profile, tuple(map(_token_key, token_keys))),
         routers=routers,
         edges=edges,
         host=host,
