@@ -187,6 +187,7 @@ class Edge:
     ) -> None:
         config = self._config
         admin = AdminServer(metrics, self.missing)
+        admin.register("clients", self._clients)
         self._admin_url = await admin.start(config.admin_host, config.admin_port)
         self._process.on_stop("admin", admin.close)
         server = Server(

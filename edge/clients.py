@@ -71,6 +71,14 @@ _log = get_logger("edge")
 DISCONNECTS_PER_TICK: Final = 200  # a drain is spread, so that clients do not come back at once
 
 
+class ClientsStatistics(msgspec.Struct, frozen=True):
+    """Open connections, and counts since the start."""
+
+    connections: int
+    commands: int
+    broken: int
+
+
 class ClientContext:
     """What the host keeps for a session beside its state."""
 
@@ -179,6 +187,10 @@ class Clients:
                 if not mine:
                     del self._by_user[(session.app, session.user)]
             session.context = None
+
+    def statistics(self) -> ClientsStatistics:
+        """For the admin server and `hubbub status`."""
+        return ClientsStatistics(len(self.sessions), self.commands, self.broken)
 
     # --- from elsewhere in the edge
 

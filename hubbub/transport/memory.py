@@ -56,7 +56,7 @@ class MemoryNetwork:
         end_ms = self.now_ms + ms
         self.run()
         while True:
-            due_ms = min((peers.due_ms for peers in self._peers), default=end_ms)
+            due_ms = min((peers.due_ms for peers in self._peers), default=end_ms + 1)
             if due_ms > end_ms:
                 break
             self.now_ms = max(self.now_ms, int(-(-due_ms // 1)))

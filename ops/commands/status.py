@@ -72,7 +72,12 @@ def look(directory: Directory, timeout_s: float) -> Health:
         }
         ready = ask_all({n: f"{u}/readyz" for n, u in urls.items() if u}, timeout_s=timeout_s)
         led = slots_led(view)
-        processes = [_health(entry, ready.get(entry.name), led) for entry in content.processes]
+        edges = {e.name: urls[e.name] for e in content.processes if e.role == "edge"}
+        told = ask_all({n: f"{u}/statistics" for n, u in edges.items() if u}, timeout_s=timeout_s)
+        processes = [
+            _health(entry, ready.get(entry.name), led, _connections(told.get(entry.name)))
+            for entry in content.processes
+        ]
         serving = {p.name for p in processes if p.state == "ready"}
         return Health(
             app=content.app,
@@ -110,7 +115,9 @@ def _find() -> Path:
     )
 
 
-def _health(entry: ProcessEntry, answer: Response | None, led: Counter[str]) -> ProcessHealth:
+def _health(
+    entry: ProcessEntry, answer: Response | None, led: Counter[str], connections: int | None
+) -> ProcessHealth:
     usage = _usage(entry.pid)
     state, reasons = health.state_of(
         runs=usage is not None,
@@ -128,7 +135,15 @@ def _health(entry: ProcessEntry, answer: Response | None, led: Counter[str]) -> 
         memory_bytes=memory_bytes,
         age_s=age_s,
         slots_led=led[entry.name] if entry.role == "node" else None,
+        connections=connections,
     )
+
+
+def _connections(told: Response | None) -> int | None:
+    """Open client connections, as an edge's statistics tell."""
+    clients = told.body.get("clients") if told and isinstance(told.body, dict) else None
+    count = clients.get("connections") if isinstance(clients, dict) else None
+    return count if isinstance(count, int) else None
 
 
 def _usage(pid: int) -> tuple[int, float] | None:

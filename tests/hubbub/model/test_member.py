@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from hubbub.model.member import MemberInfo, Role
-from hubbub.wire.codec import decode_json, dump_json
+from hubbub.wire.codec import decode_json, encode_json
 
 
 def test_ranks_grow_with_the_rights() -> None:
@@ -15,5 +15,5 @@ def test_ranks_grow_with_the_rights() -> None:
 def test_a_role_is_its_word_on_the_wire() -> None:
     row = MemberInfo("ann", Role.MODERATOR, "2026-01-01T00:00:00.000Z")
     text = b'{"user":"ann","role":"moderator","joined":"2026-01-01T00:00:00.000Z"}'
-    assert dump_json(row) == text
+    assert encode_json(row) == text
     assert decode_json(text, MemberInfo) == row

@@ -27,7 +27,7 @@ class Pair:
         self.ann = self.network.peers("ann", 1, self.heard_by_ann)
         self.ben.listen("mem://ben")
         self.ann.dial("ben", "mem://ben")
-        self.network.run()
+        self.network.advance(10)  # idle: the next frame does not wait for more
         self.forget()
 
     def forget(self) -> None:
@@ -101,7 +101,7 @@ def test_a_frame_under_way_is_lost_with_its_connection() -> None:
     pair.network.mend("ann", "ben")
     pair.network.run()
     pair.ann.send("ben", submit(b"after"))
-    pair.network.run()
+    pair.network.advance(5)
     assert pair.bodies() == [b"after"]
 
 

@@ -132,11 +132,11 @@ async def test_a_drain_takes_its_share_and_comes_back_for_the_rest(
 ) -> None:
     loop, heard = asyncio.get_running_loop(), Arrivals()
     listener = FrameSocket(router(context, address), loop, heard.arrive, heard.probes.append)
-    sender = dealer(context, address, b"ann.1")
+    sender = FrameSocket(dealer(context, address, b"ann.1"), loop, heard.arrive)
     await until(lambda: heard.probes)
     count = 3 * sockets._DRAIN_FRAMES_MAX
     for n in range(count):
-        sender.send(b"%d" % n)
+        assert sender.send(b"", b"%d" % n)
     taken: list[int] = []
     while sum(taken) < count:  # this task does not yield: only these calls can take frames
         taken.append(listener.drain())
@@ -160,10 +160,10 @@ async def test_a_handler_that_breaks_loses_only_its_own_frame(
         heard.arrive(identity, body)
 
     listener = FrameSocket(router(context, address), loop, arrive, heard.probes.append)
-    sender = dealer(context, address, b"ann.1")
+    sender = FrameSocket(dealer(context, address, b"ann.1"), loop, heard.arrive)
     await until(lambda: heard.probes)
     for body in (b"bad", b"good"):
-        sender.send(body)
+        assert sender.send(b"", body)
     await until(lambda: heard.frames)
     assert heard.frames == [(b"ann.1", b"good")]
     assert [type(problem) for problem in problems] == [ValueError]
@@ -203,6 +203,7 @@ async def test_a_broken_connection_is_told(
     socket = dealer(context, address, b"ann.1")
     broken: list[bool] = []
     monitor = DisconnectMonitor(socket, loop, lambda: broken.append(True))
+    dialler = FrameSocket(socket, loop, heard.arrive)
     await until(lambda: heard.probes)
     assert not broken
     listener.close()
@@ -210,4 +211,4 @@ async def test_a_broken_connection_is_told(
     monitor.close()
     monitor.close()
     monitor.drain()  # a wake-up that was under way
-    socket.close()
+    dialler.close()
