@@ -59,9 +59,10 @@ def load(host: str | None) -> Cluster:
 _turns = itertools.count()
 
 
-def next_url(cluster: Cluster) -> str:
-    """The edge for the next user, in turn."""
-    return cluster.urls[next(_turns) % len(cluster.urls)]
+def urls_in_turn(cluster: Cluster) -> tuple[str, ...]:
+    """The edges for the next user: each begins with another one."""
+    first = next(_turns) % len(cluster.urls)
+    return cluster.urls[first:] + cluster.urls[:first]
 
 
 def _segment(value: dict[str, object]) -> bytes:

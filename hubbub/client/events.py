@@ -128,6 +128,15 @@ class Failed(Struct, frozen=True):
 
 
 Event = (
-    Connected | Cut | Stopped | Subscribed | Ended | Reset | Published | Presence | Answered | Failed
+    Connected
+    | Cut
+    | Stopped
+    | Subscribed
+    | Ended
+    | Reset
+    | Published
+    | Presence
+    | Answered
+    | Failed
 )
 Output = Order | Event

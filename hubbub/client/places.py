@@ -119,6 +119,4 @@ class Place:
         self._publish(publication)
 
     def _publish(self, publication: Publication) -> None:
-        self._emit(
-            Published(self.channel, publication.offset, publication.data, publication.info)
-        )
+        self._emit(Published(self.channel, publication.offset, publication.data, publication.info))

@@ -22,7 +22,16 @@ ANSWER_MS: Final = 5_000  # an edge answers within 4 s; the official SDKs give u
 class Request:
     """`body`: the rpc as JSON. `id`: of the command that carries it now, 0 = none."""
 
-    __slots__ = ("_attempt", "body", "deadline_ms", "due_ms", "id", "is_patient", "number", "repeats")
+    __slots__ = (
+        "_attempt",
+        "body",
+        "deadline_ms",
+        "due_ms",
+        "id",
+        "is_patient",
+        "number",
+        "repeats",
+    )
 
     def __init__(
         self, number: int, body: str, deadline_ms: int, *, repeats: bool, is_patient: bool

@@ -2,8 +2,8 @@
 
 Rules:
 1. Both dialects carry the same text. It starts with a stamp (monotonic ns, 19 digits) behind a
-   marker that occurs once in a publication and nowhere else, so that deliveries are counted and
-   timed by searching bytes, without parsing.
+   marker that occurs once in a publication, so that deliveries are counted and timed by searching
+   bytes, without parsing. Elsewhere it occurs only in lines that hold PREVIEW: heads.
 2. A reply is a line that starts with `{"id":N,`; a publication never does.
 """
 
@@ -13,6 +13,7 @@ from hashlib import sha256
 from typing import Protocol
 
 MARK = b'"text":"~'
+PREVIEW = b'"preview":{'
 STAMP_DIGITS = 19
 TEXT_BYTES = 100
 

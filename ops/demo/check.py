@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hubbub.client.aio import Client, Token, connected
+from hubbub.client.events import Closed, NoAnswer, Published, Refused
 from ops.answer import Failure
 from ops.api import Rest
-from ops.demo.connection import Connection, ConnectionLost, Refused, connect
 from ops.demo.people import ROBIN
 from ops.demo.seed import open_dm
 
@@ -42,24 +43,23 @@ async def check(edges: Sequence[tuple[str, str]], server_key: str) -> Outcome:
     rest = Rest(first[1], server_key)
     channel = await asyncio.to_thread(open_dm, rest, SENDER, READER)
     bots = await asyncio.to_thread(open_dm, rest, SENDER, ROBIN)
-    tokens = [await asyncio.to_thread(_token, rest, user) for user in (SENDER, READER)]
     try:
         async with (
             asyncio.timeout(DEADLINE_S),
-            connect(first[1], tokens[0]) as (sender, _),
-            connect(last[1], tokens[1]) as (reader, _),
+            connected([first[1]], _token(rest, SENDER), name="check") as sender,
+            connected([last[1]], _token(rest, READER), name="check") as reader,
         ):
             delivered_ms = await _exchange(sender, reader, channel)
             await _talk_to_robin(sender, bots)
-    except (ConnectionLost, Refused, TimeoutError) as error:
+    except (Closed, NoAnswer, Refused, TimeoutError) as error:
         raise Failure("the self-test failed", cause=[f"{type(error).__name__}: {error}"]) from None
     return Outcome(channel, first[0], last[0], delivered_ms)
 
 
-async def _exchange(sender: Connection, reader: Connection, channel: str) -> float:
+async def _exchange(sender: Client, reader: Client, channel: str) -> float:
     """Sends, waits for the delivery, reads the history. Returns the milliseconds of the first."""
     text = f"self-test {os.urandom(6).hex()}"
-    await reader.command(subscribe={"channel": channel})
+    await reader.subscribe(channel)
     began_at = time.monotonic()
     sent = await sender.send(channel, text)
     data = await _next_message(reader, channel)
@@ -72,22 +72,27 @@ async def _exchange(sender: Connection, reader: Connection, channel: str) -> flo
     return took_ms
 
 
-async def _talk_to_robin(sender: Connection, channel: str) -> None:
-    await sender.command(subscribe={"channel": channel})
+async def _talk_to_robin(sender: Client, channel: str) -> None:
+    await sender.subscribe(channel)
     await sender.send(channel, "Hello Robin, are you there?")
     while (await _next_message(sender, channel))["by"] != ROBIN:
         continue
 
 
-async def _next_message(line: Connection, channel: str) -> dict[str, Any]:
+async def _next_message(client: Client, channel: str) -> dict[str, Any]:
     """The next message of a channel."""
-    while True:
-        push = await line.next_push()
-        data = push.get("pub", {}).get("data") or {}
-        if push.get("channel") == channel and data.get("t") == "message.created":
-            return dict(data)
+    async for event in client:
+        if not isinstance(event, Published) or event.channel != channel:
+            continue
+        if event.data.get("t") == "message.created":
+            return dict(event.data)
+    raise Closed("the connection was refused")
 
 
-def _token(rest: Rest, user: str) -> str:
-    token: str = rest.need("POST", "/v1/tokens", {"user": user})["token"]
-    return token
+def _token(rest: Rest, user: str) -> Token:
+    async def fresh() -> str:
+        made = await asyncio.to_thread(rest.need, "POST", "/v1/tokens", {"user": user})
+        token: str = made["token"]
+        return token
+
+    return fresh

@@ -12,8 +12,9 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
+from hubbub.client.aio import Client, NoToken, connected
+from hubbub.client.events import Closed, Connected, Event, NoAnswer, Published, Refused, Reset
 from ops.answer import Failure
-from ops.demo.connection import Connection, ConnectionLost, Refused, connect
 from ops.demo.conversations import ANSWERS, GREETING, WELCOME
 from ops.demo.people import NAMES, ROBIN
 
@@ -25,53 +26,69 @@ class Robin:
     """Runs until cancelled. `urls`: edges to try in turn; `token(user)` issues a fresh token."""
 
     def __init__(self, urls: Sequence[str], token: Callable[[str], str]) -> None:
-        self._urls = itertools.cycle(urls)
+        self._urls = urls
         self._token = token
         self._answers: dict[str, Iterator[str]] = {}
         self._heard: dict[str, int] = {}  # channel → highest seq that was looked at
 
     async def run(self) -> None:
-        """Connects, listens, and connects again after a loss."""
+        """Listens, over any number of connections."""
         while True:
-            try:
-                token = await asyncio.to_thread(self._token, ROBIN)
-                async with connect(next(self._urls), token) as (line, hello):
-                    for channel in joined(hello):
-                        await self._follow(line, channel)
-                    while True:
-                        await self._hear(line, await line.next_push())
-            except (ConnectionLost, Refused, Failure):
-                await asyncio.sleep(RETRY_S)
+            async with connected(self._urls, self._fresh_token, name="robin") as client:
+                async for event in client:
+                    await self._hear(client, event)
+            await asyncio.sleep(RETRY_S)  # the server refused us for good: what is it now?
 
-    async def _follow(self, line: Connection, channel: str) -> None:
-        """Subscribes. A dm whose last word is the other's is answered: Robin was away."""
-        result = await line.command(subscribe={"channel": channel})
-        self._heard.setdefault(channel, int(result.get("offset", 0)))
+    async def _fresh_token(self) -> str:
+        try:
+            return await asyncio.to_thread(self._token, ROBIN)
+        except Failure as failure:
+            raise NoToken(failure.text) from None
+
+    async def _hear(self, client: Client, event: Event) -> None:
+        try:
+            match event:
+                case Connected(data=hello):
+                    for channel in joined(hello or {}):
+                        await self._follow(client, channel)
+                case Reset(channel=channel) if channel != OWN_STREAM:
+                    await self._look_back(client, channel)
+                case Published(channel=channel, data=data):
+                    await self._published(client, channel, data or {})
+        except (Refused, NoAnswer, Closed):
+            pass  # one word less: nobody waits for a bot's
+
+    async def _follow(self, client: Client, channel: str) -> bool:
+        """Subscribes, once. A dm whose last word is the other's is answered: Robin was away."""
+        if channel in self._heard:
+            return False
+        self._heard[channel] = (await client.subscribe(channel)).offset
+        await self._look_back(client, channel)
+        return True
+
+    async def _look_back(self, client: Client, channel: str) -> None:
         if is_dm(channel):
-            page = await line.rpc("history.get", channel=channel, limit=1)
+            page = await client.rpc("history.get", channel=channel, limit=1)
             for message in page["messages"]:
-                self._heard[channel] = max(self._heard[channel], message["seq"])
+                self._heard[channel] = max(self._heard.get(channel, 0), message["seq"])
                 for text in self._replies(channel, message):
-                    await line.send(channel, text)
+                    await client.send(channel, text)
 
-    async def _hear(self, line: Connection, push: dict[str, Any]) -> None:
-        channel = push.get("channel", "")
-        data = push.get("pub", {}).get("data") or {}
+    async def _published(self, client: Client, channel: str, data: dict[str, Any]) -> None:
         if channel == OWN_STREAM:
-            await self._own_news(line, data)
+            await self._own_news(client, data)
         elif data.get("seq", 0) > self._heard.get(channel, 0):
             self._heard[channel] = data["seq"]
             for text in self._replies(channel, data):
-                await line.send(channel, text)
+                await client.send(channel, text)
 
-    async def _own_news(self, line: Connection, data: dict[str, Any]) -> None:
+    async def _own_news(self, client: Client, data: dict[str, Any]) -> None:
         """A channel that Robin was added to is followed; whoever opened a dm is greeted."""
         channel = data.get("channel", "")
-        if data.get("t") != "channel.added" or channel in self._heard:
+        if data.get("t") != "channel.added" or not await self._follow(client, channel):
             return
-        await self._follow(line, channel)
         if data.get("kind") == "dm":
-            await line.send(channel, GREETING.format(name=first_name(data.get("peer", ""))))
+            await client.send(channel, GREETING.format(name=first_name(data.get("peer", ""))))
 
     def _replies(self, channel: str, data: dict[str, Any]) -> list[str]:
         """What Robin says to one event of a channel."""
@@ -91,7 +108,7 @@ class Robin:
 
 def joined(hello: dict[str, Any]) -> list[str]:
     """The channels of the list that came with the connection."""
-    listed = (hello.get("data") or {}).get("channels", [])
+    listed = hello.get("channels", [])
     return [row["channel"] for row in listed if row.get("state") == "joined"]
 
 

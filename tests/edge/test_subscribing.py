@@ -6,13 +6,18 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.hub import Repair
+from edge.subscribing import Position
 from hubbub.settings.app import Rate
+from hubbub.wire.centrifuge import JSON
+from hubbub.wire.client_shapes import FLAG_COMPACTION
 from hubbub.wire.event import EVICTS
+from hubbub.wire.protobuf import PROTOBUF
 from hubbub.wire.shapes import HeadRow, Kind
 from tests.edge.stage import EPOCH, Ask, EdgeStage, Person, event_body, offsets
 
@@ -115,6 +120,19 @@ def test_compact_numbers_are_shared_by_all_subscribers_of_a_raw_channel() -> Non
         stage.take(Kind.SUBSCRIBE, "raw:1").subscribed(0)
         numbers.append(person.take()[0]["subscribe"]["id"])
     assert numbers == [1, 1]
+
+
+def test_a_binary_connection_gets_no_number() -> None:
+    """Story (decision record 0008): an SDK that reads int64 as objects lost every push."""
+    stage = EdgeStage()
+    person = stage.person()
+    asked = Position(flag=FLAG_COMPACTION)
+    subscribing, app = stage.subscribing, stage.apps["demo"]
+    granted = {}
+    for encoding in (JSON, PROTOBUF):
+        person.session.peer = msgspec.structs.replace(person.session.peer, encoding=encoding)
+        granted[encoding.name] = subscribing.variant(person.session, app, "raw:1", asked).compact_id
+    assert granted == {"json": 1, "protobuf": 0}
 
 
 def test_events_that_come_before_the_first_position_are_bounded(

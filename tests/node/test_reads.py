@@ -17,7 +17,7 @@ from hubbub.base.errors import (
 )
 from hubbub.settings.app import AppSettings, Namespace
 from hubbub.wire.codec import decode_json, dump_json
-from hubbub.wire.event import decode_event_body
+from hubbub.wire.event import EVICTS, decode_event_body
 from hubbub.wire.shapes import HeadAsk, Query, Subscribe, Subscribed, Viewer
 from node.presence import PresenceLists
 from node.reads import RECOVERED_EVENTS_MAX, Reads
@@ -68,6 +68,18 @@ class Reader:
 
 def seqs(answer: Subscribed) -> list[int]:
     return [decode_event_body(body).seq for body in answer.events]
+
+
+def test_who_was_put_out_is_not_told_to_readers() -> None:
+    """`info` of an event that evicts is for edges (decision record 0007)."""
+    reader = Reader()
+    reader.room(1)
+    reader.rig.do(ROOM, "member.remove", {"channel": ROOM, "users": ["bob"]})
+    stored = decode_event_body(reader.subscribe(recover=True, offset=2).events[0])
+    assert (stored.seq, stored.head.flags & EVICTS, stored.info) == (3, EVICTS, b'["bob"]')
+    page = reader.query("stream.history", {"limit": -1})
+    assert page["publications"][-1]["offset"] == 3
+    assert all("info" not in publication for publication in page["publications"])
 
 
 def test_subscribe_tells_position_and_snapshot() -> None:

@@ -12,7 +12,7 @@ from hubbub.ring.map import Leader, SlotMap, placed
 from hubbub.transport.memory import MemoryNetwork, MemoryPeers
 from hubbub.wire.frame import encode_message
 from hubbub.wire.shapes import Kind, Status
-from router.relay import RelayLimits
+from router.relay import SILENCE_MS, RelayLimits
 from router.service import Service
 from tests.router.parties import Edge, Node
 
@@ -374,5 +374,5 @@ async def test_it_can_be_waited_for_until_nothing_waits() -> None:
         waiting = group.create_task(cluster.service.wait_idle())
         await asyncio.sleep(0)
         assert not waiting.done()
-        cluster.run(600)
+        cluster.run(SILENCE_MS + 100)  # as long as a node may say nothing
     assert len(cluster.service.relay) == 0

@@ -73,7 +73,6 @@ OWNERS: dict[str, tuple[str, ...]] = {
         "hubbub/runtime/admin.py",
         "ops/api.py",
         "ops/bench/",
-        "ops/demo/",
     ),
     "cryptography": ("edge/", "ops/", "hubbub/transport/"),
     "click": ("ops/",),
@@ -104,12 +103,13 @@ PURE_FOLDERS = ("base", "wire", "ring", "model", "settings", "features")
 PURE_FILES = {
     "hubbub/transport": "link replicated_set",
     "hubbub/coordinator": "api",
-    "hubbub/client": "core methods",
+    "hubbub/client": "core events methods places replies requests",
     "node": "slot overlay engine entry keys dedup outbox due reads publish presence",
     "node/replica": "leadership followers snapshot failover moves",
     "node/store": "api",
     "router": "relay fanout interest",
-    "edge": "connection session resume dispatch hub outgoing heads limits delta audience admission",
+    "edge": "connection session resume dispatch gathering hub outgoing heads limits delta "
+    "audience admission",
     "edge/web": "documents",
     "edge/outbound": "cursor retries addresses",
     "ops": "render",

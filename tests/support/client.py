@@ -89,8 +89,10 @@ class Client:
 
     async def close(self) -> None:
         self._reader.cancel()
-        await self._socket.close()
-        await self._http.close()
+        try:
+            await self._socket.close()
+        finally:
+            await self._http.close()
 
     def cut(self) -> None:
         """Drops the connection without a word, as a lost network does."""

@@ -5,7 +5,6 @@ Its answers are the suite of `test_store.py`, damaged logs those of `test_open.p
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,7 +25,7 @@ def rows(low: int, high: int) -> list[tuple[Family, bytes, bytes | None]]:
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Iterator[Path]:
+def folder(tmp_path: Path) -> Path:
     """A closed database whose rows lie in table files (closing and opening flushes the log)."""
     path = tmp_path / "db"
     store = RocksStore(str(path), LIMITS)
@@ -34,7 +33,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     store.sync()
     store.close()
     RocksStore(str(path), LIMITS).close()
-    yield path
+    return path
 
 
 def tables(folder: Path) -> list[Path]:

@@ -65,6 +65,19 @@ async def test_deliveries_are_counted_however_the_stream_is_cut(seed: int) -> No
     assert all(0 < sample < 10_000_000_000 for sample in tally.deliver_ns)
 
 
+async def test_a_preview_in_heads_is_no_delivery() -> None:
+    """Story: the first heads after a connect told of a message that had just been delivered."""
+    tally = Tally()
+    connection, _ = opened(tally)
+    heads = b'{"push":{"channel":"#ann","pub":{"data":{"t":"heads","heads":{"r":{"preview":%b}}}}}}'
+    line = heads % publication(1)
+    stamp = time.monotonic_ns()
+    connection.data_received(frame(line) + frame(publication(stamp) + b"\n" + line + b"\n{}"))
+    assert tally.delivered == 1
+    assert len(tally.deliver_ns) == 1
+    assert tally.deliver_ns[0] < 10_000_000_000
+
+
 async def test_a_ping_is_answered_alone_or_among_others_and_never_elsewhere() -> None:
     tally = Tally()
     connection, wire = opened(tally)

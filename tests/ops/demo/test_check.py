@@ -28,7 +28,8 @@ async def test_a_message_that_is_not_delivered_fails_it(monkeypatch: pytest.Monk
     assert failed.value.cause == ("TimeoutError: ",)
 
 
-async def test_an_edge_that_is_gone_fails_it() -> None:
+async def test_an_edge_that_is_gone_fails_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "DEADLINE_S", 0.3)
     async with serve(FakeEdge(accept)) as first:
         async with serve(FakeEdge()) as second:
             gone = second.url

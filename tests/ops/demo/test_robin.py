@@ -23,5 +23,5 @@ def test_robin_answers_people_and_welcomes_them_but_never_itself() -> None:
 
 def test_robin_reads_its_channels_from_the_connection() -> None:
     rows = [{"channel": "dm:x", "state": "joined"}, {"channel": "group:y", "state": "invited"}]
-    assert joined({"data": {"channels": rows}}) == ["dm:x"]
+    assert joined({"channels": rows}) == ["dm:x"]
     assert joined({}) == []
