@@ -5,6 +5,8 @@ Rules:
    counted, and closes only that connection, also when it breaks later, in an answer.
 2. Rights are the log's: here only what the edge alone knows (tokens, limits, own subscriptions).
 3. While too many commands of a connection wait for an answer, no more are read.
+
+Long because every command of the protocol has its handler here, over one session and its context.
 """
 
 from __future__ import annotations

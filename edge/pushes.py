@@ -17,7 +17,7 @@ from edge.hub import Variant
 from hubbub.base.errors import LocalProtocolError
 from hubbub.wire.centrifuge import JSON
 from hubbub.wire.client_shapes import Encoding, Publication
-from hubbub.wire.event import TRANSIENT, StoredEvent
+from hubbub.wire.event import TRANSIENT, StoredEvent, decode_signal
 from hubbub.wire.protobuf import PROTOBUF
 from hubbub.wire.shapes import SignalKind
 
@@ -51,8 +51,10 @@ class PushEncoder:
         if kind is SignalKind.LEAVE:
             return encoding.push_leave(channel, data, variant.compact_id)
         if kind is SignalKind.PUBLICATION:
+            data, info = decode_signal(data)
             text = encoding.text_data(data) if variant.delta else data
-            return encoding.push_publication(channel, Publication(text), variant.compact_id)
+            publication = Publication(text, info=info)
+            return encoding.push_publication(channel, publication, variant.compact_id)
         raise LocalProtocolError(f"a signal of kind {kind} is no push")
 
     def recovered(self, variant: Variant, events: Iterable[StoredEvent]) -> tuple[Publication, ...]:

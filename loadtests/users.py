@@ -1,9 +1,9 @@
 """A chat user for locust: connects, subscribes, sends and waits for the ack, receives, reads back.
 
 Rules:
-1. A user is one client (`hubbub.client.green`): it resumes after a cut, and repeats a send under its
-   cmid until it is acknowledged. Only then the send counts, with the whole time since it was first
-   tried. What the server throttles is reported as `throttled`, apart from failures.
+1. A user is one client (`hubbub.client.green`): it resumes after a cut, and repeats a send under
+   its cmid until it is acknowledged. Only then the send counts, with the whole time since it was
+   first tried. What the server throttles is reported as `throttled`, apart from failures.
 2. `deliver` is the time from a send, stamped in its text, to the moment a member receives it;
    sender and receiver share the clock of this machine. `resume` is that from a cut to the recovery.
 """
@@ -92,7 +92,7 @@ class ChatUser(User):
         match event:
             case Published(channel=channel, data=data) if channel == self.channel:
                 self._received(data)
-            case Subscribed(resumed=resumed):
+            case Subscribed(channel=channel, resumed=resumed) if channel == self.channel:
                 self.took("resume" if resumed else "connect", self._down_since)
             case Cut():
                 self._down_since = time.perf_counter()

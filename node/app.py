@@ -154,6 +154,7 @@ class Node:
                 config.batch_records_max,
                 config.batch_gather_ms,
                 config.batch_gather_bytes,
+                config.batch_sync_in_place_ms,
             ),
             self._service.persisted,
             self._disk_failed,

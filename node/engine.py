@@ -34,6 +34,7 @@ from hubbub.features.publication import encode_publication, outcome, stamp
 from hubbub.ring.hashing import slot_of
 from hubbub.settings.app import AppSettings
 from hubbub.wire.codec import decode_json, encode_json, encode_pack, shape_json
+from hubbub.wire.event import encode_signal
 from hubbub.wire.shapes import Json, Outcome, Submit, Viewer
 from node import keys
 from node.entry import Entry, EntryKind, Origin
@@ -197,7 +198,11 @@ class Engine:
         if len(logged) == len(events):
             return logged, ()
         meta = Meta(ctx.app, ctx.key, 0, ctx.now_ms, ctx.actor, ctx.cmid, "")
-        signals = [stamp(event, meta) for event in events if event.KIND is EventKind.SIGNAL]
+        signals = [
+            encode_signal(stamp(event, meta), event.publisher_info())
+            for event in events
+            if event.KIND is EventKind.SIGNAL
+        ]
         return logged, tuple(signals)
 
     # --- every replica

@@ -292,7 +292,9 @@ class Overlay:
         if stream is None:
             return
         for row_key, cell in change.rows:
-            _drop(stream.rows, row_key, cell)
+            if _drop(stream.rows, row_key, cell):
+                # An older version may have been committed under this one, unseen by the cache.
+                self._caches.rows.pop(row_key)
         for seq in change.seqs:
             _drop(stream.events, seq, stream.events[seq])
         if change.before is not None:
@@ -418,11 +420,13 @@ def _shift(cells: dict[K, Cell], key: K, cell: Cell) -> bool:
     return True
 
 
-def _drop(cells: dict[K, Cell], key: K, cell: Cell) -> None:
-    """The newest version was cut."""
+def _drop(cells: dict[K, Cell], key: K, cell: Cell) -> bool:
+    """The newest version was cut; True if none is pending any more."""
     cell.pending.pop()
-    if not cell.pending:
-        del cells[key]
+    if cell.pending:
+        return False
+    del cells[key]
+    return True
 
 
 class TableRows(Generic[K, V]):

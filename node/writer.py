@@ -31,12 +31,12 @@ from node.store.acked import AckedMap
 from node.store.api import Family, Op, Store, StoreError
 
 Token = tuple[int, int]  # slot, index
-# A sync in place below this mean. The hand-over to a thread and back costs some 5 wake-ups, 0.2 to
-# 0.4 ms of both cores; half would exclude common disks, double would be felt by other requests.
-INLINE_SYNC_S_MAX: Final = 0.000_5
-# One sync this slow, and the thread takes over until SETTLED_SYNCS in a row were fast.
-SLOW_SYNC_S: Final = 0.005
-SETTLED_SYNCS: Final = 64
+# One sync this slow is enough to hand over.
+SLOW_SYNC_S: Final = 0.010
+# Batches of the thread before one in place is tried again: what the thread measures contains its
+# wait for the interpreter's lock, so it cannot tell. Half doubles the blinks of a slow disk.
+THREADED_BATCHES: Final = 256
+_MEAN_SHARE: Final = 0.125  # of a new sync in the mean: some 8 syncs decide
 _BUSY_RECORDS: Final = 4  # a batch of fewer came from a quiet time: the next one need not wait
 _CLOSE_POLL_S: Final = 0.002
 
@@ -48,6 +48,7 @@ class WriterLimits(msgspec.Struct, frozen=True):
     batch_records_max: int = 1_000
     gather_ms: float = 5.0
     gather_bytes: int = 64 * KIB
+    sync_in_place_ms: float = 1.0
 
 
 class WriterCounts(msgspec.Struct):
@@ -71,9 +72,11 @@ class Writer:
         on_persisted: Callable[[list[Token]], None],
         on_failed: Callable[[StoreError], None],
         observe_sync: Callable[[float], None] = lambda _: None,
+        now_s: Callable[[], float] = perf_counter,
     ) -> None:
         """Args: on_persisted: the highest durable index of each slot of a batch. on_failed: once;
-        nothing is written any more. observe_sync: seconds of each sync.
+        nothing is written any more. observe_sync: seconds of each sync. now_s: what
+        syncs are timed with.
         """
         self._store = store
         self._acked = acked
@@ -81,6 +84,7 @@ class Writer:
         self._on_persisted = on_persisted
         self._on_failed = on_failed
         self._observe_sync = observe_sync
+        self._now_s = now_s
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[Record] = deque()
         self._waiting_bytes = 0
@@ -88,7 +92,8 @@ class Writer:
         self._is_failed = False
         self._began = float("-inf")
         self._last_records = 0
-        self._fast_syncs = 0
+        self._sync_mean_s = 0.0
+        self._threaded_left = 0
         self._scheduled: asyncio.Handle | None = None
         self._jobs: SimpleQueue[tuple[int, list[Token]] | None] = SimpleQueue()
         self.counts = WriterCounts()
@@ -148,17 +153,20 @@ class Writer:
             self._fail(error)
             return
         self._syncing = True
-        if self._fast_syncs < SETTLED_SYNCS:
+        if self._threaded_left or not self._limits.sync_in_place_ms:
+            self._threaded_left = max(0, self._threaded_left - 1)
             self._jobs.put((sequence, tokens))
             return
-        began = perf_counter()
+        began = self._now_s()
         try:
             self._store.sync()
         except StoreError as error:
             self._fail(error)
             return
         self._acked.store(sequence)
-        self._done(tokens, perf_counter() - began)
+        took_s = self._now_s() - began
+        self._judge(took_s)
+        self._done(tokens, took_s)
 
     def _take(self) -> tuple[list[Op], list[Token]]:
         """The operations of the next batch, and what is durable with it."""
@@ -183,18 +191,15 @@ class Writer:
     def _done(self, tokens: list[Token], took_s: float) -> None:
         self._syncing = False
         self._observe_sync(took_s)
-        self._judge(took_s)
         self._on_persisted(tokens)
         self._schedule()
 
     def _judge(self, took_s: float) -> None:
-        """Where the next sync runs: fast ones add up, a slow one takes from what there is."""
-        if took_s <= INLINE_SYNC_S_MAX:
-            self._fast_syncs = min(self._fast_syncs + 1, 2 * SETTLED_SYNCS)
-        elif took_s >= SLOW_SYNC_S:
-            self._fast_syncs = 0
-        else:
-            self._fast_syncs = max(0, self._fast_syncs - 8)
+        """After a sync in place: whether the next ones belong to the thread."""
+        self._sync_mean_s += (took_s - self._sync_mean_s) * _MEAN_SHARE
+        if self._sync_mean_s * 1_000 > self._limits.sync_in_place_ms or took_s >= SLOW_SYNC_S:
+            self._threaded_left = THREADED_BATCHES
+            self._sync_mean_s = 0.0
 
     def _fail(self, error: StoreError) -> None:
         self._syncing = False
@@ -211,11 +216,11 @@ class Writer:
             if job is None:
                 return
             sequence, tokens = job
-            began = perf_counter()
+            began = self._now_s()
             try:
                 self._store.sync()
             except StoreError as error:
                 self._loop.call_soon_threadsafe(self._fail, error)
                 return
             self._acked.store(sequence)
-            self._loop.call_soon_threadsafe(self._done, tokens, perf_counter() - began)
+            self._loop.call_soon_threadsafe(self._done, tokens, self._now_s() - began)

@@ -78,7 +78,7 @@ class Core:
         self.state = State.NEW
         self._outputs: list[Output] = []
         self._lines: list[str] = []
-        self._requests = Requests(self._outputs_append, random)
+        self._requests = Requests(self._outputs.append, random)
         self._places: dict[str, Place] = {}
         self._asked: dict[int, tuple[int, Handler]] = {}  # our own commands: deadline, handler
         self._last_id = 0
@@ -139,14 +139,15 @@ class Core:
         if self.state is State.STOPPED:
             raise Closed("the client has stopped")
         if channel not in self._places:
-            self._places[channel] = Place(channel, self._outputs_append, is_own=False)
+            self._places[channel] = Place(channel, self._outputs.append, is_own=False)
         self._flush(now_ms)
 
     def unsubscribe(self, channel: str, now_ms: int) -> None:
         """Follow a channel no longer."""
         place = self._places.pop(channel, None)
         if place is not None and self.state is State.ONLINE and place.phase is not Phase.WANTED:
-            self._ask(f'"unsubscribe":{_channel(channel)}', now_ms, _ignore)
+            told = dump_json({"channel": channel}).decode()
+            self._ask(f'"unsubscribe":{told}', now_ms, _ignore)
         self._flush(now_ms)
 
     @property
@@ -260,7 +261,7 @@ class Core:
         for channel, own in result.subs.items():
             known = self._places.get(channel)
             if known is None or not known.is_own:
-                known = self._places[channel] = Place(channel, self._outputs_append, is_own=True)
+                known = self._places[channel] = Place(channel, self._outputs.append, is_own=True)
             known.subscribed(own)
 
     def _subscribed(self, place: Place, reply: Reply, now_ms: int) -> None:
@@ -391,13 +392,6 @@ class Core:
         self._lines.clear()
         self._outputs += (HangUp(), end)
         self._requests.fail_all(end.reason)
-
-    def _outputs_append(self, output: Output) -> None:
-        self._outputs.append(output)
-
-
-def _channel(channel: str) -> str:
-    return dump_json({"channel": channel}).decode()
 
 
 def _ignore(_: Reply, __: int) -> None:

@@ -83,7 +83,6 @@ class Place:
         before = self.offset
         for publication in page.publications:
             self._fetched(publication)
-        self._target = max(self._target, page.offset)
         if self.offset == before and before < self._target:
             self.give_up_pages()
         if self.offset >= self._target:

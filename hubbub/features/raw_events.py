@@ -76,6 +76,10 @@ class RawSignal(Event, frozen=True):
     BARE = True
 
     data: Raw
+    info: Raw | UnsetType = UNSET
+
+    def publisher_info(self) -> Json:
+        return json_bytes(self.info)
 
 
 def check_publish(cmd: PublishEvent, ctx: EdgeContext) -> PublishEvent:
@@ -96,7 +100,7 @@ def decide_publish(cmd: PublishEvent, tables: Tables, ctx: Context) -> list[Even
             raise Rejected(PERMISSION_DENIED)
         _require_listed(ctx.key, ctx.actor)
     if not space.history_size:
-        return [RawSignal(data=cmd.data)]
+        return [RawSignal(data=cmd.data, info=custom(ctx.viewer.info))]
     seq = tables.head_seq + 1
     floor = max(0, seq - space.history_size) if seq % FLOOR_STEP_SEQS == 0 else 0
     return [RawPublished(data=cmd.data, info=custom(ctx.viewer.info), floor=floor)]

@@ -98,6 +98,10 @@ class NodeConfig(ProcessConfig, frozen=True, kw_only=True, forbid_unknown_fields
     # While busy the writer waits for more until either is reached; when idle not at all.
     batch_gather_ms: Annotated[float, Meta(ge=0, le=100)] = 5.0
     batch_gather_bytes: Annotated[int, Meta(ge=1, le=64 * MIB)] = 64 * KIB
+    # Syncs run in the loop's thread while their mean is below this, else in the writer's; 0: never.
+    # The hand-over to a thread and back is some 6 wake-ups, 0.2 to 0.5 ms of both cores; double
+    # would be felt by the other requests of the loop.
+    batch_sync_in_place_ms: Annotated[float, Meta(ge=0, le=100)] = 1.0
     # What may wait for the writer before commands are refused as overloaded: 16 full batches.
     batch_waiting_bytes_max: Annotated[int, Meta(ge=1 * MIB, le=1_024 * MIB)] = 16 * MIB
     # Rows left over after the last entry are written after this idle time.

@@ -4,6 +4,7 @@ Shape, big-endian:
   row  = u8 flags | u64 ts ms | u64 ref seq | u8 type length | u8 author length | u16 info length
        | type | author | info (JSON, may be empty) | data (JSON, exactly as delivered)
   body of an EVENT message = u64 seq | row
+  body of a SIGNAL that becomes a publication = data; or 0 | u16 info length | info | data
 
 So the node encodes an event once, and the log, the history and the fan-out copy those bytes.
 `info` is the publisher's ClientInfo (raw namespaces), or with EVICTS the users that must leave.
@@ -24,6 +25,7 @@ UNLISTS: Final = 32  # the same for channels that left it
 
 _HEAD: Final = Struct(">BQQBBH")
 _SEQ: Final = Struct(">Q")
+_SIGNAL: Final = Struct(">BH")  # data is JSON, whose first byte is never 0
 
 
 class EventHead(NamedTuple):
@@ -81,3 +83,16 @@ def encode_event_body(seq: int, row: bytes) -> bytes:
 def decode_event_body(body: bytes) -> StoredEvent:
     """The event in an EVENT message's body."""
     return decode_row(_SEQ.unpack_from(body)[0], body[_SEQ.size :])
+
+
+def encode_signal(data: bytes, info: bytes) -> bytes:
+    """The body of a SIGNAL that becomes a publication. `info`: the publisher's, or empty."""
+    return _SIGNAL.pack(0, len(info)) + info + data if info else data
+
+
+def decode_signal(body: bytes) -> tuple[bytes, bytes]:
+    """(data, info) of such a body."""
+    if body[:1] != b"\0":
+        return body, b""
+    start = _SIGNAL.size + _SIGNAL.unpack_from(body)[1]
+    return body[start:], body[_SIGNAL.size : start]

@@ -54,7 +54,7 @@ class Status(IntEnum):
 class SignalKind(IntEnum):
     """The flags of a SIGNAL: which push it becomes."""
 
-    PUBLICATION = 0  # body: JSON data
+    PUBLICATION = 0  # body: JSON data, with the publisher's info where there is one (wire.event)
     JOIN = 1  # body: JSON ClientInfo
     LEAVE = 2  # body: JSON ClientInfo
     UNSUBSCRIBE = 3  # body: JSON {"user", "code", "reason"}: that user's sessions leave the stream

@@ -10,7 +10,7 @@ import pytest
 from edge.hub import DELTA_CHAINED, DELTA_FRESH, Variant
 from edge.pushes import PushEncoder
 from hubbub.base.errors import LocalProtocolError
-from hubbub.wire.event import EVICTS, TRANSIENT, EventHead, StoredEvent
+from hubbub.wire.event import EVICTS, TRANSIENT, EventHead, StoredEvent, encode_signal
 from hubbub.wire.protobuf_fields import decode
 from hubbub.wire.shapes import SignalKind
 from tests.edge.test_delta import apply_delta
@@ -91,6 +91,10 @@ def test_signals() -> None:
     assert pub_of(encoder.signal("x", fresh, SignalKind.PUBLICATION, b'{"t":1}')) == {
         "data": '{"t":1}'
     }
+    body = encode_signal(b'{"t":1}', INFO)
+    for variant, data in ((PLAIN, {"t": 1}), (fresh, '{"t":1}')):
+        shown = pub_of(encoder.signal("x", variant, SignalKind.PUBLICATION, body))
+        assert shown == {"data": data, "info": json.loads(INFO)}
     join = json.loads(encoder.signal("x", PLAIN, SignalKind.JOIN, INFO))
     assert join["push"]["join"]["info"]["user"] == "ann"
     leave = json.loads(encoder.signal("x", PLAIN, SignalKind.LEAVE, INFO))

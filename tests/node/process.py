@@ -119,7 +119,8 @@ class NodeProcess:
         """Kill it if it runs, and remove everything."""
         if self.process is not None and self.process.poll() is None:
             self.kill()
-        shutil.rmtree(self.folder)
+        # A coordinator that closes does so in its threads, which remove files of their own.
+        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class RouterPlayer:

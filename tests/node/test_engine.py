@@ -146,6 +146,17 @@ def test_a_signal_alone_is_not_logged(rig: Rig) -> None:
     assert b'"seq"' not in rig.published[0].signals[0]
 
 
+def test_a_raw_signal_bears_its_publishers_info() -> None:
+    """Its data went without, so that nobody knew who had published to a room without history."""
+    live = Namespace(subscribe="everyone", publish="everyone")
+    rig = Rig(settings=AppSettings(namespaces={"live": live}))
+    info = b'{"user":"alice","client":"c"}'
+    for told in (info, b""):
+        body = {"channel": "live:x", "data": [1.0]}
+        assert isinstance(rig.do("live:x", "event.publish", body, info=told), Outcome)
+        assert decode_signal(rig.published[-1].signals[0]) == (b"[1.0]", told)
+
+
 @pytest.mark.parametrize(
     ("steps", "user", "code"),
     [

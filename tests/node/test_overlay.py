@@ -167,6 +167,24 @@ def test_a_query_cannot_write() -> None:
         overlay.live(stream)[NAMES].put("a", Row("x"))
 
 
+def test_a_row_that_was_committed_under_one_that_was_cut_is_seen() -> None:
+    """Story: the cache still held what the row was before both entries."""
+    store = MemoryStore()
+    overlay = Overlay(1, store, Caches())
+    stream = overlay.stream("demo", "k")
+    rows = overlay.live(stream)[NAMES]
+    for index in (1, 2):
+        overlay.begin(index, stream)
+        rows.put("a", Row(str(index)))
+        ops = overlay.finish()
+        if index == 1:
+            store.write(ops)
+    overlay.commit(1)
+    overlay.truncate(1)
+    assert rows.get("a") == Row("1")
+    assert overlay.committed(stream)[NAMES].get("a") == Row("1")
+
+
 def test_numbers_are_not_used_again_after_everything_was_deleted() -> None:
     store = MemoryStore()
     overlay = Overlay(1, store, Caches())

@@ -13,7 +13,7 @@ from node.slot import Record
 from node.store.acked import AckedMap
 from node.store.api import Family, Op, StoreError
 from node.store.memory import MemoryStore
-from node.writer import Token, Writer, WriterLimits
+from node.writer import THREADED_BATCHES, Token, Writer, WriterLimits
 
 DEADLINE_S = 10
 
@@ -55,7 +55,7 @@ class Desk:
         self.writer = Writer(
             self.store,
             self.acked,
-            WriterLimits(**limits),  # type: ignore[arg-type]
+            WriterLimits(**{"sync_in_place_ms": 0.0, **limits}),  # type: ignore[arg-type]
             self.persisted,
             self.failed,
         )
@@ -150,3 +150,44 @@ async def test_a_failed_disk_is_final(tmp_path: Path, error: str) -> None:
     desk.writer.submit([record(1, 2)])
     await desk.writer.close()
     assert (desk.told, len(desk.failures), desk.acked.highest) == ([], 1, 0)
+
+
+class TimedStore(GatedStore):
+    """A disk whose syncs say in which thread they ran; it is its own clock."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.took_s = 0.0
+        self.now_s = 0.0
+        self.threads: list[str] = []
+
+    def sync(self) -> None:
+        self.threads.append(threading.current_thread().name)
+        self.now_s += self.took_s
+        super().sync()
+
+
+async def test_a_fast_disk_is_synced_in_place_and_a_slow_one_by_the_thread(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, sync_in_place_ms=5.0)
+    store = desk.store = TimedStore()
+    limits = WriterLimits(sync_in_place_ms=5.0)
+    desk.writer = Writer(
+        store, desk.acked, limits, desk.persisted, desk.failed, now_s=lambda: store.now_s
+    )
+    desk.writer.submit([record(1, 1)])
+    await desk.wait()
+    store.took_s = 0.012  # a batch in place notices
+    desk.writer.submit([record(1, 2)])
+    await desk.wait()
+    for index in range(3, 6):
+        desk.writer.submit([record(1, index)])
+        await desk.wait()
+    store.took_s = 0.0
+    assert store.threads[:2] == ["MainThread"] * 2
+    assert store.threads[2:] == ["writer"] * 3
+    for index in range(6, 6 + THREADED_BATCHES):
+        desk.writer.submit([record(1, index)])
+        await desk.wait()
+    assert store.threads[-1] == "MainThread"  # tried again
+    assert desk.told == [(1, index) for index in range(1, 6 + THREADED_BATCHES)]
+    await desk.writer.close()

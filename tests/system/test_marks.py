@@ -38,7 +38,7 @@ async def test_a_mark_on_one_device_clears_the_badge_of_the_other(cluster: Clust
             lambda: any(f["seq"] == last and f["unread"] == 3 for f in figures(laptop, "mark-ann")),
             "three unread messages",
         )
-        first, second, at_bob = await both(
+        first, second, at_bob = await at_once(
             phone.rpc("mark.read", channel=ROOM, upto=last - 1),
             phone.rpc("mark.read", channel=ROOM, upto=last + 100),
             bob.rpc("mark.read", channel=ROOM, upto=last - 2),
@@ -62,7 +62,7 @@ async def test_a_mark_on_one_device_clears_the_badge_of_the_other(cluster: Clust
         assert figures(tablet, "mark-ann")[0]["unread"] == 0
 
 
-async def both(*calls: Any) -> list[Any]:
+async def at_once(*calls: Any) -> list[Any]:
     """The answers of calls made at once."""
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(call) for call in calls]

@@ -56,6 +56,12 @@ def test_every_file_that_it_names_exists() -> None:
     assert [name for name in named if not (SOURCE_ROOT / name).exists()] == []
 
 
+def test_every_link_leads_somewhere() -> None:
+    links = re.findall(r"\]\(([^)]+)\)", TEXT)
+    assert len(links) > 10
+    assert [link for link in links if not (SOURCE_ROOT / link).exists()] == []
+
+
 def test_the_two_commands_stand_where_machines_look_for_them() -> None:
     for name, last in (("demo", ".venv/bin/hubbub demo"), ("test", ".venv/bin/pytest")):
         found = re.search(rf"<!-- command: {name} -->\n```\n(.+)\n```", TEXT)

@@ -4,85 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from aiohttp import web
 
 from hubbub.client import aio
 from hubbub.client.aio import Client, NoToken, connected
 from hubbub.client.events import Closed, Connected, Cut, NoAnswer, Published, Refused, Stopped
-
-Script = Callable[[dict[str, Any]], list[dict[str, Any]] | int]  # replies, or a close code
-
-
-class Server:
-    """A WebSocket on loopback. `script` answers everything but `connect`."""
-
-    def __init__(self, script: Script) -> None:
-        self.script = script
-        self.url = ""
-        self.tokens: list[str] = []
-        self.open = 0
-        self.sockets: list[web.WebSocketResponse] = []
-
-    async def socket(self, request: web.Request) -> web.WebSocketResponse:
-        socket = web.WebSocketResponse()
-        await socket.prepare(request)
-        self.open += 1
-        self.sockets.append(socket)
-        async for message in socket:
-            for line in message.data.split("\n"):
-                await self._command(socket, json.loads(line))
-        self.open -= 1
-        return socket
-
-    async def _command(self, socket: web.WebSocketResponse, command: dict[str, Any]) -> None:
-        if "connect" in command:
-            self.tokens.append(command["connect"]["token"])
-            replies: list[dict[str, Any]] | int = [{"connect": {"client": "c", "data": "hello"}}]
-        else:
-            replies = self.script(command)
-        if isinstance(replies, int):
-            await socket.close(code=replies)
-            return
-        lines = [r if "push" in r else {"id": command["id"], **r} for r in replies]
-        if lines:
-            await socket.send_str("\n".join(json.dumps(line, ensure_ascii=False) for line in lines))
-
-
-@asynccontextmanager
-async def serve(script: Script) -> AsyncIterator[Server]:
-    server = Server(script)
-    app = web.Application()
-    app.router.add_get("/connection/websocket", server.socket)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    server.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    try:
-        yield server
-    finally:
-        await runner.cleanup()
-
-
-def echo(command: dict[str, Any]) -> list[dict[str, Any]] | int:
-    """Rpcs give their data back; `refuse` is refused, `close` closes with its code."""
-    if "subscribe" in command:
-        return [{"subscribe": {"recoverable": True, "epoch": "e"}}, publication(1)]
-    rpc = command["rpc"]
-    if rpc["method"] == "refuse":
-        return [{"error": {"code": 103, "message": "permission denied"}}]
-    if rpc["method"] == "close":
-        return int(rpc["data"]["code"])
-    return [{"rpc": {"data": rpc["data"]}}]
-
-
-def publication(offset: int) -> dict[str, Any]:
-    odd = "line\u2028separator and next\u0085line"  # splitlines would cut here
-    return {"push": {"channel": "group:x", "pub": {"data": odd, "offset": offset}}}
+from tests.hubbub.client.scripted import echo, publication, serve
 
 
 async def token() -> str:
@@ -153,9 +82,7 @@ async def test_leaving_the_block_leaves_nothing_behind() -> None:
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(0.2), connected([server.url], token) as client:
                 await until(client, Stopped)
-        async with asyncio.timeout(5):
-            while server.open:
-                await asyncio.sleep(0.01)
+        await server.all_closed()
         assert {
             task for task in asyncio.all_tasks() - before if "client" in task.get_name()
         } == set()

@@ -58,6 +58,10 @@ def test_without_history_it_is_a_signal() -> None:
     room = book("signals:room")
     assert room.do("ann", PublishEvent(channel="signals:room", data=DATA)) == [RawSignal(data=DATA)]
     assert room.signals == [b'{"x": 1e2}']
+    info = b'{"user":"ann"}'
+    [signal] = room.do("ann", PublishEvent(channel="signals:room", data=DATA), info=info)
+    assert signal.publisher_info() == info
+    assert room.signals[-1] == b'{"x": 1e2}', "beside the data, not in it"
     assert room.log == []
 
 

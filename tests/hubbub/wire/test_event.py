@@ -18,8 +18,10 @@ from hubbub.wire.event import (
     StoredEvent,
     decode_event_body,
     decode_row,
+    decode_signal,
     encode_event_body,
     encode_row,
+    encode_signal,
     with_flags,
 )
 
@@ -47,6 +49,13 @@ def test_garbage_parses_or_raises_what_is_documented(garbage: bytes) -> None:
             read(garbage)
         except (StructError, UnicodeDecodeError):
             pass
+
+
+@given(st.sampled_from([b"{}", b"0", b'"x"', b" null"]), st.binary(max_size=300))
+def test_a_signal_there_and_back(data: bytes, info: bytes) -> None:
+    body = encode_signal(data, info)
+    assert decode_signal(body) == (data, info)
+    assert info or body == data
 
 
 def test_flags_are_distinct_bits() -> None:
