@@ -32,7 +32,6 @@ from hubbub.client.events import (
     HangUp,
     Json,
     NoAnswer,
-    Output,
     Refused,
     Stopped,
     Subscribed,
@@ -89,6 +88,7 @@ class Client:
         self._waiting: dict[int, asyncio.Future[Json]] = {}
         self._entering: dict[str, list[asyncio.Future[Subscribed]]] = {}
         self._events: deque[Event] = deque()
+        self._frames: deque[str] = deque()  # for the socket that is open
         self._arrived = asyncio.Event()
         self._room = asyncio.Event()
         self._wake = asyncio.Event()
@@ -150,7 +150,7 @@ class Client:
     def close(self) -> None:
         """Ends everything at once; `connected` calls it."""
         self._core.stop()
-        self._handle(self._core.take())
+        self._obey()
         self._driver.cancel()
 
     # --- driving the core
@@ -168,8 +168,9 @@ class Client:
     async def _drive(self) -> None:
         while self._stopped is None:
             self._core.tick(_now_ms())
-            for text in self._handle(self._core.take()):
-                await self._write(text)
+            self._obey()
+            while self._frames:
+                await self._write(self._frames.popleft())
             due_ms = self._core.next_ms()
             delay_s = None if due_ms is None else max(0, due_ms - _now_ms()) / 1_000
             try:
@@ -179,17 +180,15 @@ class Client:
                 continue
             self._wake.clear()
 
-    def _handle(self, outputs: list[Output]) -> list[str]:
-        """Obey and tell; the frames that are left to write."""
-        frames: list[str] = []
-        for output in outputs:
+    def _obey(self) -> None:
+        """Take the core's outputs; what is to be written is left to the driver."""
+        for output in self._core.take():
             match output:
                 case Write(text):
-                    frames.append(text)
+                    self._frames.append(text)
                 case Dial():
                     self._line = self._group.create_task(self._serve(), name="client.line")
                 case HangUp():
-                    frames.clear()
                     self._hang_up()
                 case Answered(number, data):
                     self._settle(self._waiting.get(number), data)
@@ -197,7 +196,6 @@ class Client:
                     self._settle(self._waiting.get(number), error)
                 case _:
                     self._tell(output)
-        return frames
 
     def _tell(self, event: Event) -> None:
         match event:
@@ -234,6 +232,7 @@ class Client:
 
     def _hang_up(self) -> None:
         line, self._line, self._socket = self._line, None, None
+        self._frames.clear()
         if line is not None:
             line.cancel()
 
@@ -256,6 +255,7 @@ class Client:
             reason = f"{type(failure).__name__}: {failure}"
         if self._line is asyncio.current_task():
             self._line = self._socket = None
+            self._frames.clear()
             self._core.lost(code, reason, _now_ms())
             self._wake.set()
 
@@ -264,6 +264,7 @@ class Client:
             if message.type is not aiohttp.WSMsgType.TEXT:
                 return
             self._core.received(message.data.encode(), _now_ms())
+            self._obey()  # at once: the next frame is read only if there is room for its events
             self._wake.set()
             while len(self._events) >= UNREAD_MAX:
                 self._room.clear()

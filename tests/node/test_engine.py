@@ -29,7 +29,9 @@ from hubbub.features.contract import (
     Table,
     Tables,
 )
+from hubbub.settings.app import AppSettings, Namespace
 from hubbub.wire.codec import decode_json
+from hubbub.wire.event import decode_signal
 from hubbub.wire.shapes import Outcome
 from node import keys
 from node.engine import QueuedForward
