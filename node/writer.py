@@ -3,8 +3,8 @@
 Rules (contracts.md 3 and 5):
 1. Order: write the batch, sync it, raise `acked.map`, only then tell the slots.
 2. One batch is under way at a time; while its sync runs, the next one gathers by itself.
-3. Idle, a record leaves at once. Busy (a batch of several began less than `gather_ms` ago), it
-   waits until that time is over or `gather_bytes` have come together.
+3. Idle, a record leaves at once. Busy (records come at least twice in `gather_ms`), it waits until
+   `gather_ms` after the last batch began, or until `gather_bytes` have come together.
 4. The write happens in the loop's thread: it holds the interpreter's lock anywhere. The sync
    does not, and runs in the thread, so that a slow disk stops nobody; on a disk that syncs faster
    than two threads can hand over to each other, it runs in place (decision record 0006).
@@ -37,7 +37,7 @@ SLOW_SYNC_S: Final = 0.010
 # wait for the interpreter's lock, so it cannot tell. Half doubles the blinks of a slow disk.
 THREADED_BATCHES: Final = 256
 _MEAN_SHARE: Final = 0.125  # of a new sync in the mean: some 8 syncs decide
-_BUSY_RECORDS: Final = 4  # a batch of fewer came from a quiet time: the next one need not wait
+_PACE_SHARE: Final = 0.0625  # of a new interval in the pace: some 16 arrivals decide
 _CLOSE_POLL_S: Final = 0.002
 
 
@@ -91,7 +91,8 @@ class Writer:
         self._syncing = False
         self._is_failed = False
         self._began = float("-inf")
-        self._last_records = 0
+        self._arrived = float("-inf")
+        self._pace_s = 1.0  # mean time between arrivals
         self._sync_mean_s = 0.0
         self._threaded_left = 0
         self._scheduled: asyncio.Handle | None = None
@@ -106,6 +107,9 @@ class Writer:
             self._waiting.append(record)
             self._waiting_bytes += record.byte_count
         self.counts.waiting_records = len(self._waiting)
+        now = self._loop.time()
+        self._pace_s += (min(1.0, now - self._arrived) - self._pace_s) * _PACE_SHARE
+        self._arrived = now
         if not self._syncing:
             self._schedule()
 
@@ -131,7 +135,8 @@ class Writer:
             return
         is_full = self._waiting_bytes >= self._limits.gather_bytes
         wait_s = self._began + self._limits.gather_ms / 1_000 - self._loop.time()
-        if is_full or wait_s <= 0 or self._last_records < _BUSY_RECORDS:
+        is_quiet = self._pace_s * 2_000 > self._limits.gather_ms
+        if is_full or wait_s <= 0 or is_quiet:
             if isinstance(self._scheduled, asyncio.TimerHandle):
                 self._scheduled.cancel()
                 self._scheduled = None
@@ -181,7 +186,6 @@ class Writer:
             count += 1
         self._waiting_bytes -= byte_count
         ops.extend((Family.META, keys.slot_meta(slot), row) for slot, (row, _) in metas.items())
-        self._last_records = count
         self.counts.records_total += count
         self.counts.batches_total += 1
         self.counts.bytes_total += byte_count

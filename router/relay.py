@@ -249,7 +249,7 @@ class Relay:
     def _again(self, concerns: _Concerns, now_ms: int) -> list[Output]:
         outputs: list[Output] = []
         for request_id, request in self._requests.items():
-            if concerns(request):
+            if concerns(request) and now_ms < request.deadline_ms:  # else the next tick answers
                 request.attempts = 0  # another addressee, another patience
                 self._send(request_id, request, now_ms, outputs)
         return outputs

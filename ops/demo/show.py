@@ -90,6 +90,9 @@ class Show:
                     self._robin.cancel()
         except* Failure as failed:
             self.failure = next(e for e in failed.exceptions if isinstance(e, Failure))
+        finally:
+            with self._lock:
+                self._robin = None  # the loop closes next: `stop` must not call into it
         if self.only_check or self.failure:
             self.on_end()
 

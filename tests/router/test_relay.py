@@ -294,6 +294,19 @@ STEPS = st.lists(
 )
 
 
+def test_a_request_whose_time_is_up_is_not_sent_again_before_its_tick() -> None:
+    """Story: a node came up in that moment, and the negative time left broke the link's handler."""
+    book = Book()
+    book.ask(1, ms_left=281)
+    book.now_ms += 282
+    assert book.relay.node_up("n1", book.now_ms) == []
+    assert book.relay.moved({0, 1}, book.now_ms) == []
+    assert book.relay.node_hole("n1", book.now_ms) == []
+    [reply] = book.wait(2 * BUCKET_MS)
+    assert isinstance(reply, Reply)
+    assert parse(reply.message).flags == Status.UNKNOWN
+
+
 @given(STEPS)
 def test_every_request_gets_exactly_one_result(steps: list[tuple[str, int, int]]) -> None:
     book = Book()

@@ -36,6 +36,15 @@ def test_what_was_seeded_is_not_seeded_again(tmp_path: Path) -> None:
     assert show.failure is not None  # nobody answered the self-test
 
 
+def test_a_show_that_has_ended_can_be_stopped(tmp_path: Path) -> None:
+    """Story: `hubbub demo --check` passed, and then broke on its closed event loop."""
+    write_marker(tmp_path / MARKER, SEED_VERSION)
+    show, _ = run(Directory(tmp_path), "http://127.0.0.1:1")
+    show._thread.join(DEADLINE_S)
+    assert not show._thread.is_alive()
+    show.stop()
+
+
 def test_a_damaged_marker_is_no_marker(tmp_path: Path) -> None:
     for text in ("", "{", "[1]"):
         (tmp_path / MARKER).write_text(text)
