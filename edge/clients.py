@@ -17,11 +17,13 @@ from typing import Final
 import msgspec
 
 from edge.auth import Auth, Identity
+from edge.channel_commands import ChannelCommands
+from edge.client_context import ClientContext, UserHeads, context_of, refusal_text
 from edge.connection import Peer
 from edge.dispatch import App, Dispatch
-from edge.heads import Heads, HeadsOf
+from edge.heads import Heads
 from edge.hub import DELTA_OFF, Channel, Variant
-from edge.limits import ConnectionLimits, SharedLimits
+from edge.limits import SharedLimits
 from edge.outgoing import Outgoing
 from edge.session import Phase, Session, SessionSettings, State, Subscription
 from edge.subscribing import Admitted, Enter, Position, Subscribing
@@ -42,30 +44,17 @@ from hubbub.base.errors import (
     SHUTDOWN,
     SUBSCRIPTION_EXPIRED,
     TOKEN_EXPIRED,
-    UNKNOWN_CHANNEL,
     Rejected,
     RemoteProtocolError,
 )
-from hubbub.base.names import StreamKind, check_channel, check_user, user_stream
+from hubbub.base.names import check_channel, user_stream
 from hubbub.base.units import SECOND_MS
-from hubbub.features.contract import Local, QueryCall, namespace_for, stream_kind
+from hubbub.features.contract import Local
 from hubbub.runtime.logs import get_logger
-from hubbub.settings.app import Access, Namespace
 from hubbub.wire import client_shapes as shapes
 from hubbub.wire.client_shapes import Command, ConnectResult, Publication, SubscribeResult
-from hubbub.wire.codec import convert, decode_json, dump_json, parse_json, with_details
+from hubbub.wire.codec import convert, decode_json, dump_json, parse_json
 from hubbub.wire.event import LISTS, UNLISTS, StoredEvent
-from hubbub.wire.reads import (
-    STREAM_HISTORY,
-    STREAM_PRESENCE,
-    STREAM_PRESENCE_STATS,
-    PresenceCounts,
-    PresenceMap,
-    Since,
-    StreamAsk,
-    StreamHistory,
-    StreamPage,
-)
 from hubbub.wire.shapes import Subscribed, Viewer
 
 _log = get_logger("edge")
@@ -79,34 +68,6 @@ class ClientsStatistics(msgspec.Struct, frozen=True):
     connections: int
     commands: int
     broken: int
-
-
-class ClientContext:
-    """What the host keeps for a session beside its state."""
-
-    __slots__ = ("app", "heads", "in_flight", "issued_ms", "jti", "limits", "session", "viewer")
-
-    def __init__(self, session: Session, app: App, identity: Identity, viewer: Viewer) -> None:
-        self.session = session
-        self.app = app
-        self.viewer = viewer
-        self.issued_ms = identity.issued_ms
-        self.jti = identity.jti
-        self.limits = ConnectionLimits()
-        self.heads: UserHeads | None = None
-        self.in_flight = 0
-
-
-class UserHeads:
-    """A session as heads see it."""
-
-    __slots__ = ("app", "of", "push_heads", "user")
-
-    def __init__(self, app: str, user: str, push: Callable[[bytes], None]) -> None:
-        self.app = app
-        self.user = user
-        self.push_heads = push
-        self.of: HeadsOf | None = None
 
 
 class Clients:
@@ -145,6 +106,7 @@ class Clients:
         self._process = process
         self._connections_max = connections_max
         self._in_flight_max = in_flight_max
+        self._channels = ChannelCommands(dispatch, now_ms, self._guarded)
         self.sessions: dict[Session, None] = {}
         self._by_user: dict[tuple[str, str], dict[Session, None]] = {}
         self._by_client: dict[str, Session] = {}
@@ -272,13 +234,13 @@ class Clients:
             case shapes.Unsubscribe():
                 session.unsubscribe(command)
             case shapes.Publish():
-                self._publish(session, command)
+                self._channels.publish(session, command)
             case shapes.PresenceList():
-                self._presence(session, command)
+                self._channels.presence(session, command)
             case shapes.PresenceStats():
-                self._presence_stats(session, command)
+                self._channels.presence_stats(session, command)
             case shapes.History():
-                self._history(session, command)
+                self._channels.history(session, command)
             case shapes.Refresh():
                 self._refresh(session, command)
             case shapes.SubRefresh():
@@ -289,28 +251,18 @@ class Clients:
                 raise RemoteProtocolError(BAD_PROTOCOL)
 
     def _rpc(self, session: Session, command: shapes.Rpc) -> None:
-        context = _context(session)
+        context = context_of(session)
         context.limits.command(context.app.settings, self._now_ms())
-        self._wait(context)
+        context.wait()
 
         def reply(refusal: Rejected | None, data: bytes) -> None:
-            self._answered(context)
+            context.answered()
             if refusal is None:
                 session.reply_rpc(command.id, data)
             else:
                 session.reply_rejected(command.id, refusal)
 
         self._dispatch.verb(command.method, command.data, context.app, context.viewer, reply)
-
-    def _wait(self, context: ClientContext) -> None:
-        context.in_flight += 1
-        if context.in_flight >= self._in_flight_max:  # again if a drained transport resumed
-            context.session.outgoing.connection.pause_reading()
-
-    def _answered(self, context: ClientContext) -> None:
-        context.in_flight -= 1
-        if context.in_flight == self._in_flight_max - 1 and not context.session.outgoing.is_blocked:
-            context.session.outgoing.connection.resume_reading()
 
     # --- connect
 
@@ -323,14 +275,14 @@ class Clients:
             self._limits.handshake(session.peer.remote, app.settings, self._now_ms())
             shown = parse_json(identity.info) if identity.info else None
         except Rejected as rejected:
-            session.refuse(command.id, rejected.error, _error_text(rejected))
+            session.refuse(command.id, rejected.error, refusal_text(rejected))
             return
         client = self._new_id()
         info: dict[str, object] = {"user": identity.user, "client": client}
         if identity.info:
             info["conn_info"] = shown
         viewer = Viewer(user=identity.user, client=client, info=dump_json(info))
-        context = ClientContext(session, app, identity, viewer)
+        context = ClientContext(session, app, identity, viewer, self._in_flight_max)
         session.identify(app.name, identity.user, client)
         session.context = context
         self._by_client[client] = session
@@ -369,7 +321,7 @@ class Clients:
         own = answers.get(user_stream(identity.user)) if identity.user else None
         expires_in = identity.expires_ms - self._wall_ms() if identity.expires_ms else 0
         if identity.expires_ms and expires_in <= 0:
-            session.refuse(command.id, TOKEN_EXPIRED, _error_text(Rejected(TOKEN_EXPIRED)))
+            session.refuse(command.id, TOKEN_EXPIRED, refusal_text(Rejected(TOKEN_EXPIRED)))
             return
         subs = {channel: result for channel, (_, result) in answers.items()}
         if own is not None:  # its snapshot is the connect result's own `data`, and large
@@ -443,14 +395,14 @@ class Clients:
     # --- subscribe
 
     def _subscribe(self, session: Session, command: shapes.Subscribe) -> None:
-        context = _context(session)
+        context = context_of(session)
         context.limits.subscribe(context.app.settings, self._now_ms())
         channel = check_channel(command.channel)
         if command.kind:
             raise Rejected(NOT_AVAILABLE, "only stream subscriptions")
         if command.filtered:
             raise Rejected(BAD_REQUEST, "tag filters are not available here")
-        self._check_known(channel, context.app)
+        self._channels.check_known(channel, context.app)
         expires_ms = 0
         if command.token:
             grant = self._auth.subscription(
@@ -489,134 +441,14 @@ class Clients:
                     self._heads.subscribed(context.heads.of, channel)
 
         def failed(refusal: Rejected) -> None:
-            session.subscribe_failed(subscription, refusal.error, _error_text(refusal))
+            session.subscribe_failed(subscription, refusal.error, refusal_text(refusal))
 
         self._subscribing.start(
             subscription, context.app, context.viewer, position, admitted, failed
         )
 
-    def _check_known(self, channel: str, app: App) -> None:
-        if stream_kind(channel, app.settings) is StreamKind.RAW:
-            if namespace_for(channel, app.settings) is None:
-                raise Rejected(UNKNOWN_CHANNEL)
-        elif channel[0] == "#":
-            check_user(channel[1:])
-
     def _expiry(self, ttl_ms: int) -> int:
         return self._now_ms() + ttl_ms + self.settings.token_grace_ms
-
-    # --- the other commands on a channel
-
-    def _namespace(
-        self, session: Session, channel: str, right: Callable[[Namespace], Access]
-    ) -> Namespace | None:
-        """The raw namespace, after a check of the right; None for a chat channel (members only,
-        which the log decides; here: subscribers). Raises Rejected."""
-        context = _context(session)
-        check_channel(channel)
-        self._check_known(channel, context.app)
-        space = namespace_for(channel, context.app.settings)
-        who = right(space) if space is not None else "subscribers"
-        if who == "nobody" or (who == "subscribers" and not self._is_in(session, channel)):
-            raise Rejected(PERMISSION_DENIED)
-        return space
-
-    def _is_in(self, session: Session, channel: str) -> bool:
-        subscription = session.subscriptions.get(channel)
-        return subscription is not None and subscription.phase is Phase.SUBSCRIBED
-
-    def _publish(self, session: Session, command: shapes.Publish) -> None:
-        context = _context(session)
-        context.limits.command(context.app.settings, self._now_ms())
-        if command.kind:
-            raise Rejected(NOT_AVAILABLE, "no map channels")
-        if self._namespace(session, command.channel, lambda s: s.publish) is None:
-            raise Rejected(PERMISSION_DENIED, "chat channels take message.send")
-        params = b'{"channel":' + dump_json(command.channel) + b',"data":' + command.data + b"}"
-        self._wait(context)
-
-        def reply(refusal: Rejected | None, _: bytes) -> None:
-            self._answered(context)
-            if refusal is None:
-                session.reply(session.encoding.reply_publish(command.id))
-            else:
-                session.reply_rejected(command.id, refusal)
-
-        self._dispatch.verb("event.publish", params, context.app, context.viewer, reply)
-
-    def _query(
-        self,
-        session: Session,
-        id: int,
-        call: QueryCall,
-        answered: Callable[[bytes], None],
-    ) -> None:
-        context = _context(session)
-        self._wait(context)
-
-        def reply(refusal: Rejected | None, data: bytes) -> None:
-            self._answered(context)
-            if refusal is None:
-                self._guarded(session, lambda: answered(data))
-            else:
-                session.reply_rejected(id, refusal)
-
-        self._dispatch.turned(call, context.app, context.viewer, reply)
-
-    def _presence(self, session: Session, command: shapes.PresenceList) -> None:
-        self._namespace(session, command.channel, lambda s: s.presence)
-
-        def answered(data: bytes) -> None:
-            found = decode_json(data, PresenceMap).presence
-            clients = {client: bytes(info) for client, info in found.items()}
-            session.reply(session.encoding.reply_presence(command.id, clients))
-
-        call = QueryCall(
-            command.channel,
-            STREAM_PRESENCE,
-            StreamAsk(subscribed=self._is_in(session, command.channel)),
-        )
-        self._query(session, command.id, call, answered)
-
-    def _presence_stats(self, session: Session, command: shapes.PresenceStats) -> None:
-        self._namespace(session, command.channel, lambda s: s.presence)
-
-        def answered(data: bytes) -> None:
-            counts = decode_json(data, PresenceCounts)
-            session.reply(
-                session.encoding.reply_presence_stats(
-                    command.id, counts.num_clients, counts.num_users
-                )
-            )
-
-        call = QueryCall(
-            command.channel,
-            STREAM_PRESENCE_STATS,
-            StreamAsk(subscribed=self._is_in(session, command.channel)),
-        )
-        self._query(session, command.id, call, answered)
-
-    def _history(self, session: Session, command: shapes.History) -> None:
-        self._namespace(session, command.channel, lambda s: s.history)
-
-        def answered(data: bytes) -> None:
-            page = decode_json(data, StreamPage)
-            publications = [
-                Publication(bytes(p.data), p.offset, bytes(p.info), time=p.time)
-                for p in page.publications
-            ]
-            session.reply(
-                session.encoding.reply_history(command.id, publications, page.offset, page.epoch)
-            )
-
-        since = Since(command.since.offset, command.since.epoch) if command.since else None
-        args = StreamHistory(
-            limit=command.limit,
-            since=since,
-            reverse=command.reverse,
-            subscribed=self._is_in(session, command.channel),
-        )
-        self._query(session, command.id, QueryCall(command.channel, STREAM_HISTORY, args), answered)
 
     # --- tokens
 
@@ -627,7 +459,7 @@ class Clients:
             raise RemoteProtocolError(CONNECTION_EXPIRED) from None
         if (identity.app, identity.user) != (session.app, session.user):
             raise RemoteProtocolError(INVALID_TOKEN)
-        context = _context(session)
+        context = context_of(session)
         expires_in = identity.expires_ms - self._wall_ms() if identity.expires_ms else 0
         if identity.expires_ms and expires_in <= 0:
             raise RemoteProtocolError(CONNECTION_EXPIRED)
@@ -739,7 +571,7 @@ class _Connecting:
 
     def _failed(self, refusal: Rejected) -> None:
         if not self._session.is_connected:
-            self._session.refuse(self._command.id, refusal.error, _error_text(refusal))
+            self._session.refuse(self._command.id, refusal.error, refusal_text(refusal))
 
     def _finish(self) -> None:
         self._clients.finish_connect(
@@ -749,15 +581,3 @@ class _Connecting:
 
 class _Screen(msgspec.Struct, frozen=True):
     channels: tuple[str, ...] = ()
-
-
-def _context(session: Session) -> ClientContext:
-    context = session.context
-    if not isinstance(context, ClientContext):
-        raise RemoteProtocolError(BAD_PROTOCOL)
-    return context
-
-
-def _error_text(refusal: Rejected) -> str:
-    """As Session.reply_rejected writes it."""
-    return with_details(f"{refusal.error.name}: {refusal.text}", refusal.details)

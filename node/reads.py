@@ -12,7 +12,7 @@ Rules (contracts.md 6, client-protocol.md 1.5 and 1.11):
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
 import msgspec
 
@@ -39,6 +39,13 @@ from hubbub.wire.event import (
     encode_event_body,
     encode_row,
 )
+from hubbub.wire.reads import (
+    STREAM_HISTORY,
+    STREAM_PRESENCE,
+    STREAM_PRESENCE_STATS,
+    StreamAsk,
+    StreamHistory,
+)
 from hubbub.wire.shapes import HeadAsk, HeadRow, Json, Query, Subscribe, Subscribed
 from node.engine import Engine
 from node.overlay import Stream, StreamTables
@@ -54,29 +61,6 @@ _PREVIEW_EVENTS_MAX: Final = 10  # how far back the last message is looked for
 _NO_INFO: Final = EVICTS | LISTS | UNLISTS  # `info` of these rows is for edges
 
 
-class Position(msgspec.Struct, frozen=True):
-    """A place in a stream; clients call the seq their offset."""
-
-    seq: Annotated[int, msgspec.Meta(ge=0)] = msgspec.field(name="offset", default=0)
-    epoch: str = ""
-
-
-class StreamHistory(msgspec.Struct, frozen=True):
-    """Arguments of `stream.history`. `subscribed`: the edge knows that the client is subscribed.
-    `limit` 0: only the position, negative: as many as allowed."""
-
-    limit: int = 0
-    since: Position | None = None
-    reverse: bool = False
-    subscribed: bool = False
-
-
-class StreamAsk(msgspec.Struct, frozen=True):
-    """Arguments of `stream.presence` and `stream.presence_stats`."""
-
-    subscribed: bool = False
-
-
 class Reads:
     """Reads of any slot; holds nothing of its own."""
 
@@ -84,9 +68,9 @@ class Reads:
         self._engine = engine
         self._presence = presence
         self._built_in: dict[str, tuple[type[Any], Callable[..., Json]]] = {
-            "stream.history": (StreamHistory, self._history),
-            "stream.presence": (StreamAsk, self._clients),
-            "stream.presence_stats": (StreamAsk, self._client_counts),
+            STREAM_HISTORY: (StreamHistory, self._history),
+            STREAM_PRESENCE: (StreamAsk, self._clients),
+            STREAM_PRESENCE_STATS: (StreamAsk, self._client_counts),
         }
 
     # --- QUERY

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from msgspec import Meta, Raw, Struct
+from msgspec import Meta, Raw, Struct, field
 
 STREAM_HISTORY: Final = "stream.history"
 STREAM_PRESENCE: Final = "stream.presence"
@@ -15,9 +15,9 @@ STREAM_PRESENCE_STATS: Final = "stream.presence_stats"
 
 
 class Since(Struct, frozen=True):
-    """A position; an empty epoch fits every one."""
+    """A position, whose seq clients call offset; an empty epoch fits every one."""
 
-    offset: Annotated[int, Meta(ge=0)] = 0
+    seq: Annotated[int, Meta(ge=0)] = field(name="offset", default=0)
     epoch: str = ""
 
 
