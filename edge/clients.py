@@ -6,7 +6,7 @@ Rules:
 2. Rights are the log's: here only what the edge alone knows (tokens, limits, own subscriptions).
 3. While too many commands of a connection wait for an answer, no more are read.
 
-Long because every command of the protocol has its handler here, over one session and its context.
+Long because connect, subscribe and refresh are one session's life: each sees what the others left.
 """
 
 from __future__ import annotations
