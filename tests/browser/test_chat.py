@@ -7,7 +7,7 @@ import re
 from uuid import uuid4
 
 import pytest
-from playwright.async_api import Locator, Page, WebSocket, expect
+from playwright.async_api import Locator, Page, WebSocket, WebSocketRoute, expect
 
 from tests.browser.conftest import Chat, Demo
 
@@ -132,7 +132,8 @@ async def test_unread_figures_come_and_go(chat: Chat, demo: Demo) -> None:
     await expect(line(alice, name).locator(".badge")).to_have_count(0)
     # The badge goes at once, the mark after a moment of looking: only then has the log to know.
     async with asyncio.timeout(10):
-        while not await page.evaluate(MARKED):  # the page's policy forbids wait_for_function
+        # The page's policy forbids wait_for_function, which evaluates strings in it.
+        while not await page.evaluate(MARKED):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     await page.reload()
     await expect(line(alice, name).locator(".last")).to_have_text(f"Dan: {last}")
@@ -303,6 +304,33 @@ async def test_a_killed_edge_comes_back_under_the_same_page(chat: Chat, demo: De
     for side in (chloe, dan):
         await online(side)
         await expect(bubble(side, text)).to_have_count(1)
+
+
+async def test_a_cut_while_the_agreed_conversation_opens_is_made_good(chat: Chat) -> None:
+    """Story: an edge died right after the page came up, and "connection lost" stayed for ever."""
+    chat.is_cut = True
+    asked: list[str] = []
+
+    def between(client: WebSocketRoute) -> None:
+        server = client.connect_to_server()
+
+        async def pass_on(message: str | bytes) -> None:
+            if "channel.open" in str(message):
+                asked.append(str(message))
+                if len(asked) == 1:
+                    await client.close(code=3001, reason="shutdown")
+                    return
+            server.send(message)
+
+        client.on_message(pass_on)
+
+    context = await chat.context()
+    await context.route_web_socket("**/connection/websocket", between)
+    page = await chat.open("/?split=alice,bob", context)
+    for side, other in (("alice", "Bob"), ("bob", "Alice")):
+        await expect(pane(page, side).locator(".room h1")).to_contain_text(other)
+        await expect(pane(page, side).locator("article.message")).not_to_have_count(0)
+    assert len(asked) == 3, "two panes, and one of them once more"
 
 
 async def test_a_refused_message_says_why_and_can_be_discarded(chat: Chat, demo: Demo) -> None:

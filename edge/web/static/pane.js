@@ -4,7 +4,7 @@ import { Composer } from "./composer.js";
 import { arrange, el, iconButton, spoken } from "./dom.js";
 import { oneLine, shortLabel } from "./format.js";
 import { gather } from "./gathering.js";
-import { CONNECTING, ENDED, ONLINE, WAITING } from "./protocol.js";
+import { CONNECTING, ENDED, ONLINE, Unanswered, WAITING } from "./protocol.js";
 import { Session } from "./session.js";
 import { Timeline, avatar, placeAvatar } from "./timeline.js";
 
@@ -88,7 +88,7 @@ export class Pane {
     if (drawn.has("state")) this.#drawState();
     if (drawn.has("list") || drawn.has("names")) this.#drawList();
     if (drawn.has("room") || drawn.has("names")) this.#drawRoom();
-    if (this.session.isListed && !this.hasOpened) this.#openFirst();
+    if (this.session.isListed && !this.hasOpened && this.session.client.state === ONLINE) this.#openFirst();
   }
 
   #drawState() {
@@ -258,12 +258,22 @@ export class Pane {
   #openFirst() {
     this.hasOpened = true;
     if (this.opens) {
-      this.#attempt(async () => this.session.open(await this.session.direct(this.opens)));
+      this.#attempt(() => this.#openAgreed());
     } else if (getComputedStyle(this.back).display === "none") {
       // Times of the last messages come with the first heads.
       this.hasOpened = this.session.list.rows.size === 0 || this.session.list.sorted().some((row) => row.preview);
       const first = this.hasOpened && this.session.list.sorted()[0];
       if (first) this.session.open(first.channel);
+    }
+  }
+
+  async #openAgreed() {
+    try {
+      const channel = await this.session.direct(this.opens);
+      if (!this.session.room) this.session.open(channel);
+    } catch (error) {
+      if (!(error instanceof Unanswered)) throw error;
+      this.hasOpened = Boolean(this.session.room); // the connection broke: the next list asks again
     }
   }
 
