@@ -1,8 +1,8 @@
 """A storage node from its config to its last sync: builds the parts and joins them.
 
-Order of a start: database (or a refusal) → cluster → claim the slots whose first member is this
-copy → begin their terms in one batch → listen → register. Order of a stop: the lease is given back,
-intake ends, what was taken is synced and answered, links close, the database closes.
+Order of a start: database (or a refusal) → cluster → every slot of which it holds a copy → listen →
+register → elections. Order of a stop: the lease is given back (others take over), intake ends, what
+was taken is committed and answered, links close, the database closes.
 """
 
 from __future__ import annotations
@@ -20,14 +20,13 @@ from hubbub.coordinator.cluster import (
     Kind,
     ProcessRecord,
     Registration,
-    claim_slots,
     register,
 )
 from hubbub.coordinator.open import open_coordinator
 from hubbub.features.registry import REGISTRY
-from hubbub.ring.map import SlotRecord
+from hubbub.ring.map import Leader, SlotRecord
 from hubbub.runtime.admin import AdminServer
-from hubbub.runtime.clock import SystemClock, boot_id, entropy
+from hubbub.runtime.clock import SystemClock, boot_id
 from hubbub.runtime.logs import get_logger
 from hubbub.runtime.metrics import Metrics
 from hubbub.runtime.process import Process
@@ -35,16 +34,22 @@ from hubbub.runtime.tasks import supervise
 from hubbub.settings.profiles import resolve
 from hubbub.settings.schema import NodeConfig
 from hubbub.transport.curve import Keys
+from hubbub.transport.limits import limits_of
 from hubbub.transport.peer import Peers
 from hubbub.wire.codec import decode_pack
 from node import keys
+from node.beats import BEAT_MS
+from node.campaign import Campaign
+from node.copies import Copies
 from node.dedup import DedupWindow
-from node.engine import AppInfo, Engine, FeatureFailed, OutboxRow, QueuedForward
+from node.elections import Takeover
+from node.engine import AppInfo, Engine, OutboxRow, QueuedForward
 from node.entry import BrokenChain
 from node.outbox import Outbox
 from node.overlay import Caches
+from node.replica import Copy, Role
 from node.service import Service
-from node.slot import INCARNATION_BYTES, Backlog, Slot, SlotContext
+from node.slot import Backlog, Now, Slot, SlotContext
 from node.store.api import Family, StoreError, StoreRefused
 from node.store.open import CURE, Opened, open_store
 from node.store.rocks import RocksLimits
@@ -55,6 +60,8 @@ EXIT_DISK_FAILED: Final = 6  # a write or sync failed: the next start verifies w
 _TICK_S: Final = 1.0
 _FORWARD_TICK_S: Final = 0.1
 _SLOTS_TICKS: Final = 60
+# Retries and elections: their own patience is counted in hundreds of milliseconds.
+_COPIES_TICK_S: Final = 0.1
 _OUTBOX_PAGE: Final = 1_000
 _SYNC_BUCKETS_S: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.0)
 
@@ -97,8 +104,11 @@ class Node:
         self._slots: dict[int, Slot] = {}
         self._metrics = Metrics("node")
         self._admin = AdminServer(self._metrics, self._missing)
-        self._is_complete = False
         self._backlog = Backlog(config.batch_waiting_bytes_max)
+        self._me = Copy(self._storage_id, Leader(config.name, self._boot_id))
+        self._campaign = Campaign(self._coordinator, self._written)
+        self._dialled: dict[str, str] = {}
+        self._copies: Copies
         self._service: Service
         self._writer: Writer
         self._context: SlotContext
@@ -118,14 +128,16 @@ class Node:
         on_stop("links", self._peers.close)
         on_stop("writer", self._drain, 3.0)
         self._prove_database()
-        claimed = await self._claim()
+        self._hold_slots()
         self._view.on_change(self._changed)
         supervise("view", self._view.follow())
-        self._start_slots(claimed)
         address = self._peers.listen(self._config.listen)
         url = await self._admin.start(self._config.admin_host, self._config.admin_port)
         on_stop("admin", self._admin.close)
         await self._register(address, url)
+        self._dial_nodes()
+        supervise("beats", self._beat_for_ever())
+        supervise("copies", self._tick_copies_for_ever())
         supervise("ticks", self._tick_for_ever())
         supervise("lag", self._metrics.sample_loop_lag())
         self._process.started()
@@ -135,15 +147,19 @@ class Node:
         config, cluster = self._config, self._view.cluster
         engine = Engine(REGISTRY, self._app_info, cluster.slots, cluster.seed)
         window = DedupWindow(config.dedup_hours * 3_600_000, config.cmid_ahead_ms_max)
-        self._context = SlotContext(engine, self._store, Caches(), window, self._backlog)
+        self._context = SlotContext(self._me, engine, self._store, Caches(), window, self._backlog)
+        self._copies = Copies(
+            self._me, self._slots, self._view.nodes, self._view.slot_map, self._clock
+        )
         self._service = Service(
-            config.name,
             self._slots,
+            self._copies,
             engine,
             Outbox(self._load_outbox),
             self._clock,
             self._leader_of,
             random.random,
+            self._view.nodes.__contains__,
         )
         syncs = self._metrics.histogram("node_fsync_seconds", _SYNC_BUCKETS_S)
         self._writer = Writer(
@@ -167,10 +183,14 @@ class Node:
             self._service,
             self._clock,
             keys=self._keys(),
-            window_bytes=config.link_window_bytes_max,
+            limits=limits_of(config),
         )
         self._service.links = self._peers
         self._service.writer = self._writer
+        self._service.activate = self._activate
+        self._service.load_outbox = self._stored_forwards
+        self._copies.links = self._peers
+        self._copies.obey = self._service.obey
         self._expose(self._context)
 
     def _keys(self) -> Keys | None:
@@ -182,6 +202,8 @@ class Node:
         self._metrics.expose("node_requests", self._service.counts)
         self._metrics.expose("node_backlog", self._backlog)
         self._metrics.expose("node_link", self._peers.counts)
+        self._metrics.expose("node_copies", self._copies.counts)
+        self._metrics.gauge("node_slots_held", lambda: len(self._slots))
         self._metrics.gauge("node_slots_led", lambda: sum(s.is_active for s in self._led()))
         self._metrics.gauge("node_records_per_fsync", self._records_per_fsync)
         self._metrics.gauge("node_rows_cached", lambda: len(context.caches.rows))
@@ -192,47 +214,51 @@ class Node:
         self._admin.register("view", self._view)
 
     def _prove_database(self) -> None:
-        """A new database may only stand where this copy never led anything."""
+        """A new database may only stand where this copy never held anything."""
         marker = self._store.get(Family.META, keys.DATABASE)
         if marker == self._storage_id.encode():
             return
         if marker is not None:
             raise StoreRefused(f"{self._config.data_dir}: the database is another copy's; {CURE}")
-        led = [s for s in self._own_slots() if self._view.slot_map.term_of(s)]
-        if led:
+        held = sum(
+            record.term > 0 and self._storage_id in (*record.members, *record.prev)
+            for _, record in self._view.slot_map.items()
+        )
+        if held:
             raise StoreRefused(
-                f"{self._config.data_dir}: this copy held {len(led)} slots, and its database is "
+                f"{self._config.data_dir}: this copy held {held} slots, and its database is "
                 f"gone; {CURE}"
             )
         sequence = self._store.write([(Family.META, keys.DATABASE, self._storage_id.encode())])
         self._store.sync()
         self._acked.store(sequence)
 
-    def _own_slots(self) -> list[int]:
-        return self._view.slot_map.slots_first_on(self._storage_id)
+    def _hold_slots(self) -> None:
+        """Every slot of which this node has, or is to have, a copy. Raises BrokenChain."""
+        for number in range(self._view.slot_map.slots):
+            self._follow(number)
 
-    async def _claim(self) -> dict[int, SlotRecord]:
-        return await claim_slots(
-            self._coordinator,
-            self._view,
-            self._config.name,
-            self._boot_id,
-            self._own_slots(),
-            member=self._storage_id,
-        )
-
-    def _start_slots(self, claimed: dict[int, SlotRecord]) -> None:
-        """All terms begin in one batch; then the Forwards of before go on."""
-        wall_ms = self._clock.wall_ms()
-        for number, record in claimed.items():
+    def _follow(self, number: int) -> None:
+        """The map's word on one slot."""
+        slot_map = self._view.slot_map
+        record = slot_map.record_of(number)
+        if record is None:
+            return
+        slot = self._slots.get(number)
+        if slot is None:
+            if self._storage_id not in (*record.members, *record.prev, *record.learners):
+                return
             slot = self._slots[number] = Slot(number, self._context)
-            try:
-                ready = slot.start(record.term, wall_ms, entropy(INCARNATION_BYTES))
-            except FeatureFailed as failure:
-                raise BrokenChain(f"slot {number} cannot be replayed: {failure}") from failure
-            self._service.start_slot(slot, ready)
-        self._service.load_forwards(list(self._stored_forwards()))
-        self._is_complete = True
+        now = Now(self._clock.wall_ms(), self._clock.monotonic_ms())
+        self._copies.run(slot, slot.follow, record, slot_map.revision_of(number), now)
+
+    def _dial_nodes(self) -> None:
+        """One link a pair of nodes: the lesser name dials."""
+        for name, record in self._view.nodes.items():
+            if name > self._config.name and self._dialled.get(name) != record.address:
+                self._dialled[name] = record.address
+                self._peers.dial(name, record.address)
+        self._copies.nodes_changed()
 
     async def _register(self, address: str, url: str) -> None:
         config, public = self._config, self._keys()
@@ -272,17 +298,46 @@ class Node:
             if ticks % _SLOTS_TICKS == 0:
                 self._service.tick_slots()
 
+    async def _beat_for_ever(self) -> None:
+        while True:
+            self._copies.beat()
+            await asyncio.sleep(BEAT_MS / 1_000)
+
+    async def _tick_copies_for_ever(self) -> None:
+        while True:
+            self._copies.tick()
+            takeovers = self._copies.elect()
+            if takeovers:
+                await self._campaign.take_over(takeovers)
+            await asyncio.sleep(_COPIES_TICK_S)
+
+    def _written(self, written: Takeover, revision: int) -> None:
+        """This node changed a slot's record: do not wait for the watch."""
+        self._view.slot_map.apply(written.slot, written.record, revision)
+        self._follow(written.slot)
+
+    def _activate(self, slot: Slot, record: SlotRecord) -> None:
+        replica = slot.replica
+        revision = replica.revision
+
+        def is_wanted() -> bool:
+            return replica.role is Role.ACTIVATING and replica.revision == revision
+
+        def lost() -> None:
+            now = Now(self._clock.wall_ms(), self._clock.monotonic_ms())
+            self._copies.run(slot, lambda: slot.cas_answered(now, ok=False))
+
+        proposal = Takeover(slot.number, record, revision)
+        task = self._campaign.activate(proposal, is_wanted, lost)
+        supervise(f"activate {slot.number}", task)
+
     def _changed(self, kind: Kind, name: str) -> None:
         if kind == "app":
             self._apps.pop(name, None)
-        elif kind == "slot" and int(name) in self._slots:
-            leader = self._view.slot_map.leader_of(int(name))
-            if leader is None or (leader.node, leader.boot_id) != (
-                self._config.name,
-                self._boot_id,
-            ):
-                _log.warning("slot.lost", slot=int(name), leader=leader and leader.node)
-                self._service.step_down(int(name))
+        elif kind == "slot":
+            self._follow(int(name))
+        elif kind == "node":
+            self._dial_nodes()
 
     def _app_info(self, app: str) -> AppInfo | None:
         found = self._apps.get(app)
@@ -304,24 +359,29 @@ class Node:
 
     def _missing(self) -> list[str]:
         """Why the node is not ready, for /readyz."""
-        if not self._is_complete:
-            return ["slots_unclaimed"]
-        waiting = sum(not slot.is_active for slot in self._slots.values())
-        return ["slots_starting"] if waiting else []
+        reasons = set()
+        for number, record in self._view.slot_map.items():
+            slot = self._slots.get(number)
+            if slot is None:
+                continue
+            if record.leader is None:
+                reasons.add("slots_unclaimed")
+            elif record.leader == self._me.leader and not slot.is_active:
+                reasons.add("slots_starting")
+        return sorted(reasons)
 
     def _records_per_fsync(self) -> float:
         counts = self._writer.counts
         return counts.records_total / max(1, counts.batches_total)
 
-    def _stored_forwards(self) -> Iterator[QueuedForward]:
-        for number in self._slots:
-            start, end = keys.outbox(number, 0, 0), keys.outbox(number + 1, 0, 0)
-            while True:
-                rows = self._store.iterate(Family.OUTBOX, start, end, limit=_OUTBOX_PAGE)
-                yield from (_queued(key, row) for key, row in rows)
-                if len(rows) < _OUTBOX_PAGE:
-                    break
-                start = rows[-1][0] + b"\x00"
+    def _stored_forwards(self, number: int) -> Iterator[QueuedForward]:
+        start, end = keys.outbox(number, 0, 0), keys.outbox(number + 1, 0, 0)
+        while True:
+            rows = self._store.iterate(Family.OUTBOX, start, end, limit=_OUTBOX_PAGE)
+            yield from (_queued(key, row) for key, row in rows)
+            if len(rows) < _OUTBOX_PAGE:
+                return
+            start = rows[-1][0] + b"\x00"
 
     def _load_outbox(self, source: int, target: int, above: int, limit: int) -> list[QueuedForward]:
         rows = self._store.iterate(

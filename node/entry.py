@@ -7,17 +7,14 @@ the previous chain and the entry's bytes: checksum, and proof that two logs agre
 from __future__ import annotations
 
 from enum import IntEnum
-from struct import error as StructError
 from typing import Final
 
 import msgspec
 
-from hubbub.ring.hashing import chain as chain_of
-from hubbub.wire.codec import decode_pack, encode_pack
+from hubbub.wire.codec import decode_pack
 from hubbub.wire.shapes import Json
-from node.keys import pack_u64, read_u64
 
-_CHAIN_BYTES: Final = 8
+CHAIN_BYTES: Final = 8
 
 
 class EntryKind(IntEnum):
@@ -64,22 +61,12 @@ class BrokenChain(Exception):
     """A log row does not follow the one before it: the slot must not be served."""
 
 
-def encode_entry(entry: Entry, previous_chain: int) -> tuple[bytes, int]:
-    """(LOG value, the chain up to this entry)."""
-    data = encode_pack(entry)
-    chain = chain_of(previous_chain, data)
-    return pack_u64(chain) + data, chain
-
-
-def decode_entry(value: bytes, previous_chain: int | None) -> tuple[Entry, int]:
-    """(entry, chain up to it) of a LOG value; `previous_chain` None skips the check.
+def decode_logged(value: bytes) -> Entry:
+    """The entry of a LOG value, whose chain was verified when it was read or received.
 
     Raises BrokenChain.
     """
     try:
-        chain, data = read_u64(value), value[_CHAIN_BYTES:]
-        if previous_chain is not None and chain_of(previous_chain, data) != chain:
-            raise BrokenChain("the chain does not continue")
-        return decode_pack(data, Entry), chain
-    except (msgspec.MsgspecError, StructError, UnicodeDecodeError) as error:
+        return decode_pack(value[CHAIN_BYTES:], Entry)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise BrokenChain(str(error)) from error

@@ -4,6 +4,8 @@ Shape, big-endian:
   stream  = u16 slot | u8 app length | app | u16 key length | key
   META    = "c"                                   → storage id: the database is this copy's
           | "m" | u16 slot                        → the slot's position (node.slot.SlotMeta)
+          | "p" | u16 slot                        → what the copy promised (node.replica.Promise)
+          | "t" | u16 slot | u64 term             → index of the term's first entry
           | "s" | stream                          → the stream's floor (node.overlay)
           | "n" | u16 source slot | u16 target    → Forwards counted so far
           | "z" | u16 slot | u16 source | incarnation → highest Forward taken from it
@@ -27,6 +29,7 @@ from typing import Final, TypeAlias
 RowKey: TypeAlias = str | int | tuple[str | int, ...]
 
 DIGEST_BYTES: Final = 16
+U64_MAX: Final = (1 << 64) - 1
 SEQ_BYTES: Final = 8
 
 _SLOT: Final = Struct(">H")
@@ -127,6 +130,26 @@ def slot_meta(slot: int) -> bytes:
     return b"m" + _SLOT.pack(slot)
 
 
+def promise(slot: int) -> bytes:
+    """Where stands which term a copy has promised, and to whom."""
+    return b"p" + _SLOT.pack(slot)
+
+
+def term(slot: int, number: int) -> bytes:
+    """Where a term's first index stands."""
+    return b"t" + _SLOT_U64.pack(slot, number)
+
+
+def term_range(slot: int) -> tuple[bytes, bytes]:
+    """All terms of one slot: [start, end)."""
+    return term(slot, 0), term(slot, U64_MAX)
+
+
+def term_of(key: bytes) -> int:
+    """The term of such a key."""
+    return read_u64(key, len(key) - SEQ_BYTES)
+
+
 def stream_meta(prefix: bytes) -> bytes:
     """Where a stream's floor stands."""
     return b"s" + prefix
@@ -148,6 +171,11 @@ def seen(slot: int, source: int, incarnation: bytes) -> bytes:
 def log(slot: int, index: int) -> bytes:
     """The key of an entry."""
     return _SLOT_U64.pack(slot, index)
+
+
+def log_index(key: bytes) -> int:
+    """The index at the end of such a key."""
+    return read_u64(key, len(key) - SEQ_BYTES)
 
 
 def outbox(source: int, target: int, n: int) -> bytes:

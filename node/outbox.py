@@ -43,16 +43,21 @@ class OutboxCounts(msgspec.Struct):
 class _Pair:
     """What one slot still has to tell another one."""
 
-    __slots__ = ("attempt", "due_ms", "finished", "is_spilled", "last", "queue", "under_way")
+    __slots__ = ("attempt", "due_ms", "finished", "last", "newest", "queue", "under_way")
 
     def __init__(self) -> None:
         self.queue: deque[QueuedForward] = deque()
         self.under_way: QueuedForward | None = None
-        self.is_spilled = False  # the store has rows behind those in the queue
         self.last = 0  # n of the newest row that the queue took
+        self.newest = 0  # n of the newest row that there is; above `last`: only in the store
         self.attempt = 0
         self.due_ms = 0  # of the next try, or of giving up on an answer
         self.finished = 0  # highest n answered and not yet deleted
+
+    @property
+    def is_spilled(self) -> bool:
+        """The store has, or is about to have, rows behind those in the queue."""
+        return self.newest > self.last
 
 
 class Outbox:
@@ -65,7 +70,9 @@ class Outbox:
 
     def __len__(self) -> int:
         """Pairs with something to tell."""
-        return sum(1 for pair in self._pairs.values() if pair.under_way or pair.queue)
+        return sum(
+            1 for pair in self._pairs.values() if pair.under_way or pair.queue or pair.is_spilled
+        )
 
     def add(self, forwards: Sequence[QueuedForward], now_ms: int) -> list[QueuedForward]:
         """Committed Forwards, in order; those that leave now."""
@@ -73,8 +80,9 @@ class Outbox:
         for forward in forwards:
             pair = self._pairs.setdefault((forward.source, forward.target), _Pair())
             self.counts.queued_total += 1
-            if pair.is_spilled or len(pair.queue) >= QUEUED_MAX:
-                pair.is_spilled = True
+            spills = pair.is_spilled or len(pair.queue) >= QUEUED_MAX
+            pair.newest = max(pair.newest, forward.n)
+            if spills:
                 continue
             pair.queue.append(forward)
             pair.last = forward.n
@@ -111,6 +119,8 @@ class Outbox:
                 pair.attempt += 1
                 pair.due_ms = now_ms + SILENCE_MS
                 leaving.append(pair.under_way)
+            elif pair.under_way is None and pair.is_spilled:
+                leaving += self._next(pair, now_ms)  # its rows were not in the store before
         return leaving
 
     def take_finished(self) -> dict[int, list[tuple[int, int]]]:
@@ -148,7 +158,6 @@ class Outbox:
         source, target = next(key for key, known in self._pairs.items() if known is pair)
         rows = self._load(source, target, pair.last, QUEUED_MAX)
         pair.queue.extend(rows)
-        pair.is_spilled = len(rows) == QUEUED_MAX
         if rows:
             pair.last = rows[-1].n
 

@@ -6,8 +6,8 @@ Rules:
    So a batch that is written but not yet synced shows nowhere.
 2. `begin`, changes, `finish` make one entry; `commit` takes entries in index order from the front,
    `truncate` from the back. An entry touches one stream at most.
-3. With one copy the rows travel with their entry: once committed they are in the store, and the
-   cell ends there. Rows that were read or written lately stay decoded in a bounded cache.
+3. Committed rows may reach the store later: their cells end with `written`, not before. Rows that
+   were read or written lately stay decoded in a bounded cache.
 4. A stream's head is found by one seek and then kept; above the floor its seqs have no holes.
 
 Long because versions and the two views of them are one invariant: rule 1.
@@ -16,7 +16,7 @@ Long because versions and the two views of them are one invariant: rule 1.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, Generic, TypeVar, cast
 
 from hubbub.base.bounded import BoundedCache
@@ -43,11 +43,12 @@ _FIRST_SEQ: Final = 1
 class Cell:
     """One row: the committed value (None: absent) and (index, value) of what is pending."""
 
-    __slots__ = ("base", "byte_count", "pending")
+    __slots__ = ("base", "byte_count", "pending", "unwritten")
 
     def __init__(self, base: Any) -> None:
         self.base = base
         self.pending: list[tuple[int, Any]] = []
+        self.unwritten = 0  # versions that are committed and not in the store
         self.byte_count = 0
 
     def live(self) -> Any:
@@ -107,7 +108,7 @@ class Stream:
 class Change:
     """What one entry changes, while it is made and until it is committed or cut."""
 
-    __slots__ = ("before", "head", "index", "meta", "rows", "seqs", "stream")
+    __slots__ = ("answer", "before", "head", "index", "meta", "rows", "seqs", "stream")
 
     def __init__(self, index: int, stream: Stream | None) -> None:
         self.index = index
@@ -117,6 +118,7 @@ class Change:
         self.rows: list[tuple[bytes, Cell]] = []
         self.seqs: list[int] = []
         self.meta: list[bytes] = []
+        self.answer: tuple[bytes, bytes] | None = None
 
 
 class Caches:
@@ -136,7 +138,9 @@ class Overlay:
         self._slot = slot
         self._store = store
         self._caches = caches
-        self._journal: deque[Change] = deque()
+        self._journal: deque[Change] = deque()  # not committed
+        self._unwritten: deque[Change] = deque()  # committed, and not in the store
+        self._answers: dict[bytes, bytes] = {}  # DEDUP rows of the same
         self._pinned: dict[tuple[str, str], Stream] = {}
         self._meta: dict[bytes, Cell] = {}
         self._change: Change | None = None
@@ -250,13 +254,31 @@ class Overlay:
         self._change = None
         self._undo(change)
 
+    def put_answer(self, row: bytes, answer: bytes) -> None:
+        """The row of DEDUP of the entry that was finished last."""
+        self._journal[-1].answer = row, answer
+
+    def answers(self, rows: Sequence[bytes]) -> list[bytes | None]:
+        """Rows of DEDUP of committed entries."""
+        found = self._store.multi_get(Family.DEDUP, rows)
+        known = self._answers
+        return [known.get(row, value) for row, value in zip(rows, found, strict=True)]
+
     # --- commit and truncation
 
     def commit(self, index: int) -> None:
-        """Entries up to `index` are committed, and in the store."""
+        """Entries up to `index` are committed: queries see them."""
         journal = self._journal
         while journal and journal[0].index <= index:
-            self._settle(journal.popleft())
+            change = journal.popleft()
+            self._settle(change)
+            self._unwritten.append(change)
+
+    def written(self, index: int) -> None:
+        """Rows of committed entries up to `index` are in the store."""
+        unwritten = self._unwritten
+        while unwritten and unwritten[0].index <= index:
+            self._release(unwritten.popleft())
 
     def truncate(self, index: int) -> None:
         """Entries above `index` were cut."""
@@ -268,21 +290,36 @@ class Overlay:
 
     def _settle(self, change: Change) -> None:
         for key in change.meta:
-            _shift(self._meta, key, self._meta[key])
+            _shift(self._meta[key])
+        if change.answer is not None:
+            self._answers[change.answer[0]] = change.answer[1]
+        stream = change.stream
+        if stream is None:
+            return
+        for _, cell in change.rows:
+            _shift(cell)
+        for seq in change.seqs:
+            _shift(stream.events[seq])
+        if change.head is not None:
+            stream.committed = change.head
+
+    def _release(self, change: Change) -> None:
+        for key in change.meta:
+            _end(self._meta, key, self._meta[key])
+        if change.answer is not None:
+            self._answers.pop(change.answer[0], None)
         stream = change.stream
         if stream is None:
             return
         cache = self._caches.rows
         for row_key, cell in change.rows:
-            if _shift(stream.rows, row_key, cell):
+            if _end(stream.rows, row_key, cell):
                 if cell.byte_count <= CACHED_ROW_BYTES_MAX:
                     cache.put(row_key, _ABSENT if cell.base is None else cell.base)
                 else:
                     cache.pop(row_key)
         for seq in change.seqs:
-            _shift(stream.events, seq, stream.events[seq])
-        if change.head is not None:
-            stream.committed = change.head
+            _end(stream.events, seq, stream.events[seq])
         self._unpin(stream)
 
     def _undo(self, change: Change) -> None:
@@ -411,19 +448,25 @@ def _floor_ops(prefix: bytes, head: Head) -> list[Op]:
     return [(Family.META, keys.stream_meta(prefix), value), below]
 
 
-def _shift(cells: dict[K, Cell], key: K, cell: Cell) -> bool:
-    """The oldest version becomes the committed value; True if none is pending any more."""
+def _shift(cell: Cell) -> None:
+    """The oldest version becomes the committed value."""
     cell.base = cell.pending.pop(0)[1]
-    if cell.pending:
+    cell.unwritten += 1
+
+
+def _end(cells: dict[K, Cell], key: K, cell: Cell) -> bool:
+    """One more version is in the store; True if that was the last one anybody waits for."""
+    cell.unwritten -= 1
+    if cell.unwritten or cell.pending:
         return False
     del cells[key]
     return True
 
 
 def _drop(cells: dict[K, Cell], key: K, cell: Cell) -> bool:
-    """The newest version was cut; True if none is pending any more."""
+    """The newest version was cut; True if nothing of the cell is left."""
     cell.pending.pop()
-    if cell.pending:
+    if cell.unwritten or cell.pending:
         return False
     del cells[key]
     return True

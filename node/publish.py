@@ -18,7 +18,7 @@ from hubbub.wire.event import encode_event_body
 from hubbub.wire.frame import Message, encode_message
 from hubbub.wire.shapes import Kind, SignalKind
 from node.presence import PresenceSignal
-from node.slot import Publication
+from node.ready import Publication
 
 _NOBODY: Final[frozenset[str]] = frozenset()
 

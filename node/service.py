@@ -1,7 +1,7 @@
 """Links ↔ cores: every message of a link to the slot that it concerns, and every `Ready` obeyed.
 
 Rules:
-1. `_obey` is the one place that acts on a slot's output, in the order that `slot.Ready` demands.
+1. `obey` is the one place that acts on a slot's output, in the order that `slot.Ready` demands.
 2. A request gets exactly one RESULT. For a slot that is not led here it is REDIRECT.
 3. An edge is named `name.boot_id`, a link's peer by its name alone.
 4. What a feature breaks costs one request, logged; what the disk breaks ends the process.
@@ -20,6 +20,7 @@ import msgspec
 from hubbub.base.errors import BAD_REQUEST, INTERNAL, Rejected, error_by_code
 from hubbub.features.contract import namespace_for
 from hubbub.ring.hashing import rendezvous
+from hubbub.ring.map import SlotRecord
 from hubbub.runtime.clock import Clock, entropy
 from hubbub.runtime.logs import get_logger
 from hubbub.transport.replicated_set import PULL
@@ -41,12 +42,14 @@ from hubbub.wire.shapes import (
     Subscribe,
     Viewer,
 )
+from node.copies import NODE_KINDS, Copies
 from node.engine import SYSTEM, Engine, FeatureFailed, QueuedForward
 from node.outbox import Outbox
 from node.presence import PresenceLists, PresenceSignal
 from node.publish import Interest, encode_presence_signal, encode_publication
 from node.reads import Reads
-from node.slot import Publication, Ready, Record, Redirected, Result, Slot, Unknown
+from node.ready import Publication, Ready, Record, Redirected, Result, Unknown
+from node.slot import Now, Slot
 from node.store.api import StoreError
 
 ENTROPY_BYTES: Final = 16
@@ -101,19 +104,22 @@ class Service:
 
     def __init__(
         self,
-        name: str,
         slots: dict[int, Slot],
+        copies: Copies,
         engine: Engine,
         outbox: Outbox,
         clock: Clock,
         leader_of: Callable[[int], tuple[int, str]],
         random: Callable[[], float],
+        is_node: Callable[[str], bool],
     ) -> None:
-        """Args: slots: those led here; may grow. leader_of: slot → (term, name) by the map, "" =
-        nobody. `links` and `writer` are set before anything is received.
+        """Args: slots: those held here; may grow. leader_of: slot → (term, name) by the map, "" =
+        nobody. is_node: a link's peer is another node. `links`, `writer`, `activate` and
+        `load_outbox` are set before anything is received.
         """
-        self._name = name
         self._slots = slots
+        self._copies = copies
+        self._is_node = is_node
         self._engine = engine
         self._outbox = outbox
         self._clock = clock
@@ -121,11 +127,14 @@ class Service:
         self._random = random
         self.links: Sender
         self.writer: RecordSink
+        self.activate: Callable[[Slot, SlotRecord], None]
+        self.load_outbox: Callable[[int], Iterable[QueuedForward]]
         self.presence = PresenceLists()
         self.interest = Interest()
         self.reads = Reads(engine, self.presence)
         self.counts = ServiceCounts()
         self._routers: set[str] = set()
+        self._led: set[int] = set()
         self._forwards: dict[int, QueuedForward] = {}  # request id → what it carries
         self._forward_ids: dict[tuple[int, int], int] = {}  # (source, target) → newest request id
         self._leaving: deque[QueuedForward] = deque()
@@ -146,21 +155,31 @@ class Service:
     # --- transport.Handler
 
     def peer_up(self, peer: str, boot_id: int) -> None:
-        """A router is here; what it wants comes as FULL."""
-        self._routers.add(peer)
-        self.interest.up(peer)
+        """A router is here; what it wants comes as FULL. Or another node."""
+        if self._is_node(peer):
+            self._copies.peer_up(peer)
+        else:
+            self._routers.add(peer)
+            self.interest.up(peer)
 
     def peer_down(self, peer: str) -> None:
         """A router is gone; Forwards that it carried are sent again when their time is over."""
-        self._routers.discard(peer)
-        self.interest.down(peer)
+        if peer in self._routers:
+            self._routers.discard(peer)
+            self.interest.down(peer)
+        else:
+            self._copies.peer_down(peer)
 
     def peer_hole(self, peer: str) -> None:
         """Requests were lost: their senders retry. Interest that was lost shows in the beat."""
 
     def receive(self, peer: str, messages: list[Message]) -> None:
         """The messages of one frame."""
+        self._copies.keep_time()
         for message in messages:
+            if message.type in NODE_KINDS:
+                self._from_node(peer, message)
+                continue
             handler = self._handlers.get(message.type)
             if handler is None:
                 self.counts.malformed_total += 1
@@ -180,6 +199,18 @@ class Service:
                 _log.error("request.failed", kind=message.type, exc_info=error)
                 self._reject(peer, message, Rejected(INTERNAL))
 
+    def _from_node(self, peer: str, message: Message) -> None:
+        if peer in self._routers:  # its link was up before the map told who it is
+            self._routers.discard(peer)
+            self.interest.down(peer)
+            self._copies.peer_up(peer)
+        try:
+            self._copies.receive(peer, message)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            self.counts.malformed_total += 1
+        except StoreError as error:
+            _log.error("store.read_failed", slot=message.slot, error=str(error))
+
     def beat(self, peer: str) -> bytes:
         """A node owns no interest set."""
         return b""
@@ -192,72 +223,80 @@ class Service:
     # --- from the writer and the timer
 
     def persisted(self, tokens: Iterable[tuple[int, int]]) -> None:
-        """Records are durable: (slot, highest index)."""
-        for number, index in tokens:
+        """Records are durable: (slot, highest token)."""
+        now = self._now()
+        for number, token in tokens:
             slot = self._slots[number]
-            self._obey(slot, slot.persisted(index))
+            self._copies.run(slot, slot.persisted, token, now)
 
     def fail(self) -> None:
         """The disk failed: everything that waits is UNKNOWN, and nothing more is taken."""
         for slot in self._slots.values():
-            self._obey(slot, slot.persist_failed())
+            self.obey(slot, slot.fail("the disk failed"))
 
     def stop_intake(self) -> None:
         """The node is going: every further request is told to look elsewhere."""
         self._takes = False
 
-    def step_down(self, number: int) -> None:
-        """Another process leads the slot from now on."""
-        slot = self._slots[number]
-        self._obey(slot, slot.step_down())
-        self._outbox.forget(number)
-        led_elsewhere = [
-            name for name in self.presence.streams() if self._engine.target_of(*name) == number
-        ]
-        self.presence.forget(led_elsewhere)
-
-    def start_slot(self, slot: Slot, ready: Ready) -> None:
-        """A slot begins its term."""
-        self._obey(slot, ready)
+    def _now(self) -> Now:
+        return Now(self._clock.wall_ms(), self._clock.monotonic_ms())
 
     @property
     def has_forwards(self) -> bool:
         """Forwards wait for an answer or for their turn."""
         return len(self._outbox) > 0
 
-    def load_forwards(self, forwards: Sequence[QueuedForward]) -> None:
-        """Rows that the outbox had before this start."""
-        self._send_forwards(self._outbox.add(forwards, self._clock.monotonic_ms()))
-
     def tick(self, live_edges: Iterable[str]) -> None:
         """Once a second."""
-        now_ms, wall_ms = self._clock.monotonic_ms(), self._clock.wall_ms()
+        now = self._now()
+        now_ms = now.mono_ms
         self._send_forwards(self._outbox.tick(now_ms, self._random()))
         for number, done in self._outbox.take_finished().items():
             slot = self._slots[number]
-            self._obey(slot, slot.forwards_done(done, wall_ms))
+            self.obey(slot, slot.forwards_done(done, now))
         self._announce(self.presence.tick(live_edges, now_ms))
 
     def tick_slots(self) -> None:
         """Once a minute: what slots do without being asked."""
-        wall_ms = self._clock.wall_ms()
+        now = self._now()
         for slot in list(self._slots.values()):
-            self._obey(slot, slot.tick(wall_ms))
+            self.obey(slot, slot.tidy(now))
 
     # --- the ordering law
 
-    def _obey(self, slot: Slot, ready: Ready) -> None:
+    def obey(self, slot: Slot, ready: Ready) -> None:
         """Do what a slot says, in the order that `Ready` demands."""
+        if slot.is_active != (slot.number in self._led):
+            self._led_changed(slot)
+        if ready.mails:
+            self._copies.send(slot.number, ready.mails)
         for publication in ready.signals:
             self._publish(slot, publication)
         if ready.persist:
             self.writer.submit(ready.persist)
+        if ready.activate is not None:
+            self.activate(slot, ready.activate)
         for publication in ready.committed:
             self._publish(slot, publication)
         for request, result in ready.results:
             self._answer(slot, request, result)
         if ready.forwards:
             self._send_forwards(self._outbox.add(ready.forwards, self._clock.monotonic_ms()))
+
+    def _led_changed(self, slot: Slot) -> None:
+        """A term began here, or ended: Forwards and presence are the leader's."""
+        number = slot.number
+        if slot.is_active:
+            self._led.add(number)
+            forwards = list(self.load_outbox(number))
+            self._send_forwards(self._outbox.add(forwards, self._clock.monotonic_ms()))
+            return
+        self._led.discard(number)
+        self._outbox.forget(number)
+        led_elsewhere = [
+            name for name in self.presence.streams() if self._engine.target_of(*name) == number
+        ]
+        self.presence.forget(led_elsewhere)
 
     def _publish(self, slot: Slot, publication: Publication) -> None:
         self.counts.events_total += len(publication.events)
@@ -283,7 +322,7 @@ class Service:
 
     # --- requests
 
-    def _led(self, message: Message) -> Slot | None:
+    def _led_slot(self, message: Message) -> Slot | None:
         """The slot of a request if it is led here at the request's term or later."""
         slot = self._slots.get(message.slot)
         if slot is None or not slot.is_active or message.term > slot.term or not self._takes:
@@ -292,7 +331,7 @@ class Service:
 
     def _submit(self, peer: str, message: Message) -> None:
         self.counts.submits_total += 1
-        slot = self._led(message)
+        slot = self._led_slot(message)
         if slot is None:
             return self._redirect(peer, message)
         now_ms = self._clock.monotonic_ms()
@@ -303,14 +342,13 @@ class Service:
         return None
 
     def _run(self, slot: Slot, request: Request, app: str, key: str, submit: Submit) -> None:
-        ready = slot.submit(
-            request, app, key, submit, self._clock.wall_ms(), entropy(ENTROPY_BYTES)
-        )
-        self._obey(slot, ready)
+        ready = slot.submit(request, app, key, submit, self._now(), entropy(ENTROPY_BYTES))
+        self.obey(slot, ready)
+        self._copies.note_busy(slot)
 
     def _query(self, peer: str, message: Message) -> None:
         self.counts.queries_total += 1
-        slot = self._led(message)
+        slot = self._led_slot(message)
         if slot is None:
             return self._redirect(peer, message)
         query = decode_pack(message.body, Query)
@@ -319,7 +357,7 @@ class Service:
 
     def _subscribe(self, peer: str, message: Message) -> None:
         self.counts.subscribes_total += 1
-        slot = self._led(message)
+        slot = self._led_slot(message)
         if slot is None:
             return self._redirect(peer, message)
         ask, app, key = decode_pack(message.body, Subscribe), message.app, message.key
@@ -362,7 +400,7 @@ class Service:
 
     def _presence(self, peer: str, message: Message) -> None:
         self.counts.presences_total += 1
-        if self._led(message) is None:
+        if self._led_slot(message) is None:
             return self._redirect(peer, message)
         report = decode_pack(message.body, Presence)
         left = self.presence.leave(message.app, message.key, report.edge, report.left)
@@ -459,7 +497,7 @@ class Service:
             "",
             row.body,
             forward.source,
-            source.meta.incarnation,
+            source.incarnation,
             forward.n,
         )
         target = self._slots.get(forward.target)

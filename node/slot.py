@@ -1,25 +1,26 @@
-"""One replica of one slot: its log, its term, what is committed. Sans-IO; one copy so far.
+"""One slot on this node: commands become log entries, committed entries become rows. Sans-IO.
 
-States: IDLE (not ours) → STARTING (EPOCH_START is not durable yet) → ACTIVE → IDLE (stepped down);
-FAILED (a persist failed, a log that does not verify): nothing is answered any more.
-
-Rules (replication.md 2.3, contracts.md 3):
+Rules (replication.md 2.3 to 2.5, contracts.md 3):
 1. Input is a call with the time, output is `Ready`; the ordering law stands at its fields.
-2. A term is led once, by one process start: `start` needs a higher term than was ever promised.
-3. Committed is what is durable on a majority. With one copy that is this one, after its own sync.
+2. `node.replica` says who leads and what is committed; here is what the entries mean. The leader
+   decides and applies at once, to its overlay; everybody else applies what is committed, by the
+   same function.
+3. Rows of an entry are written once it is committed. A lone copy commits with its own sync: there
+   they travel with their entry.
 4. An answer is OK (committed), REJECTED (nothing was stored) or UNKNOWN (nobody knows): never
    another one, and exactly one for each request.
 5. A retry of a pending command waits for the same entry. A success that rests on pending rows waits
    for them as well.
+6. Who leads no more forgets whatever was pending, answers UNKNOWN, and follows.
 
-Long because it is one state machine, with the types of its inputs and outputs.
+Long because leading and following share every variable.
 """
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from enum import Enum
+from hashlib import blake2b
 from struct import Struct as Packed
 from typing import Any, Final, NamedTuple
 
@@ -33,7 +34,10 @@ from hubbub.base.errors import (
 )
 from hubbub.base.units import HOUR_MS, MIB
 from hubbub.ring.hashing import request_hash
-from hubbub.wire.shapes import Json, Outcome, Submit
+from hubbub.ring.map import SlotRecord
+from hubbub.wire.codec import encode_pack
+from hubbub.wire.replication import CopyMessage
+from hubbub.wire.shapes import Outcome, Submit
 from node import keys
 from node.dedup import (
     Asker,
@@ -47,8 +51,11 @@ from node.dedup import (
     encode_answer,
 )
 from node.engine import Answered, Engine, FeatureFailed, Made, Place, QueuedForward, upkeep
-from node.entry import BrokenChain, Entry, EntryKind, decode_entry, encode_entry
+from node.entry import BrokenChain, Entry, EntryKind, decode_logged
 from node.overlay import Caches, Overlay
+from node.ready import NOTHING, Publication, Ready, Record, Redirected, Result, Unknown
+from node.replica import Copy, Replica, Role
+from node.slot_log import Logged
 from node.store.api import Family, Op, Store
 
 INCARNATION_BYTES: Final = 8
@@ -57,27 +64,25 @@ INCARNATION_BYTES: Final = 8
 PENDING_ENTRIES_MAX: Final = 2_000
 PENDING_BYTES_MAX: Final = 8 * MIB
 RETRY_AFTER_MS: Final = 100  # a few batches later
-_REPLAY_PAGE: Final = 500
+# Entries that a follower applies in one go; the loop has other slots. 500 take some 25 ms.
+_APPLY_ENTRIES: Final = 500
+_APPLY_BYTES: Final = 1 * MIB
 
-_META: Final = Packed(">IIQQQI8s")
+_META: Final = Packed(">QQQQ8s")
 
 
-class Status(Enum):
-    """What a replica may do."""
+class Now(NamedTuple):
+    """The time of a call: wall clock for entries, monotonic for waiting."""
 
-    IDLE = "idle"
-    STARTING = "starting"
-    ACTIVE = "active"
-    FAILED = "failed"
+    wall_ms: int
+    mono_ms: int
 
 
 class SlotMeta(NamedTuple):
-    """Where a slot stands on disk; written with the entries that move it."""
+    """Where a slot's rows stand; written with the rows that move it."""
 
-    term: int = 0  # of the last entry
-    promised: int = 0
     applied: int = 0
-    chain: int = 0
+    chain: int = 0  # up to `applied`
     ts_ms: int = 0
     dedup_floor: int = 0
     incarnation: bytes = b""
@@ -86,79 +91,42 @@ class SlotMeta(NamedTuple):
         """The row of META."""
         return _META.pack(*self)
 
+    def after(self, entry: Entry, chain: int) -> SlotMeta:
+        """Where the slot stands with one more entry."""
+        is_first = entry.kind is EntryKind.EPOCH_START and bool(entry.incarnation)
+        moves_floor = is_first or entry.kind is EntryKind.DEDUP_FLOOR
+        return SlotMeta(
+            entry.index,
+            chain,
+            entry.ts_ms,
+            entry.number if moves_floor else self.dedup_floor,
+            entry.incarnation if is_first else self.incarnation,
+        )
+
 
 def decode_meta(data: bytes) -> SlotMeta:
     """The position in a row of META."""
     return SlotMeta(*_META.unpack(data))
 
 
-class Redirected(NamedTuple):
-    """A result: this replica does not lead the slot (any more)."""
-
-    term: int
-
-
-class Unknown(NamedTuple):
-    """A result: it may or may not have happened."""
-
-
-Result = Outcome | Rejected | Redirected | Unknown
-
-
-class Record(msgspec.Struct, frozen=True, gc=False):
-    """One entry as the writer takes it. `meta` supersedes that of earlier records of the slot."""
-
-    slot: int
-    index: int
-    ops: list[Op]
-    meta: bytes
-    byte_count: int
-
-
-class Publication(msgspec.Struct, frozen=True, gc=False):
-    """Numbered events (seq, row) and signals of one stream, in the order of the log."""
-
-    app: str
-    key: str
-    events: tuple[tuple[int, bytes], ...]
-    signals: tuple[Json, ...]
-
-
-class Ready(NamedTuple):
-    """What to do now. A driver that keeps to the words in capitals keeps every promise.
-
-    Followers will add messages that leave at once and messages that leave only AFTER `persist`.
-    """
-
-    # AT ONCE, in any order with the others: signals of commands that stored nothing.
-    signals: Sequence[Publication] = ()
-    # Hand to the writer IN ORDER; call `persisted` AFTER it is durable, never before.
-    persist: Sequence[Record] = ()
-    # Committed: publish AFTER the call that returned this, in order, before later ones.
-    committed: Sequence[Publication] = ()
-    # Forwards of committed entries: send only now, BEFORE is forbidden.
-    forwards: Sequence[QueuedForward] = ()
-    # (request, result): send AFTER `committed` was published; each request is answered once.
-    results: Sequence[tuple[Any, Result]] = ()
-
-
-NOTHING: Final = Ready()
-
-
 class _Pending:
-    """An entry that is not committed, and who waits for it."""
+    """An entry of this leader that is not committed, and who waits for it."""
 
-    __slots__ = ("byte_count", "digest", "made", "waiters")
+    __slots__ = ("byte_count", "digest", "is_written", "made", "meta", "waiters")
 
-    def __init__(self, made: Made, digest: bytes, byte_count: int) -> None:
+    def __init__(
+        self, made: Made, meta: SlotMeta, digest: bytes, byte_count: int, *, is_written: bool
+    ) -> None:
         self.made = made
+        self.meta = meta
         self.digest = digest
         self.byte_count = byte_count
+        self.is_written = is_written  # its rows travel with it (rule 3)
         self.waiters: list[tuple[Any, Outcome]] = []
 
 
 class Backlog(msgspec.Struct):
-    """What all slots of a node have handed to the writer; shared by them."""
+    """What all slots of a node lead and have not committed; shared by them."""
 
     bytes_max: int
     byte_count: int = 0
@@ -169,6 +137,7 @@ class Backlog(msgspec.Struct):
 class SlotContext(msgspec.Struct, frozen=True):
     """What all slots of a node share."""
 
+    me: Copy
     engine: Engine
     store: Store
     caches: Caches
@@ -177,159 +146,219 @@ class SlotContext(msgspec.Struct, frozen=True):
 
 
 class Slot:
-    """The state machine of one slot on this node."""
+    """The state machine of one slot on this node (`replica.Machine` of its own replica)."""
 
     __slots__ = (
+        "_applied",
         "_context",
         "_in_flight",
+        "_is_lone",
         "_newest_dedup_hour",
+        "_now",
+        "_out_committed",
+        "_out_early",
+        "_out_forwards",
+        "_out_results",
+        "_out_rows",
         "_pending",
         "_pending_bytes",
-        "last_index",
+        "_written",
         "meta",
         "number",
         "overlay",
-        "status",
-        "term",
+        "replica",
     )
 
     def __init__(self, number: int, context: SlotContext) -> None:
+        """Reads where the slot stands. Raises BrokenChain, StoreError."""
+        store = context.store
+        stored = store.get(Family.META, keys.slot_meta(number))
         self.number = number
+        self.meta = SlotMeta() if stored is None else decode_meta(stored)  # with what is pending
+        self.overlay = Overlay(number, store, context.caches)
+        self.replica = Replica(number, context.me, store, self, self.meta.applied)
         self._context = context
-        stored = context.store.get(Family.META, keys.slot_meta(number))
-        self.meta = SlotMeta() if stored is None else decode_meta(stored)
-        self.overlay = Overlay(number, context.store, context.caches)
-        self.last_index = self.meta.applied
-        self.term = 0
-        self.status = Status.IDLE
+        self._applied = self.meta  # with what is committed
+        self._is_lone = False
         self._pending: deque[_Pending] = deque()
         self._pending_bytes = 0
         self._in_flight: dict[bytes, _Pending] = {}
         self._newest_dedup_hour = 0
+        self._now = Now(0, 0)
+        self._written: deque[tuple[int, int]] = deque()  # (token, index whose rows it writes)
+        self._out_rows: list[Op] = []
+        self._out_early: list[Record] = []
+        self._out_committed: list[Publication] = []
+        self._out_forwards: list[QueuedForward] = []
+        self._out_results: list[tuple[Any, Result]] = []
+        self._verify()
 
     @property
     def epoch(self) -> str:
         """The incarnation as clients see it."""
-        return self.meta.incarnation.hex()
+        return self._applied.incarnation.hex()
+
+    @property
+    def incarnation(self) -> bytes:
+        """Drawn by the first entry of the log; empty before it is committed."""
+        return self._applied.incarnation
+
+    @property
+    def term(self) -> int:
+        """The term that it leads or follows."""
+        return self.replica.promise.term
 
     @property
     def is_active(self) -> bool:
         """It leads the slot, and everything below the commit index is known."""
-        return self.status is Status.ACTIVE
+        return self.replica.role is Role.ACTIVE
+
+    @property
+    def applied(self) -> int:
+        """Entries up to here are in the rows that queries see."""
+        return self._applied.applied
+
+    @property
+    def last_index(self) -> int:
+        """The end of the log."""
+        return self.replica.log.last_index
 
     @property
     def pending_count(self) -> int:
-        """Entries that are not durable."""
+        """Entries of this leader that are not committed."""
         return len(self._pending)
 
-    # --- start, stop
+    @property
+    def is_busy(self) -> bool:
+        """Time matters: call `tick` several times a second."""
+        return self.replica.is_busy or self.applied < self.replica.commit
 
-    def start(self, term: int, now_ms: int, entropy: bytes) -> Ready:
-        """Lead the slot at `term`: verify the log, replay what was not applied, begin the term.
+    # --- the cluster
 
-        Args: entropy: 8 bytes, the slot's incarnation if it has none yet.
-        Raises BrokenChain; AssertionError for a term that was promised before.
-        """
-        assert self.status is Status.IDLE, self.status
-        assert term > self.meta.promised, (term, self.meta.promised)
-        records = self._replay()
-        self._newest_dedup_hour = (self.meta.ts_ms + self._context.window.ahead_ms) // HOUR_MS
-        self.term, self.status = term, Status.STARTING
-        self.meta = self.meta._replace(promised=term)
-        is_first = not self.meta.incarnation
-        entry = Entry(
-            index=self.last_index + 1,
-            term=term,
-            kind=EntryKind.EPOCH_START,
-            ts_ms=self._log_time(now_ms),
-            incarnation=entropy[:INCARNATION_BYTES] if is_first else b"",
-            number=self._context.window.floor_hour(now_ms) if is_first else 0,
-        )
-        return Ready(persist=[*records, self._append(self._upkeep(entry))])
+    def follow(self, record: SlotRecord, revision: int, now: Now) -> Ready:
+        """The slot's record as of a revision. Raises FeatureFailed, BrokenChain."""
+        self._now = now
+        self.replica.follow(record, revision, now.mono_ms)
+        return self._ready()
+
+    def receive(self, term: int, body: CopyMessage, now: Now) -> Ready:
+        """A message of another copy. Raises FeatureFailed, BrokenChain."""
+        self._now = now
+        self.replica.receive(term, body, now.mono_ms)
+        return self._ready()
+
+    def hear_commit(self, term: int, boot_id: int, commit: int, now: Now) -> Ready:
+        """What a leader's beat says. Raises FeatureFailed, BrokenChain."""
+        self._now = now
+        self.replica.hear_commit(term, boot_id, commit)
+        return self._ready()
+
+    def peer_up(self, storage: str, now: Now) -> Ready:
+        """A link to another copy is new."""
+        self.replica.peer_up(storage, now.mono_ms)
+        return self._ready()
+
+    def cas_answered(self, now: Now, *, ok: bool) -> Ready:
+        """The compare-and-swap of `Ready.activate` was answered."""
+        self._now = now
+        self.replica.cas_answered(ok=ok, now_ms=now.mono_ms)
+        return self._ready()
 
     def step_down(self) -> Ready:
-        """Another term began: nothing that waits can be answered with certainty."""
-        if self.status is not Status.FAILED:
-            self.status = Status.IDLE
-        return self._give_up()
+        """Lead no more."""
+        self.replica.step_down()
+        return self._ready()
 
-    def persist_failed(self) -> Ready:
+    def fail(self, why: str) -> Ready:
         """The disk failed: nothing more is acknowledged by this process start."""
-        self.status = Status.FAILED
-        return self._give_up()
+        self.replica.fail(why)
+        return self._ready()
 
-    def _give_up(self) -> Ready:
-        results = [(request, Unknown()) for p in self._pending for request, _ in p.waiters]
-        backlog = self._context.backlog
-        backlog.entry_count -= len(self._pending)
-        backlog.byte_count -= self._pending_bytes
-        self._pending.clear()
-        self._in_flight.clear()
-        self._pending_bytes = 0
-        return Ready(results=results)
+    def persisted(self, token: int, now: Now) -> Ready:
+        """Records up to a token are durable. Raises FeatureFailed, BrokenChain."""
+        self._now = now
+        self.replica.persisted(token, now.mono_ms)
+        written = self._written
+        while written and written[0][0] <= token:
+            self.overlay.written(written.popleft()[1])
+        return self._ready()
 
-    def _replay(self) -> list[Record]:
-        """Records of entries that are in the log but not applied; with one copy there are none."""
-        store, number = self._context.store, self.number
-        chain = self.meta.chain
-        if self.meta.applied:
-            last = store.get(Family.LOG, keys.log(number, self.meta.applied))
-            if last is None or keys.read_u64(last) != chain:
-                raise BrokenChain(
-                    f"slot {number}: entry {self.meta.applied} is not what was applied"
-                )
-        records: list[Record] = []
-        while True:
-            start = keys.log(number, self.last_index + 1)
-            rows = store.iterate(Family.LOG, start, keys.log(number + 1, 0), limit=_REPLAY_PAGE)
-            for _, value in rows:
-                entry, chain = decode_entry(value, chain)
-                if entry.index != self.last_index + 1:
-                    raise BrokenChain(f"slot {number}: entry {self.last_index + 1} is missing")
-                made = self._context.engine.replay(self.overlay, number, entry)
-                records.append(self._append(made))
-            if len(rows) < _REPLAY_PAGE:
-                return records
+    def tick(self, now: Now) -> Ready:
+        """Several times a second while it is busy: repeat, give up, catch up."""
+        self._now = now
+        self.replica.tick(now.mono_ms)
+        self._apply(_APPLY_ENTRIES)
+        return self._ready()
+
+    def _ready(self) -> Ready:
+        """Everything that gathered since the last call."""
+        replica = self.replica
+        persist = self._records()
+        mails, replica.mails = replica.mails, []
+        committed, self._out_committed = self._out_committed, []
+        forwards, self._out_forwards = self._out_forwards, []
+        results, self._out_results = self._out_results, []
+        replica.log.forget(min(replica.durable, self.applied))
+        return Ready(mails, (), persist, replica.take_activate(), committed, forwards, results)
+
+    def _records(self) -> list[Record]:
+        """What to write, in the order of the tokens."""
+        persist, self._out_early = self._out_early, []
+        persists = self.replica.persists
+        if persists:
+            travels = self._is_lone and (not self._pending or self._pending[0].is_written)
+            meta = self.meta.encode() if travels else b""
+            persist += [Record(self.number, p.token, p.ops, meta, p.byte_count) for p in persists]
+            self.replica.persists = []
+            persist.sort(key=_token)
+        if self._out_rows:
+            persist.append(self._rows_record())
+        return persist
+
+    def _rows_record(self) -> Record:
+        token = self.replica.next_token()
+        ops, self._out_rows = self._out_rows, []
+        self._written.append((token, self.applied))
+        return Record(self.number, token, ops, self._applied.encode(), _size(ops), lazy=True)
 
     # --- commands
 
     def submit(
-        self, request: Any, app: str, key: str, submit: Submit, now_ms: int, entropy: bytes
+        self, request: Any, app: str, key: str, submit: Submit, now: Now, entropy: bytes
     ) -> Ready:
-        """A command for a stream of this slot, answered now or after `persisted`.
+        """A command for a stream of this slot, answered now or once it is committed.
 
         Args: request: whatever the driver answers to. entropy: 16 bytes.
         """
-        if self.status is not Status.ACTIVE:
+        if self.replica.role is not Role.ACTIVE:
             return Ready(results=[(request, Redirected(self.term))])
+        self._now = now
         try:
             if submit.origin_slot >= 0:
-                return self._submit_forward(request, app, key, submit, now_ms, entropy)
-            return self._submit(request, app, key, submit, now_ms, entropy)
+                return self._submit_forward(request, app, key, submit, entropy)
+            return self._submit(request, app, key, submit, entropy)
         except Rejected as refusal:
             return Ready(results=[(request, refusal)])
 
-    def _submit(
-        self, request: Any, app: str, key: str, submit: Submit, now_ms: int, entropy: bytes
-    ) -> Ready:
+    def _submit(self, request: Any, app: str, key: str, submit: Submit, entropy: bytes) -> Ready:
         if not submit.cmid:
             raise Rejected(BAD_REQUEST, "a command needs a cmid")
         asked = request_hash(submit.tag, submit.body)
         asker = Asker(self.number, app, submit.viewer.user, key, submit.cmid)
         window, floor = self._context.window, self.meta.dedup_floor
-        place = dedup_key(window, floor, asker, now_ms, self._log_time(now_ms))
+        place = dedup_key(window, floor, asker, self._now.wall_ms, self._log_time())
         pending = self._in_flight.get(place.digest)
         if pending is not None:
             check_same(pending.made.entry.request_hash, asked)
             pending.waiters.append((request, as_duplicate(pending.made.outcome)))
             return NOTHING
-        before = answer_in(self._context.store.multi_get(Family.DEDUP, place.rows), asked)
+        before = answer_in(self.overlay.answers(place.rows), asked)
         if before is not None:
             return Ready(results=[(request, before)])
-        return self._run(request, app, key, submit, now_ms, entropy, place, asked)
+        return self._run(request, app, key, submit, entropy, place, asked)
 
     def _submit_forward(
-        self, request: Any, app: str, key: str, submit: Submit, now_ms: int, entropy: bytes
+        self, request: Any, app: str, key: str, submit: Submit, entropy: bytes
     ) -> Ready:
         """A Forward: its number says whether it was here before."""
         name = keys.seen(self.number, submit.origin_slot, submit.origin_incarnation)
@@ -338,7 +367,7 @@ class Slot:
             stream = self.overlay.stream(app, key)
             outcome = Outcome(stream.head.seq, stream.head.ts_ms, "", dup=True)
             return self._after_pending(request, outcome, always=True)
-        return self._run(request, app, key, submit, now_ms, entropy, None, 0)
+        return self._run(request, app, key, submit, entropy, None, 0)
 
     def _run(
         self,
@@ -346,13 +375,12 @@ class Slot:
         app: str,
         key: str,
         submit: Submit,
-        now_ms: int,
         entropy: bytes,
         place: DedupKey | None,
         asked: int,
     ) -> Ready:
         self._check_room()
-        at = Place(self.number, self.last_index + 1, self.term, self._log_time(now_ms))
+        at = Place(self.number, self.last_index + 1, self.replica.term, self._log_time())
         try:
             made = self._context.engine.run(self.overlay, at, app, key, submit, entropy, asked)
         except FeatureFailed as failure:
@@ -364,9 +392,8 @@ class Slot:
             return ready._replace(signals=signals)
         if place is not None:
             self._newest_dedup_hour = max(self._newest_dedup_hour, place.hour)
-        record = self._append(made, place)
-        self._pending[-1].waiters.append((request, made.outcome))
-        return Ready(persist=(record,))
+        self._append(made, place).waiters.append((request, made.outcome))
+        return self._ready()
 
     def _after_pending(self, request: Any, outcome: Outcome, *, always: bool) -> Ready:
         """An answer that rests on rows which may still be lost waits for them."""
@@ -387,69 +414,58 @@ class Slot:
 
     # --- upkeep
 
-    def forwards_done(self, done: Sequence[tuple[int, int]], now_ms: int) -> Ready:
+    def forwards_done(self, done: Sequence[tuple[int, int]], now: Now) -> Ready:
         """Forwards up to (target slot, n) were answered: their rows go."""
-        if self.status is not Status.ACTIVE or not done:
+        if not self.is_active or not done:
             return NOTHING
-        return self._propose(EntryKind.OUTBOX_DONE, now_ms, done=tuple(done))
+        self._now = now
+        return self._propose(EntryKind.OUTBOX_DONE, done=tuple(done))
 
-    def tick(self, now_ms: int) -> Ready:
+    def tidy(self, now: Now) -> Ready:
         """Once a minute or so: drop answers whose ids are refused anyway."""
-        floor = self._context.window.floor_hour(self._log_time(now_ms)) - 1
+        self._now = now
+        floor = self._context.window.floor_hour(self._log_time()) - 1
         before = self.meta.dedup_floor
-        if self.status is not Status.ACTIVE or floor <= before or self._newest_dedup_hour < before:
+        if not self.is_active or floor <= before or self._newest_dedup_hour < before:
             return NOTHING
-        return self._propose(EntryKind.DEDUP_FLOOR, now_ms, seq=before, number=floor)
+        return self._propose(EntryKind.DEDUP_FLOOR, seq=before, number=floor)
 
-    def _propose(self, kind: EntryKind, now_ms: int, **fields: Any) -> Ready:
-        entry = Entry(
+    def _propose(self, kind: EntryKind, **fields: Any) -> Ready:
+        self._append(self._upkeep(self._entry(kind, **fields)))
+        return self._ready()
+
+    def _entry(self, kind: EntryKind, **fields: Any) -> Entry:
+        return Entry(
             index=self.last_index + 1,
-            term=self.term,
+            term=self.replica.term,
             kind=kind,
-            ts_ms=self._log_time(now_ms),
+            ts_ms=self._log_time(),
             **fields,
         )
-        return Ready(persist=(self._append(self._upkeep(entry)),))
 
     def _upkeep(self, entry: Entry) -> Made:
         self.overlay.begin(entry.index, None)
         ops = self.overlay.finish() + upkeep(self.number, entry)
         return Made(entry, Outcome(0, entry.ts_ms, ""), ops)
 
-    # --- the log
+    # --- the log: leading
 
-    def _log_time(self, now_ms: int) -> int:
-        return max(now_ms, self.meta.ts_ms)
+    def _log_time(self) -> int:
+        return max(self._now.wall_ms, self.meta.ts_ms)
 
-    def _answer_row(self, entry: Entry) -> bytes:
-        return answer_row(
-            Asker(self.number, entry.app, entry.by, entry.key, entry.cmid), entry.ts_ms
-        )
-
-    def _append(self, made: Made, place: DedupKey | None = None) -> Record:
-        """The entry as the log's next: in memory at once, durable after the record is."""
-        entry = made.entry
-        value, chain = encode_entry(entry, self.meta.chain)
-        made.ops.append((Family.LOG, keys.log(self.number, entry.index), value))
-        if entry.kind is EntryKind.COMMAND and entry.origin is None:
-            row = place.row if place is not None else self._answer_row(entry)
-            answer = encode_answer(entry.request_hash, made.outcome)
-            made.ops.append((Family.DEDUP, row, answer))
-        is_first = entry.kind is EntryKind.EPOCH_START and bool(entry.incarnation)
-        moves_floor = is_first or entry.kind is EntryKind.DEDUP_FLOOR
-        self.meta = SlotMeta(
-            entry.term,
-            max(self.meta.promised, entry.term),
-            entry.index,
-            chain,
-            entry.ts_ms,
-            entry.number if moves_floor else self.meta.dedup_floor,
-            entry.incarnation if is_first else self.meta.incarnation,
-        )
-        self.last_index = entry.index
-        byte_count = len(value) + sum(len(row) for _, row in made.publications)
+    def _append(self, made: Made, place: DedupKey | None = None) -> _Pending:
+        """The entry as the log's next: in memory at once, answered once it is committed."""
+        data = encode_pack(made.entry)
+        self._add_answer(made, place)
+        replica, is_lone = self.replica, self._is_lone
         digest = place.digest if place is not None else b""
-        pending = _Pending(made, digest, byte_count)
+        logged = replica.append(data, self._now.mono_ms, made.ops if is_lone else ())
+        return self._pend(made, logged, digest, is_written=is_lone)
+
+    def _pend(self, made: Made, logged: Logged, digest: bytes, *, is_written: bool) -> _Pending:
+        self.meta = self.meta.after(made.entry, logged.chain)
+        byte_count = len(logged.value) + sum(len(row) for _, row in made.publications)
+        pending = _Pending(made, self.meta, digest, byte_count, is_written=is_written)
         self._pending.append(pending)
         self._pending_bytes += byte_count
         backlog = self._context.backlog
@@ -457,30 +473,142 @@ class Slot:
         backlog.entry_count += 1
         if digest:
             self._in_flight[digest] = pending
-        return Record(self.number, entry.index, made.ops, self.meta.encode(), byte_count)
+        return pending
 
-    def persisted(self, index: int) -> Ready:
-        """Records up to `index` are durable on this copy, which is the majority of one."""
-        if self.status in (Status.IDLE, Status.FAILED):
-            return NOTHING
-        committed: list[Publication] = []
-        forwards: list[QueuedForward] = []
-        results: list[tuple[Any, Result]] = []
-        pending, backlog = self._pending, self._context.backlog
-        while pending and pending[0].made.entry.index <= index:
-            first = pending.popleft()
-            made = first.made
-            self._pending_bytes -= first.byte_count
-            backlog.byte_count -= first.byte_count
-            backlog.entry_count -= 1
-            if first.digest:
-                del self._in_flight[first.digest]
-            if made.publications or made.signals:
-                entry = made.entry
-                committed.append(Publication(entry.app, entry.key, made.publications, made.signals))
-            forwards.extend(made.forwards)
-            results.extend(first.waiters)
-            if made.entry.kind is EntryKind.EPOCH_START and made.entry.term == self.term:
-                self.status = Status.ACTIVE
-        self.overlay.commit(index)
-        return Ready(committed=committed, forwards=forwards, results=results)
+    def _add_answer(self, made: Made, place: DedupKey | None = None) -> None:
+        """The row that answers a retry of the command."""
+        entry = made.entry
+        if entry.kind is EntryKind.COMMAND and entry.origin is None:
+            row = place.row if place is not None else self._answer_row(entry)
+            answer = encode_answer(entry.request_hash, made.outcome)
+            made.ops.append((Family.DEDUP, row, answer))
+            self.overlay.put_answer(row, answer)
+
+    def _answer_row(self, entry: Entry) -> bytes:
+        return answer_row(
+            Asker(self.number, entry.app, entry.by, entry.key, entry.cmid), entry.ts_ms
+        )
+
+    # --- replica.Machine
+
+    def lead(self, now_ms: int) -> bytes:
+        """Whatever the log has above commit becomes pending; then the term's first entry."""
+        self._apply(self.last_index)
+        if self._out_rows:  # before the term begins: its leader reads Forwards from the store
+            self._out_early.append(self._rows_record())
+        record = self.replica.record
+        assert record is not None
+        self._is_lone = record.members == (self._context.me.storage,)
+        for logged in self._entries_above(self.replica.commit):
+            made = self._replay(logged)
+            self._pend(made, logged, self._digest_of(made.entry), is_written=False)
+        window = self._context.window
+        self._newest_dedup_hour = (self.meta.ts_ms + window.ahead_ms) // HOUR_MS
+        is_first = not self.meta.incarnation
+        entry = self._entry(
+            EntryKind.EPOCH_START,
+            incarnation=self._draw_incarnation() if is_first else b"",
+            number=window.floor_hour(self._now.wall_ms) if is_first else 0,
+        )
+        made, data = self._upkeep(entry), encode_pack(entry)
+        logged = self.replica.log.following(entry.term, data)
+        self._pend(made, logged, b"", is_written=self._is_lone and not self._pending)
+        return data
+
+    def committed(self, upto: int) -> None:
+        """Entries up to an index never change again."""
+        pending = self._pending
+        while pending and pending[0].made.entry.index <= upto:
+            self._settle(pending.popleft())
+        if self._is_lone and not self._out_rows:
+            self.overlay.written(self.applied)
+        if not self.replica.is_leading:
+            self._apply(_APPLY_ENTRIES)
+
+    def retired(self) -> None:
+        """Not leading any more: nothing that waits can be answered with certainty."""
+        self._out_results += [(r, Unknown()) for p in self._pending for r, _ in p.waiters]
+        backlog = self._context.backlog
+        backlog.entry_count -= len(self._pending)
+        backlog.byte_count -= self._pending_bytes
+        self._pending.clear()
+        self._in_flight.clear()
+        self._pending_bytes = 0
+        self._is_lone = False
+        self.overlay.truncate(self.applied)
+        self.meta = self._applied
+
+    def _settle(self, first: _Pending) -> None:
+        made, backlog = first.made, self._context.backlog
+        self._pending_bytes -= first.byte_count
+        backlog.byte_count -= first.byte_count
+        backlog.entry_count -= 1
+        if first.digest:
+            del self._in_flight[first.digest]
+        entry = made.entry
+        if made.publications or made.signals:
+            publication = Publication(entry.app, entry.key, made.publications, made.signals)
+            self._out_committed.append(publication)
+        self._out_forwards.extend(made.forwards)
+        self._out_results.extend(first.waiters)
+        self._applied = first.meta
+        self.overlay.commit(entry.index)
+        if not first.is_written:
+            self._out_rows += made.ops
+
+    # --- the log: following
+
+    def _apply(self, entries_max: int) -> None:
+        """Rows of entries that are committed and not applied yet."""
+        while entries_max > 0 and self.applied < self.replica.commit:
+            for logged in self.replica.log.read(self.applied + 1, _APPLY_BYTES):
+                if logged.index > self.replica.commit:
+                    return
+                made = self._replay(logged)
+                self._applied = self.meta = self._applied.after(made.entry, logged.chain)
+                self.overlay.commit(logged.index)
+                self._out_rows += made.ops
+                entries_max -= 1
+
+    def _replay(self, logged: Logged) -> Made:
+        """A logged entry on the overlay, as its leader made it."""
+        entry = decode_logged(logged.value)
+        if entry.index != logged.index:
+            raise BrokenChain(f"slot {self.number}: entry {entry.index} stands at {logged.index}")
+        made = self._context.engine.replay(self.overlay, self.number, entry)
+        self._add_answer(made)
+        return made
+
+    def _entries_above(self, index: int) -> list[Logged]:
+        found: list[Logged] = []
+        while index < self.last_index:
+            found += self.replica.log.read(index + 1, _APPLY_BYTES)
+            index = found[-1].index
+        return found
+
+    def _digest_of(self, entry: Entry) -> bytes:
+        if entry.kind is not EntryKind.COMMAND or entry.origin is not None:
+            return b""
+        return keys.dedup_digest(entry.app, entry.by, entry.key, entry.cmid)
+
+    def _draw_incarnation(self) -> bytes:
+        """8 bytes that no other start of any slot draws."""
+        me = self._context.me
+        text = f"{me.storage}.{me.leader.boot_id}.{self.number}.{self.replica.term}"
+        return blake2b(text.encode(), digest_size=INCARNATION_BYTES).digest()
+
+    def _verify(self) -> None:
+        """What is applied is in the log, and what lies above follows from it."""
+        applied, chain = self.meta.applied, self.meta.chain
+        log = self.replica.log
+        if applied and (log.last_index < applied or log.chain_at(applied) != chain):
+            raise BrokenChain(f"slot {self.number}: entry {applied} is not what was applied")
+        log.verify(applied, chain)
+
+
+def _token(record: Record) -> int:
+    return record.token
+
+
+def _size(ops: Sequence[Op]) -> int:
+    return sum(len(op[2] or b"") for op in ops if isinstance(op, tuple))

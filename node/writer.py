@@ -5,10 +5,11 @@ Rules (contracts.md 3 and 5):
 2. One batch is under way at a time; while its sync runs, the next one gathers by itself.
 3. Idle, a record leaves at once. Busy (records come at least twice in `gather_ms`), it waits until
    `gather_ms` after the last batch began, or until `gather_bytes` have come together.
-4. The write happens in the loop's thread: it holds the interpreter's lock anywhere. The sync
+4. Lazy records alone wait for company, at most `LAZY_S`; the order stays that of their arrival.
+5. The write happens in the loop's thread: it holds the interpreter's lock anywhere. The sync
    does not, and runs in the thread, so that a slow disk stops nobody; on a disk that syncs faster
    than two threads can hand over to each other, it runs in place (decision record 0006).
-5. An error of either is final: nothing is retried, nothing more is acknowledged. After a failed
+6. An error of either is final: nothing is retried, nothing more is acknowledged. After a failed
    fsync the kernel may have dropped what was dirty, and the second one would succeed.
 """
 
@@ -26,11 +27,13 @@ import msgspec
 
 from hubbub.base.units import KIB, MIB
 from node import keys
-from node.slot import Record
+from node.ready import Record
 from node.store.acked import AckedMap
 from node.store.api import Family, Op, Store, StoreError
 
-Token = tuple[int, int]  # slot, index
+Token = tuple[int, int]  # slot, token
+# Rows that nobody waits for ride along with the next record, or go after this (contracts.md 3).
+LAZY_S: Final = 0.5
 # One sync this slow is enough to hand over.
 SLOW_SYNC_S: Final = 0.010
 # Batches of the thread before one in place is tried again: what the thread measures contains its
@@ -74,7 +77,7 @@ class Writer:
         observe_sync: Callable[[float], None] = lambda _: None,
         now_s: Callable[[], float] = perf_counter,
     ) -> None:
-        """Args: on_persisted: the highest durable index of each slot of a batch. on_failed: once;
+        """Args: on_persisted: the highest durable token of each slot of a batch. on_failed: once;
         nothing is written any more. observe_sync: seconds of each sync. now_s: what
         syncs are timed with.
         """
@@ -88,6 +91,7 @@ class Writer:
         self._loop = asyncio.get_running_loop()
         self._waiting: deque[Record] = deque()
         self._waiting_bytes = 0
+        self._urgent = 0  # records that somebody waits for
         self._syncing = False
         self._is_failed = False
         self._began = float("-inf")
@@ -96,6 +100,7 @@ class Writer:
         self._sync_mean_s = 0.0
         self._threaded_left = 0
         self._scheduled: asyncio.Handle | None = None
+        self._due = 0.0  # when it begins
         self._jobs: SimpleQueue[tuple[int, list[Token]] | None] = SimpleQueue()
         self.counts = WriterCounts()
         self._thread = threading.Thread(target=self._sync_for_ever, name="writer", daemon=True)
@@ -103,13 +108,16 @@ class Writer:
 
     def submit(self, records: Sequence[Record]) -> None:
         """Take records in order; each is reported once it is durable."""
+        urgent = self._urgent
         for record in records:
             self._waiting.append(record)
             self._waiting_bytes += record.byte_count
+            self._urgent += not record.lazy
         self.counts.waiting_records = len(self._waiting)
-        now = self._loop.time()
-        self._pace_s += (min(1.0, now - self._arrived) - self._pace_s) * _PACE_SHARE
-        self._arrived = now
+        if self._urgent > urgent:
+            now = self._loop.time()
+            self._pace_s += (min(1.0, now - self._arrived) - self._pace_s) * _PACE_SHARE
+            self._arrived = now
         if not self._syncing:
             self._schedule()
 
@@ -133,17 +141,27 @@ class Writer:
     def _schedule(self) -> None:
         if self._is_failed or not self._waiting:
             return
-        is_full = self._waiting_bytes >= self._limits.gather_bytes
-        wait_s = self._began + self._limits.gather_ms / 1_000 - self._loop.time()
-        is_quiet = self._pace_s * 2_000 > self._limits.gather_ms
-        if is_full or wait_s <= 0 or is_quiet:
-            if isinstance(self._scheduled, asyncio.TimerHandle):
-                self._scheduled.cancel()
-                self._scheduled = None
-            if self._scheduled is None:  # call_soon: all that this turn of the loop still brings
-                self._scheduled = self._loop.call_soon(self._begin)
-        elif self._scheduled is None:
+        if self._waiting_bytes >= self._limits.gather_bytes:
+            self._begin_in(0)
+        elif not self._urgent:
+            self._begin_in(LAZY_S)
+        elif self._pace_s * 2_000 > self._limits.gather_ms:  # quiet
+            self._begin_in(0)
+        else:
+            self._begin_in(self._began + self._limits.gather_ms / 1_000 - self._loop.time())
+
+    def _begin_in(self, wait_s: float) -> None:
+        """Begin a batch after a while, or earlier if that is planned already."""
+        due = self._loop.time() + max(0.0, wait_s)
+        if self._scheduled is not None:
+            if self._due <= due:
+                return
+            self._scheduled.cancel()
+        self._due = due
+        if wait_s > 0:
             self._scheduled = self._loop.call_later(wait_s, self._begin)
+        else:  # call_soon: all that this turn of the loop still brings
+            self._scheduled = self._loop.call_soon(self._begin)
 
     def _begin(self) -> None:
         """Write one batch and hand its sync to the thread."""
@@ -176,21 +194,25 @@ class Writer:
     def _take(self) -> tuple[list[Op], list[Token]]:
         """The operations of the next batch, and what is durable with it."""
         ops: list[Op] = []
-        metas: dict[int, tuple[bytes, int]] = {}
+        metas: dict[int, bytes] = {}
+        tokens: dict[int, int] = {}
         waiting, limits, byte_count, count = self._waiting, self._limits, 0, 0
         while waiting and count < limits.batch_records_max and byte_count < limits.batch_bytes_max:
             record = waiting.popleft()
             ops += record.ops
-            metas[record.slot] = (record.meta, record.index)
+            tokens[record.slot] = record.token
+            if record.meta:
+                metas[record.slot] = record.meta
             byte_count += record.byte_count
             count += 1
+            self._urgent -= not record.lazy
         self._waiting_bytes -= byte_count
-        ops.extend((Family.META, keys.slot_meta(slot), row) for slot, (row, _) in metas.items())
+        ops.extend((Family.META, keys.slot_meta(slot), row) for slot, row in metas.items())
         self.counts.records_total += count
         self.counts.batches_total += 1
         self.counts.bytes_total += byte_count
         self.counts.waiting_records = len(waiting)
-        return ops, [(slot, index) for slot, (_, index) in metas.items()]
+        return ops, list(tokens.items())
 
     def _done(self, tokens: list[Token], took_s: float) -> None:
         self._syncing = False

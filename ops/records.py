@@ -40,7 +40,7 @@ from ops.answer import Exit, Failure
 from ops.directory import Directory
 
 T = TypeVar("T")
-COPIES_NOW: Final = 1  # replication comes with a later release
+COPIES_DEFAULT: Final = 3  # of a cluster that has as many nodes; else there is one
 DEFAULT_NODES, DEFAULT_SLOTS, DEFAULT_APP, DEFAULT_PROFILE = 1, 1024, "main", "default"
 SECRET_BYTES: Final = 32
 STORAGE_ID_FILE: Final = "storage_id"  # in a node's data folder; node/store reads the same
@@ -170,7 +170,9 @@ class Records:
         present, _ = await self._coordinator.range("/slots/")
         if len(present) < cluster.slots:
             ids = await self._make_nodes(wanted.nodes or DEFAULT_NODES)
-            plan = place(list(ids.values()), cluster.slots, wanted.copies or COPIES_NOW)
+            plan = place(
+                list(ids.values()), cluster.slots, wanted.copies or default_copies(len(ids))
+            )
             await place_slots(self._coordinator, plan)
 
     async def _make_nodes(self, count: int) -> dict[str, str]:
@@ -287,13 +289,11 @@ def _check(wanted: Wanted) -> None:
         )
     if wanted.slots is not None and wanted.slots & (wanted.slots - 1):
         raise Failure(f"--slots must be a power of two, not {wanted.slots}", exit_code=Exit.USAGE)
-    if wanted.copies not in (None, COPIES_NOW):
-        raise Failure(
-            f"--copies {wanted.copies}: this release keeps one copy of each slot",
-            exit_code=Exit.USAGE,
-            cause=["replication is not there yet; with one copy a lost disk is lost data"],
-            tries=["the same command without --copies"],
-        )
+
+
+def default_copies(nodes: int) -> int:
+    """Three where that is possible: any one node or disk may be lost. Else one."""
+    return COPIES_DEFAULT if nodes >= COPIES_DEFAULT else 1
 
 
 def make_storage_id(directory: Directory, name: str) -> str:

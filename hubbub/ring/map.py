@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from hubbub.ring.hashing import SLOTS_MAX
 from hubbub.wire.codec import decode_json, encode_json
@@ -55,24 +56,33 @@ def placed(members: tuple[str, ...]) -> SlotRecord:
     return SlotRecord(term=0, leader=None, members=members, prev=members)
 
 
-def next_leader(record: SlotRecord, leader: Leader) -> SlotRecord:
-    """`record` one term later under `leader`, members unchanged.
+def next_leader(
+    record: SlotRecord, leader: Leader, members: tuple[str, ...] | None = None
+) -> SlotRecord:
+    """`record` one term later under `leader`, with other members if they are given.
 
-    `prev` moves to the members only if they were activated or are the same. A lone copy whose data
-    is its own needs no second agreement and is activated at once; one that must still fetch from
-    other members is not: activating it would forget where the data is.
+    `prev` moves to the members of `record` only if they were activated or are the same: it must
+    stay the last configuration that may have acknowledged anything, however many came after it.
+    A lone copy whose data is its own needs no second agreement and is activated at once; one that
+    must still fetch from other members is not: activating it would forget where the data is.
     """
-    moves = record.activated or record.members == record.prev
+    moves = record.activated or set(record.members) == set(record.prev)
     prev = record.members if moves else record.prev
+    members = record.members if members is None else members
     return SlotRecord(
         term=record.term + 1,
         leader=leader,
-        members=record.members,
+        members=members,
         prev=prev,
         prev_term=record.term if moves else record.prev_term,
-        activated=len(record.members) == 1 and record.members == prev,
-        learners=record.learners,
+        activated=len(members) == 1 and members == prev,
+        learners=tuple(name for name in record.learners if name not in members),
     )
+
+
+def activated(record: SlotRecord) -> SlotRecord:
+    """`record` whose members have agreed on everything that the earlier ones acknowledged."""
+    return replace(record, activated=True)
 
 
 class SlotMap:

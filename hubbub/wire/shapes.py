@@ -7,6 +7,7 @@ Who sends what:
   edge → router → node   INTEREST_*: a replicated set per link; a router's set towards a node is the
                          union of its edges' sets for the slots that node leads
   any → router → edge    TO_PROCESS: to the process `name.boot_id` in the message's key
+  node → node            FENCE … NODE_BEAT: the copies of a slot (`wire.replication`)
 
 A RESULT's status is in the message's flags, so that a router never reads a body. Bodies are msgpack
 array-like Structs; fields typed `Json` hold JSON bytes (decision record 0004).
@@ -37,6 +38,17 @@ class Kind(IntEnum):
     INTEREST_PULL = 32
     BEAT = 40
     TO_PROCESS = 50
+    # node → node, bodies in wire.replication
+    FENCE = 60
+    PROMISED = 61
+    FETCH = 62
+    TAIL = 63
+    APPEND = 64
+    APPENDED = 65
+    NAK = 66
+    STALE = 67
+    RECALL = 68
+    NODE_BEAT = 69
 
 
 REQUESTS = frozenset({Kind.SUBMIT, Kind.QUERY, Kind.SUBSCRIBE, Kind.HEADS, Kind.PRESENCE})

@@ -32,6 +32,7 @@ from hubbub.wire.codec import decode_pack, encode_json, encode_pack
 from hubbub.wire.event import StoredEvent, decode_event_body
 from hubbub.wire.frame import Message, encode_message
 from hubbub.wire.shapes import (
+    HeadAsk,
     HeadsAnswer,
     HeadsQuery,
     Kind,
@@ -138,7 +139,7 @@ class RouterPlayer:
         self._peers: Peers
 
     async def connect(self, address: str) -> None:
-        """Dial the node and wait until it is heard."""
+        """Dial the node and wait until it leads every slot."""
         await self.view.load()
         self._peers = Peers(
             "router-1", boot_id(), self.view.cluster.generation, self, SystemClock()
@@ -146,6 +147,11 @@ class RouterPlayer:
         self._peers.dial("node-1", address)
         async with asyncio.timeout(ANSWER_S):
             await self.up.wait()
+            asks = tuple(HeadAsk(slot, APP, f"#{slot}") for slot in range(SLOTS))
+            while not all(  # noqa: ASYNC110 - another process works
+                row.led for row in (await self.heads(HeadsQuery("", asks))).rows
+            ):
+                await asyncio.sleep(0.01)
 
     async def close(self) -> None:
         """Hang up."""

@@ -9,6 +9,7 @@ from typing import Any
 from hubbub.base.ids import uuid7
 from hubbub.features.contract import Registry
 from hubbub.features.registry import REGISTRY
+from hubbub.ring.map import Leader, SlotRecord
 from hubbub.settings.app import AppSettings
 from hubbub.settings.profiles import BENCH
 from hubbub.wire.codec import encode_json
@@ -17,7 +18,9 @@ from node import keys
 from node.dedup import DedupWindow
 from node.engine import AppInfo, Engine
 from node.overlay import Caches
-from node.slot import Backlog, Publication, Ready, Record, Result, Slot, SlotContext
+from node.ready import Publication, Ready, Record, Result
+from node.replica import Copy
+from node.slot import Backlog, Now, Slot, SlotContext
 from node.store.api import Family, Op, Store
 from node.store.memory import MemoryStore
 
@@ -31,11 +34,17 @@ SECRET = b"rig"
 def write_records(store: Store, records: list[Record]) -> list[tuple[int, int]]:
     """One batch as the writer makes it; what is durable with it."""
     ops: list[Op] = [op for record in records for op in record.ops]
-    last = {record.slot: record for record in records}
-    ops += [(Family.META, keys.slot_meta(slot), record.meta) for slot, record in last.items()]
+    metas = {record.slot: record.meta for record in records if record.meta}
+    ops += [(Family.META, keys.slot_meta(slot), meta) for slot, meta in metas.items()]
     store.write(ops)
     store.sync()
-    return [(slot, record.index) for slot, record in last.items()]
+    return list({record.slot: record.token for record in records}.items())
+
+
+def led_alone(copy: Copy, term: int) -> SlotRecord:
+    """The record of a slot that one copy holds and leads."""
+    members = (copy.storage,)
+    return SlotRecord(term=term, leader=copy.leader, members=members, prev=members, activated=True)
 
 
 class Rig:
@@ -57,7 +66,10 @@ class Rig:
         info = AppInfo(SECRET, settings)
         self.engine = Engine(registry, {APP: info, "other": info}.get, SLOTS, SEED)
         self.backlog = Backlog(backlog_bytes_max)
-        self.context = SlotContext(self.engine, self.store, Caches(), DedupWindow(), self.backlog)
+        self.copy = Copy("rig", Leader("rig", self.random.getrandbits(63)))
+        self.context = SlotContext(
+            self.copy, self.engine, self.store, Caches(), DedupWindow(), self.backlog
+        )
         self.slots = {number: Slot(number, self.context) for number in range(SLOTS)}
         self.waiting: list[Record] = []
         self.results: dict[Any, Result] = {}
@@ -65,11 +77,12 @@ class Rig:
         self.forwards: list[Any] = []
         self._requests = 0
         for slot in self.slots.values():
-            self.obey(slot.start(term, self.now_ms, self.random.randbytes(8)))
+            self.obey(slot.follow(led_alone(self.copy, term), term, self.now))
         self.settle()
 
     def obey(self, ready: Ready) -> None:
         """Take what a slot says."""
+        assert not ready.mails, "a lone copy talks to nobody"
         self.published += ready.signals
         self.waiting += ready.persist
         self.published += ready.committed
@@ -82,8 +95,13 @@ class Rig:
         """What was handed to the writer becomes durable."""
         while self.waiting:
             records, self.waiting = self.waiting, []
-            for number, index in write_records(self.store, records):
-                self.obey(self.slots[number].persisted(index))
+            for number, token in write_records(self.store, records):
+                self.obey(self.slots[number].persisted(token, self.now))
+
+    @property
+    def now(self) -> Now:
+        """Both clocks show the same."""
+        return Now(self.now_ms, self.now_ms)
 
     def slot(self, key: str, app: str = APP) -> Slot:
         """Who leads a stream."""
@@ -113,7 +131,7 @@ class Rig:
         self._requests += 1
         self.obey(
             self.slot(key, app).submit(
-                self._requests, app, key, submit, self.now_ms, self.random.randbytes(16)
+                self._requests, app, key, submit, self.now, self.random.randbytes(16)
             )
         )
         return self._requests

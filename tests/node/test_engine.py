@@ -260,10 +260,10 @@ def test_finished_forwards_go_by_one_entry(rig: Rig) -> None:
     tally(rig, "n>#bob!n", "n>#bob!n", "n>#carol!n")
     slot = rig.slot(ROOM)
     bob = rig.engine.target_of(APP, "#bob")
-    rig.obey(slot.forwards_done([(bob, 1)], rig.now_ms))
+    rig.obey(slot.forwards_done([(bob, 1)], rig.now))
     rig.settle()
     left = [
         keys.parse_outbox(k) for k, _ in rig.store.iterate(Family.OUTBOX, b"", b"\xff", limit=9)
     ]
     assert left == sorted([(slot.number, bob, 2), (slot.number, rig.forwards[2].target, 1)])
-    assert slot.forwards_done([], rig.now_ms).persist == ()
+    assert slot.forwards_done([], rig.now).persist == ()

@@ -8,7 +8,7 @@ from hubbub.wire.frame import Message, decode_frame, encode_frame
 from hubbub.wire.shapes import Kind, SignalKind
 from node.presence import PresenceSignal
 from node.publish import Interest, encode_presence_signal, encode_publication
-from node.slot import Publication
+from node.ready import Publication
 
 ROOM = ("demo", "room")
 

@@ -11,6 +11,7 @@ import pytest
 from hubbub.base.errors import BAD_REQUEST, INTERNAL, NOT_A_MEMBER
 from hubbub.features.contract import Registry
 from hubbub.features.registry import REGISTRY
+from hubbub.ring.map import SlotMap
 from hubbub.settings.app import AppSettings, Namespace
 from hubbub.transport.replicated_set import PULL, SetSource
 from hubbub.wire.codec import decode_pack, encode_json, encode_pack
@@ -32,9 +33,12 @@ from hubbub.wire.shapes import (
     Subscribed,
     Viewer,
 )
+from node import keys
+from node.copies import Copies
+from node.engine import OutboxRow, QueuedForward
 from node.outbox import Outbox
+from node.ready import Record
 from node.service import Service
-from node.slot import Record
 from node.store.api import Family, StoreError
 from tests.node import test_engine
 from tests.node.rig import APP, SLOTS, START_MS, Rig, write_records
@@ -60,21 +64,32 @@ class Bench:
         self.waiting: list[Record] = []
         self.is_open = True
         self.led = dict(self.rig.slots)
+        copies = Copies(self.rig.copy, self.led, {}, SlotMap(SLOTS), self.clock)
         self.service = Service(
-            "node-1",
             self.led,
+            copies,
             self.rig.engine,
-            Outbox(lambda *_: []),
+            Outbox(self._load),
             self.clock,
             lambda slot: (7, "node-2"),
             lambda: 0.0,
+            lambda peer: False,
         )
-        self.service.links = self
+        self.service.links = copies.links = self
         self.service.writer = self
+        self.service.load_outbox = lambda slot: []
+        copies.obey = self.service.obey
         self.interest = SetSource()
         self.service.peer_up(ROUTER, 1)
         self._receive(self.interest.fulls())
         self._next_id = 0
+
+    def _load(self, source: int, target: int, above: int, limit: int) -> list[QueuedForward]:
+        start, end = keys.outbox(source, target, above + 1), keys.outbox(source, target + 1, 0)
+        rows = self.rig.store.iterate(Family.OUTBOX, start, end, limit=limit)
+        return [
+            QueuedForward(*keys.parse_outbox(key), decode_pack(row, OutboxRow)) for key, row in rows
+        ]
 
     # --- links and writer
 
@@ -386,7 +401,8 @@ def test_stepping_down_forgets_what_belongs_to_the_slot() -> None:
     bench.want(RAW)
     bench.subscribe(RAW)
     waiting = bench.command(RAW, "event.publish", {"channel": RAW, "data": 1})
-    bench.service.step_down(bench.rig.engine.target_of(APP, RAW))
+    slot = bench.led[bench.rig.engine.target_of(APP, RAW)]
+    bench.service.obey(slot, slot.step_down())
     assert bench.answer(waiting).flags == Status.UNKNOWN
     assert bench.service.presence.streams() == []
     assert bench.answer(bench.ask(Kind.SUBSCRIBE, RAW, b"")).flags == Status.REDIRECT

@@ -10,11 +10,13 @@ from hubbub.base.ids import IDEMPOTENCY_PREFIX
 from hubbub.wire.event import decode_row
 from hubbub.wire.shapes import Outcome
 from node import keys
-from node.entry import BrokenChain, Entry, EntryKind, decode_entry
-from node.slot import PENDING_ENTRIES_MAX, Redirected, Slot, Status, Unknown, decode_meta
+from node.entry import BrokenChain, EntryKind, decode_logged
+from node.ready import Redirected, Unknown
+from node.replica import Role
+from node.slot import PENDING_ENTRIES_MAX, Slot, decode_meta
 from node.store.api import Family
 from node.store.memory import MemoryStore
-from tests.node.rig import APP, START_MS, Rig
+from tests.node.rig import APP, START_MS, Rig, led_alone, write_records
 
 ROOM = "group:x"
 HOUR_MS = 3_600_000
@@ -113,12 +115,12 @@ def test_old_answers_go_by_an_entry_and_their_ids_stay_refused() -> None:
     assert rig.store.iterate(Family.DEDUP, b"", b"\xff", limit=10)
     rig.now_ms += 27 * HOUR_MS
     for _ in range(2):  # the second tick has nothing to do
-        rig.obey(rig.slot(ROOM).tick(rig.now_ms))
+        rig.obey(rig.slot(ROOM).tidy(rig.now))
         rig.settle()
     slot = rig.slot(ROOM)
     last = rig.store.get(Family.LOG, keys.log(slot.number, slot.last_index))
     assert last is not None
-    assert decode_entry(last, None)[0].kind is EntryKind.DEDUP_FLOOR
+    assert decode_logged(last).kind is EntryKind.DEDUP_FLOOR
     assert rig.store.iterate(Family.DEDUP, b"", b"\xff", limit=10) == []
     rig.now_ms = START_MS  # a clock that was set back does not bring the id back
     assert rig.send(ROOM, "x", cmid=cmid).error is CMID_CLOCK
@@ -194,10 +196,10 @@ def test_what_waits_is_unknown_when_the_disk_fails_and_nothing_is_taken_after() 
     command = rig.command("message.send", {"channel": ROOM, "text": "x"})
     one, two = rig.submit(ROOM, command), rig.submit(ROOM, command)
     slot = rig.slot(ROOM)
-    rig.obey(slot.persist_failed())
+    rig.obey(slot.fail("the disk failed"))
     assert rig.results[one] == rig.results[two] == Unknown()
     assert rig.results[rig.submit(ROOM, command)] == Redirected(1)
-    rig.obey(slot.persisted(slot.last_index))
+    rig.settle()
     assert seqs_of(rig, ROOM) == [1]
 
 
@@ -211,20 +213,22 @@ def test_a_slot_that_stepped_down_redirects() -> None:
 def test_nothing_is_taken_before_the_term_has_begun() -> None:
     rig = Rig()
     slot = Slot(3, rig.context)
-    assert slot.submit("r", APP, ROOM, rig.command("x", {}), rig.now_ms, b"").results == [
-        ("r", Redirected(0))
-    ]
-    ready = slot.start(2, rig.now_ms, b"12345678")
-    assert slot.status is Status.STARTING
-    slot.persisted(ready.persist[-1].index)
+    command = rig.command("x", {})
+    assert slot.submit("r", APP, ROOM, command, rig.now, b"").results == [("r", Redirected(1))]
+    ready = slot.follow(led_alone(rig.copy, 2), 2, rig.now)
+    assert slot.replica.role is Role.FENCING
+    while ready.persist:
+        assert not slot.is_active
+        write_records(rig.store, list(ready.persist))
+        ready = slot.persisted(ready.persist[-1].token, rig.now)
     assert slot.is_active
 
 
 def test_a_term_is_never_led_twice() -> None:
     rig = Rig(term=5)
     slot = Slot(0, rig.context)
-    with pytest.raises(AssertionError):
-        slot.start(5, rig.now_ms, b"12345678")
+    assert not slot.follow(led_alone(rig.copy, 5), 9, rig.now).persist
+    assert slot.replica.role is Role.FOLLOWER
 
 
 def test_a_restart_continues_seqs_answers_and_incarnation() -> None:
@@ -261,6 +265,8 @@ def test_entries_that_were_not_applied_are_replayed_to_the_same_rows() -> None:
         start, end = keys.log(number, 1), keys.log(number + 1, 0)
         log = live.store.iterate(Family.LOG, start, end, limit=100)
         behind.write([(Family.LOG, key, value) for key, value in log])
+        terms = live.store.iterate(Family.META, *keys.term_range(number), limit=100)
+        behind.write([(Family.META, key, value) for key, value in terms])
         assert slot.last_index == len(log)
     replayed = Rig(behind, term=2, seed=2)
     again = Rig(live.store, term=2, seed=2)
@@ -304,7 +310,6 @@ def test_an_entry_holds_what_a_replay_needs() -> None:
     slot = rig.slot(ROOM)
     value = rig.store.get(Family.LOG, keys.log(slot.number, slot.last_index))
     assert value is not None
-    entry, _ = decode_entry(value, None)
-    assert isinstance(entry, Entry)
+    entry = decode_logged(value)
     assert (entry.app, entry.key, entry.seq, entry.by) == (APP, ROOM, 2, "alice")
     assert [tag for tag, _ in entry.events] == ["message.created"]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from node.slot import Record
+from node.ready import Record
 from node.store.acked import AckedMap
 from node.store.api import Family, Op, StoreError
 from node.store.memory import MemoryStore

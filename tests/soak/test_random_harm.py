@@ -21,6 +21,7 @@ from tests.support.traffic import Traffic
 
 SECONDS = float(os.environ.get("HUBBUB_SOAK_SECONDS", "600"))
 SEED = int(os.environ.get("HUBBUB_SOAK_SEED", time.time_ns() % 1_000_000_007))
+COPIES = int(os.environ.get("HUBBUB_SOAK_COPIES", "3"))
 SENDERS, GAP_S, CHANNELS = 20, 0.2, 24
 CALM_S_MAX = 2.0  # between two harms; some fall into the recovery from the one before
 PAUSE_S_MAX = 5.0  # longer than a link's silence and a lease
@@ -40,7 +41,7 @@ pytestmark = [pytest.mark.soak, pytest.mark.timeout(SECONDS + 600)]
 
 @pytest.fixture
 def cluster() -> Iterator[Cluster]:
-    with Cluster("--profile", "bench", nodes=3, routers=2, edges=2) as running:
+    with Cluster("--profile", "bench", nodes=3, routers=2, edges=2, copies=COPIES) as running:
         yield running
 
 

@@ -1,0 +1,112 @@
+"""Who is alive, as nodes tell one another: beats, suspicion, agreement. Sans-IO.
+
+Rules (replication.md 2.10):
+1. Each node beats to each other one every `BEAT_MS`, and at once when its suspicion changes.
+2. A node is suspected when its link broke, or after `SUSPECT_MS` without a beat. It is condemned
+   when another node says the same, or when there is no other; a false one costs a change of leader
+   and nothing else.
+3. Contact is counted from the moment when the beat left that was answered, never from the answer:
+   what a node may conclude from it is at least as old as that.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+from typing import Final
+
+from hubbub.wire.replication import NodeBeat
+
+BEAT_MS: Final = 200
+SUSPECT_MS: Final = 800  # half takes a stalled disk for a death; double delays every failover
+_SENT_MAX: Final = 64  # beats whose answer is waited for: more than any patience here
+
+
+class _Peer:
+    __slots__ = ("contact_ms", "heard_ms", "is_up", "sent", "suspects", "their_n")
+
+    def __init__(self, now_ms: int) -> None:
+        self.heard_ms = now_ms
+        self.contact_ms = now_ms
+        self.is_up = True
+        self.their_n = 0
+        self.suspects: frozenset[str] = frozenset()
+        self.sent: deque[tuple[int, int]] = deque(maxlen=_SENT_MAX)  # (n, ms)
+
+
+class Beats:
+    """The other nodes, by name."""
+
+    def __init__(self) -> None:
+        self._peers: dict[str, _Peer] = {}
+        self._n = 0
+
+    def __contains__(self, name: str) -> bool:
+        """A link to the node was made once."""
+        return name in self._peers
+
+    def up(self, name: str, now_ms: int) -> None:
+        """A link to a node is new."""
+        self._peers[name] = _Peer(now_ms)
+
+    def down(self, name: str) -> None:
+        """The link broke."""
+        peer = self._peers.get(name)
+        if peer is not None:
+            peer.is_up = False
+
+    def forget(self, name: str) -> None:
+        """It is no node of the cluster any more."""
+        self._peers.pop(name, None)
+
+    def make(
+        self, name: str, boot_id: int, commits: tuple[tuple[int, int, int], ...], now_ms: int
+    ) -> NodeBeat:
+        """The next beat for a node. Args: commits: (slot, term, commit) of what is led."""
+        peer = self._peers[name]
+        self._n += 1
+        peer.sent.append((self._n, now_ms))
+        return NodeBeat(
+            boot_id, self._n, peer.their_n, tuple(sorted(self.suspects(now_ms))), commits
+        )
+
+    def heard(self, name: str, beat: NodeBeat, now_ms: int) -> None:
+        """A node's beat."""
+        peer = self._peers.get(name)
+        if peer is None:
+            peer = self._peers[name] = _Peer(now_ms)
+        peer.heard_ms = now_ms
+        peer.is_up = True
+        peer.their_n = beat.n
+        peer.suspects = frozenset(beat.suspects)
+        while peer.sent and peer.sent[0][0] <= beat.echo:
+            peer.contact_ms = peer.sent.popleft()[1]
+
+    def suspects(self, now_ms: int) -> frozenset[str]:
+        """Nodes that this one believes to be dead or cut off."""
+        return frozenset(
+            name
+            for name, peer in self._peers.items()
+            if not peer.is_up or now_ms - peer.heard_ms > SUSPECT_MS
+        )
+
+    def condemned(self, others: Iterable[str], now_ms: int) -> frozenset[str]:
+        """Suspects whose slots may be taken over. Args: others: all nodes but this one."""
+        known = set(others)
+        suspects = self.suspects(now_ms) & known
+        return frozenset(
+            name
+            for name in suspects
+            if not (known - {name})
+            or any(
+                name in self._peers[witness].suspects
+                for witness in known - suspects
+                if witness in self._peers
+            )
+        )
+
+    def in_contact(self, within_ms: int, now_ms: int) -> frozenset[str]:
+        """Nodes that answered a beat which left at most `within_ms` ago."""
+        return frozenset(
+            name for name, peer in self._peers.items() if now_ms - peer.contact_ms <= within_ms
+        )

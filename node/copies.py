@@ -1,0 +1,282 @@
+"""Between the copies of this node's slots and those of other nodes: mail, beats, time.
+
+Rules:
+1. A copy is addressed by its storage id, a node by its name; the registered processes say which is
+   where. A message whose copy is not its sender's is dropped and counted.
+2. What can be asked for again (entries) is windowed on the link; a broken link loses it, and a new
+   one starts with a probe.
+3. Only slots for which time matters are ticked; a beat names only commits that changed.
+4. A slot whose own entries cannot be applied fails, loudly; the others go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from hubbub.coordinator.records import ProcessRecord
+from hubbub.ring.map import SlotMap, SlotRecord
+from hubbub.runtime.clock import Clock
+from hubbub.runtime.logs import get_logger
+from hubbub.wire.codec import decode_pack, encode_pack
+from hubbub.wire.frame import Message, encode_message
+from hubbub.wire.replication import KIND_OF, SHAPE_OF, Append, NodeBeat, Tail
+from hubbub.wire.shapes import Kind
+from node.beats import SUSPECT_MS, Beats
+from node.elections import Elections, Living, Takeover
+from node.engine import FeatureFailed
+from node.entry import BrokenChain
+from node.ready import Ready
+from node.replica import QUORUM_LOST_MS, Copy, Mail
+from node.slot import Now, Slot
+
+# A commit is named in the beats of this long, so that one lost beat hides nothing.
+_COMMIT_NEWS_MS: Final = 1_000
+# An election looks at everything at least this often, whatever was missed.
+_LOOK_MS: Final = 2_000
+NODE_KINDS: Final = frozenset({*SHAPE_OF, int(Kind.NODE_BEAT)})
+_log = get_logger()
+
+
+class Links(Protocol):
+    """What this needs of the links."""
+
+    def send(self, peer: str, message: bytes) -> bool: ...
+    def send_windowed(self, peer: str, message: bytes) -> bool: ...
+
+
+class CopiesCounts(msgspec.Struct):
+    """What /metrics shows of the other copies."""
+
+    mails_total: int = 0
+    mails_dropped_total: int = 0  # no link, or its window was full: asked for again
+    received_total: int = 0
+    foreign_total: int = 0  # of a copy that is not the sender's
+    beats_total: int = 0
+    elections_total: int = 0
+    terms_begun_total: int = 0
+    stepped_down_total: int = 0
+    slots_failed_total: int = 0
+
+
+class Copies:
+    """The node's side of every slot that it holds a copy of. `links` and `obey` are set first."""
+
+    def __init__(
+        self,
+        me: Copy,
+        slots: dict[int, Slot],
+        nodes: Mapping[str, ProcessRecord],
+        slot_map: SlotMap,
+        clock: Clock,
+    ) -> None:
+        """Args: slots: those held here. nodes, slot_map: live."""
+        self.links: Links
+        self.obey: Callable[[Slot, Ready], None]
+        self.counts = CopiesCounts()
+        self.beats = Beats()
+        self._me = me
+        self._slots = slots
+        self._nodes = nodes
+        self._slot_map = slot_map
+        self._clock = clock
+        self._elections = Elections(me.storage, me.leader)
+        self._node_of: dict[str, str] = {}
+        self._busy: set[int] = set()
+        self._news: dict[int, tuple[int, int, int]] = {}  # slot → (term, commit, since ms)
+        self._beat_ms = clock.monotonic_ms()
+        self._looked_ms = 0
+        self._encoded: tuple[Mail, bytes] | None = None
+        self.nodes_changed()
+
+    # --- nodes and links
+
+    def nodes_changed(self) -> None:
+        """Another set of registered nodes."""
+        self._node_of = {record.storage_id: name for name, record in self._nodes.items()}
+        self._looked_ms = 0
+
+    def others(self) -> list[str]:
+        """Names of all other registered nodes."""
+        return [name for name in self._nodes if name != self._me.leader.node]
+
+    def peer_up(self, name: str) -> None:
+        """A link to a node is new."""
+        now = self._now()
+        self.beats.up(name, now.mono_ms)
+        record = self._nodes.get(name)
+        if record is not None:
+            for slot in list(self._slots.values()):
+                if slot.replica.is_leading:
+                    self._obey(slot, slot.peer_up(record.storage_id, now))
+
+    def peer_down(self, name: str) -> None:
+        """The link to a node broke."""
+        self.beats.down(name)
+        self.beat()
+
+    # --- mail
+
+    def send(self, slot: int, mails: Sequence[Mail]) -> None:
+        """To other copies of a slot."""
+        for mail in mails:
+            self.counts.mails_total += 1
+            node = self._node_of.get(mail.to, "")
+            send = self.links.send
+            if isinstance(mail.body, Append | Tail):
+                send = self.links.send_windowed
+            if not node or not send(node, self._encode(slot, mail)):
+                self.counts.mails_dropped_total += 1
+
+    def _encode(self, slot: int, mail: Mail) -> bytes:
+        """The message; two followers in step get the same bytes."""
+        known = self._encoded
+        if known is not None and known[0].body is mail.body:
+            return known[1]
+        data = encode_message(
+            KIND_OF[type(mail.body)], encode_pack(mail.body), slot=slot, term=mail.term
+        )
+        self._encoded = mail, data
+        return data
+
+    def receive(self, peer: str, message: Message) -> None:
+        """A message of another node. Raises msgspec.MsgspecError for a malformed one."""
+        self.counts.received_total += 1
+        if message.type == Kind.NODE_BEAT:
+            self._heard(peer, decode_pack(message.body, NodeBeat))
+            return
+        body = decode_pack(message.body, SHAPE_OF[message.type])
+        if self._node_of.get(body.storage) != peer:
+            self.counts.foreign_total += 1
+            return
+        slot = self._slots.get(message.slot)
+        if slot is not None:
+            self.run(slot, slot.receive, message.term, body, self._now())
+
+    def _heard(self, peer: str, beat: NodeBeat) -> None:
+        now = self._now()
+        self.counts.beats_total += 1
+        self.beats.heard(peer, beat, now.mono_ms)
+        for number, term, commit in beat.commits:
+            slot = self._slots.get(number)
+            if slot is not None and slot.replica.commit < commit:
+                self.run(slot, slot.hear_commit, term, beat.boot_id, commit, now)
+
+    def run(self, slot: Slot, step: Callable[..., Ready], *arguments: Any) -> None:
+        """One step of a slot, obeyed; rule 4."""
+        was_leading, was_failed = slot.is_active, bool(slot.replica.failure)
+        try:
+            ready = step(*arguments)
+        except (FeatureFailed, BrokenChain) as error:
+            ready = slot.fail(str(error))
+        self._obey(slot, ready)
+        if slot.is_active != was_leading:
+            self._looked_ms = 0
+            self.counts.terms_begun_total += not was_leading
+            self.counts.stepped_down_total += was_leading
+        if slot.replica.failure and not was_failed:
+            self.counts.slots_failed_total += 1
+            _log.error("slot.failed", slot=slot.number, reason=slot.replica.failure)
+
+    def _obey(self, slot: Slot, ready: Ready) -> None:
+        self.obey(slot, ready)
+        if slot.is_busy:
+            self._busy.add(slot.number)
+
+    def note_busy(self, slot: Slot) -> None:
+        """A slot took a command: its followers may need a second try."""
+        if slot.is_busy:
+            self._busy.add(slot.number)
+
+    # --- time
+
+    def tick(self) -> None:
+        """Several times a second: slots for which time matters."""
+        now = self._now()
+        busy, self._busy = self._busy, set()
+        for number in busy:
+            slot = self._slots.get(number)
+            if slot is not None:
+                self.run(slot, slot.tick, now)
+
+    def beat(self) -> None:
+        """Every BEAT_MS: tell the others, and give up what is led without a majority."""
+        now_ms = self._clock.monotonic_ms()
+        self._beat_ms = now_ms
+        commits = self._commits(now_ms)
+        for name in self.others():
+            if name in self.beats:
+                beat = self.beats.make(name, self._me.leader.boot_id, commits, now_ms)
+                self.links.send(name, encode_message(Kind.NODE_BEAT, encode_pack(beat)))
+        near = self.beats.in_contact(QUORUM_LOST_MS, now_ms)
+        if any(name not in near for name in self.others()):
+            self._give_up_lone(near)
+
+    def _commits(self, now_ms: int) -> tuple[tuple[int, int, int], ...]:
+        """Commits of led slots that changed lately."""
+        news, found = self._news, []
+        for number, slot in self._slots.items():
+            replica = slot.replica
+            if not slot.is_active:
+                continue
+            known = news.get(number)
+            if known is None or known[:2] != (replica.term, replica.commit):
+                known = news[number] = (replica.term, replica.commit, now_ms)
+            if now_ms - known[2] <= _COMMIT_NEWS_MS:
+                found.append((number, known[0], known[1]))
+        return tuple(found)
+
+    def _give_up_lone(self, near: frozenset[str]) -> None:
+        """Rule 7 of the replica for slots where nothing is under way."""
+        storages = {self._me.storage}
+        storages.update(self._nodes[name].storage_id for name in near if name in self._nodes)
+        for slot in list(self._slots.values()):
+            record = slot.replica.record
+            if slot.is_active and record is not None:
+                held = sum(storage in storages for storage in record.members)
+                if held <= len(record.members) // 2:
+                    _log.warning("slot.majority_lost", slot=slot.number)
+                    self.run(slot, slot.step_down)
+
+    def keep_time(self) -> None:
+        """Before anything is read: a process that was stopped must not believe it still leads."""
+        if self._clock.monotonic_ms() - self._beat_ms > SUSPECT_MS:
+            self.beat()
+
+    # --- elections
+
+    def elect(self) -> list[Takeover]:
+        """Slots to take over now."""
+        now_ms = self._clock.monotonic_ms()
+        condemned = self.beats.condemned(self.others(), now_ms)
+        is_quiet = not condemned and not self._elections.is_waiting
+        if is_quiet and now_ms - self._looked_ms < _LOOK_MS:
+            return []
+        self._looked_ms = now_ms
+        living = Living(
+            frozenset(
+                record.storage_id for name, record in self._nodes.items() if name not in condemned
+            )
+            | {self._me.storage},
+            frozenset((name, record.boot_id) for name, record in self._nodes.items()),
+            condemned,
+        )
+        wanted = self._elections.wanted(self._records(), living, self._is_leading, now_ms)
+        self.counts.elections_total += len(wanted)
+        return wanted
+
+    def _records(self) -> Iterable[tuple[int, SlotRecord, int]]:
+        slot_map = self._slot_map
+        for number in self._slots:
+            record = slot_map.record_of(number)
+            if record is not None:
+                yield number, record, slot_map.revision_of(number)
+
+    def _is_leading(self, number: int) -> bool:
+        slot = self._slots.get(number)
+        return slot is not None and slot.replica.is_leading
+
+    def _now(self) -> Now:
+        return Now(self._clock.wall_ms(), self._clock.monotonic_ms())

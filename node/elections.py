@@ -1,0 +1,104 @@
+"""Which slots this node should lead next. Pure: it proposes, the coordinator's CAS decides.
+
+Rules (replication.md 2.1, 2.10):
+1. A slot is headless if it never had a leader, if its leader's process is gone or condemned, or if
+   the leader is this process and has stepped down.
+2. The first live member takes it at once, each further one `STAGGER_MS` later: two who try waste
+   work, nothing else. Nobody tries who does not see a majority of the copies it would have to ask.
+3. A try that was lost or whose term does not begin is repeated after `AGAIN_MS`, for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Final, NamedTuple
+
+from hubbub.ring.map import Leader, SlotRecord, next_leader
+
+# A CAS and its watch take some 100 ms; half lets the second member disturb the first.
+STAGGER_MS: Final = 400
+AGAIN_MS: Final = 1_000
+
+
+class Living(NamedTuple):
+    """What is known of the nodes. `storages` are the copies whose node is alive, this one's too."""
+
+    storages: frozenset[str]
+    processes: frozenset[tuple[str, int]]  # (name, boot id) that are registered
+    condemned: frozenset[str]  # names
+
+
+class Takeover(NamedTuple):
+    """Write `record` for the slot, against `revision`."""
+
+    slot: int
+    record: SlotRecord
+    revision: int
+
+
+class Elections:
+    """Remembers since when a slot is headless, and when it was tried last."""
+
+    def __init__(self, storage: str, leader: Leader) -> None:
+        self._storage = storage
+        self._leader = leader
+        self._headless: dict[int, tuple[int, int]] = {}  # slot → (term, since ms)
+        self._tried: dict[int, int] = {}  # slot → ms
+
+    @property
+    def is_waiting(self) -> bool:
+        """Slots are headless: look again soon."""
+        return bool(self._headless)
+
+    def wanted(
+        self,
+        records: Iterable[tuple[int, SlotRecord, int]],
+        living: Living,
+        is_leading: Callable[[int], bool],
+        now_ms: int,
+    ) -> list[Takeover]:
+        """What to try now. Args: records: (slot, record, revision) of slots that are held here."""
+        found: list[Takeover] = []
+        for slot, record, revision in records:
+            if self._storage not in record.members or not self._is_headless(
+                slot, record, living, is_leading
+            ):
+                self._headless.pop(slot, None)
+                self._tried.pop(slot, None)
+                continue
+            if self._is_due(slot, record, living, now_ms):
+                self._tried[slot] = now_ms
+                found.append(Takeover(slot, next_leader(record, self._leader), revision))
+        return found
+
+    def _is_headless(
+        self,
+        slot: int,
+        record: SlotRecord,
+        living: Living,
+        is_leading: Callable[[int], bool],
+    ) -> bool:
+        leader = record.leader
+        if leader is None:
+            return True
+        if leader == self._leader:
+            return not is_leading(slot)
+        if leader.node == self._leader.node or leader.node in living.condemned:
+            return True
+        return (leader.node, leader.boot_id) not in living.processes
+
+    def _is_due(self, slot: int, record: SlotRecord, living: Living, now_ms: int) -> bool:
+        term, since_ms = self._headless.get(slot, (-1, 0))
+        if term != record.term:
+            since_ms = now_ms
+            self._headless[slot] = record.term, now_ms
+        if now_ms - self._tried.get(slot, -AGAIN_MS) < AGAIN_MS:
+            return False
+        if not _has_majority(record.members, living) or not _has_majority(record.prev, living):
+            return False
+        alive = [storage for storage in record.members if storage in living.storages]
+        return now_ms - since_ms >= alive.index(self._storage) * STAGGER_MS
+
+
+def _has_majority(members: tuple[str, ...], living: Living) -> bool:
+    return sum(storage in living.storages for storage in members) > len(members) // 2
