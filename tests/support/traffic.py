@@ -1,18 +1,16 @@
-"""Steady traffic through a cluster that is being harmed; an independent check of what it kept.
+"""Steady traffic through a cluster that is being harmed, recorded for an independent check.
 
 Rules: a sender retries one message under its cmid until it is acknowledged, so what was sent is
 what must be stored, once; a failed send fails the test. What the cluster kept is read from its log
-by a client that was not there; what readers saw live is compared with it.
+by a client that was not there; it, the senders and what readers saw live are `history`'s to judge.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
+from datetime import datetime
 from random import Random
 from types import TracebackType
 from typing import Any, Self
@@ -20,38 +18,13 @@ from typing import Any, Self
 from ops.api import Rest
 from tests.support.client import Client, new_cmid
 from tests.support.cluster import Cluster
+from tests.support.history import Operation, Outcome, Report, Seen, View, check
 from tests.support.steadfast import Doors, Reader, Sender, close_all
 
 PAGE = 300
 CREATED = "message.created"
 TEXT = "under load"
 CAUGHT_UP_S = 60.0
-
-
-@dataclass
-class Findings:
-    """What is wrong with the log of all channels; all zero or it is a defect."""
-
-    acknowledged: int = 0
-    stored: int = 0
-    lost: int = 0  # acknowledged, not in the log (or not at the seq of its acknowledgement)
-    doubled: int = 0  # one cmid at two places
-    reordered: int = 0  # later at a lower seq than what the same user sent before
-    gaps: int = 0  # seqs that are not contiguous
-    unsent: int = 0  # in the log though nobody sent it
-    slowest_s: float = 0.0  # send to acknowledgement, retries included
-    examples: list[str] = field(default_factory=list)
-
-    def __str__(self) -> str:
-        return (
-            f"{self.acknowledged} acknowledged, {self.stored} stored, lost {self.lost}, "
-            f"doubled {self.doubled}, reordered {self.reordered}, gaps {self.gaps}, "
-            f"unsent {self.unsent}; slowest send {self.slowest_s:.1f} s"
-        )
-
-    @property
-    def is_clean(self) -> bool:
-        return not (self.lost or self.doubled or self.reordered or self.gaps or self.unsent)
 
 
 class Traffic:
@@ -80,11 +53,9 @@ class Traffic:
             Reader(self.doors, "reader", self.channels, n, self._arrived) for n in range(readers)
         ]
         self.senders = [Sender(self.doors, user, n, deadline_s) for n, user in enumerate(users)]
-        # By channel and user, in the order of sending: (cmid, acknowledgement).
-        self.acked: dict[str, dict[str, list[tuple[str, dict[str, Any]]]]] = {
-            channel: {user: [] for user in users} for channel in self.channels
-        }
+        self.acked: list[tuple[Operation, dict[str, Any]]] = []  # with the whole acknowledgement
         self.heads = dict.fromkeys(self.channels, 0)  # the highest acknowledged seq of each
+        self.acked_at: dict[str, list[float]] = {channel: [] for channel in self.channels}
         self.count = 0
         self.slowest_s = 0.0
         self._gap_s = gap_s
@@ -140,30 +111,33 @@ class Traffic:
                 await self._arrived.wait()
         return time.monotonic() - began
 
-    async def check(self) -> Findings:
-        """Reads every channel's log anew and compares; AssertionError if a reader differs."""
-        findings = Findings(slowest_s=self.slowest_s)
+    def silence_s(self, channel: str, since: float) -> float:
+        """From a moment to the next acknowledgement of a channel; infinite if there is none."""
+        return next((at - since for at in self.acked_at[channel] if at >= since), float("inf"))
+
+    async def check(self) -> Report:
+        """Reads every channel's log anew, and compares it with what was answered and seen."""
+        views: list[View] = []
         client = await self.doors.enter("reader", 0)
         try:
             for channel in self.channels:
-                events = await _log_of(client, channel)
-                compare(channel, self.acked[channel], events, findings)
-                for reader in self.readers:
-                    _same_as_log(reader, channel, events)
+                events = _seen(await _log_of(client, channel))
+                views.append(View("log", channel, events, is_final=True))
+                for n, reader in enumerate(self.readers):
+                    events = _seen(reader.streams[channel].events)
+                    after = events[0].seq - 1 if events else self.heads[channel]
+                    views.append(View(f"reader {n}", channel, events, after, self.heads[channel]))
         finally:
             await client.close()
-        return findings
+        return check((operation for operation, _ in self.acked), views)
 
     async def check_retries(self, random: Random, count: int) -> None:
         """The same request again, under the same id, has the answer that it had."""
-        asked = [
-            (sender, channel, cmid, ack)
-            for sender in self.senders
-            for channel, users in self.acked.items()
-            for cmid, ack in users[sender.user]
-        ]
-        for sender, channel, cmid, ack in random.sample(asked, min(count, len(asked))):
-            again = await sender.ask("message.send", cmid=cmid, channel=channel, text=TEXT)
+        senders = {sender.user: sender for sender in self.senders}
+        for asked, ack in random.sample(self.acked, min(count, len(self.acked))):
+            again = await senders[asked.client].ask(
+                "message.send", cmid=asked.cmid, channel=asked.channel, text=TEXT
+            )
             assert again["dup"] is True
             assert (again["seq"], again["id"]) == (ack["seq"], ack["id"])
 
@@ -180,8 +154,10 @@ class Traffic:
             channel = self.channels[number % len(self.channels)]
             started, cmid = time.monotonic(), new_cmid()
             ack = await sender.ask("message.send", cmid=cmid, channel=channel, text=TEXT)
-            self.acked[channel][sender.user].append((cmid, ack))
+            sent = Operation(sender.user, channel, cmid, started, Outcome.ACKED, time.monotonic())
+            self.acked.append((sent._replace(seq=ack["seq"], ts=_ms(ack["ts"])), ack))
             self.heads[channel] = max(self.heads[channel], ack["seq"])
+            self.acked_at[channel].append(time.monotonic())
             self.slowest_s = max(self.slowest_s, time.monotonic() - started)
             self.count += 1
             self._progress.set()
@@ -197,32 +173,6 @@ class Traffic:
             for reader in self.readers
             for channel, stream in reader.streams.items()
         )
-
-
-def compare(
-    channel: str,
-    sent: Mapping[str, Sequence[tuple[str, dict[str, Any]]]],
-    events: Sequence[dict[str, Any]],
-    findings: Findings,
-) -> None:
-    """Adds to `findings` what one channel's log has against its acknowledgements.
-
-    Args: sent: by user, in the order of sending: (cmid, acknowledgement). events: the whole log.
-    """
-    created = [(event["cmid"], event["seq"]) for event in events if event["t"] == CREATED]
-    place, times = dict(created), Counter(cmid for cmid, _ in created)
-    findings.stored += len(place)
-    findings.doubled += sum(count - 1 for count in times.values())
-    findings.gaps += sum(b != a + 1 for a, b in pairwise([0, *(event["seq"] for event in events)]))
-    findings.unsent += len(place.keys() - {cmid for acks in sent.values() for cmid, _ in acks})
-    for acks in sent.values():
-        findings.acknowledged += len(acks)
-        for cmid, ack in acks:
-            if place.get(cmid) != ack["seq"]:
-                findings.lost += 1
-                findings.examples.append(f"{channel}: {cmid} {ack} is at {place.get(cmid)}")
-        stored = [place[cmid] for cmid, _ in acks if cmid in place]
-        findings.reordered += sum(before >= after for before, after in pairwise(stored))
 
 
 def _create(cluster: Cluster, channels: Sequence[str], members: list[str]) -> None:
@@ -247,8 +197,14 @@ async def _log_of(client: Client, channel: str) -> list[dict[str, Any]]:
     return events
 
 
-def _same_as_log(reader: Reader, channel: str, events: list[dict[str, Any]]) -> None:
-    """What a reader saw is the log from where it began. Contiguity was checked while it read."""
-    seen = [(event["seq"], event.get("id")) for event in reader.streams[channel].events]
-    log = {event["seq"]: event.get("id") for event in events}
-    assert seen == [(seq, log.get(seq)) for seq, _ in seen], f"{channel}: {reader.user} differs"
+def _seen(events: Sequence[dict[str, Any]]) -> list[Seen]:
+    """Events as they are compared. Whose cmid is not that of a message was not sent here."""
+    return [
+        Seen(event["seq"], event["cmid"] if event["t"] == CREATED else "", _ms(event["ts"]))
+        for event in events
+    ]
+
+
+def _ms(time_of: str) -> int:
+    """Milliseconds since 1970 of a time as clients get it."""
+    return round(datetime.fromisoformat(time_of).timestamp() * 1_000)

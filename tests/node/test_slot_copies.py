@@ -1,0 +1,174 @@
+"""Three copies of one slot: equal rows, one answer, and nothing acknowledged is lost."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+
+from hubbub.wire.shapes import Outcome
+from node.ready import Redirected, Unknown
+from node.store.api import Family
+from tests.node.trio import Trio
+
+ROOM = "group:x"
+NEXT_MS = 1_000
+
+
+def started(leader: int = 0) -> Trio:
+    trio = Trio(ROOM)
+    trio.elect(leader)
+    trio.submit(leader, "channel.create", {"channel": ROOM, "members": ["bob", "carol"]})
+    trio.run()
+    return trio
+
+
+def send(trio: Trio, number: int, text: str, **more: str) -> int:
+    return trio.submit(number, "message.send", {"channel": ROOM, "text": text}, **more)
+
+
+def test_all_copies_have_the_same_rows() -> None:
+    trio = started()
+    first = send(trio, 0, "hello")
+    trio.run()
+    sent = trio.members[0].results[first]
+    assert isinstance(sent, Outcome)
+    edit = {"channel": ROOM, "id": sent.id, "text": "bye"}
+    trio.submit(0, "message.edit", edit)
+    send(trio, 0, "again", user="bob")
+    trio.run()
+    trio.beat()
+    dumps = [trio.dump(number) for number in range(3)]
+    assert dumps[0] == dumps[1] == dumps[2]
+    assert len(dumps[0][Family.CHAN]) == 4
+    assert not trio.members[1].published, "only the leader publishes"
+
+
+def test_nothing_is_answered_or_shown_before_a_majority_has_it() -> None:
+    trio = started()
+    trio.cut = {1, 2}
+    request = send(trio, 0, "alone")
+    trio.run()
+    leader = trio.members[0]
+    assert request not in leader.results
+    stream = leader.slot.overlay.stream("demo", ROOM)
+    assert leader.slot.overlay.committed(stream).head_seq == 1
+    trio.cut = {2}
+    trio.now_ms += NEXT_MS
+    trio.obey(leader, leader.slot.tick(trio.now))
+    trio.run()
+    assert leader.results[request] == Outcome(
+        2, leader.results[request].ts_ms, leader.results[request].id
+    )  # type: ignore[union-attr]
+    assert leader.slot.overlay.committed(stream).head_seq == 2
+
+
+def test_a_new_leader_has_what_was_acknowledged_and_answers_retries() -> None:
+    trio = started()
+    cmid = trio.cmid()
+    request = send(trio, 0, "kept", cmid=cmid)
+    trio.run()
+    first = trio.members[0].results[request]
+    assert isinstance(first, Outcome)
+    trio.cut = {0}
+    trio.elect(1)
+    again = send(trio, 1, "kept", cmid=cmid)
+    trio.run()
+    assert trio.members[1].results[again] == msgspec.structs.replace(first, dup=True)
+    more = send(trio, 1, "more")
+    trio.run()
+    assert trio.members[1].results[more].seq == first.seq + 1  # type: ignore[union-attr]
+
+
+def test_what_only_the_old_leader_had_is_unknown_and_gives_its_seq_back() -> None:
+    trio = started()
+    trio.cut = {0}
+    cmid = trio.cmid()
+    lost = send(trio, 0, "lost", cmid=cmid)
+    trio.run()
+    trio.elect(1)
+    new = send(trio, 1, "new")
+    trio.run()
+    assert trio.members[1].results[new].seq == 2  # type: ignore[union-attr]
+    trio.cut = set()
+    old = trio.members[0]
+    trio.obey(old, old.slot.follow(trio.record, trio.revision, trio.now))
+    assert old.results[lost] == Unknown()
+    trio.now_ms += NEXT_MS
+    trio.obey(trio.members[1], trio.members[1].slot.peer_up("disk-0", trio.now))
+    trio.run()
+    trio.beat()
+    assert trio.dump(0) == trio.dump(1) == trio.dump(2)
+    retried = send(trio, 1, "lost", cmid=cmid)
+    trio.run()
+    assert trio.members[1].results[retried].seq == 3  # type: ignore[union-attr]
+    assert isinstance(trio.members[0].results[lost], Unknown)
+    refused = send(trio, 0, "x")
+    assert isinstance(old.results[refused], Redirected)
+
+
+def test_what_a_majority_had_is_published_by_the_next_leader() -> None:
+    trio = started()
+    request = send(trio, 0, "half way")
+    trio.sync()  # the leader's disk
+    trio.deliver()  # followers have it in memory
+    for member in trio.members[1:]:
+        assert member.waiting
+    trio.mails.clear()
+    trio.cut = {0}
+    trio.sync()  # and on their disks; the answer never reaches the leader
+    trio.elect(2)
+    assert request not in trio.members[0].results
+    (publication,) = trio.members[2].published
+    assert [seq for seq, _ in publication.events] == [2]
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_copy_that_restarts_catches_up(number: int) -> None:
+    trio = started()
+    send(trio, 0, "one")
+    trio.run()
+    trio.cut = {number}
+    other = 2
+    if number == 0:
+        trio.elect(other)
+    leader = other if number == 0 else 0
+    for text in "abc":
+        send(trio, leader, text)
+    trio.run()
+    trio.cut = set()
+    trio.restart(number)
+    trio.now_ms += NEXT_MS
+    storage = trio.members[number].copy.storage
+    trio.obey(trio.members[leader], trio.members[leader].slot.peer_up(storage, trio.now))
+    trio.run()
+    trio.beat()
+    assert trio.dump(0) == trio.dump(1) == trio.dump(2)
+
+
+def test_the_incarnation_stays_over_changes_of_the_leader() -> None:
+    trio = started()
+    epoch = trio.members[0].slot.epoch
+    assert epoch
+    trio.elect(2)
+    trio.beat()
+    assert [member.slot.epoch for member in trio.members] == [epoch] * 3
+
+
+def test_new_members_are_activated_before_anything_is_acknowledged() -> None:
+    trio = started()
+    lone = trio.members[2].copy
+    record = msgspec.structs.replace(
+        trio.record,
+        term=trio.record.term + 1,
+        leader=lone.leader,
+        members=(lone.storage,),
+        prev=trio.record.members,
+    )
+    trio.write(record)
+    assert not trio.members[2].slot.is_active
+    trio.run()
+    assert trio.record.activated
+    assert trio.members[2].slot.is_active
+    request = send(trio, 2, "alone and safe")
+    trio.run()
+    assert trio.members[2].results[request].seq == 2  # type: ignore[union-attr]
