@@ -1,0 +1,80 @@
+"""Suspicion, agreement, and contact that is never newer than it was."""
+
+from __future__ import annotations
+
+from hubbub.wire.replication import NodeBeat
+from node.beats import SUSPECT_MS, Beats
+
+ME, B, C = "node-1", "node-2", "node-3"
+
+
+def beat(n: int = 1, echo: int = 0, suspects: tuple[str, ...] = ()) -> NodeBeat:
+    return NodeBeat(7, n, echo, suspects, ())
+
+
+def trio() -> Beats:
+    beats = Beats()
+    for name in (B, C):
+        beats.up(name, 0)
+    return beats
+
+
+def test_silence_is_suspect_and_a_word_ends_it() -> None:
+    beats = trio()
+    beats.heard(C, beat(), SUSPECT_MS)
+    assert beats.suspects(SUSPECT_MS) == set()
+    assert beats.suspects(SUSPECT_MS + 1) == {B}
+    beats.heard(B, beat(), SUSPECT_MS + 1)
+    assert beats.suspects(SUSPECT_MS + 1) == set()
+
+
+def test_a_broken_link_is_suspect_at_once() -> None:
+    beats = trio()
+    beats.down(B)
+    assert beats.suspects(1) == {B}
+
+
+def test_one_suspicion_condemns_nobody_while_there_are_others() -> None:
+    beats = trio()
+    beats.down(B)
+    assert beats.condemned([B, C], 1) == set()
+    beats.heard(C, beat(suspects=(B,)), 1)
+    assert beats.condemned([B, C], 1) == {B}
+
+
+def test_a_witness_that_is_suspect_itself_does_not_count() -> None:
+    beats = trio()
+    beats.heard(C, beat(suspects=(B,)), 1)
+    beats.down(B)
+    beats.down(C)
+    assert beats.condemned([B, C], 1) == set()
+
+
+def test_of_two_nodes_one_word_is_enough() -> None:
+    beats = Beats()
+    beats.up(B, 0)
+    beats.down(B)
+    assert beats.condemned([B], 1) == {B}
+
+
+def test_who_is_no_node_any_more_is_not_condemned() -> None:
+    beats = trio()
+    beats.down(B)
+    beats.heard(C, beat(suspects=(B,)), 1)
+    assert beats.condemned([C], 1) == set()
+
+
+def test_suspicion_is_told() -> None:
+    beats = trio()
+    beats.down(B)
+    assert beats.make(C, 7, ((1, 2, 3),), 5) == NodeBeat(7, 1, 0, (B,), ((1, 2, 3),))
+
+
+def test_contact_counts_from_when_the_answered_beat_left() -> None:
+    beats = trio()
+    first = beats.make(B, 7, (), 100)
+    beats.make(B, 7, (), 300)
+    beats.heard(B, beat(n=9, echo=first.n), 5_000)
+    assert beats.in_contact(4_900, 5_000) == {B}
+    assert beats.in_contact(4_899, 5_000) == set()
+    assert beats.make(B, 7, (), 5_001).echo == 9

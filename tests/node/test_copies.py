@@ -1,0 +1,164 @@
+"""Mail and beats between nodes, over the real messages."""
+
+from __future__ import annotations
+
+from hubbub.coordinator.records import ProcessRecord
+from hubbub.ring.map import SlotMap, next_leader, placed
+from hubbub.wire.codec import encode_pack
+from hubbub.wire.frame import Message, decode_frame, encode_frame
+from hubbub.wire.replication import Fence
+from hubbub.wire.shapes import Kind
+from node.beats import SUSPECT_MS
+from node.copies import Copies
+from node.ready import Ready
+from node.replica import QUORUM_LOST_MS, Mail, Role
+from node.slot import Slot
+from node.store.memory import MemoryStore
+from tests.node.rig import SLOTS, write_records
+from tests.node.trio import Member
+from tests.support.clock import FakeClock
+
+SLOT = 3
+
+
+class Nodes:
+    """Three nodes' `Copies`, over links that a test may break."""
+
+    def __init__(self) -> None:
+        self.clock = FakeClock(1_000_000)
+        self.members = [Member(number, MemoryStore(), number + 1, SLOT) for number in range(3)]
+        self.map = SlotMap(SLOTS)
+        self.names = [member.copy.leader.node for member in self.members]
+        self.records = {
+            member.copy.leader.node: ProcessRecord(
+                name=member.copy.leader.node,
+                role="node",
+                boot_id=member.copy.leader.boot_id,
+                storage_id=member.copy.storage,
+            )
+            for member in self.members
+        }
+        self.broken: set[str] = set()
+        self.under_way: list[tuple[str, str, bytes]] = []
+        self.copies = [self._copies(member) for member in self.members]
+        self.revision = 1
+        self.follow(placed(tuple(member.copy.storage for member in self.members)))
+        for number, copies in enumerate(self.copies):
+            for name in self.names:
+                if name != self.names[number]:
+                    copies.peer_up(name)
+
+    def _copies(self, member: Member) -> Copies:
+        copies = Copies(member.copy, {SLOT: member.slot}, self.records, self.map, self.clock)
+        name, nodes = member.copy.leader.node, self
+
+        class Links:
+            def send(self, peer: str, message: bytes) -> bool:
+                nodes.under_way.append((name, peer, message))
+                return peer not in nodes.broken and name not in nodes.broken
+
+            send_windowed = send
+
+        def obey(slot: Slot, ready: Ready) -> None:
+            copies.send(slot.number, ready.mails)
+            member.waiting += ready.persist
+
+        copies.links, copies.obey = Links(), obey
+        return copies
+
+    def follow(self, record: object) -> None:
+        self.revision += 1
+        self.map.apply(SLOT, record, self.revision)  # type: ignore[arg-type]
+        for copies, member in zip(self.copies, self.members, strict=True):
+            now = copies._now()
+            copies.run(member.slot, member.slot.follow, record, self.revision, now)
+
+    def run(self) -> None:
+        for _ in range(100):
+            if not self.under_way and not any(member.waiting for member in self.members):
+                return
+            for copies, member in zip(self.copies, self.members, strict=True):
+                records, member.waiting = member.waiting, []
+                for _, token in write_records(member.store, records) if records else ():
+                    copies.run(member.slot, member.slot.persisted, token, copies._now())
+            sent, self.under_way = self.under_way, []
+            for sender, peer, message in sent:
+                if not {sender, peer} & self.broken:
+                    self.copies[self.names.index(peer)].receive(sender, parsed(message))
+        raise AssertionError("it never comes to rest")
+
+    def pass_time(self, ms: int) -> None:
+        for _ in range(ms // 200):
+            self.clock.advance(200)
+            for copies in self.copies:
+                copies.beat()
+                copies.tick()
+            self.run()
+
+    def elect(self, number: int) -> int:
+        wanted = self.copies[number].elect()
+        for one in wanted:
+            self.follow(one.record)
+        self.run()
+        return len(wanted)
+
+
+def parsed(message: bytes) -> Message:
+    return decode_frame(encode_frame([message], generation=1, boot_id=1, n=1, ack=0))[1][0]
+
+
+def test_the_first_member_leads_and_everybody_learns_what_is_committed() -> None:
+    nodes = Nodes()
+    assert nodes.elect(0) == 1
+    slots = [member.slot for member in nodes.members]
+    assert slots[0].is_active
+    nodes.pass_time(400)
+    assert [slot.applied for slot in slots] == [1, 1, 1]
+    assert nodes.copies[1].counts.beats_total > 0
+
+
+def test_a_leader_that_is_cut_off_is_replaced_and_gives_up() -> None:
+    nodes = Nodes()
+    nodes.elect(0)
+    nodes.broken = {nodes.names[0]}
+    assert nodes.elect(1) == 0
+    nodes.pass_time(SUSPECT_MS + 400)
+    assert nodes.elect(1) == 1
+    assert nodes.members[1].slot.is_active
+    other = Nodes()
+    other.elect(0)
+    other.broken = set(other.names[1:])
+    other.pass_time(QUORUM_LOST_MS + 200)
+    assert other.members[0].slot.replica.role is Role.FOLLOWER
+    assert other.copies[0].counts.stepped_down_total == 1
+
+
+def test_a_process_that_stood_still_does_not_believe_that_it_leads() -> None:
+    nodes = Nodes()
+    nodes.elect(0)
+    nodes.pass_time(400)
+    nodes.clock.advance(10_000)  # SIGSTOP and SIGCONT
+    nodes.copies[0].keep_time()
+    assert not nodes.members[0].slot.is_active
+
+
+def test_a_message_of_a_copy_that_the_sender_does_not_hold_is_dropped() -> None:
+    nodes = Nodes()
+    record = next_leader(placed(("disk-0", "disk-1", "disk-2")), nodes.members[0].copy.leader)
+    body = encode_pack(Fence("disk-0", 1))
+    mail = Message(Kind.FENCE, 0, SLOT, record.term, 0, 0, "", "", body, b"")
+    nodes.copies[1].receive("node-2", mail)
+    assert nodes.copies[1].counts.foreign_total == 1
+    assert nodes.members[1].slot.replica.promise.term == 0
+    nodes.copies[1].receive("node-0", mail)
+    assert nodes.members[1].slot.replica.promise.term == 1
+
+
+def test_two_followers_get_the_same_bytes() -> None:
+    nodes = Nodes()
+    body = Fence("disk-0", 1)
+    nodes.under_way.clear()
+    nodes.copies[0].send(SLOT, [Mail("disk-1", 1, body), Mail("disk-2", 1, body)])
+    (_, one, first), (_, two, second) = nodes.under_way
+    assert (one, two) == ("node-1", "node-2")
+    assert first is second

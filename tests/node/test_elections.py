@@ -1,0 +1,88 @@
+"""Who tries to lead what, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hubbub.ring.map import Leader, SlotRecord, next_leader, placed
+from node.elections import AGAIN_MS, STAGGER_MS, Elections, Living
+
+MEMBERS = ("a", "b", "c")
+LEADERS = {name: Leader(f"node-{name}", ord(name)) for name in MEMBERS}
+LED_BY_A = next_leader(placed(MEMBERS), LEADERS["a"])
+
+
+def living(*alive: str, condemned: str = "") -> Living:
+    processes = frozenset((LEADERS[name].node, LEADERS[name].boot_id) for name in alive)
+    return Living(frozenset(alive), processes, frozenset(f"node-{name}" for name in condemned))
+
+
+def nobody(_: int) -> bool:
+    return False
+
+
+def tries(
+    elections: Elections,
+    record: SlotRecord,
+    now: Living,
+    now_ms: int,
+    is_leading: Callable[[int], bool] = nobody,
+) -> list[SlotRecord]:
+    found = elections.wanted([(5, record, 9)], now, is_leading, now_ms)
+    assert all((one.slot, one.revision) == (5, 9) for one in found)
+    return [one.record for one in found]
+
+
+def test_the_first_member_begins_a_new_slot_at_once() -> None:
+    first, second = (Elections(name, LEADERS[name]) for name in "ab")
+    new, all_live = placed(MEMBERS), living(*MEMBERS)
+    assert tries(first, new, all_live, 0) == [LED_BY_A]
+    assert tries(second, new, all_live, 0) == []
+    assert tries(second, new, all_live, STAGGER_MS) == [next_leader(new, LEADERS["b"])]
+
+
+def test_a_live_leader_is_left_alone() -> None:
+    second = Elections("b", LEADERS["b"])
+    assert tries(second, LED_BY_A, living(*MEMBERS), 10_000) == []
+    assert not second.is_waiting
+
+
+def test_a_condemned_leader_is_replaced_by_the_first_that_lives() -> None:
+    now = living("b", "c", condemned="a")
+    assert tries(Elections("b", LEADERS["b"]), LED_BY_A, now, 0)[0].leader == LEADERS["b"]
+    third = Elections("c", LEADERS["c"])
+    assert tries(third, LED_BY_A, now, 0) == []
+    assert third.is_waiting
+
+
+def test_a_process_that_is_registered_no_more_leads_nothing() -> None:
+    assert tries(Elections("b", LEADERS["b"]), LED_BY_A, living("b", "c"), 0)
+
+
+def test_an_earlier_process_of_this_node_leads_nothing() -> None:
+    again = Elections("a", Leader("node-a", 1_000))
+    assert tries(again, LED_BY_A, living(*MEMBERS), 0)
+
+
+def test_who_stepped_down_tries_again_and_who_leads_does_not() -> None:
+    first = Elections("a", LEADERS["a"])
+    assert tries(first, LED_BY_A, living(*MEMBERS), 0, lambda _: True) == []
+    assert tries(first, LED_BY_A, living(*MEMBERS), 0)[0].term == 2
+
+
+def test_a_try_is_not_repeated_at_once() -> None:
+    first = Elections("a", LEADERS["a"])
+    assert tries(first, LED_BY_A, living(*MEMBERS), 0)
+    assert tries(first, LED_BY_A, living(*MEMBERS), AGAIN_MS - 1) == []
+    assert tries(first, LED_BY_A, living(*MEMBERS), AGAIN_MS)
+
+
+def test_without_a_majority_of_either_configuration_nobody_tries() -> None:
+    alone = Elections("b", LEADERS["b"])
+    assert tries(alone, LED_BY_A, living("b", condemned="ac"), 99_999) == []
+    moved = SlotRecord(term=4, leader=LEADERS["a"], members=("b",), prev=MEMBERS)
+    assert tries(alone, moved, living("b", condemned="ac"), 99_999) == []
+
+
+def test_who_is_no_member_never_tries() -> None:
+    assert tries(Elections("d", Leader("node-d", 4)), LED_BY_A, living("b", "c"), 99_999) == []
