@@ -23,9 +23,10 @@ _SENT_MAX: Final = 64  # beats whose answer is waited for: more than any patienc
 
 
 class _Peer:
-    __slots__ = ("contact_ms", "heard_ms", "is_up", "sent", "suspects", "their_n")
+    __slots__ = ("boot_id", "contact_ms", "heard_ms", "is_up", "sent", "suspects", "their_n")
 
     def __init__(self, now_ms: int) -> None:
+        self.boot_id = 0
         self.heard_ms = now_ms
         self.contact_ms = now_ms
         self.is_up = True
@@ -75,6 +76,7 @@ class Beats:
         peer = self._peers.get(name)
         if peer is None:
             peer = self._peers[name] = _Peer(now_ms)
+        peer.boot_id = beat.boot_id
         peer.heard_ms = now_ms
         peer.is_up = True
         peer.their_n = beat.n
@@ -103,6 +105,15 @@ class Beats:
                 for witness in known - suspects
                 if witness in self._peers
             )
+        )
+
+    def heard_of(self, now_ms: int) -> frozenset[tuple[str, int]]:
+        """(name, boot id) of nodes that beat: alive, whatever the coordinator has heard."""
+        suspects = self.suspects(now_ms)
+        return frozenset(
+            (name, peer.boot_id)
+            for name, peer in self._peers.items()
+            if peer.boot_id and name not in suspects
         )
 
     def in_contact(self, within_ms: int, now_ms: int) -> frozenset[str]:

@@ -2,7 +2,8 @@
 
 Rules:
 1. A copy is addressed by its storage id, a node by its name; the registered processes say which is
-   where. A message whose copy is not its sender's is dropped and counted.
+   where, and are remembered: a lease that the coordinator forgot is no death. A message whose copy
+   is not its sender's is dropped and counted.
 2. What can be asked for again (entries) is windowed on the link; a broken link loses it, and a new
    one starts with a probe.
 3. Only slots for which time matters are ticked; a beat names only commits that changed.
@@ -83,11 +84,13 @@ class Copies:
         self._slot_map = slot_map
         self._clock = clock
         self._elections = Elections(me.storage, me.leader)
+        self._known: dict[str, ProcessRecord] = {}
         self._node_of: dict[str, str] = {}
         self._busy: set[int] = set()
         self._news: dict[int, tuple[int, int, int]] = {}  # slot → (term, commit, since ms)
         self._beat_ms = clock.monotonic_ms()
         self._looked_ms = 0
+        self._condemned: frozenset[str] = frozenset()
         self._encoded: tuple[Mail, bytes] | None = None
         self.nodes_changed()
 
@@ -95,18 +98,19 @@ class Copies:
 
     def nodes_changed(self) -> None:
         """Another set of registered nodes."""
-        self._node_of = {record.storage_id: name for name, record in self._nodes.items()}
+        self._known.update(self._nodes)
+        self._node_of = {record.storage_id: name for name, record in self._known.items()}
         self._looked_ms = 0
 
     def others(self) -> list[str]:
-        """Names of all other registered nodes."""
-        return [name for name in self._nodes if name != self._me.leader.node]
+        """Names of all other nodes."""
+        return [name for name in self._known if name != self._me.leader.node]
 
     def peer_up(self, name: str) -> None:
         """A link to a node is new."""
         now = self._now()
         self.beats.up(name, now.mono_ms)
-        record = self._nodes.get(name)
+        record = self._known.get(name)
         if record is not None:
             for slot in list(self._slots.values()):
                 if slot.replica.is_leading:
@@ -231,7 +235,7 @@ class Copies:
     def _give_up_lone(self, near: frozenset[str]) -> None:
         """Rule 7 of the replica for slots where nothing is under way."""
         storages = {self._me.storage}
-        storages.update(self._nodes[name].storage_id for name in near if name in self._nodes)
+        storages.update(self._known[name].storage_id for name in near if name in self._known)
         for slot in list(self._slots.values()):
             record = slot.replica.record
             if slot.is_active and record is not None:
@@ -251,18 +255,15 @@ class Copies:
         """Slots to take over now."""
         now_ms = self._clock.monotonic_ms()
         condemned = self.beats.condemned(self.others(), now_ms)
-        is_quiet = not condemned and not self._elections.is_waiting
+        is_quiet = condemned == self._condemned and not self._elections.is_waiting
         if is_quiet and now_ms - self._looked_ms < _LOOK_MS:
             return []
-        self._looked_ms = now_ms
-        living = Living(
-            frozenset(
-                record.storage_id for name, record in self._nodes.items() if name not in condemned
-            )
-            | {self._me.storage},
-            frozenset((name, record.boot_id) for name, record in self._nodes.items()),
-            condemned,
-        )
+        self._looked_ms, self._condemned = now_ms, condemned
+        alive = self.beats.heard_of(now_ms) | {
+            (name, record.boot_id) for name, record in self._nodes.items() if name not in condemned
+        }
+        storages = {self._known[name].storage_id for name, _ in alive if name in self._known}
+        living = Living(frozenset({*storages, self._me.storage}), frozenset(alive), condemned)
         wanted = self._elections.wanted(self._records(), living, self._is_leading, now_ms)
         self.counts.elections_total += len(wanted)
         return wanted

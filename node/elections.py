@@ -24,7 +24,7 @@ class Living(NamedTuple):
     """What is known of the nodes. `storages` are the copies whose node is alive, this one's too."""
 
     storages: frozenset[str]
-    processes: frozenset[tuple[str, int]]  # (name, boot id) that are registered
+    processes: frozenset[tuple[str, int]]  # (name, boot id) that are registered or heard
     condemned: frozenset[str]  # names
 
 

@@ -207,12 +207,13 @@ class Replica:
                 self._send_entries(new, now_ms)
 
     def cas_answered(self, *, ok: bool, now_ms: int) -> None:
-        """The compare-and-swap of `activate` was answered."""
-        if self.role is Role.ACTIVATING:
-            if ok:
-                self._become_active(now_ms)
-            else:
-                self.step_down()
+        """The compare-and-swap of `activate` was answered.
+
+        Success is believed once `follow` brings the record that says so: a late answer may be that
+        of an earlier term, whose members are not these.
+        """
+        if not ok and self.role is Role.ACTIVATING:
+            self.step_down()
 
     def step_down(self) -> None:
         """Lead no more. What was promised stays promised."""

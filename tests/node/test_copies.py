@@ -162,3 +162,15 @@ def test_two_followers_get_the_same_bytes() -> None:
     (_, one, first), (_, two, second) = nodes.under_way
     assert (one, two) == ("node-1", "node-2")
     assert first is second
+
+
+def test_a_lease_that_the_coordinator_forgot_is_no_death() -> None:
+    nodes = Nodes()
+    nodes.elect(0)
+    nodes.pass_time(400)
+    nodes.records.clear()
+    for copies in nodes.copies:
+        copies.nodes_changed()
+    nodes.pass_time(4_000)
+    assert [nodes.elect(number) for number in range(3)] == [0, 0, 0]
+    assert nodes.members[0].slot.is_active
