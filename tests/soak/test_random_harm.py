@@ -72,6 +72,7 @@ async def test_nothing_acknowledged_is_lost(cluster: Cluster) -> None:
         findings = await traffic.check()
         resumed = sum(reader.resumes for reader in traffic.readers)
         print(f"seed {SEED}: {sum(rounds.values())} rounds {dict(rounds)}; {findings}; {resumed=}")
+        print(f"slowest send: {traffic.slowest_s:.1f} s")
         assert findings.is_clean, findings.examples[:10]
         await traffic.check_retries(random, RETRIED)
 
