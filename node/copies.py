@@ -29,6 +29,7 @@ from node.beats import SUSPECT_MS, Beats
 from node.elections import Elections, Living, Takeover
 from node.engine import FeatureFailed
 from node.entry import BrokenChain
+from node.failovers import Failovers
 from node.ready import Ready
 from node.replica import QUORUM_LOST_MS, Copy, Mail
 from node.slot import Now, Slot
@@ -59,6 +60,7 @@ class CopiesCounts(msgspec.Struct):
     elections_total: int = 0
     terms_begun_total: int = 0
     stepped_down_total: int = 0
+    failovers_total: int = 0  # terms begun after another node's
     slots_failed_total: int = 0
 
 
@@ -78,6 +80,7 @@ class Copies:
         self.obey: Callable[[Slot, Ready], None]
         self.counts = CopiesCounts()
         self.beats = Beats()
+        self.failovers = Failovers()
         self._me = me
         self._slots = slots
         self._nodes = nodes
@@ -105,6 +108,16 @@ class Copies:
     def others(self) -> list[str]:
         """Names of all other nodes."""
         return [name for name in self._known if name != self._me.leader.node]
+
+    def unheard(self) -> list[str]:
+        """Names of the other nodes from which nothing came lately."""
+        suspects = self.beats.suspects(self._clock.monotonic_ms())
+        return sorted(n for n in self.others() if n in suspects or n not in self.beats)
+
+    def storages_heard(self) -> frozenset[str]:
+        """The copies whose node was heard lately, this one's too."""
+        silent = self.unheard()
+        return frozenset(s for s, name in self._node_of.items() if name not in silent)
 
     def peer_up(self, name: str) -> None:
         """A link to a node is new."""
@@ -180,6 +193,9 @@ class Copies:
             self._looked_ms = 0
             self.counts.terms_begun_total += not was_leading
             self.counts.stepped_down_total += was_leading
+            if slot.is_active:
+                term, now_ms = slot.replica.term, self._clock.monotonic_ms()
+                self.counts.failovers_total += self.failovers.began(slot.number, term, now_ms)
         if slot.replica.failure and not was_failed:
             self.counts.slots_failed_total += 1
             _log.error("slot.failed", slot=slot.number, reason=slot.replica.failure)
@@ -266,6 +282,9 @@ class Copies:
         living = Living(frozenset({*storages, self._me.storage}), frozenset(alive), condemned)
         wanted = self._elections.wanted(self._records(), living, self._is_leading, now_ms)
         self.counts.elections_total += len(wanted)
+        for slot, record, _ in wanted:
+            before = self._slot_map.leader_of(slot)
+            self.failovers.tried(slot, record.term, before, self._me.leader, now_ms)
         return wanted
 
     def _records(self) -> Iterable[tuple[int, SlotRecord, int]]:

@@ -3,8 +3,10 @@
 Rules (replication.md 2.1, 2.10):
 1. A slot is headless if it never had a leader, if its leader's process is gone or condemned, or if
    the leader is this process and has stepped down.
-2. The first live member takes it at once, each further one `STAGGER_MS` later: two who try waste
-   work, nothing else. Nobody tries who does not see a majority of the copies it would have to ask.
+2. The first member, or the node whose earlier process led the slot, takes it at once, each further
+   member `STAGGER_MS` later: two who try waste work, nothing else. Once the leader is condemned
+   only the living count. Nobody tries who does not see a majority of the copies that it would have
+   to ask.
 3. A try that was lost or whose term does not begin is repeated after `AGAIN_MS`, for ever.
 """
 
@@ -83,7 +85,7 @@ class Elections:
             return True
         if leader == self._leader:
             return not is_leading(slot)
-        if leader.node == self._leader.node or leader.node in living.condemned:
+        if leader.node in living.condemned:
             return True
         return (leader.node, leader.boot_id) not in living.processes
 
@@ -96,8 +98,15 @@ class Elections:
             return False
         if not _has_majority(record.members, living) or not _has_majority(record.prev, living):
             return False
-        alive = [storage for storage in record.members if storage in living.storages]
-        return now_ms - since_ms >= alive.index(self._storage) * STAGGER_MS
+        return now_ms - since_ms >= self._rank(record, living) * STAGGER_MS
+
+    def _rank(self, record: SlotRecord, living: Living) -> int:
+        leader, order = record.leader, list(record.members)
+        if leader is not None and leader.node == self._leader.node:
+            return 0
+        if leader is not None and leader.node in living.condemned:
+            order = [storage for storage in order if storage in living.storages]
+        return order.index(self._storage)
 
 
 def _has_majority(members: tuple[str, ...], living: Living) -> bool:

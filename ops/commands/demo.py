@@ -12,7 +12,7 @@ import click
 from hubbub import VERSION
 from ops import ports
 from ops.answer import Exit, Failure, envelope, print_json, progress
-from ops.cli import json_wanted, verb
+from ops.cli import json_wanted, noun
 from ops.commands.up import ready_line
 from ops.demo.show import MARKER, Show, read_marker, write_marker
 from ops.directory import Directory, lock_holder
@@ -25,7 +25,7 @@ HOST: Final = "127.0.0.1"  # its tokens are for everyone: never on another addre
 DEFAULT_DIR: Final = ".hubbub-demo"
 
 
-@verb("demo")
+@noun("demo", invoke_without_command=True)
 @click.option(
     "--dir",
     "root",
@@ -44,7 +44,9 @@ DEFAULT_DIR: Final = ".hubbub-demo"
     show_default=True,
     help="Of the first edge; a taken one is passed over. 0: free ports.",
 )
+@click.pass_context
 def demo(
+    ctx: click.Context,
     root: Path | None,
     fresh: bool,
     only_check: bool,
@@ -52,7 +54,7 @@ def demo(
     routers: int,
     edges: int,
     port: int,
-) -> Exit:
+) -> Exit | None:
     """Start a cluster with people, channels and a bot in it; Ctrl-C stops it.
 
     Signing in needs no password, so it listens on loopback only.
@@ -62,7 +64,10 @@ def demo(
       hubbub demo
       hubbub demo --fresh --port 0
       hubbub demo --check
+      hubbub demo break node-2    then keep chatting; hubbub demo heal node-2
     """
+    if ctx.invoked_subcommand is not None:
+        return None
     temporary = Path(tempfile.mkdtemp(prefix="hubbub-")) if only_check and root is None else None
     directory = Directory(temporary / "demo" if temporary else root or Path(DEFAULT_DIR))
     try:
@@ -169,7 +174,7 @@ def say_ready(cluster: LocalCluster, *, as_json: bool) -> None:
     if as_json:
         data = {
             "ready_s": round(cluster.ready_s, 3),
-            "process_count": len(cluster.entries) + 1,
+            "process_count": cluster.process_count,
             "memory_bytes": cluster.memory_bytes(),
             "urls": urls,
             "cluster_file": str(cluster.options.directory.cluster_file),
@@ -182,6 +187,8 @@ def say_ready(cluster: LocalCluster, *, as_json: bool) -> None:
     if len(urls) > 1:
         print(f"   Other edges  {' '.join(urls[1:])}   the same people, the same messages")
     print(f"   Try          hubbub status --dir {root}")
+    if cluster.records.copies > 1:
+        print("   Or           hubbub demo break node-2   then keep chatting")
     print(
         " Demo tokens are public: it listens on loopback only.   Ctrl-C stops everything",
         flush=True,
@@ -228,3 +235,6 @@ def tell_end(show: Show | None, root: Path, *, only_check: bool) -> Exit:
     else:
         print(f" [ok] self-test         {outcome.line()}")
     return Exit.DONE
+
+
+from ops.commands import demo_break as _verbs  # noqa: E402, F401 - adds them to `demo`

@@ -174,3 +174,27 @@ def test_a_lease_that_the_coordinator_forgot_is_no_death() -> None:
     nodes.pass_time(4_000)
     assert [nodes.elect(number) for number in range(3)] == [0, 0, 0]
     assert nodes.members[0].slot.is_active
+
+
+def test_a_slot_taken_from_another_node_is_a_failover_and_a_first_term_is_none() -> None:
+    nodes = Nodes()
+    nodes.elect(0)
+    assert nodes.copies[0].counts.failovers_total == 0
+    nodes.broken = {nodes.names[0]}
+    nodes.pass_time(SUSPECT_MS + 400)
+    nodes.elect(1)
+    taken = nodes.copies[1]
+    assert taken.counts.failovers_total == 1
+    (event,) = taken.failovers.last_hour(nodes.clock.monotonic_ms())
+    assert (event.node, event.slots) == (nodes.names[0], 1)
+
+
+def test_a_silent_node_is_unheard_and_its_copies_with_it() -> None:
+    nodes = Nodes()
+    nodes.pass_time(400)
+    assert nodes.copies[0].unheard() == []
+    assert nodes.copies[0].storages_heard() == {"disk-0", "disk-1", "disk-2"}
+    nodes.broken = {nodes.names[2]}
+    nodes.pass_time(SUSPECT_MS + 400)
+    assert nodes.copies[0].unheard() == [nodes.names[2]]
+    assert nodes.copies[0].storages_heard() == {"disk-0", "disk-1"}

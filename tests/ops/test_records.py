@@ -32,7 +32,7 @@ def test_the_first_start_places_every_slot_on_a_disk(
     records: Records, directory: Directory
 ) -> None:
     assert records.nodes == ["node-1", "node-2", "node-3"]
-    assert (records.slots, records.copies, records.app) == (64, 1, "main")
+    assert (records.slots, records.copies, records.app) == (64, 3, "main")
     first = Counter(row.members[0] for _, row in records.view.slot_map.items())
     assert sum(first.values()) == 64
     assert set(first) == set(records.storage_ids.values())
@@ -42,6 +42,7 @@ def test_the_first_start_places_every_slot_on_a_disk(
     for slot, row in records.view.slot_map.items():
         assert 0 <= slot < 64
         assert (row.term, row.leader) == (0, None)
+        assert set(row.members) == set(records.storage_ids.values())
         assert parse_slot_record(row.to_json()) == row
 
 
@@ -54,6 +55,24 @@ def test_a_second_start_finds_the_same(records: Records, directory: Directory) -
         assert again.view.cluster == records.view.cluster
     finally:
         again.close()
+
+
+@pytest.mark.parametrize(
+    ("nodes", "asked", "copies"), [(1, None, 1), (2, None, 1), (2, 2, 2), (3, 1, 1), (4, None, 3)]
+)
+def test_three_copies_where_there_are_three_nodes(
+    directory: Directory, nodes: int, asked: int | None, copies: int
+) -> None:
+    made = Records.open_or_create(directory, Wanted(nodes=nodes, copies=asked, slots=16))
+    try:
+        assert {len(row.members) for _, row in made.view.slot_map.items()} == {copies}
+    finally:
+        made.close()
+
+
+def test_more_copies_than_nodes_are_refused(directory: Directory) -> None:
+    with pytest.raises(Failure, match="3 copies need 3 nodes"):
+        Records.open_or_create(directory, Wanted(nodes=2, copies=3, slots=16))
 
 
 def test_a_start_that_was_cut_is_finished(directory: Directory) -> None:

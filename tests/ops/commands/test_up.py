@@ -41,11 +41,12 @@ def test_what_is_fixed_cannot_be_asked_otherwise(fake: Fake) -> None:
     fake.up("--nodes", "2", "--slots", "16", "--profile", "centrifuge-compat")
     assert fake.file.token_secret == "secret"
     fake.hubbub("down")
-    for words in (("--nodes", "3"), ("--slots", "32"), ("--app", "b"), ("--profile", "bench")):
+    fixed = {"--nodes": "3", "--copies": "2", "--slots": "32", "--app": "b", "--profile": "bench"}
+    for words in fixed.items():
         refused = fake.hubbub("up", "--port", "0", *words)
         assert refused.returncode == Exit.CONFLICT, words
         assert words[0] in refused.stderr
-    for words in (("--slots", "48"), ("--profile", "none"), ("--copies", "2")):
+    for words in (("--slots", "48"), ("--profile", "none")):
         assert fake.hubbub("up", "--port", "0", *words).returncode == Exit.USAGE, words
     fake.up("--nodes", "2")
     assert len([p for p in fake.file.processes if p.role == "node"]) == 2
