@@ -12,6 +12,7 @@ import platform
 import random
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final, Never, cast
 
 from hubbub.coordinator.api import Coordinator
@@ -22,9 +23,12 @@ from hubbub.coordinator.cluster import (
     Registration,
     register,
 )
+from hubbub.coordinator.membership import announce_storage
 from hubbub.coordinator.open import open_coordinator
 from hubbub.features.registry import REGISTRY
 from hubbub.ring.map import Leader, SlotRecord
+from hubbub.ring.moves import is_held_by
+from hubbub.ring.report import MapReport
 from hubbub.runtime.admin import AdminServer
 from hubbub.runtime.clock import SystemClock, boot_id
 from hubbub.runtime.logs import get_logger
@@ -38,6 +42,7 @@ from hubbub.transport.limits import limits_of
 from hubbub.transport.peer import Peers
 from hubbub.wire.codec import decode_pack
 from node import keys
+from node.backup import Backups
 from node.beats import BEAT_MS
 from node.campaign import Campaign
 from node.copies import Copies
@@ -45,14 +50,17 @@ from node.dedup import DedupWindow
 from node.elections import Takeover
 from node.engine import AppInfo, Engine, OutboxRow, QueuedForward
 from node.entry import BrokenChain
+from node.mover import Mover
 from node.outbox import Outbox
 from node.overlay import Caches
 from node.replica import Copy, Role
 from node.service import Service
 from node.slot import Backlog, Now, Slot, SlotContext
-from node.store.api import Family, StoreError, StoreRefused
+from node.snapshot import Sources
+from node.standing import Standing
+from node.store.api import Family, Op, StoreError, StoreRefused
 from node.store.open import CURE, Opened, open_store
-from node.store.rocks import RocksLimits
+from node.store.rocks import RocksLimits, RocksStore
 from node.writer import Writer, WriterLimits
 
 EXIT_STORE_REFUSED: Final = 5  # the data is damaged or gone: restarting does not help
@@ -97,6 +105,7 @@ class Node:
         self._acked = opened.acked
         self._storage_id = opened.storage_id
         self._boot_id = boot_id()
+        self._generation = 0  # of the cluster when this process started
         self._clock = SystemClock()
         self._coordinator: Coordinator = open_coordinator(config.coordinator)
         self._view = ClusterView(self._coordinator)
@@ -108,6 +117,8 @@ class Node:
         self._me = Copy(self._storage_id, Leader(config.name, self._boot_id))
         self._campaign = Campaign(self._coordinator, self._written)
         self._dialled: dict[str, str] = {}
+        self._backups: Backups
+        self._mover: Mover
         self._copies: Copies
         self._service: Service
         self._writer: Writer
@@ -128,6 +139,8 @@ class Node:
         on_stop("links", self._peers.close)
         on_stop("writer", self._drain, 3.0)
         self._prove_database()
+        self._backups.changed()
+        self._mover.load()
         self._hold_slots()
         self._view.on_change(self._changed)
         supervise("view", self._view.follow())
@@ -136,18 +149,30 @@ class Node:
         on_stop("admin", self._admin.close)
         await self._register(address, url)
         self._dial_nodes()
-        supervise("beats", self._beat_for_ever())
         supervise("copies", self._tick_copies_for_ever())
         supervise("ticks", self._tick_for_ever())
+        supervise("backups", self._backups.run())
+        supervise("mover", self._mover.run())
+        supervise("removals", self._mover.remove_for_ever())
         supervise("lag", self._metrics.sample_loop_lag())
         self._process.started()
         _log.info("node.started", slots=len(self._slots), address=address, admin=url)
 
     def _build(self) -> None:
         config, cluster = self._config, self._view.cluster
+        self._generation = cluster.generation
         engine = Engine(REGISTRY, self._app_info, cluster.slots, cluster.seed)
         window = DedupWindow(config.dedup_hours * 3_600_000, config.cmid_ahead_ms_max)
-        self._context = SlotContext(self._me, engine, self._store, Caches(), window, self._backlog)
+        self._context = SlotContext(
+            self._me,
+            engine,
+            self._store,
+            Caches(),
+            window,
+            self._backlog,
+            Sources((self._boot_id & 0xFFFF_FFFF) << 20),
+            config.log_entries_kept,
+        )
         self._copies = Copies(
             self._me, self._slots, self._view.nodes, self._view.slot_map, self._clock
         )
@@ -162,6 +187,11 @@ class Node:
             self._view.nodes.__contains__,
         )
         syncs = self._metrics.histogram("node_fsync_seconds", _SYNC_BUCKETS_S)
+
+        def synced(took_s: float) -> None:
+            syncs.observe(took_s)
+            self._copies.gray.synced(took_s, self._clock.monotonic_ms())
+
         self._writer = Writer(
             self._store,
             self._acked,
@@ -171,10 +201,11 @@ class Node:
                 config.batch_gather_ms,
                 config.batch_gather_bytes,
                 config.batch_sync_in_place_ms,
+                config.rows_idle_flush_ms,
             ),
             self._service.persisted,
             self._disk_failed,
-            syncs.observe,
+            synced,
         )
         self._peers = Peers(
             config.name,
@@ -189,9 +220,48 @@ class Node:
         self._service.writer = self._writer
         self._service.activate = self._activate
         self._service.load_outbox = self._stored_forwards
+        self._copies.syncing_ms = self._writer.syncing_ms
         self._copies.links = self._peers
         self._copies.obey = self._service.obey
+        self._backups = self._make_backups()
+        self._mover = self._make_mover()
+        self._service.paused = self._mover.moves.paused
+        self._service.removed = self._mover.removed
         self._expose(self._context)
+
+    def _make_backups(self) -> Backups:
+        config = self._config
+        limits = _rocks_limits(config)
+        return Backups(
+            self._coordinator,
+            self._view.backups,
+            self._store,
+            self._me,
+            Path(config.data_dir) / "checkpoints",
+            self._view.cluster.slots,
+            hold=self._service.hold_forwards,
+            freeze=self._writer.checkpoint,
+            broken=lambda: {n for n, slot in self._slots.items() if not slot.replica.is_ok},
+            open_copy=lambda path: RocksStore(path, limits, is_read_only=True),
+            clock=self._clock,
+        )
+
+    def _make_mover(self) -> Mover:
+        return Mover(
+            self._me,
+            self._slots,
+            self._view,
+            self._coordinator,
+            self._campaign,
+            self._copies,
+            self._store,
+            self._writer,
+            self._clock,
+            healthy_ms=int(self._config.leader_return_s * 1_000),
+            grace_ms=int(self._config.copy_grace_s * 1_000),
+            forget_rows=self._context.caches.clear,
+            follow=self._follow,
+        )
 
     def _keys(self) -> Keys | None:
         config = self._config
@@ -203,6 +273,9 @@ class Node:
         self._metrics.expose("node_backlog", self._backlog)
         self._metrics.expose("node_link", self._peers.counts)
         self._metrics.expose("node_copies", self._copies.counts)
+        self._metrics.expose("node_moves", self._mover.moves.counts)
+        self._metrics.expose("node_removals", self._mover.counts)
+        self._metrics.gauge("node_is_gray", lambda: self._copies.gray.is_gray)
         self._metrics.gauge("node_slots_held", lambda: len(self._slots))
         self._metrics.gauge("node_slots_led", lambda: sum(s.is_active for s in self._led()))
         self._metrics.gauge("node_records_per_fsync", self._records_per_fsync)
@@ -212,11 +285,32 @@ class Node:
         self._admin.register("interest", self._service.interest)
         self._admin.register("presence", self._service.presence)
         self._admin.register("view", self._view)
+        standing = Standing(self._storage_id, self._slots, self._copies, self._clock)
+        standing.expose(self._metrics)
+        self._admin.register("copies", standing)
+        self._metrics.gauge("map_revision", lambda: self._view.slot_map.revision)
+        self._admin.register("map", MapReport(self._view.slot_map))
 
     def _prove_database(self) -> None:
-        """A new database may only stand where this copy never held anything."""
+        """A new database may only stand where this copy never held anything.
+
+        One of another generation, or of another cluster, may not stand here at all.
+        """
+        cluster = self._view.cluster
+        whose = keys.pack_u64(cluster.generation) + cluster.id.encode()
+        found = self._store.get(Family.META, keys.GENERATION)
+        if found is not None and found != whose:
+            raise StoreRefused(
+                f"{self._config.data_dir}: the database is of generation {keys.read_u64(found)} "
+                f"of cluster {found[keys.SEQ_BYTES :].decode()}; this is generation "
+                f"{cluster.generation} of {cluster.id}, and what the other one has acknowledged "
+                "since it was backed up is not in it. Start the node on the folder that "
+                "`hubbub restore` made for it, or on an empty one"
+            )
         marker = self._store.get(Family.META, keys.DATABASE)
         if marker == self._storage_id.encode():
+            if found is None:
+                self._mark([(Family.META, keys.GENERATION, whose)])
             return
         if marker is not None:
             raise StoreRefused(f"{self._config.data_dir}: the database is another copy's; {CURE}")
@@ -229,7 +323,16 @@ class Node:
                 f"{self._config.data_dir}: this copy held {held} slots, and its database is "
                 f"gone; {CURE}"
             )
-        sequence = self._store.write([(Family.META, keys.DATABASE, self._storage_id.encode())])
+        self._mark(
+            [
+                (Family.META, keys.DATABASE, self._storage_id.encode()),
+                (Family.META, keys.GENERATION, whose),
+            ]
+        )
+
+    def _mark(self, ops: list[Op]) -> None:
+        """Before there is a writer's batch."""
+        sequence = self._store.write(ops)
         self._store.sync()
         self._acked.store(sequence)
 
@@ -242,15 +345,20 @@ class Node:
         """The map's word on one slot."""
         slot_map = self._view.slot_map
         record = slot_map.record_of(number)
-        if record is None:
+        if record is None or self._mover.is_leaving(number):
             return
         slot = self._slots.get(number)
         if slot is None:
-            if self._storage_id not in (*record.members, *record.prev, *record.learners):
+            if not is_held_by(record, self._storage_id):
                 return
             slot = self._slots[number] = Slot(number, self._context)
         now = Now(self._clock.wall_ms(), self._clock.monotonic_ms())
         self._copies.run(slot, slot.follow, record, slot_map.revision_of(number), now)
+
+    def _take_slot(self, number: int) -> None:
+        """A slot's record changed."""
+        self._follow(number)
+        self._mover.slot_changed(number)
 
     def _dial_nodes(self) -> None:
         """One link a pair of nodes: the lesser name dials."""
@@ -272,6 +380,7 @@ class Node:
             domain=config.domain or platform.node(),
             storage_id=self._storage_id,
         )
+        await announce_storage(self._coordinator, self._storage_id, record.name, record.domain)
         self._registration = await register(self._coordinator, record)
         self._keeper = supervise("registration", self._registration.keep())
         self._process.on_stop("registration", self._leave)
@@ -298,23 +407,22 @@ class Node:
             if ticks % _SLOTS_TICKS == 0:
                 self._service.tick_slots()
 
-    async def _beat_for_ever(self) -> None:
-        while True:
-            self._copies.beat()
-            await asyncio.sleep(BEAT_MS / 1_000)
-
     async def _tick_copies_for_ever(self) -> None:
+        """Beats keep time whatever the coordinator does: takeovers run beside them."""
+        takeover: asyncio.Task[None] | None = None
         while True:
             self._copies.tick()
-            takeovers = self._copies.elect()
-            if takeovers:
-                await self._campaign.take_over(takeovers)
-            await asyncio.sleep(_COPIES_TICK_S)
+            if takeover is None or takeover.done():
+                wanted = self._copies.elect()
+                takeover = (
+                    supervise("takeover", self._campaign.take_over(wanted)) if wanted else None
+                )
+            await asyncio.sleep(_COPIES_TICK_S if self._copies.is_busy else BEAT_MS / 1_000)
 
     def _written(self, written: Takeover, revision: int) -> None:
         """This node changed a slot's record: do not wait for the watch."""
         self._view.slot_map.apply(written.slot, written.record, revision)
-        self._follow(written.slot)
+        self._take_slot(written.slot)
 
     def _activate(self, slot: Slot, record: SlotRecord) -> None:
         replica = slot.replica
@@ -335,9 +443,15 @@ class Node:
         if kind == "app":
             self._apps.pop(name, None)
         elif kind == "slot":
-            self._follow(int(name))
+            self._take_slot(int(name))
         elif kind == "node":
             self._dial_nodes()
+        elif kind in ("storage", "rebalance"):
+            self._mover.changed(kind)
+        elif kind == "backup":
+            self._backups.changed()
+        elif kind == "cluster" and self._view.cluster.generation != self._generation:
+            _refuse(self._process, "the cluster was restored: this process is of the old one")
 
     def _app_info(self, app: str) -> AppInfo | None:
         found = self._apps.get(app)

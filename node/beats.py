@@ -23,13 +23,25 @@ _SENT_MAX: Final = 64  # beats whose answer is waited for: more than any patienc
 
 
 class _Peer:
-    __slots__ = ("boot_id", "contact_ms", "heard_ms", "is_up", "sent", "suspects", "their_n")
+    __slots__ = (
+        "boot_id",
+        "contact_ms",
+        "fsync_us",
+        "heard_ms",
+        "is_gray",
+        "is_up",
+        "sent",
+        "suspects",
+        "their_n",
+    )
 
     def __init__(self, now_ms: int) -> None:
         self.boot_id = 0
         self.heard_ms = now_ms
         self.contact_ms = now_ms
         self.is_up = True
+        self.is_gray = False
+        self.fsync_us = 0
         self.their_n = 0
         self.suspects: frozenset[str] = frozenset()
         self.sent: deque[tuple[int, int]] = deque(maxlen=_SENT_MAX)  # (n, ms)
@@ -61,15 +73,23 @@ class Beats:
         self._peers.pop(name, None)
 
     def make(
-        self, name: str, boot_id: int, commits: tuple[tuple[int, int, int], ...], now_ms: int
+        self,
+        name: str,
+        boot_id: int,
+        commits: tuple[tuple[int, int, int], ...],
+        now_ms: int,
+        *,
+        fsync_us: int = 0,
+        is_gray: bool = False,
     ) -> NodeBeat:
-        """The next beat for a node. Args: commits: (slot, term, commit) of what is led."""
+        """The next beat for a node. Args: commits: (slot, term, commit) of what is led. fsync_us,
+        is_gray: how well this node is (`gray`).
+        """
         peer = self._peers[name]
         self._n += 1
         peer.sent.append((self._n, now_ms))
-        return NodeBeat(
-            boot_id, self._n, peer.their_n, tuple(sorted(self.suspects(now_ms))), commits
-        )
+        suspects = tuple(sorted(self.suspects(now_ms)))
+        return NodeBeat(boot_id, self._n, peer.their_n, suspects, commits, fsync_us, is_gray)
 
     def heard(self, name: str, beat: NodeBeat, now_ms: int) -> None:
         """A node's beat."""
@@ -81,6 +101,8 @@ class Beats:
         peer.is_up = True
         peer.their_n = beat.n
         peer.suspects = frozenset(beat.suspects)
+        peer.fsync_us = beat.fsync_us
+        peer.is_gray = beat.is_gray
         while peer.sent and peer.sent[0][0] <= beat.echo:
             peer.contact_ms = peer.sent.popleft()[1]
 
@@ -121,3 +143,13 @@ class Beats:
         return frozenset(
             name for name, peer in self._peers.items() if now_ms - peer.contact_ms <= within_ms
         )
+
+    def gray(self, now_ms: int) -> frozenset[str]:
+        """Nodes that are alive and say that they are too slow to lead."""
+        suspects = self.suspects(now_ms)
+        return frozenset(n for n, peer in self._peers.items() if peer.is_gray and n not in suspects)
+
+    def fsyncs_us(self, now_ms: int) -> list[int]:
+        """Median syncs of the nodes that are alive and synced lately."""
+        suspects = self.suspects(now_ms)
+        return [p.fsync_us for n, p in self._peers.items() if p.fsync_us and n not in suspects]

@@ -8,6 +8,7 @@ Rules:
    one starts with a probe.
 3. Only slots for which time matters are ticked; a beat names only commits that changed.
 4. A slot whose own entries cannot be applied fails, loudly; the others go on.
+5. Whether this node is gray is judged at each beat and said in it; `elections` acts on it.
 """
 
 from __future__ import annotations
@@ -25,15 +26,18 @@ from hubbub.wire.codec import decode_pack, encode_pack
 from hubbub.wire.frame import Message, encode_message
 from hubbub.wire.replication import KIND_OF, SHAPE_OF, Append, NodeBeat, Tail
 from hubbub.wire.shapes import Kind
-from node.beats import SUSPECT_MS, Beats
+from node.beats import BEAT_MS, SUSPECT_MS, Beats
 from node.elections import Elections, Living, Takeover
 from node.engine import FeatureFailed
 from node.entry import BrokenChain
 from node.failovers import Failovers
+from node.gray import Gray
 from node.ready import Ready
 from node.replica import QUORUM_LOST_MS, Copy, Mail
 from node.slot import Now, Slot
 
+# A timer may be a little early; a beat that is skipped for it would be a whole interval late.
+_EARLY_MS: Final = 20
 # A commit is named in the beats of this long, so that one lost beat hides nothing.
 _COMMIT_NEWS_MS: Final = 1_000
 # An election looks at everything at least this often, whatever was missed.
@@ -81,6 +85,8 @@ class Copies:
         self.counts = CopiesCounts()
         self.beats = Beats()
         self.failovers = Failovers()
+        self.gray = Gray()
+        self.syncing_ms: Callable[[], int] = lambda: 0  # of the sync that is under way
         self._me = me
         self._slots = slots
         self._nodes = nodes
@@ -90,10 +96,12 @@ class Copies:
         self._known: dict[str, ProcessRecord] = {}
         self._node_of: dict[str, str] = {}
         self._busy: set[int] = set()
+        self._stirred: set[int] = set()  # led slots that did something since the last beat
         self._news: dict[int, tuple[int, int, int]] = {}  # slot → (term, commit, since ms)
         self._beat_ms = clock.monotonic_ms()
+        self._has_beaten = False
         self._looked_ms = 0
-        self._condemned: frozenset[str] = frozenset()
+        self._replaceable: frozenset[str] = frozenset()
         self._encoded: tuple[Mail, bytes] | None = None
         self.nodes_changed()
 
@@ -104,6 +112,12 @@ class Copies:
         self._known.update(self._nodes)
         self._node_of = {record.storage_id: name for name, record in self._known.items()}
         self._looked_ms = 0
+
+    def forget(self, name: str) -> None:
+        """It is no node of the cluster any more: its silence means nothing."""
+        self._known.pop(name, None)
+        self.beats.forget(name)
+        self.nodes_changed()
 
     def others(self) -> list[str]:
         """Names of all other nodes."""
@@ -118,6 +132,10 @@ class Copies:
         """The copies whose node was heard lately, this one's too."""
         silent = self.unheard()
         return frozenset(s for s, name in self._node_of.items() if name not in silent)
+
+    def storages_gray(self) -> frozenset[str]:
+        """The copies whose node lives and is too slow to lead; not this one's."""
+        return self._storages_of(self.beats.gray(self._clock.monotonic_ms()))
 
     def peer_up(self, name: str) -> None:
         """A link to a node is new."""
@@ -202,19 +220,27 @@ class Copies:
 
     def _obey(self, slot: Slot, ready: Ready) -> None:
         self.obey(slot, ready)
-        if slot.is_busy:
-            self._busy.add(slot.number)
+        self.note(slot)
 
-    def note_busy(self, slot: Slot) -> None:
-        """A slot took a command: its followers may need a second try."""
+    def note(self, slot: Slot) -> None:
+        """A slot did something: others may have to hear of it, or to be asked again."""
+        if slot.is_active:
+            self._stirred.add(slot.number)
         if slot.is_busy:
             self._busy.add(slot.number)
 
     # --- time
 
+    @property
+    def is_busy(self) -> bool:
+        """Time matters for some slot, or one has no leader: tick more often than beats need."""
+        return bool(self._busy) or self._elections.is_waiting
+
     def tick(self) -> None:
-        """Several times a second: slots for which time matters."""
+        """Once in BEAT_MS or more often: beat if it is time, and slots for which time matters."""
         now = self._now()
+        if now.mono_ms - self._beat_ms >= BEAT_MS - _EARLY_MS:
+            self.beat()
         busy, self._busy = self._busy, set()
         for number in busy:
             slot = self._slots.get(number)
@@ -224,29 +250,51 @@ class Copies:
     def beat(self) -> None:
         """Every BEAT_MS: tell the others, and give up what is led without a majority."""
         now_ms = self._clock.monotonic_ms()
+        self._look_at_myself(now_ms)
         self._beat_ms = now_ms
         commits = self._commits(now_ms)
-        for name in self.others():
+        others, gray = self.others(), self.gray
+        for name in others:
             if name in self.beats:
-                beat = self.beats.make(name, self._me.leader.boot_id, commits, now_ms)
+                beat = self.beats.make(
+                    name,
+                    self._me.leader.boot_id,
+                    commits,
+                    now_ms,
+                    fsync_us=gray.fsync_us,
+                    is_gray=gray.is_gray,
+                )
                 self.links.send(name, encode_message(Kind.NODE_BEAT, encode_pack(beat)))
         near = self.beats.in_contact(QUORUM_LOST_MS, now_ms)
-        if any(name not in near for name in self.others()):
+        if any(name not in near for name in others):
             self._give_up_lone(near)
+
+    def _look_at_myself(self, now_ms: int) -> None:
+        """Rule 5. Before the first beat nothing was due: a start takes its time."""
+        late_ms = now_ms - self._beat_ms - BEAT_MS if self._has_beaten else 0
+        self._has_beaten = True
+        peers_us = self.beats.fsyncs_us(now_ms)
+        gray = self.gray
+        if gray.look(now_ms, syncing_ms=self.syncing_ms(), late_ms=late_ms, peers_us=peers_us):
+            tell = _log.warning if gray.is_gray else _log.info
+            event = "node.gray" if gray.is_gray else "node.well"
+            tell(event, fsync_us=gray.fsync_us, peers_us=peers_us, late_ms=late_ms)
 
     def _commits(self, now_ms: int) -> tuple[tuple[int, int, int], ...]:
         """Commits of led slots that changed lately."""
-        news, found = self._news, []
-        for number, slot in self._slots.items():
-            replica = slot.replica
-            if not slot.is_active:
+        news, stirred = self._news, self._stirred
+        for number in stirred:
+            slot = self._slots.get(number)
+            if slot is None:
                 continue
+            replica = slot.replica
             known = news.get(number)
             if known is None or known[:2] != (replica.term, replica.commit):
-                known = news[number] = (replica.term, replica.commit, now_ms)
-            if now_ms - known[2] <= _COMMIT_NEWS_MS:
-                found.append((number, known[0], known[1]))
-        return tuple(found)
+                news[number] = (replica.term, replica.commit, now_ms)
+        stirred.clear()
+        for number in [n for n, row in news.items() if now_ms - row[2] > _COMMIT_NEWS_MS]:
+            del news[number]
+        return tuple((number, term, commit) for number, (term, commit, _) in news.items())
 
     def _give_up_lone(self, near: frozenset[str]) -> None:
         """Rule 7 of the replica for slots where nothing is under way."""
@@ -271,21 +319,32 @@ class Copies:
         """Slots to take over now."""
         now_ms = self._clock.monotonic_ms()
         condemned = self.beats.condemned(self.others(), now_ms)
-        is_quiet = condemned == self._condemned and not self._elections.is_waiting
+        gray = self.beats.gray(now_ms)
+        replaced = frozenset() if self.gray.is_gray else gray
+        is_quiet = condemned | replaced == self._replaceable and not self._elections.is_waiting
         if is_quiet and now_ms - self._looked_ms < _LOOK_MS:
             return []
-        self._looked_ms, self._condemned = now_ms, condemned
+        self._looked_ms, self._replaceable = now_ms, condemned | replaced
         alive = self.beats.heard_of(now_ms) | {
             (name, record.boot_id) for name, record in self._nodes.items() if name not in condemned
         }
         storages = {self._known[name].storage_id for name, _ in alive if name in self._known}
-        living = Living(frozenset({*storages, self._me.storage}), frozenset(alive), condemned)
+        living = Living(
+            frozenset({*storages, self._me.storage}),
+            frozenset(alive),
+            condemned,
+            self._storages_of(gray) | ({self._me.storage} if self.gray.is_gray else frozenset()),
+            replaced,
+        )
         wanted = self._elections.wanted(self._records(), living, self._is_leading, now_ms)
         self.counts.elections_total += len(wanted)
         for slot, record, _ in wanted:
             before = self._slot_map.leader_of(slot)
             self.failovers.tried(slot, record.term, before, self._me.leader, now_ms)
         return wanted
+
+    def _storages_of(self, names: Iterable[str]) -> frozenset[str]:
+        return frozenset(self._known[name].storage_id for name in names if name in self._known)
 
     def _records(self) -> Iterable[tuple[int, SlotRecord, int]]:
         slot_map = self._slot_map

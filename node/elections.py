@@ -2,11 +2,12 @@
 
 Rules (replication.md 2.1, 2.10):
 1. A slot is headless if it never had a leader, if its leader's process is gone or condemned, or if
-   the leader is this process and has stepped down.
+   the leader is this process and has stepped down; to who is not gray himself also if its leader
+   is: that one leads on until somebody takes over.
 2. The first member, or the node whose earlier process led the slot, takes it at once, each further
    member `STAGGER_MS` later: two who try waste work, nothing else. Once the leader is condemned
-   only the living count. Nobody tries who does not see a majority of the copies that it would have
-   to ask.
+   only the living count. A gray node comes last, in each case. Nobody tries who does not see a
+   majority of the copies that it would have to ask.
 3. A try that was lost or whose term does not begin is repeated after `AGAIN_MS`, for ever.
 """
 
@@ -23,11 +24,15 @@ AGAIN_MS: Final = 1_000
 
 
 class Living(NamedTuple):
-    """What is known of the nodes. `storages` are the copies whose node is alive, this one's too."""
+    """What is known of the nodes. `storages` are the copies whose node is alive, this one's too;
+    `gray` those of them whose node is too slow to lead.
+    """
 
     storages: frozenset[str]
     processes: frozenset[tuple[str, int]]  # (name, boot id) that are registered or heard
     condemned: frozenset[str]  # names
+    gray: frozenset[str] = frozenset()
+    replaced: frozenset[str] = frozenset()  # names of gray nodes whose slots this one would lead
 
 
 class Takeover(NamedTuple):
@@ -85,7 +90,7 @@ class Elections:
             return True
         if leader == self._leader:
             return not is_leading(slot)
-        if leader.node in living.condemned:
+        if leader.node in living.condemned or leader.node in living.replaced:
             return True
         return (leader.node, leader.boot_id) not in living.processes
 
@@ -102,11 +107,13 @@ class Elections:
 
     def _rank(self, record: SlotRecord, living: Living) -> int:
         leader, order = record.leader, list(record.members)
+        if self._storage in living.gray:
+            return len(order)
         if leader is not None and leader.node == self._leader.node:
             return 0
         if leader is not None and leader.node in living.condemned:
             order = [storage for storage in order if storage in living.storages]
-        return order.index(self._storage)
+        return [storage for storage in order if storage not in living.gray].index(self._storage)
 
 
 def _has_majority(members: tuple[str, ...], living: Living) -> bool:

@@ -37,7 +37,7 @@ class Origin(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class Entry(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
     """One entry. `events` are (tag, JSON) in order; `seq` is that of the first numbered one, or the
     one it would have had. A DEDUP_FLOOR has the floor before it in `seq`, its own in `number`; the
-    first EPOCH_START of a log draws the incarnation and sets the floor."""
+    first EPOCH_START of a log, and of a restored one, draws the incarnation and sets the floor."""
 
     index: int
     term: int

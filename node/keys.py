@@ -6,9 +6,12 @@ Shape, big-endian:
           | "m" | u16 slot                        → the slot's position (node.slot.SlotMeta)
           | "p" | u16 slot                        → what the copy promised (node.replica.Promise)
           | "t" | u16 slot | u64 term             → index of the term's first entry
+          | "b" | u16 slot                        → u64 index | u64 chain: the log begins behind it
           | "s" | stream                          → the stream's floor (node.overlay)
           | "n" | u16 source slot | u16 target    → Forwards counted so far
           | "z" | u16 slot | u16 source | incarnation → highest Forward taken from it
+          | "g"                                   → u64 generation | cluster id: whose it is
+          | "r" | u16 slot                        → the incarnation that a restore ended
   LOG     = u16 slot | u64 index
   CHAN    = stream | u64 seq
   STATE   = stream | u8 table length | table | row
@@ -29,9 +32,11 @@ from typing import Final, TypeAlias
 RowKey: TypeAlias = str | int | tuple[str | int, ...]
 
 DIGEST_BYTES: Final = 16
+U32_MAX: Final = (1 << 32) - 1
 U64_MAX: Final = (1 << 64) - 1
 SEQ_BYTES: Final = 8
 
+SLOTS_END: Final = 0xFFFF  # above every slot's number
 _SLOT: Final = Struct(">H")
 _SLOT_U64: Final = Struct(">HQ")
 _PAIR: Final = Struct(">HH")
@@ -120,9 +125,33 @@ def parse_row_suffix(data: bytes) -> RowKey:
     return parts[0] if len(parts) == 1 else tuple(parts)
 
 
+def slot_range(slot: int) -> tuple[bytes, bytes]:
+    """Everything of one slot in LOG, CHAN, STATE and OUTBOX: [start, end)."""
+    return _SLOT.pack(slot), _SLOT.pack(slot + 1)
+
+
 # --- META
 
 DATABASE: Final = b"c"
+GENERATION: Final = b"g"
+_OF_DATA: Final = (b"m", b"t", b"s", b"n", b"z", b"r")  # what goes with the data of a slot
+
+
+def meta_ranges(slot: int) -> list[tuple[bytes, bytes]]:
+    """Everything of one slot in META but what its copy promised: [start, end) each."""
+    start, end = slot_range(slot)
+    return [(kind + start, kind + end) for kind in _OF_DATA]
+
+
+def slot_meta_range() -> tuple[bytes, bytes]:
+    """The positions of all slots: [start, end)."""
+    return slot_meta(0), slot_meta(SLOTS_END)
+
+
+def slot_of_meta(key: bytes) -> int:
+    """The slot of such a key."""
+    number: int = _SLOT.unpack_from(key, 1)[0]
+    return number
 
 
 def slot_meta(slot: int) -> bytes:
@@ -133,6 +162,11 @@ def slot_meta(slot: int) -> bytes:
 def promise(slot: int) -> bytes:
     """Where stands which term a copy has promised, and to whom."""
     return b"p" + _SLOT.pack(slot)
+
+
+def log_base(slot: int) -> bytes:
+    """Where stands what the log begins behind."""
+    return b"b" + _SLOT.pack(slot)
 
 
 def term(slot: int, number: int) -> bytes:
@@ -155,6 +189,11 @@ def stream_meta(prefix: bytes) -> bytes:
     return b"s" + prefix
 
 
+def restored(slot: int) -> bytes:
+    """Where stands the incarnation that a restore ended: it must not be led on."""
+    return b"r" + _SLOT.pack(slot)
+
+
 def forward_count(source: int, target: int) -> bytes:
     """Where the number of Forwards of a pair stands."""
     return b"n" + _PAIR.pack(source, target)
@@ -171,6 +210,12 @@ def seen(slot: int, source: int, incarnation: bytes) -> bytes:
 def log(slot: int, index: int) -> bytes:
     """The key of an entry."""
     return _SLOT_U64.pack(slot, index)
+
+
+def log_slot(key: bytes) -> int:
+    """The slot of such a key."""
+    number: int = _SLOT.unpack_from(key)[0]
+    return number
 
 
 def log_index(key: bytes) -> int:
@@ -198,6 +243,12 @@ def dedup_range(hour: int, slot: int) -> tuple[bytes, bytes]:
     """All answers of one slot and hour: [start, end)."""
     start = _HOUR_SLOT.pack(hour, slot)
     return start, start + b"\xff" * (DIGEST_BYTES + 1)
+
+
+def dedup_hour(key: bytes) -> int:
+    """The hour of such a key."""
+    hour: int = _HOUR_SLOT.unpack_from(key)[0]
+    return hour
 
 
 def dedup_digest(app: str, user: str, key: str, cmid: str) -> bytes:

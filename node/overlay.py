@@ -130,6 +130,11 @@ class Caches:
         self.rows: BoundedCache[bytes, Any] = BoundedCache(rows_max)
         self.streams: BoundedCache[tuple[str, str], Stream] = BoundedCache(streams_max)
 
+    def clear(self) -> None:
+        """Rows were deleted by another way than a slot's own entries: know nothing."""
+        self.rows.clear()
+        self.streams.clear()
+
 
 class Overlay:
     """The pending rows of one slot over the store."""
@@ -266,13 +271,16 @@ class Overlay:
 
     # --- commit and truncation
 
-    def commit(self, index: int) -> None:
-        """Entries up to `index` are committed: queries see them."""
+    def commit(self, index: int, *, is_written: bool = False) -> None:
+        """Entries up to `index` are committed: queries see them. `is_written`: rows are stored."""
         journal = self._journal
         while journal and journal[0].index <= index:
             change = journal.popleft()
-            self._settle(change)
-            self._unwritten.append(change)
+            self._settle(change, is_written=is_written)
+            if not is_written:
+                self._unwritten.append(change)
+            elif change.stream is not None:
+                self._unpin(change.stream)
 
     def written(self, index: int) -> None:
         """Rows of committed entries up to `index` are in the store."""
@@ -288,18 +296,28 @@ class Overlay:
             if change.stream is not None:
                 self._unpin(change.stream)
 
-    def _settle(self, change: Change) -> None:
+    def reset(self) -> None:
+        """The slot's rows are going, or others take their place: remember nothing of them."""
+        assert self._change is None, "an entry is open"
+        for forgotten in (self._journal, self._unwritten, self._pinned, self._meta, self._answers):
+            forgotten.clear()
+        start, end = keys.slot_range(self._slot)
+        self._caches.rows.discard_if(lambda key, _: start <= key < end)
+        self._caches.streams.discard_if(lambda _, stream: start <= stream.prefix < end)
+
+    def _settle(self, change: Change, *, is_written: bool) -> None:
         for key in change.meta:
-            _shift(self._meta[key])
-        if change.answer is not None:
+            _shift(self._meta, key, self._meta[key], is_written=is_written)
+        if change.answer is not None and not is_written:
             self._answers[change.answer[0]] = change.answer[1]
         stream = change.stream
         if stream is None:
             return
-        for _, cell in change.rows:
-            _shift(cell)
+        for row_key, cell in change.rows:
+            if _shift(stream.rows, row_key, cell, is_written=is_written):
+                self._keep(row_key, cell)
         for seq in change.seqs:
-            _shift(stream.events[seq])
+            _shift(stream.events, seq, stream.events[seq], is_written=is_written)
         if change.head is not None:
             stream.committed = change.head
 
@@ -311,16 +329,19 @@ class Overlay:
         stream = change.stream
         if stream is None:
             return
-        cache = self._caches.rows
         for row_key, cell in change.rows:
             if _end(stream.rows, row_key, cell):
-                if cell.byte_count <= CACHED_ROW_BYTES_MAX:
-                    cache.put(row_key, _ABSENT if cell.base is None else cell.base)
-                else:
-                    cache.pop(row_key)
+                self._keep(row_key, cell)
         for seq in change.seqs:
             _end(stream.events, seq, stream.events[seq])
         self._unpin(stream)
+
+    def _keep(self, row_key: bytes, cell: Cell) -> None:
+        """A cell ended: its row stays decoded for a while."""
+        if cell.byte_count <= CACHED_ROW_BYTES_MAX:
+            self._caches.rows.put(row_key, _ABSENT if cell.base is None else cell.base)
+        else:
+            self._caches.rows.pop(row_key)
 
     def _undo(self, change: Change) -> None:
         for key in change.meta:
@@ -448,10 +469,15 @@ def _floor_ops(prefix: bytes, head: Head) -> list[Op]:
     return [(Family.META, keys.stream_meta(prefix), value), below]
 
 
-def _shift(cell: Cell) -> None:
-    """The oldest version becomes the committed value."""
+def _shift(cells: dict[K, Cell], key: K, cell: Cell, *, is_written: bool) -> bool:
+    """The oldest version becomes the committed value; True if the cell ended with that."""
     cell.base = cell.pending.pop(0)[1]
-    cell.unwritten += 1
+    if not is_written:
+        cell.unwritten += 1
+    elif not cell.unwritten and not cell.pending:
+        del cells[key]
+        return True
+    return False
 
 
 def _end(cells: dict[K, Cell], key: K, cell: Cell) -> bool:

@@ -24,6 +24,7 @@ class Progress:
     """Where one copy stands."""
 
     __slots__ = (
+        "_first",
         "_in_flight",
         "_retry_ms",
         "counts",
@@ -43,6 +44,7 @@ class Progress:
         self.sent_ms = 0
         self.heard_ms = 0
         self._retry_ms = RETRY_MS
+        self._first = 0  # of the last APPEND
         self._in_flight: deque[tuple[int, int]] = deque()  # (last index, bytes)
 
     def may_send(self) -> bool:
@@ -54,6 +56,7 @@ class Progress:
     def sent(self, last_index: int, byte_count: int, now_ms: int) -> None:
         """An APPEND up to an index left."""
         self._in_flight.append((last_index, byte_count))
+        self._first = self.next
         self.next = last_index + 1
         self.sent_ms = now_ms
 
@@ -67,9 +70,13 @@ class Progress:
             self._in_flight.popleft()
 
     def refused(self, common: int) -> None:
-        """The copy shares the log up to `common` only."""
-        self.probe(common + 1)
+        """The copy shares the log up to `common` only.
+
+        Each APPEND behind one that was lost is refused: only the first NAK makes a probe.
+        """
         self._retry_ms = RETRY_MS
+        if not (self.is_probing and self._in_flight and self._first == common + 1):
+            self.probe(common + 1)
 
     def probe(self, next_index: int) -> None:
         """Ask anew from an index on."""

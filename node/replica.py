@@ -15,7 +15,9 @@ Rules (replication.md 2.3; Viewstamped Replication with the view chosen by the c
 5. A copy cuts its log only at the first entry that conflicts, and never what is committed: that is
    an assertion about the whole cluster, and its failure stops the slot.
 6. Nothing that speaks of the disk is said before the disk has it: promises, matches.
-7. The leader steps down for a newer record, a STALE, a failed disk, or `QUORUM_LOST_MS` without
+7. Who lacks what the leader's log has no more is offered a snapshot. While it is installed the copy
+   does not count (`recall`), and after a crash in between it begins anew.
+8. The leader steps down for a newer record, a STALE, a failed disk, or `QUORUM_LOST_MS` without
    progress; never because the coordinator is away.
 
 Long because it is one state machine: leader and follower share every variable.
@@ -39,6 +41,7 @@ from hubbub.wire.replication import (
     Fence,
     Fetch,
     Nak,
+    Offer,
     Promised,
     Recall,
     Stale,
@@ -55,6 +58,10 @@ QUORUM_LOST_MS: Final = 2_000
 # The copy with the newest log fell silent: choose again among those that promised.
 SOURCE_LOST_MS: Final = 1_500
 _PROMISE: Final = Packed(">IQQ")
+
+
+# The copy is empty: it counts again when a snapshot is whole.
+RECALL_ALL: Final = (1 << 64) - 1
 
 
 class Role(Enum):
@@ -114,6 +121,10 @@ class Machine(Protocol):
         """Entries up to an index never change again."""
         ...
 
+    def wipe(self) -> list[Op]:
+        """Forget everything; what deletes it."""
+        ...
+
     def retired(self) -> None:
         """Not leading any more: nothing that is pending can be answered."""
         ...
@@ -133,6 +144,7 @@ class Replica:
         self.record: SlotRecord | None = None
         self.revision = 0
         self.failure = ""  # why the role is FAILED
+        self.install_from = ""  # the copy whose snapshot is being received
         self.amnesia_total = 0
         self.mails: list[Mail] = []
         self.persists: list[Persist] = []
@@ -149,6 +161,7 @@ class Replica:
         self._start_index = 0
         self._leader_commit = 0
         self._moved_ms = 0  # last step forward, or last message of a kind that is repeated
+        self._asked_ms = 0  # last FETCH: its answer may be large
 
     @property
     def is_leading(self) -> bool:
@@ -163,10 +176,17 @@ class Replica:
     @property
     def is_busy(self) -> bool:
         """Time matters: call `tick` several times a second."""
+        if self.install_from:
+            return True
         if not self.is_leading:
             return False
         last = self.log.last_index
         return self.role is not Role.ACTIVE or any(p.match < last for p in self._progress.values())
+
+    @property
+    def lowest_match(self) -> int:
+        """What every other copy surely has; a follower knows of none that lacks anything."""
+        return min((p.match for p in self._progress.values()), default=self.log.last_index)
 
     def lag(self, storage: str) -> int | None:
         """Entries that another copy lacks, None unless it is heard of as a leader."""
@@ -268,8 +288,7 @@ class Replica:
 
     def _write_promise(self, promise: Promise) -> None:
         self.promise = promise
-        op = (Family.META, keys.promise(self._slot), _PROMISE.pack(*promise))
-        self._persist([op], len(op[2]))
+        self._persist([self._promise_op()], _PROMISE.size)
 
     def _say_promised(self, to: str) -> None:
         term, boot_id, recall = self.promise
@@ -301,12 +320,12 @@ class Replica:
         newest = (counted[best].last_term, counted[best].last_index)
         if newest > (self.log.last_term, self.log.last_index):
             self.role, self._source, self._moved_ms = Role.FETCHING, best, now_ms
-            self._send_fetch()
+            self._send_fetch(now_ms)
         else:
             self._sync(now_ms)
 
-    def _send_fetch(self) -> None:
-        log = self.log
+    def _send_fetch(self, now_ms: int) -> None:
+        log, self._asked_ms = self.log, now_ms
         body = Fetch(self._me.storage, self._me.leader.boot_id, log.last_index, log.recent_terms())
         self.mails.append(Mail(self._source, self.term, body))
 
@@ -315,6 +334,9 @@ class Replica:
             return  # not promised yet: the FENCE was lost, and comes again
         log = self.log
         common = log.common(body.terms, body.last_index)
+        if common < log.base:
+            self._offer(sender, term, body.boot_id)
+            return
         tail = Tail(
             self._me.storage,
             body.boot_id,
@@ -335,7 +357,7 @@ class Replica:
         if self.log.last_index >= body.last_index:
             self._sync(now_ms)
         else:
-            self._send_fetch()
+            self._send_fetch(now_ms)
 
     # --- leading
 
@@ -370,6 +392,11 @@ class Replica:
     def _send_entries(self, storage: str, now_ms: int) -> None:
         """Whatever the copy lacks and may be sent now; a probe if nothing is known of it."""
         progress = self._progress[storage]
+        if progress.next <= self.log.base:
+            if progress.may_send():
+                self._offer(storage, self.term, self._me.leader.boot_id)
+                progress.sent(progress.next - 1, 0, now_ms)
+            return
         while progress.may_send():
             if not progress.is_probing and progress.next > self.log.last_index:
                 return
@@ -414,8 +441,7 @@ class Replica:
             return
         progress.heard_ms = now_ms
         common = self.log.common(body.terms, body.last_index)
-        if body.last_index < progress.match:
-            self.amnesia_total += 1
+        if body.last_index < progress.match:  # it forgot, or this was overtaken: it will know
             progress.counts = False
             recall = Recall(self._me.storage, self._me.leader.boot_id, progress.match)
             self.mails.append(Mail(sender, self.term, recall))
@@ -458,6 +484,8 @@ class Replica:
         if term > self.promise.term:
             self.step_down()
             self._promise(term, body.boot_id)
+        if self.install_from:
+            return  # the leader asks again
         if not self._accept(body.prev_index, body.prev_chain, body.entries):
             if self.role is not Role.FAILED:
                 nak = Nak(self._me.storage, self.log.last_index, self.log.recent_terms())
@@ -542,6 +570,68 @@ class Replica:
             self.amnesia_total += 1
             self._write_promise(self.promise._replace(recall=body.match))
 
+    # --- snapshots
+
+    def _offer(self, to: str, term: int, boot_id: int) -> None:
+        log = self.log
+        body = Offer(self._me.storage, boot_id, log.base, log.base_chain)
+        self.mails.append(Mail(to, term, body))
+
+    def _on_offer(self, sender: str, term: int, body: Offer) -> None:
+        """Rule 7; from the leader, or from the copy whose log this leader must adopt."""
+        if self._is_stale(sender, term, body.boot_id) or (term, body.boot_id) != self.promise[:2]:
+            return
+        is_asked = self.role is Role.FETCHING and sender == self._source
+        if self.install_from or not (is_asked or self.role is Role.FOLLOWER):
+            return
+        if self._has(body.base, body.base_chain):  # an old offer: never empty a copy for it
+            nak = Nak(self._me.storage, self.log.last_index, self.log.recent_terms())
+            self._mail_after(Mail(sender, term, nak))
+            return
+        self.install_from = sender
+        self._begin_install()
+
+    def _has(self, index: int, chain: int) -> bool:
+        log = self.log
+        if index <= log.base:
+            return not self.promise.recall
+        return index <= log.last_index and log.chain_at(index) == chain
+
+    def restart_install(self) -> None:
+        """The source has begun another snapshot: so does this copy."""
+        self._begin_install()
+
+    def _begin_install(self) -> None:
+        self.promise = self.promise._replace(recall=RECALL_ALL)
+        self.commit = self.durable = self._leader_commit = 0
+        self._ends.clear()
+        self.log.clear()
+        self._persist([*self._machine.wipe(), self._promise_op()], 0)
+
+    def finish_install(
+        self,
+        base: int,
+        chain: int,
+        terms: Sequence[tuple[int, int]],
+        more: Sequence[Op],
+        now_ms: int,
+    ) -> None:
+        """All rows are written. `more` is written with the end. A leader goes on with the tail."""
+        ops = self.log.install(base, chain, terms)
+        self.promise = self.promise._replace(recall=0)
+        self.commit = self._leader_commit = base
+        self._persist([*ops, *more, self._promise_op()], 0, base)
+        self.install_from = ""
+        if self.role is Role.FETCHING:
+            self._send_fetch(now_ms)
+
+    def abandon_install(self) -> None:
+        """The source fell silent: the next offer begins anew."""
+        self.install_from = ""
+
+    def _promise_op(self) -> Op:
+        return (Family.META, keys.promise(self._slot), _PROMISE.pack(*self.promise))
+
     # --- messages, disk, time
 
     def receive(self, term: int, body: CopyMessage, now_ms: int) -> None:
@@ -569,6 +659,8 @@ class Replica:
                     self.step_down()
             case Recall():
                 self._on_recall(sender, term, body)
+            case Offer():
+                self._on_offer(sender, term, body)
 
     def persisted(self, token: int, now_ms: int) -> None:
         """Everything up to a token is durable: say what waited for it."""
@@ -623,8 +715,8 @@ class Replica:
             self.role, self._moved_ms = Role.FENCING, now_ms
             self._send_fences()
             self._select(now_ms)
-        elif waited_ms >= RETRY_MS:
-            self._send_fetch()
+        elif now_ms - self._asked_ms >= RETRY_MS:
+            self._send_fetch(now_ms)
 
     def peer_up(self, storage: str, now_ms: int) -> None:
         """A link to a copy is new: what was under way is lost."""

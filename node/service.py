@@ -12,7 +12,7 @@ Long because every kind of message has its few lines here, and nothing else.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
@@ -49,6 +49,7 @@ from node.presence import PresenceLists, PresenceSignal
 from node.publish import Interest, encode_presence_signal, encode_publication
 from node.reads import Reads
 from node.ready import Publication, Ready, Record, Redirected, Result, Unknown
+from node.removals import REMOVED
 from node.slot import Now, Slot
 from node.store.api import StoreError
 
@@ -129,6 +130,8 @@ class Service:
         self.writer: RecordSink
         self.activate: Callable[[Slot, SlotRecord], None]
         self.load_outbox: Callable[[int], Iterable[QueuedForward]]
+        self.paused: Collection[int] = ()  # slots that take no commands for a moment
+        self.removed: Callable[[int], None]
         self.presence = PresenceLists()
         self.interest = Interest()
         self.reads = Reads(engine, self.presence)
@@ -139,6 +142,7 @@ class Service:
         self._forward_ids: dict[tuple[int, int], int] = {}  # (source, target) → newest request id
         self._leaving: deque[QueuedForward] = deque()
         self._is_sending = False
+        self._holds_forwards = False
         self._takes = True
         self._next_id = 1
         self._handlers: dict[int, Callable[[str, Message], None]] = {
@@ -226,8 +230,11 @@ class Service:
         """Records are durable: (slot, highest token)."""
         now = self._now()
         for number, token in tokens:
-            slot = self._slots[number]
-            self._copies.run(slot, slot.persisted, token, now)
+            slot = self._slots.get(number)
+            if slot is not None:
+                self._copies.run(slot, slot.persisted, token, now)
+            elif token == REMOVED:
+                self.removed(number)
 
     def fail(self) -> None:
         """The disk failed: everything that waits is UNKNOWN, and nothing more is taken."""
@@ -250,11 +257,17 @@ class Service:
         """Once a second."""
         now = self._now()
         now_ms = now.mono_ms
-        self._send_forwards(self._outbox.tick(now_ms, self._random()))
-        for number, done in self._outbox.take_finished().items():
-            slot = self._slots[number]
-            self.obey(slot, slot.forwards_done(done, now))
+        if not self._holds_forwards:
+            self._send_forwards(self._outbox.tick(now_ms, self._random()))
+            for number, done in self._outbox.take_finished().items():
+                slot = self._slots[number]
+                self.obey(slot, slot.forwards_done(done, now))
         self._announce(self.presence.tick(live_edges, now_ms))
+
+    def hold_forwards(self, is_held: bool) -> None:
+        """While a backup freezes the slots: no Forward leaves, none is forgotten as answered."""
+        self._holds_forwards = is_held
+        self._send_forwards(())
 
     def tick_slots(self) -> None:
         """Once a minute: what slots do without being asked."""
@@ -332,7 +345,7 @@ class Service:
     def _submit(self, peer: str, message: Message) -> None:
         self.counts.submits_total += 1
         slot = self._led_slot(message)
-        if slot is None:
+        if slot is None or message.slot in self.paused:
             return self._redirect(peer, message)
         now_ms = self._clock.monotonic_ms()
         deadline_ms = now_ms + message.ms_left if message.ms_left else 0
@@ -344,7 +357,7 @@ class Service:
     def _run(self, slot: Slot, request: Request, app: str, key: str, submit: Submit) -> None:
         ready = slot.submit(request, app, key, submit, self._now(), entropy(ENTROPY_BYTES))
         self.obey(slot, ready)
-        self._copies.note_busy(slot)
+        self._copies.note(slot)
 
     def _query(self, peer: str, message: Message) -> None:
         self.counts.queries_total += 1
@@ -479,7 +492,7 @@ class Service:
     def _send_forwards(self, forwards: Sequence[QueuedForward]) -> None:
         """Send, and whatever an answer given at once lets leave next; without recursion."""
         self._leaving.extend(forwards)
-        if self._is_sending or not self._takes:
+        if self._is_sending or self._holds_forwards or not self._takes:
             return
         self._is_sending = True
         try:
@@ -501,6 +514,9 @@ class Service:
             forward.n,
         )
         target = self._slots.get(forward.target)
+        if forward.target in self.paused:
+            self._outbox.failed(forward, self._clock.monotonic_ms(), self._random())
+            return
         if target is not None and target.is_active:
             request = Request("", 0, forward.target, forward=forward)
             self._run(target, request, row.app, row.key, submit)

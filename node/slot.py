@@ -11,7 +11,8 @@ Rules (replication.md 2.3 to 2.5, contracts.md 3):
    another one, and exactly one for each request.
 5. A retry of a pending command waits for the same entry. A success that rests on pending rows waits
    for them as well.
-6. Who leads no more forgets whatever was pending, answers UNKNOWN, and follows.
+6. What lies further behind than the log reaches is replaced by a snapshot (`node.snapshot`).
+7. Who leads no more forgets whatever was pending, answers UNKNOWN, and follows.
 
 Long because leading and following share every variable.
 """
@@ -35,8 +36,9 @@ from hubbub.base.errors import (
 from hubbub.base.units import HOUR_MS, MIB
 from hubbub.ring.hashing import request_hash
 from hubbub.ring.map import SlotRecord
+from hubbub.ring.moves import is_settled
 from hubbub.wire.codec import encode_pack
-from hubbub.wire.replication import CopyMessage
+from hubbub.wire.replication import Ask, CopyMessage, Part
 from hubbub.wire.shapes import Outcome, Submit
 from node import keys
 from node.dedup import (
@@ -54,8 +56,9 @@ from node.engine import Answered, Engine, FeatureFailed, Made, Place, QueuedForw
 from node.entry import BrokenChain, Entry, EntryKind, decode_logged
 from node.overlay import Caches, Overlay
 from node.ready import NOTHING, Publication, Ready, Record, Redirected, Result, Unknown
-from node.replica import Copy, Replica, Role
+from node.replica import Copy, Mail, Replica, Role
 from node.slot_log import Logged
+from node.snapshot import Install, Sources, wipe
 from node.store.api import Family, Op, Store
 
 INCARNATION_BYTES: Final = 8
@@ -67,6 +70,11 @@ RETRY_AFTER_MS: Final = 100  # a few batches later
 # Entries that a follower applies in one go; the loop has other slots. 500 take some 25 ms.
 _APPLY_ENTRIES: Final = 500
 _APPLY_BYTES: Final = 1 * MIB
+# Kept in the log beyond what is applied, so that a copy that was away reads entries and not
+# everything. A copy that is away for four times as many holds nothing back any more.
+LOG_ENTRIES_KEPT: Final = 50_000
+_HOUR_MAX: Final = 1 << 32
+_TRIM_SHARE: Final = 10  # of them are dropped at once
 
 _META: Final = Packed(">QQQQ8s")
 
@@ -143,6 +151,8 @@ class SlotContext(msgspec.Struct, frozen=True):
     caches: Caches
     window: DedupWindow
     backlog: Backlog
+    sources: Sources
+    log_entries_kept: int = LOG_ENTRIES_KEPT
 
 
 class Slot:
@@ -152,6 +162,7 @@ class Slot:
         "_applied",
         "_context",
         "_in_flight",
+        "_install",
         "_is_lone",
         "_newest_dedup_hour",
         "_now",
@@ -179,6 +190,7 @@ class Slot:
         self.replica = Replica(number, context.me, store, self, self.meta.applied)
         self._context = context
         self._applied = self.meta  # with what is committed
+        self._install: Install | None = None
         self._is_lone = False
         self._pending: deque[_Pending] = deque()
         self._pending_bytes = 0
@@ -244,7 +256,13 @@ class Slot:
     def receive(self, term: int, body: CopyMessage, now: Now) -> Ready:
         """A message of another copy. Raises FeatureFailed, BrokenChain."""
         self._now = now
-        self.replica.receive(term, body, now.mono_ms)
+        if isinstance(body, Ask):
+            self._serve(body)
+        elif isinstance(body, Part):
+            self._take_part(body)
+        else:
+            self.replica.receive(term, body, now.mono_ms)
+            self._follow_install()
         return self._ready()
 
     def hear_commit(self, term: int, boot_id: int, commit: int, now: Now) -> Ready:
@@ -281,12 +299,14 @@ class Slot:
         written = self._written
         while written and written[0][0] <= token:
             self.overlay.written(written.popleft()[1])
+        self.replica.log.forget(min(self.replica.durable, self.applied))
         return self._ready()
 
     def tick(self, now: Now) -> Ready:
         """Several times a second while it is busy: repeat, give up, catch up."""
         self._now = now
         self.replica.tick(now.mono_ms)
+        self._tick_install()
         self._apply(_APPLY_ENTRIES)
         return self._ready()
 
@@ -294,26 +314,34 @@ class Slot:
         """Everything that gathered since the last call."""
         replica = self.replica
         persist = self._records()
-        mails, replica.mails = replica.mails, []
+        mails: Sequence[Mail] = ()
+        if replica.mails:
+            mails, replica.mails = replica.mails, []
+        if not self._out_committed and not self._out_results and not self._out_forwards:
+            if replica.activate is None:
+                return Ready(mails, (), persist)
+            return Ready(mails, (), persist, replica.take_activate())
         committed, self._out_committed = self._out_committed, []
         forwards, self._out_forwards = self._out_forwards, []
         results, self._out_results = self._out_results, []
-        replica.log.forget(min(replica.durable, self.applied))
         return Ready(mails, (), persist, replica.take_activate(), committed, forwards, results)
 
-    def _records(self) -> list[Record]:
+    def _records(self) -> Sequence[Record]:
         """What to write, in the order of the tokens."""
-        persist, self._out_early = self._out_early, []
         persists = self.replica.persists
+        if not persists and not self._out_rows and not self._out_early:
+            return ()
+        records, self._out_early = self._out_early, []
         if persists:
             travels = self._is_lone and (not self._pending or self._pending[0].is_written)
             meta = self.meta.encode() if travels else b""
-            persist += [Record(self.number, p.token, p.ops, meta, p.byte_count) for p in persists]
+            for token, ops, byte_count in persists:
+                records.append(Record(self.number, token, ops, meta, byte_count))
             self.replica.persists = []
-            persist.sort(key=_token)
+            records.sort(key=_token)
         if self._out_rows:
-            persist.append(self._rows_record())
-        return persist
+            records.append(self._rows_record())
+        return records
 
     def _rows_record(self) -> Record:
         token = self.replica.next_token()
@@ -422,12 +450,13 @@ class Slot:
         return self._propose(EntryKind.OUTBOX_DONE, done=tuple(done))
 
     def tidy(self, now: Now) -> Ready:
-        """Once a minute or so: drop answers whose ids are refused anyway."""
+        """Once a minute or so: drop old entries, and answers whose ids are refused anyway."""
         self._now = now
+        self._trim()
         floor = self._context.window.floor_hour(self._log_time()) - 1
         before = self.meta.dedup_floor
         if not self.is_active or floor <= before or self._newest_dedup_hour < before:
-            return NOTHING
+            return self._ready()
         return self._propose(EntryKind.DEDUP_FLOOR, seq=before, number=floor)
 
     def _propose(self, kind: EntryKind, **fields: Any) -> Ready:
@@ -447,6 +476,90 @@ class Slot:
         self.overlay.begin(entry.index, None)
         ops = self.overlay.finish() + upkeep(self.number, entry)
         return Made(entry, Outcome(0, entry.ts_ms, ""), ops)
+
+    def _trim(self) -> None:
+        """Drop entries that neither this copy nor another one is going to need."""
+        kept = self._context.log_entries_kept
+        log = self.replica.log
+        upto = min(self.applied - kept, max(self.replica.lowest_match, log.last_index - 4 * kept))
+        if upto - log.base >= max(1, kept // _TRIM_SHARE):
+            token = self.replica.next_token()
+            self._out_early.append(Record(self.number, token, log.trim(upto), b"", 0, lazy=True))
+
+    # --- snapshots
+
+    def _serve(self, ask: Ask) -> None:
+        """A copy lacks more than the log has: the next part of a snapshot for it."""
+        replica, context = self.replica, self._context
+        record = replica.record
+        if record is None or not replica.is_ok or replica.install_from:
+            return
+        if ask.storage not in (*record.members, *record.prev, *record.learners):
+            return
+        source = context.sources.find(self.number, ask)
+        if source is None:
+            snapshot = context.store.snapshot()
+            key = keys.slot_meta(self.number)
+            rows = snapshot.iterate(Family.META, key, key + b"\x00", limit=1)
+            if not rows:  # nothing is applied in the store yet: it is asked for again
+                snapshot.close()
+                return
+            applied = decode_meta(rows[0][1]).applied
+            terms = tuple(row for row in replica.log.terms if row[1] <= applied)
+            source = context.sources.open(
+                self.number, ask.storage, snapshot, rows[0][1], terms, self._hours()
+            )
+        part = context.sources.part(self.number, context.me.storage, source, ask)
+        replica.mails.append(Mail(ask.storage, self.term, part))
+
+    def _follow_install(self) -> None:
+        """The replica has begun to replace this copy, or has given up."""
+        source = self.replica.install_from
+        if source and (self._install is None or self._install.source != source):
+            self._install = Install(source, self._now.mono_ms)
+            self._ask()
+        elif not source:
+            self._install = None
+
+    def _ask(self) -> None:
+        install, storage = self._install, self._context.me.storage
+        assert install is not None
+        ask = install.ask(storage, self._now.mono_ms)
+        self.replica.mails.append(Mail(install.source, self.term, ask))
+
+    def _take_part(self, part: Part) -> None:
+        install, replica = self._install, self.replica
+        if install is None or not install.is_next(part):
+            return
+        if install.is_new(part):
+            replica.restart_install()
+        ops = install.take(part, self._now.mono_ms)
+        if part.place >= 0:
+            self._out_early.append(
+                Record(self.number, replica.next_token(), ops, b"", _size(ops), lazy=True)
+            )
+            self._ask()
+            return
+        self.meta = self._applied = meta = decode_meta(part.meta)
+        ops.append((Family.META, keys.slot_meta(self.number), part.meta))
+        self._install = None
+        replica.finish_install(meta.applied, meta.chain, part.terms, ops, self._now.mono_ms)
+
+    def _tick_install(self) -> None:
+        install, mono_ms = self._install, self._now.mono_ms
+        if install is None:
+            return
+        if install.is_lost(mono_ms):
+            self.replica.abandon_install()
+            self._install = None
+        elif install.is_due(mono_ms):
+            self._ask()
+
+    def _hours(self) -> range:
+        """Hours that may have answers of this slot."""
+        window, meta = self._context.window, self.meta
+        first = min(meta.dedup_floor or _HOUR_MAX, window.floor_hour(self._log_time()) - 1)
+        return range(max(0, first), (self._log_time() + window.ahead_ms) // HOUR_MS + 2)
 
     # --- the log: leading
 
@@ -498,17 +611,19 @@ class Slot:
             self._out_early.append(self._rows_record())
         record = self.replica.record
         assert record is not None
-        self._is_lone = record.members == (self._context.me.storage,)
+        # A lone copy that took over from others commits nothing before that is activated.
+        self._is_lone = record.members == (self._context.me.storage,) and is_settled(record)
         for logged in self._entries_above(self.replica.commit):
             made = self._replay(logged)
             self._pend(made, logged, self._digest_of(made.entry), is_written=False)
         window = self._context.window
         self._newest_dedup_hour = (self.meta.ts_ms + window.ahead_ms) // HOUR_MS
-        is_first = not self.meta.incarnation
+        is_first, is_restored = not self.meta.incarnation, self._is_restored()
+        floor = window.floor_hour(self._now.wall_ms) if is_first else self.meta.dedup_floor
         entry = self._entry(
             EntryKind.EPOCH_START,
-            incarnation=self._draw_incarnation() if is_first else b"",
-            number=window.floor_hour(self._now.wall_ms) if is_first else 0,
+            incarnation=self._draw_incarnation() if is_first or is_restored else b"",
+            number=floor if is_first or is_restored else 0,
         )
         made, data = self._upkeep(entry), encode_pack(entry)
         logged = self.replica.log.following(entry.term, data)
@@ -520,10 +635,16 @@ class Slot:
         pending = self._pending
         while pending and pending[0].made.entry.index <= upto:
             self._settle(pending.popleft())
-        if self._is_lone and not self._out_rows:
-            self.overlay.written(self.applied)
         if not self.replica.is_leading:
             self._apply(_APPLY_ENTRIES)
+
+    def wipe(self) -> list[Op]:
+        """This copy begins anew, from a snapshot."""
+        ops = wipe(self.number, self._hours())
+        self.overlay.reset()
+        self._out_rows.clear()
+        self.meta = self._applied = SlotMeta()
+        return ops
 
     def retired(self) -> None:
         """Not leading any more: nothing that waits can be answered with certainty."""
@@ -552,7 +673,7 @@ class Slot:
         self._out_forwards.extend(made.forwards)
         self._out_results.extend(first.waiters)
         self._applied = first.meta
-        self.overlay.commit(entry.index)
+        self.overlay.commit(entry.index, is_written=first.is_written)
         if not first.is_written:
             self._out_rows += made.ops
 
@@ -590,6 +711,14 @@ class Slot:
         if entry.kind is not EntryKind.COMMAND or entry.origin is not None:
             return b""
         return keys.dedup_digest(entry.app, entry.by, entry.key, entry.cmid)
+
+    def _is_restored(self) -> bool:
+        """A backup was put in place of what was here: streams may lack what clients have seen.
+
+        The row names the incarnation that ended, so that it says nothing once there is another.
+        """
+        ended = self._context.store.get(Family.META, keys.restored(self.number))
+        return ended is not None and ended == self.meta.incarnation
 
     def _draw_incarnation(self) -> bytes:
         """8 bytes that no other start of any slot draws."""

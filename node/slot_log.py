@@ -4,7 +4,9 @@ Rules:
 1. What changes the log returns the operations that store it; the caller writes them in order and
    each list atomically. `terms` changes with the entries that it speaks of.
 2. Entries stay in memory until `forget`; older ones are read from the store.
-3. Two logs that hold the same (term, index) are equal up to there: a term has one leader, who
+3. Entries up to `base` are gone: whoever lacks one of them needs a snapshot. Their terms stay known
+   as far as they tell where two logs part.
+4. Two logs that hold the same (term, index) are equal up to there: a term has one leader, who
    writes each index once. So a table of terms is enough to find where two logs part.
 """
 
@@ -44,7 +46,17 @@ class Logged(Struct, frozen=True, gc=False):
 class SlotLog:
     """The log of one slot on this node."""
 
-    __slots__ = ("_recent", "_slot", "_store", "last_chain", "last_index", "last_term", "terms")
+    __slots__ = (
+        "_recent",
+        "_slot",
+        "_store",
+        "base",
+        "base_chain",
+        "last_chain",
+        "last_index",
+        "last_term",
+        "terms",
+    )
 
     def __init__(self, slot: int, store: Store) -> None:
         """Reads where the log ends. Raises StoreError."""
@@ -55,10 +67,13 @@ class SlotLog:
         self.terms: list[tuple[int, int]] = [
             (keys.term_of(key), keys.read_u64(row)) for key, row in rows
         ]
-        start, end = keys.log(slot, 0), keys.log(slot, keys.U64_MAX)
+        base = store.get(Family.META, keys.log_base(slot))
+        self.base = keys.read_u64(base) if base is not None else 0
+        self.base_chain = keys.read_u64(base, keys.SEQ_BYTES) if base is not None else 0
+        start, end = keys.log(slot, self.base + 1), keys.log(slot, keys.U64_MAX)
         newest = store.iterate(Family.LOG, start, end, limit=1, reverse=True)
-        self.last_index = keys.log_index(newest[0][0]) if newest else 0
-        self.last_chain = keys.read_u64(newest[0][1]) if newest else 0
+        self.last_index = keys.log_index(newest[0][0]) if newest else self.base
+        self.last_chain = keys.read_u64(newest[0][1]) if newest else self.base_chain
         self.last_term = self.terms[-1][0] if self.terms else 0
 
     # --- reading
@@ -72,11 +87,11 @@ class SlotLog:
         return terms[at - 1][0] if at else 0
 
     def chain_at(self, index: int) -> int:
-        """The chain up to an entry of this log, 0 before the first one. Raises BrokenChain."""
+        """The chain up to an entry from `base` on. Raises BrokenChain."""
         if index == self.last_index:
             return self.last_chain
-        if not index:
-            return 0
+        if index == self.base:
+            return self.base_chain
         return self.read(index, 1)[0].chain
 
     def read(self, first: int, bytes_max: int) -> list[Logged]:
@@ -175,6 +190,37 @@ class SlotLog:
             ops.append((Family.META, keys.term(self._slot, self.terms.pop()[0]), None))
         self.last_term = self.terms[-1][0] if self.terms else 0
         return ops
+
+    def trim(self, upto: int) -> list[Op]:
+        """Drop entries up to an index that no reader needs."""
+        chain = self.chain_at(upto)
+        start = keys.log(self._slot, self.base + 1)
+        ops: list[Op] = [DeleteRange(Family.LOG, start, keys.log(self._slot, upto + 1))]
+        self.forget(upto)
+        return ops + self._begin_behind(upto, chain)
+
+    def install(self, base: int, chain: int, terms: Sequence[tuple[int, int]]) -> list[Op]:
+        """Begin an emptied log behind a snapshot."""
+        self.clear()
+        self.terms = [row for row in terms if row[1] <= base]
+        self.last_index, self.last_chain = base, chain
+        self.last_term = self.terms[-1][0] if self.terms else 0
+        ops: list[Op] = [
+            (Family.META, keys.term(self._slot, term), keys.pack_u64(first))
+            for term, first in self.terms
+        ]
+        return ops + self._begin_behind(base, chain)
+
+    def clear(self) -> None:
+        """Nothing is in it any more; the caller deletes the rows."""
+        self._recent.clear()
+        self.terms = []
+        self.base = self.base_chain = self.last_index = self.last_chain = self.last_term = 0
+
+    def _begin_behind(self, index: int, chain: int) -> list[Op]:
+        self.base, self.base_chain = index, chain
+        row = keys.pack_u64(index) + keys.pack_u64(chain)
+        return [(Family.META, keys.log_base(self._slot), row)]
 
     def forget(self, upto: int) -> None:
         """Entries up to an index are in the store, and nobody here needs them soon."""

@@ -1,9 +1,9 @@
 """How the copies of this node stand, for /statistics and /metrics: a view, which changes nothing.
 
 Rules:
-1. A copy counts as there if its node is heard, it has told the leader where it stands, its log is
-   whole, and it lacks at most `BEHIND_ENTRIES`. A slot with fewer such copies than members is
-   under-replicated. Only its leader can know, so only led slots are judged.
+1. A copy is there if its node is heard, it has told the leader where it stands, and it lacks at
+   most `BEHIND_ENTRIES`. A slot with fewer such copies than members is under-replicated. Only its
+   leader can know, so only led slots are judged.
 2. A lag is counted in entries. Of a copy that is not heard nothing is known: it is counted as
    missing, and not in the worst lag.
 3. One walk over all slots answers everybody who asks within `LOOK_MS`.
@@ -12,7 +12,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, Protocol
 
 from msgspec import Struct, field
 
@@ -55,7 +55,6 @@ class CopyStanding(Struct, frozen=True):
 
     lag: int | None
     is_heard: bool
-    is_whole: bool
     is_there: bool
 
 
@@ -80,6 +79,15 @@ class ShortSlots(Struct, frozen=True):
     by_copies: dict[int, list[int]]
 
 
+class Contacts(Protocol):
+    """What this needs of the other nodes (`node.copies`)."""
+
+    failovers: Failovers
+
+    def storages_heard(self) -> frozenset[str]: ...
+    def unheard(self) -> list[str]: ...
+
+
 class Standing:
     """Reads the slots of one node."""
 
@@ -87,17 +95,13 @@ class Standing:
         self,
         storage: str,
         slots: Mapping[int, Slot],
-        is_heard: Callable[[str], bool],
-        unheard: Callable[[], tuple[str, ...]],
-        failovers: Failovers,
+        contacts: Contacts,
         clock: Clock,
     ) -> None:
-        """Args: slots: live. is_heard: of a storage id. unheard: names of nodes."""
+        """Args: storage: of this node's copies. slots: live."""
         self._storage = storage
         self._slots = slots
-        self._is_heard = is_heard
-        self._unheard = unheard
-        self._failovers = failovers
+        self._contacts = contacts
         self._clock = clock
         self._looked_ms = -LOOK_MS
         self._seen: StandingStatistics
@@ -125,7 +129,7 @@ class Standing:
             metrics.gauge(f"node_slots_{name}", self._reader(name))
         metrics.gauge("node_follower_lag_entries_max", self._reader("follower_lag_max"))
         metrics.gauge("node_apply_lag_entries_max", self._reader("apply_lag_max"))
-        metrics.gauge("node_nodes_unheard", lambda: len(self._unheard()))
+        metrics.gauge("node_nodes_unheard", lambda: len(self._contacts.unheard()))
 
     def _reader(self, name: str) -> Callable[[], float]:
         return lambda: float(getattr(self.statistics(), name))
@@ -135,12 +139,13 @@ class Standing:
         short: dict[int, list[int]] = {}
         failures: dict[int, str] = {}
         follower_lag = apply_lag = 0
+        heard = self._contacts.storages_heard()
         for number, slot in self._slots.items():
             role = _role(slot)
             roles[role] += 1
             apply_lag = max(apply_lag, slot.replica.commit - slot.applied)
             if role == "led":
-                copies = self._copies(slot)
+                copies = self._copies(slot, heard)
                 there = 1 + sum(copy.is_there for copy in copies.values())
                 if there < 1 + len(copies):
                     short.setdefault(there, []).append(number)
@@ -158,12 +163,12 @@ class Standing:
             short={there: len(numbers) for there, numbers in short.items()},
             follower_lag_max=follower_lag,
             apply_lag_max=apply_lag,
-            unheard=self._unheard(),
-            failovers=self._failovers.last_hour(now_ms),
+            unheard=tuple(self._contacts.unheard()),
+            failovers=self._contacts.failovers.last_hour(now_ms),
         )
 
     def _slot(self, slot: Slot) -> SlotStanding:
-        replica = slot.replica
+        replica, heard = slot.replica, self._contacts.storages_heard()
         return SlotStanding(
             slot=slot.number,
             role=replica.role.value,
@@ -174,20 +179,19 @@ class Standing:
             last_index=slot.last_index,
             recall=replica.promise.recall,
             failure=replica.failure,
-            copies=self._copies(slot) if slot.is_active else {},
+            copies=self._copies(slot, heard) if slot.is_active else {},
         )
 
-    def _copies(self, slot: Slot) -> dict[str, CopyStanding]:
+    def _copies(self, slot: Slot, heard: frozenset[str]) -> dict[str, CopyStanding]:
         """The other members of a slot that is led here (rule 1)."""
         replica = slot.replica
         members = replica.record.members if replica.record is not None else ()
         found = {}
         for storage in members:
             if storage != self._storage:
-                lag, is_heard = replica.lag(storage), self._is_heard(storage)
-                is_whole = replica.is_counted(storage)
-                is_there = is_heard and is_whole and lag is not None and lag <= BEHIND_ENTRIES
-                found[storage] = CopyStanding(lag, is_heard, is_whole, is_there)
+                lag, is_heard = replica.lag(storage), storage in heard
+                is_there = is_heard and lag is not None and lag <= BEHIND_ENTRIES
+                found[storage] = CopyStanding(lag, is_heard, is_there)
         return found
 
 

@@ -5,7 +5,7 @@ Rules (contracts.md 3 and 5):
 2. One batch is under way at a time; while its sync runs, the next one gathers by itself.
 3. Idle, a record leaves at once. Busy (records come at least twice in `gather_ms`), it waits until
    `gather_ms` after the last batch began, or until `gather_bytes` have come together.
-4. Lazy records alone wait for company, at most `LAZY_S`; the order stays that of their arrival.
+4. Lazy records alone wait for company, at most `lazy_ms`; the order stays that of their arrival.
 5. The write happens in the loop's thread: it holds the interpreter's lock anywhere. The sync
    does not, and runs in the thread, so that a slow disk stops nobody; on a disk that syncs faster
    than two threads can hand over to each other, it runs in place (decision record 0006).
@@ -32,8 +32,6 @@ from node.store.acked import AckedMap
 from node.store.api import Family, Op, Store, StoreError
 
 Token = tuple[int, int]  # slot, token
-# Rows that nobody waits for ride along with the next record, or go after this (contracts.md 3).
-LAZY_S: Final = 0.5
 # One sync this slow is enough to hand over.
 SLOW_SYNC_S: Final = 0.010
 # Batches of the thread before one in place is tried again: what the thread measures contains its
@@ -52,6 +50,7 @@ class WriterLimits(msgspec.Struct, frozen=True):
     gather_ms: float = 5.0
     gather_bytes: int = 64 * KIB
     sync_in_place_ms: float = 1.0
+    lazy_ms: int = 1_000
 
 
 class WriterCounts(msgspec.Struct):
@@ -94,6 +93,7 @@ class Writer:
         self._urgent = 0  # records that somebody waits for
         self._syncing = False
         self._is_failed = False
+        self._is_paused = False  # a checkpoint waits for its turn
         self._began = float("-inf")
         self._arrived = float("-inf")
         self._pace_s = 1.0  # mean time between arrivals
@@ -125,6 +125,27 @@ class Writer:
         """Counters, live."""
         return self.counts
 
+    def syncing_ms(self) -> int:
+        """How long the sync that is under way has taken so far; 0: none is."""
+        return int((self._loop.time() - self._began) * 1_000) if self._syncing else 0
+
+    async def checkpoint(self, path: str) -> None:
+        """A consistent copy of everything written so far, in a new folder, between two batches.
+
+        Cancellation: none is made; batches go on. Raises StoreError.
+        """
+        self._is_paused = True
+        try:
+            while self._syncing and not self._is_failed:  # noqa: ASYNC110 - a thread works
+                await asyncio.sleep(_CLOSE_POLL_S)
+            if self._is_failed:
+                raise StoreError("the disk failed")
+            self._store.checkpoint(path)
+        finally:
+            self._is_paused = False
+            if not self._syncing:
+                self._schedule()
+
     async def close(self) -> None:
         """Write and sync what waits, then end the thread. Cancellation: what waits is lost."""
         while (self._waiting or self._syncing) and not self._is_failed:
@@ -144,7 +165,7 @@ class Writer:
         if self._waiting_bytes >= self._limits.gather_bytes:
             self._begin_in(0)
         elif not self._urgent:
-            self._begin_in(LAZY_S)
+            self._begin_in(self._limits.lazy_ms / 1_000)
         elif self._pace_s * 2_000 > self._limits.gather_ms:  # quiet
             self._begin_in(0)
         else:
@@ -166,7 +187,7 @@ class Writer:
     def _begin(self) -> None:
         """Write one batch and hand its sync to the thread."""
         self._scheduled = None
-        if self._is_failed or self._syncing or not self._waiting:
+        if self._is_failed or self._is_paused or self._syncing or not self._waiting:
             return
         self._began = self._loop.time()
         ops, tokens = self._take()

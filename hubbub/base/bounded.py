@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from enum import Enum
 from typing import Generic, TypeVar
 
@@ -79,3 +79,12 @@ class BoundedCache(Generic[K, V]):
     def pop(self, key: K) -> V | None:
         """Remove and return; None if absent."""
         return self._items.pop(key, None)
+
+    def clear(self) -> None:
+        """Remove everything."""
+        self._items.clear()
+
+    def discard_if(self, is_gone: Callable[[K, V], bool]) -> None:
+        """Drop what a predicate names; looks at everything."""
+        for key in [key for key, value in self._items.items() if is_gone(key, value)]:
+            del self._items[key]

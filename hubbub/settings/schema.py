@@ -16,7 +16,7 @@ from msgspec import Meta, Struct
 
 from hubbub.base.units import KIB, MIB
 
-Role: TypeAlias = Literal["node", "router", "edge"]
+Role: TypeAlias = Literal["node", "router", "edge", "compact"]  # compact: one of each
 LogLevel: TypeAlias = Literal["debug", "info", "warning", "error"]
 Name: TypeAlias = Annotated[str, Meta(pattern=r"\A[a-z0-9][a-z0-9-]{0,39}\Z")]
 Port: TypeAlias = Annotated[int, Meta(ge=0, le=65_535)]
@@ -34,9 +34,11 @@ class ProcessConfig(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     app: Annotated[str, Meta(min_length=1, max_length=64)] = "demo"
     # Folder of sockets, pid and cluster files. Short: an ipc path inside has at most 107 bytes.
     run_dir: str = ""
-    # Where the map and the records live: "solo:/path/to/file" (etcd comes later).
-    coordinator: Annotated[str, Meta(pattern=r"\A[a-z]+:.+\Z")]
-    # The address that this process's ROUTER binds (ipc:// or tcp://); empty for an edge.
+    # Where the map and the records live: "solo:/path/to/file" on one machine; on many
+    # "etcd=HOST:PORT,HOST:PORT,…/NAMESPACE", the nearest member first.
+    coordinator: Annotated[str, Meta(pattern=r"\A[a-z]+[:=].+\Z")]
+    # The address that this process's ROUTER binds (ipc:// or tcp://; inproc:// where several roles
+    # share a process); empty for an edge.
     listen: str = ""
     # Folder of the CURVE keys; needed as soon as an address is tcp://.
     keys_dir: str = ""
@@ -106,6 +108,9 @@ class NodeConfig(ProcessConfig, frozen=True, kw_only=True, forbid_unknown_fields
     batch_waiting_bytes_max: Annotated[int, Meta(ge=1 * MIB, le=1_024 * MIB)] = 16 * MIB
     # Rows left over after the last entry are written after this idle time.
     rows_idle_flush_ms: Annotated[int, Meta(ge=10, le=60_000)] = 1_000
+    # Entries of a slot that stay in its log once they are applied. A copy that was away for fewer
+    # reads entries; for more, a snapshot of the slot.
+    log_entries_kept: Annotated[int, Meta(ge=100, le=10_000_000)] = 50_000
 
     # RocksDB's memory, all families together. The sum below is what a node may take from a small
     # machine beside its own ~60 MiB; half the write buffers means twice the flushes.
@@ -121,6 +126,13 @@ class NodeConfig(ProcessConfig, frozen=True, kw_only=True, forbid_unknown_fields
     # A cmid is remembered for 24 h; may be stamped up to 10 minutes ahead of our clock.
     dedup_hours: Annotated[int, Meta(ge=1, le=168)] = 24
     cmid_ahead_ms_max: Annotated[int, Meta(ge=0, le=3_600_000)] = 600_000
+
+    # A node that came back is given the slots that it should lead once it was well for so long: one
+    # that flaps would take them along each time.
+    leader_return_s: Annotated[float, Meta(ge=0, le=3_600)] = 30.0
+    # Rows of a copy that the map gave to another node stay for so long: the time to stop a node and
+    # look, should the map ever be wrong. Double only keeps disk space.
+    copy_grace_s: Annotated[float, Meta(ge=0, le=86_400)] = 600.0
 
     def __post_init__(self) -> None:
         ProcessConfig.__post_init__(self)
@@ -221,10 +233,10 @@ CONFIG_OF_ROLE: dict[str, type[ProcessConfig]] = {
 
 
 def _check_address(field: str, address: str) -> None:
-    if not address or address.startswith("tcp://"):
+    if not address or address.startswith(("tcp://", "inproc://")):
         return
     if not address.startswith("ipc://"):
-        raise ValueError(f"{field} must be an ipc:// or tcp:// address, not {address!r}")
+        raise ValueError(f"{field} must be an ipc://, tcp:// or inproc:// address, not {address!r}")
     path = address.removeprefix("ipc://").encode()
     if len(path) > IPC_PATH_BYTES_MAX:
         raise ValueError(

@@ -101,11 +101,50 @@ class Recall(Body, frozen=True):
     match: U64
 
 
+class Offer(Body, frozen=True):
+    """What you lack is not in my log any more, it begins behind `base`: ask me for a snapshot."""
+
+    storage: str
+    boot_id: U64
+    base: U64
+    base_chain: U64
+
+
+class Ask(Body, frozen=True):
+    """The next part of a snapshot, please. `snapshot` 0: a new one, from its start.
+
+    `place`, `key`: where the part begins, as the part before it said.
+    """
+
+    storage: str
+    snapshot: U64
+    place: U64
+    key: bytes
+
+
+class Part(Body, frozen=True):
+    """Some rows of a slot as of one moment, from `from_place`, `from_key` on.
+
+    `place`, `key`: where the next ones begin; `place` < 0: these were the last. `meta` is the slot's position at that moment (node.slot.SlotMeta), `terms` its whole table.
+    """
+
+    storage: str
+    snapshot: U64
+    meta: bytes
+    terms: Terms
+    from_place: U64
+    from_key: bytes
+    rows: tuple[tuple[U64, bytes, bytes], ...]
+    place: int
+    key: bytes
+
+
 class NodeBeat(Body, frozen=True):
     """Node → node, several times a second: alive, and what has changed.
 
     `n` counts the sender's beats, `echo` is the last one heard from the receiver. `suspects`: names
-    of nodes. `commits`: (slot, term, commit) of slots led by the process `boot_id`.
+    of nodes. `commits`: (slot, term, commit) of slots led by the process `boot_id`. `fsync_us`: the
+    median of its recent syncs, 0 without any. `is_gray`: too slow to lead.
     """
 
     boot_id: U64
@@ -113,9 +152,13 @@ class NodeBeat(Body, frozen=True):
     echo: U64
     suspects: tuple[str, ...]
     commits: tuple[tuple[U64, U64, U64], ...]
+    fsync_us: U64 = 0
+    is_gray: bool = False
 
 
-CopyMessage: TypeAlias = Fence | Promised | Fetch | Tail | Append | Appended | Nak | Stale | Recall
+CopyMessage: TypeAlias = (
+    Fence | Promised | Fetch | Tail | Append | Appended | Nak | Stale | Recall | Offer | Ask | Part
+)
 
 SHAPE_OF: Final[dict[int, type[CopyMessage]]] = {
     Kind.FENCE: Fence,
@@ -127,5 +170,8 @@ SHAPE_OF: Final[dict[int, type[CopyMessage]]] = {
     Kind.NAK: Nak,
     Kind.STALE: Stale,
     Kind.RECALL: Recall,
+    Kind.OFFER: Offer,
+    Kind.ASK: Ask,
+    Kind.PART: Part,
 }
 KIND_OF: Final[dict[type[CopyMessage], int]] = {shape: kind for kind, shape in SHAPE_OF.items()}

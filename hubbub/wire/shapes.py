@@ -49,6 +49,9 @@ class Kind(IntEnum):
     STALE = 67
     RECALL = 68
     NODE_BEAT = 69
+    OFFER = 70
+    ASK = 71
+    PART = 72
 
 
 REQUESTS = frozenset({Kind.SUBMIT, Kind.QUERY, Kind.SUBSCRIBE, Kind.HEADS, Kind.PRESENCE})

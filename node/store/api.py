@@ -50,6 +50,20 @@ class StoreRefused(Exception):
     """The database must not be served: some of what it acknowledged is missing. Says the cure."""
 
 
+class Snapshot(Protocol):
+    """Everything as it was at one moment. It holds back compaction: close it soon."""
+
+    def iterate(
+        self, family: Family, start: bytes, end: bytes, *, limit: int
+    ) -> list[tuple[bytes, bytes]]:
+        """As Store.iterate, forwards."""
+        ...
+
+    def close(self) -> None:
+        """Release it. May be called twice."""
+        ...
+
+
 class Store(Protocol):
     """A key-value store with families, atomic batches and an explicit sync."""
 
@@ -80,6 +94,18 @@ class Store(Protocol):
 
     def latest_sequence(self) -> int:
         """Number of writes that this database has seen; never falls while it is whole."""
+        ...
+
+    def snapshot(self) -> Snapshot:
+        """What is written now, for as long as it is open. Between two writes, not in one."""
+        ...
+
+    def begin_flush(self) -> None:
+        """Begin to write what is in memory to files, so that a checkpoint has little to do."""
+        ...
+
+    def is_flushing(self) -> bool:
+        """Whether that is still under way."""
         ...
 
     def checkpoint(self, path: str) -> None:

@@ -63,6 +63,22 @@ class MemoryStore:
         """As Store.latest_sequence."""
         return self._sequence
 
+    def begin_flush(self) -> None:
+        """As Store.begin_flush; there are no files."""
+        self._check_open()
+
+    def is_flushing(self) -> bool:
+        """As Store.is_flushing."""
+        return False
+
+    def snapshot(self) -> MemoryStore:
+        """As Store.snapshot."""
+        self._check_open()
+        copy = MemoryStore()
+        copy._values = {family: dict(rows) for family, rows in self._values.items()}
+        copy._keys = {family: list(keys) for family, keys in self._keys.items()}
+        return copy
+
     def checkpoint(self, path: str) -> None:
         """As Store.checkpoint: one file with all rows."""
         self._check_open()

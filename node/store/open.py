@@ -47,6 +47,16 @@ class Opened(Struct, frozen=True):
     storage_id: str
 
 
+def database_path(data_dir: str) -> Path:
+    """Where the database of a node's data folder is."""
+    return Path(data_dir) / _DATABASE
+
+
+def acked_path(data_dir: str) -> Path:
+    """Where its `acked.map` is."""
+    return Path(data_dir) / _ACKED
+
+
 def open_store(data_dir: str, limits: RocksLimits, deadline_s: int) -> Opened:
     """Open or make the database in `data_dir`.
 
@@ -55,7 +65,7 @@ def open_store(data_dir: str, limits: RocksLimits, deadline_s: int) -> Opened:
     """
     folder = Path(data_dir)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    database = folder / _DATABASE
+    database = database_path(data_dir)
     is_new = not (database / "CURRENT").exists()
     if not is_new and not (folder / _ACKED).exists():
         raise StoreRefused(f"{folder}: {_ACKED} is missing beside an existing database; {CURE}")

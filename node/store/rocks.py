@@ -26,6 +26,7 @@ _NAMES: Final = {Family.META: "default", **{f: f.name.lower() for f in Family if
 _BLOOM_BITS: Final = 10  # 1 % false positives; half of it 8 %, double saves nothing measurable
 _BLOCK_BYTES: Final = 16 * KIB  # a history page of 50 is one or two blocks
 _INFO_LOGS: Final = 4  # RocksDB's own text logs of 4 MiB
+_IMMUTABLE: Final = "rocksdb.num-immutable-mem-table"  # tables in memory that are being written
 
 
 class RocksLimits(Struct, frozen=True):
@@ -52,9 +53,14 @@ def _mapped() -> Iterator[None]:
 class RocksStore:
     """One RocksDB with the six families. Opening may spin on a damaged file: guard it."""
 
-    def __init__(self, path: str, limits: RocksLimits | None = None) -> None:
+    def __init__(
+        self, path: str, limits: RocksLimits | None = None, *, is_read_only: bool = False
+    ) -> None:
+        """Args: is_read_only: of a database that nobody has open. Raises StoreError."""
+        kind = rocksdict.AccessType
+        access = kind.read_only() if is_read_only else kind.read_write()
         with _mapped():
-            self._db = _open(path, limits or RocksLimits(), rocksdict.AccessType.read_write())
+            self._db = _open(path, limits or RocksLimits(), access)
             self._handles = [self._db.get_column_family_handle(_NAMES[f]) for f in Family]
             views = [self._db.get_column_family(_NAMES[f]) for f in Family]
         self._views = views
@@ -110,8 +116,28 @@ class RocksStore:
         with _mapped():
             return int(self._db.latest_sequence_number())
 
+    def snapshot(self) -> RocksSnapshot:
+        """As Store.snapshot."""
+        with _mapped():
+            return RocksSnapshot([view.iter() for view in self._views])
+
+    def begin_flush(self) -> None:
+        """As Store.begin_flush."""
+        with _mapped():
+            for view in self._views:
+                view.flush(False)
+
+    def is_flushing(self) -> bool:
+        """As Store.is_flushing."""
+        with _mapped():
+            return any(view.property_int_value(_IMMUTABLE) for view in self._views)
+
     def checkpoint(self, path: str) -> None:
-        """As Store.checkpoint: hard links. Holds the interpreter's lock: call it from a child."""
+        """As Store.checkpoint: hard links.
+
+        Holds the interpreter's lock while it writes what is in memory to files: [M] 0.1 s for
+        24 MB, 10 ms after `begin_flush` has done it in the background.
+        """
         with _mapped():
             self._db.flush_wal(True)
             rocksdict.Checkpoint(self._db).create_checkpoint(path)
@@ -126,6 +152,29 @@ class RocksStore:
         self._handles = []
         with _mapped():
             self._db.close()
+
+
+class RocksSnapshot:
+    """One iterator a family: each sees what was written when it was made, wherever it seeks."""
+
+    def __init__(self, rows: list[Any]) -> None:
+        self._rows = rows
+
+    def iterate(
+        self, family: Family, start: bytes, end: bytes, *, limit: int
+    ) -> list[tuple[bytes, bytes]]:
+        """As Snapshot.iterate."""
+        if not self._rows:
+            raise StoreError("the snapshot is closed")
+        with _mapped():
+            rows = self._rows[family]
+            found = _ahead(rows, start, end, limit)
+            rows.status()
+            return found
+
+    def close(self) -> None:
+        """As Snapshot.close."""
+        self._rows = []
 
 
 def sequence_at_rest(path: str, limits: RocksLimits) -> int:

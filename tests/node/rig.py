@@ -21,6 +21,7 @@ from node.overlay import Caches
 from node.ready import Publication, Ready, Record, Result
 from node.replica import Copy
 from node.slot import Backlog, Now, Slot, SlotContext
+from node.snapshot import Sources
 from node.store.api import Family, Op, Store
 from node.store.memory import MemoryStore
 
@@ -68,7 +69,13 @@ class Rig:
         self.backlog = Backlog(backlog_bytes_max)
         self.copy = Copy("rig", Leader("rig", self.random.getrandbits(63)))
         self.context = SlotContext(
-            self.copy, self.engine, self.store, Caches(), DedupWindow(), self.backlog
+            self.copy,
+            self.engine,
+            self.store,
+            Caches(),
+            DedupWindow(),
+            self.backlog,
+            Sources(0),
         )
         self.slots = {number: Slot(number, self.context) for number in range(SLOTS)}
         self.waiting: list[Record] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hubbub.wire.codec import decode_pack, encode_pack
 from hubbub.wire.replication import NodeBeat
 from node.beats import SUSPECT_MS, Beats
 
@@ -78,3 +79,25 @@ def test_contact_counts_from_when_the_answered_beat_left() -> None:
     assert beats.in_contact(4_900, 5_000) == {B}
     assert beats.in_contact(4_899, 5_000) == set()
     assert beats.make(B, 7, (), 5_001).echo == 9
+
+
+def test_how_well_a_node_is_goes_with_its_beats() -> None:
+    beats = trio()
+    made = beats.make(C, 7, (), 5, fsync_us=900, is_gray=True)
+    assert (made.fsync_us, made.is_gray) == (900, True)
+    beats.heard(B, NodeBeat(7, 1, 0, (), (), fsync_us=900, is_gray=True), 5)
+    beats.heard(C, NodeBeat(8, 1, 0, (), (), fsync_us=0), 5)
+    assert beats.gray(5) == {B}
+    assert beats.fsyncs_us(5) == [900], "who synced nothing lately says nothing"
+
+
+def test_what_a_dead_node_said_of_itself_is_forgotten() -> None:
+    beats = trio()
+    beats.heard(B, NodeBeat(7, 1, 0, (), (), fsync_us=900, is_gray=True), 0)
+    assert beats.gray(SUSPECT_MS + 1) == set()
+    assert beats.fsyncs_us(SUSPECT_MS + 1) == []
+
+
+def test_a_node_of_an_older_build_says_nothing_of_itself() -> None:
+    old = decode_pack(encode_pack((7, 1, 0, (), ())), NodeBeat)
+    assert (old.fsync_us, old.is_gray) == (0, False)

@@ -10,6 +10,7 @@ from hubbub.wire.replication import Fence
 from hubbub.wire.shapes import Kind
 from node.beats import SUSPECT_MS
 from node.copies import Copies
+from node.gray import SLOW_MS
 from node.ready import Ready
 from node.replica import QUORUM_LOST_MS, Mail, Role
 from node.slot import Slot
@@ -198,3 +199,31 @@ def test_a_silent_node_is_unheard_and_its_copies_with_it() -> None:
     nodes.pass_time(SUSPECT_MS + 400)
     assert nodes.copies[0].unheard() == [nodes.names[2]]
     assert nodes.copies[0].storages_heard() == {"disk-0", "disk-1"}
+
+
+def test_what_a_gray_node_leads_is_taken_over_and_it_leads_until_then() -> None:
+    nodes = Nodes()
+    nodes.elect(0)
+    nodes.pass_time(400)
+    for _ in range((SLOW_MS + 400) // 200):
+        for number, took_s in enumerate((0.5, 0.001, 0.002)):
+            gray = nodes.copies[number].gray
+            gray.synced(took_s, nodes.clock.monotonic_ms())
+        nodes.pass_time(200)
+    assert [copies.gray.is_gray for copies in nodes.copies] == [True, False, False]
+    assert nodes.members[0].slot.is_active
+    assert nodes.copies[1].storages_gray() == {"disk-0"}
+    assert nodes.elect(2) == 0, "the second one goes first"
+    assert nodes.elect(1) == 1
+    assert nodes.members[1].slot.is_active
+    assert not nodes.members[0].slot.is_active
+
+
+def test_a_process_that_stood_still_is_gray_and_one_that_starts_slowly_is_not() -> None:
+    nodes = Nodes()
+    nodes.clock.advance(5_000)
+    nodes.pass_time(400)
+    assert not any(copies.gray.is_gray for copies in nodes.copies)
+    nodes.clock.advance(5_000)
+    nodes.copies[0].keep_time()
+    assert nodes.copies[0].gray.is_gray

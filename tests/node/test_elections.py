@@ -88,3 +88,43 @@ def test_without_a_majority_of_either_configuration_nobody_tries() -> None:
 
 def test_who_is_no_member_never_tries() -> None:
     assert tries(Elections("d", Leader("node-d", 4)), LED_BY_A, living("b", "c"), 99_999) == []
+
+
+def gray(*names: str, me: str) -> Living:
+    """All live, these are gray; as the node `me` sees it."""
+    replaced = () if me in names else names
+    return living(*MEMBERS)._replace(
+        gray=frozenset(names), replaced=frozenset(f"node-{name}" for name in replaced)
+    )
+
+
+def test_a_gray_leader_is_replaced_by_the_first_that_is_well() -> None:
+    second, third = Elections("b", LEADERS["b"]), Elections("c", LEADERS["c"])
+    assert tries(second, LED_BY_A, gray("a", me="b"), 0)[0].leader == LEADERS["b"]
+    assert tries(third, LED_BY_A, gray("a", me="c"), 0) == []
+    assert tries(third, LED_BY_A, gray("a", me="c"), STAGGER_MS)[0].leader == LEADERS["c"]
+
+
+def test_a_gray_leader_leads_on_until_then() -> None:
+    first = Elections("a", LEADERS["a"])
+    assert tries(first, LED_BY_A, gray("a", me="a"), 99_999, lambda _: True) == []
+
+
+def test_who_is_gray_replaces_nobody_who_is_gray_too() -> None:
+    second = Elections("b", LEADERS["b"])
+    assert tries(second, LED_BY_A, gray("a", "b", me="b"), 99_999) == []
+
+
+def test_a_gray_node_comes_last_and_does_come() -> None:
+    new = placed(MEMBERS)
+    first, second = (Elections(name, LEADERS[name]) for name in "ab")
+    now = gray("a", me="a")
+    assert tries(first, new, now, 0) == []
+    assert tries(second, new, gray("a", me="b"), 0), "the next one is the first now"
+    assert tries(first, new, now, STAGGER_MS * len(MEMBERS) - 1) == []
+    assert tries(first, new, now, STAGGER_MS * len(MEMBERS))
+
+
+def test_its_own_slots_are_no_exception_for_a_gray_node() -> None:
+    again = Elections("a", Leader("node-a", 1_000))
+    assert tries(again, LED_BY_A, gray("a", me="a"), 0) == []

@@ -396,6 +396,27 @@ def test_without_a_router_forwards_wait() -> None:
     assert len(elsewhere(bench)) == 1
 
 
+def test_while_they_are_held_no_forward_leaves_and_none_is_forgotten() -> None:
+    """The cut of a backup: forgotten by the source <= seen by the target <= sent by the source."""
+    bench = Bench(registry=test_engine.REGISTRY)
+    tally(bench, "n>#bob!n")
+    assert bench.rig.slot("#bob").overlay.stream(APP, "#bob").committed.seq == 1
+    bench.service.hold_forwards(True)
+    tally(bench, "n>#bob!n")
+    for _ in range(3):
+        bench.clock.advance(10_000)
+        bench.service.tick([])
+        bench.settle()
+    assert bench.rig.slot("#bob").overlay.stream(APP, "#bob").committed.seq == 1
+    assert len(bench.rig.dump()[Family.OUTBOX]) == 2, "answered or not, they stay"
+    bench.service.hold_forwards(False)
+    bench.settle()
+    assert bench.rig.slot("#bob").overlay.stream(APP, "#bob").committed.seq == 2
+    bench.service.tick([])
+    bench.settle()
+    assert bench.rig.dump()[Family.OUTBOX] == []
+
+
 def test_stepping_down_forgets_what_belongs_to_the_slot() -> None:
     bench = Bench()
     bench.want(RAW)

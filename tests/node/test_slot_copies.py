@@ -5,10 +5,11 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from hubbub.wire.replication import Offer
 from hubbub.wire.shapes import Outcome
 from node.ready import Redirected, Unknown
 from node.store.api import Family
-from tests.node.trio import Trio
+from tests.node.trio import KEPT, Trio
 
 ROOM = "group:x"
 NEXT_MS = 1_000
@@ -172,3 +173,127 @@ def test_new_members_are_activated_before_anything_is_acknowledged() -> None:
     request = send(trio, 2, "alone and safe")
     trio.run()
     assert trio.members[2].results[request].seq == 2  # type: ignore[union-attr]
+
+
+def trimmed(trio: Trio, number: int) -> None:
+    """The copy drops what it needs no more."""
+    member = trio.members[number]
+    trio.obey(member, member.slot.tidy(trio.now))
+    trio.run()
+
+
+def behind(trio: Trio, number: int, count: int = 60) -> None:
+    """One copy misses more than the others keep."""
+    trio.cut = {number}
+    leader = next(n for n in range(3) if trio.members[n].slot.is_active)
+    for text in range(count):
+        send(trio, leader, f"{text} " + "x" * 9_000)
+        trio.run()
+    for other in {0, 1, 2} - {number}:
+        trio.beat()
+        trimmed(trio, other)
+        assert trio.members[other].slot.replica.log.base > KEPT
+    trio.cut = set()
+
+
+def rows(trio: Trio, number: int) -> dict[Family, list[tuple[bytes, bytes]]]:
+    """What a reader or a later leader finds: everything but the log, and where it begins."""
+    dump = trio.dump(number)
+    dump[Family.META] = [row for row in dump[Family.META] if row[0][:1] not in b"bt"]
+    del dump[Family.LOG]
+    return dump
+
+
+def test_the_log_is_trimmed_and_goes_on() -> None:
+    trio = started()
+    behind(trio, 2)
+    log = trio.members[0].slot.replica.log
+    stored = trio.members[0].store.iterate(Family.LOG, b"", b"\xff", limit=1_000)
+    assert len(stored) == log.last_index - log.base
+    trio.restart(0)
+    again = trio.members[0].slot.replica.log
+    assert (again.base, again.base_chain, again.last_index) == (
+        log.base,
+        log.base_chain,
+        log.last_index,
+    )
+
+
+def test_a_copy_that_lacks_too_much_gets_a_snapshot() -> None:
+    trio = started()
+    behind(trio, 2)
+    trio.now_ms += NEXT_MS
+    trio.obey(trio.members[0], trio.members[0].slot.peer_up("disk-2", trio.now))
+    trio.run()
+    newcomer = trio.members[2].slot
+    assert newcomer.replica.is_ok
+    assert newcomer.replica.log.base > KEPT
+    send(trio, 0, "and on")
+    trio.now_ms += NEXT_MS
+    trio.obey(trio.members[0], trio.members[0].slot.tick(trio.now))
+    trio.run()
+    trio.beat()
+    assert rows(trio, 2) == rows(trio, 0)
+    trio.cut = {0}
+    trio.elect(2)
+    request = send(trio, 2, "led by the newcomer")
+    trio.run()
+    assert trio.members[2].results[request].seq == 63  # type: ignore[union-attr]
+
+
+def test_a_leader_that_lacks_too_much_gets_one_before_it_leads() -> None:
+    trio = started()
+    behind(trio, 2)
+    trio.elect(2)
+    assert trio.members[2].slot.is_active
+    request = send(trio, 2, "next")
+    trio.run()
+    assert trio.members[2].results[request].seq == 62  # type: ignore[union-attr]
+    trio.beat()
+    assert rows(trio, 2) == rows(trio, 0) == rows(trio, 1)
+
+
+def test_a_half_installed_copy_does_not_vote_and_begins_anew() -> None:
+    trio = started()
+    behind(trio, 2)
+    trio.now_ms += NEXT_MS
+    leader = trio.members[0]
+    trio.obey(leader, leader.slot.peer_up("disk-2", trio.now))
+    while not trio.members[2].slot.replica.install_from:
+        trio.sync()
+        trio.deliver()
+    trio.sync()
+    trio.deliver()  # the first part is under way
+    trio.deliver()
+    trio.sync()
+    trio.mails.clear()
+    trio.restart(2)
+    copy = trio.members[2].slot
+    assert not copy.replica.is_ok
+    assert copy.applied == 0
+    trio.cut = {0}
+    trio.elect(1)
+    assert not trio.members[1].slot.is_active, "one whole copy is no majority"
+    trio.cut = set()
+    trio.now_ms += NEXT_MS
+    trio.obey(trio.members[1], trio.members[1].slot.tick(trio.now))
+    trio.run()
+    assert trio.members[1].slot.is_active
+    trio.now_ms += NEXT_MS
+    trio.obey(trio.members[1], trio.members[1].slot.peer_up("disk-2", trio.now))
+    trio.run()
+    trio.beat()
+    assert copy.replica.is_ok
+    assert rows(trio, 2) == rows(trio, 1)
+
+
+def test_an_old_offer_never_empties_a_copy() -> None:
+    trio = started()
+    behind(trio, 2)
+    leader = trio.members[0].slot
+    log = leader.replica.log
+    offer = Offer("disk-0", trio.members[0].copy.leader.boot_id, log.base, log.base_chain)
+    copy = trio.members[1]
+    trio.obey(copy, copy.slot.receive(trio.record.term, offer, trio.now))
+    assert not copy.slot.replica.install_from
+    assert copy.slot.replica.is_ok

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from node.ready import Record
@@ -190,4 +191,55 @@ async def test_a_fast_disk_is_synced_in_place_and_a_slow_one_by_the_thread(tmp_p
         await desk.wait()
     assert store.threads[-1] == "MainThread"  # tried again
     assert desk.told == [(1, index) for index in range(1, 6 + THREADED_BATCHES)]
+    await desk.writer.close()
+
+
+async def test_lazy_records_wait_for_company_and_keep_their_place(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, lazy_ms=60_000)
+    lazy = msgspec.structs.replace(record(1, 1), lazy=True)
+    desk.writer.submit([lazy])
+    await asyncio.sleep(0.02)
+    assert desk.store.batches == []
+    desk.writer.submit([record(2, 1)])
+    await desk.wait()
+    assert sorted(desk.told) == [(1, 1), (2, 1)]
+    assert len(desk.store.batches) == 1
+    await desk.writer.close()
+
+
+async def test_lazy_records_go_alone_after_a_while(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, lazy_ms=10)
+    desk.writer.submit([msgspec.structs.replace(record(1, 1), lazy=True)])
+    await desk.wait()
+    assert desk.told == [(1, 1)]
+    await desk.writer.close()
+
+
+async def test_a_checkpoint_is_made_between_two_batches(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, gather_ms=0)
+    desk.store.gate.clear()
+    desk.writer.submit([record(1, 1)])
+    await asyncio.sleep(0)
+    async with asyncio.TaskGroup() as tasks:
+        frozen = tasks.create_task(desk.writer.checkpoint(str(tmp_path / "copy")))
+        await asyncio.sleep(0)
+        desk.writer.submit([record(1, 2)])
+        assert not (tmp_path / "copy").exists(), "a sync is under way"
+        desk.store.gate.set()
+        await frozen
+        assert desk.store.batches == [2], "what came meanwhile waits for its turn"
+    async with asyncio.timeout(DEADLINE_S):
+        while desk.told != [(1, 1), (1, 2)]:
+            await desk.wait()
+    assert (tmp_path / "copy").exists()
+    await desk.writer.close()
+
+
+async def test_a_checkpoint_on_a_failed_disk_is_an_error(tmp_path: Path) -> None:
+    desk = Desk(tmp_path)
+    desk.store.error = "sync"
+    desk.writer.submit([record(1, 1)])
+    await desk.wait()
+    with pytest.raises(StoreError, match="failed"):
+        await desk.writer.checkpoint(str(tmp_path / "copy"))
     await desk.writer.close()

@@ -18,6 +18,7 @@ from node.overlay import Caches
 from node.ready import Publication, Ready, Record, Result
 from node.replica import Copy, Mail
 from node.slot import Backlog, Now, Slot, SlotContext
+from node.snapshot import Sources
 from node.store.api import Family
 from node.store.memory import MemoryStore
 from tests.node.rig import APP, SECRET, SLOTS, START_MS, write_records
@@ -25,6 +26,7 @@ from tests.node.rig import SEED as HASH_SEED
 
 SLOT = 0
 ROUNDS_MAX = 200
+KEPT = 10
 
 
 class Member:
@@ -36,7 +38,14 @@ class Member:
         engine = Engine(REGISTRY, {APP: AppInfo(SECRET, BENCH)}.get, SLOTS, HASH_SEED)
         self.engine = engine
         self.context = SlotContext(
-            self.copy, engine, store, Caches(), DedupWindow(), Backlog(64 << 20)
+            self.copy,
+            engine,
+            store,
+            Caches(),
+            DedupWindow(),
+            Backlog(64 << 20),
+            Sources(boot << 20),
+            log_entries_kept=KEPT,
         )
         self.slot = Slot(slot_number, self.context)
         self.waiting: list[Record] = []

@@ -32,3 +32,11 @@ def test_a_cache_keeps_what_was_used_last() -> None:
     assert cache.pop("a") == 4
     assert cache.pop("a") is None
     assert len(cache) == 1
+
+
+def test_a_cache_drops_what_a_predicate_names() -> None:
+    cache: BoundedCache[int, str] = BoundedCache(4)
+    for number in range(4):
+        cache.put(number, str(number))
+    cache.discard_if(lambda key, value: key > 2 or value == "0")
+    assert [cache.get(number) for number in range(4)] == [None, "1", "2", None]

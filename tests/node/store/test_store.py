@@ -93,6 +93,19 @@ def test_a_checkpoint_is_a_new_folder(store: Store, tmp_path: Path) -> None:
     assert any((tmp_path / "copy").iterdir())
 
 
+def test_what_is_in_memory_is_written_to_files_in_the_background(
+    store: Store, tmp_path: Path
+) -> None:
+    store.write(put(Family.META, "a"))
+    store.begin_flush()
+    ends_at = time.monotonic() + 10
+    while store.is_flushing():
+        assert time.monotonic() < ends_at
+        time.sleep(0.001)
+    store.checkpoint(str(tmp_path / "copy"))
+    assert names(store.iterate(Family.META, b"", b"z", limit=9)) == ["a"]
+
+
 def test_a_closed_store_says_so(store: Store) -> None:
     store.close()
     store.close()
