@@ -2,9 +2,9 @@
 
 Rules (replication.md 2.10):
 1. Each node beats to each other one every `BEAT_MS`, and at once when its suspicion changes.
-2. A node is suspected when its link broke, or after `SUSPECT_MS` without a beat. It is condemned
-   when another node says the same, or when there is no other; a false one costs a change of leader
-   and nothing else.
+2. A node is suspected when its link broke, after `SUSPECT_MS` without a beat, or after `DEAF_MS` in
+   which it beats and answers none: who hears nobody cannot lead. It is condemned when another node
+   says the same, or when there is no other; a false one costs a change of leader and nothing else.
 3. Contact is counted from the moment when the beat left that was answered, never from the answer:
    what a node may conclude from it is at least as old as that.
 """
@@ -19,6 +19,8 @@ from hubbub.wire.replication import NodeBeat
 
 BEAT_MS: Final = 200
 SUSPECT_MS: Final = 800  # half takes a stalled disk for a death; double delays every failover
+# Who leads and hears nobody gives up by then (`replica.QUORUM_LOST_MS`); half is met by a slow loop.
+DEAF_MS: Final = 2_000
 _SENT_MAX: Final = 64  # beats whose answer is waited for: more than any patience here
 
 
@@ -111,7 +113,9 @@ class Beats:
         return frozenset(
             name
             for name, peer in self._peers.items()
-            if not peer.is_up or now_ms - peer.heard_ms > SUSPECT_MS
+            if not peer.is_up
+            or now_ms - peer.heard_ms > SUSPECT_MS
+            or now_ms - peer.contact_ms > DEAF_MS
         )
 
     def condemned(self, others: Iterable[str], now_ms: int) -> frozenset[str]:

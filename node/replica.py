@@ -384,10 +384,18 @@ class Replica:
         ops = log.append((logged,))
         ops.extend(more)
         self._persist(ops, len(logged.value), logged.index)
+        if self._progress:
+            self._spread(logged, previous_chain, now_ms)
+        return logged
+
+    def _spread(self, logged: Logged, previous_chain: int, now_ms: int) -> None:
+        """To every copy that is in step: one body for all of them."""
+        before, size = logged.index - 1, len(logged.value)
+        body = self._append_of(before, previous_chain, (logged,))
         for storage, progress in self._progress.items():
             if progress.next == logged.index and progress.may_send():
-                self._send(storage, progress, logged.index - 1, previous_chain, (logged,), now_ms)
-        return logged
+                self.mails.append(Mail(storage, self.term, body))
+                progress.sent(logged.index, size, now_ms)
 
     def _send_entries(self, storage: str, now_ms: int) -> None:
         """Whatever the copy lacks and may be sent now; a probe if nothing is known of it."""
@@ -413,17 +421,14 @@ class Replica:
         entries: Sequence[Logged],
         now_ms: int,
     ) -> None:
-        body = Append(
-            self._me.storage,
-            self._me.leader.boot_id,
-            before,
-            chain,
-            self.commit,
-            _entries(entries),
-        )
+        body = self._append_of(before, chain, entries)
         self.mails.append(Mail(storage, self.term, body))
         size = sum(len(logged.value) for logged in entries)
         progress.sent(before + len(entries), size, now_ms)
+
+    def _append_of(self, before: int, chain: int, entries: Sequence[Logged]) -> Append:
+        me = self._me
+        return Append(me.storage, me.leader.boot_id, before, chain, self.commit, _entries(entries))
 
     def _on_appended(self, sender: str, term: int, body: Appended, now_ms: int) -> None:
         progress = self._progress.get(sender)
@@ -451,19 +456,13 @@ class Replica:
 
     def _advance(self, now_ms: int) -> None:
         """Rule 4."""
-        if self.role not in (Role.SYNCING, Role.ACTIVE):
+        if self.role is not Role.ACTIVE and self.role is not Role.SYNCING:
             return
-        record = self._record()
-        matches = [p.match for s, p in self._progress.items() if p.counts and s in record.members]
-        matches.append(self.durable)
-        needed = _majority(record.members)
-        if len(matches) < needed:
-            return
-        index = sorted(matches, reverse=True)[needed - 1]
+        index = self._agreed() if self._progress else self.durable
         if index < self._start_index or index <= self.commit:
             return
         if self.role is Role.SYNCING:
-            self._moved_ms = now_ms
+            self._moved_ms, record = now_ms, self._record()
             if record.activated or set(record.members) == set(record.prev):
                 self.role = Role.ACTIVE
             else:
@@ -471,6 +470,14 @@ class Replica:
                 return
         self._moved_ms = now_ms
         self._commit(index)
+
+    def _agreed(self) -> int:
+        """The last index that a majority of the members holds durably; 0 if too few count."""
+        members = self._record().members
+        matches = [p.match for s, p in self._progress.items() if p.counts and s in members]
+        matches.append(self.durable)
+        needed = _majority(members)
+        return sorted(matches, reverse=True)[needed - 1] if len(matches) >= needed else 0
 
     def _become_active(self, now_ms: int) -> None:
         self.role, self.activate = Role.ACTIVE, None

@@ -113,8 +113,9 @@ class SlotMeta(NamedTuple):
 
 
 def decode_meta(data: bytes) -> SlotMeta:
-    """The position in a row of META."""
-    return SlotMeta(*_META.unpack(data))
+    """The position in a row of META. That of a slot whose rows were deleted is the first one."""
+    meta = SlotMeta(*_META.unpack(data))
+    return meta if meta.applied else SlotMeta()
 
 
 class _Pending:

@@ -1,6 +1,7 @@
 """A cluster's directory D: what lies where, who holds it, and where its sockets may be.
 
-    D/coordinator.sqlite   the cluster's records           D/nodes/NAME   one node's database
+    D/coordinator.sqlite   the cluster's records, or       D/nodes/NAME   one node's database
+    D/coordinator.url      where else they are
     D/keys/                link keys, mode 0700            D/run/         valid while a cluster runs
     D/run/cluster.json     what outside programs read      D/run/lock     held by the supervisor
     D/run/config/NAME.json D/run/logs/NAME.log             D/run/events.ndjson
@@ -40,6 +41,38 @@ class Directory:
     @property
     def coordinator(self) -> Path:
         return self.root / "coordinator.sqlite"
+
+    @property
+    def has_cluster(self) -> bool:
+        """Whether a cluster was made here, wherever its records are."""
+        return self.coordinator.exists() or self._elsewhere.exists()
+
+    @property
+    def coordinator_url(self) -> str:
+        """Where the cluster's records are: in a file here, unless another place was named."""
+        if self._elsewhere.exists():
+            return self._elsewhere.read_text(encoding="ascii").strip()
+        return f"solo:{self.coordinator.absolute()}"
+
+    def use_coordinator(self, url: str) -> None:
+        """Name another place, before anything else is made. Raises Failure for a second one."""
+        if url == self.coordinator_url:
+            return
+        if self.has_cluster:
+            raise Failure(
+                f"the records of the cluster in {self.root} are at {self.coordinator_url}",
+                exit_code=Exit.CONFLICT,
+                cause=["where they are is fixed when a cluster is made"],
+                tries=["the same command without --coordinator, or another --dir"],
+            )
+        self.root.mkdir(parents=True, exist_ok=True)
+        draft = self._elsewhere.with_suffix(".draft")
+        draft.write_text(f"{url}\n", encoding="ascii")
+        draft.replace(self._elsewhere)
+
+    @property
+    def _elsewhere(self) -> Path:
+        return self.root / "coordinator.url"
 
     @property
     def cluster_file(self) -> Path:

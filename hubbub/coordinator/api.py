@@ -3,13 +3,14 @@
 Rules, the same for the embedded one and for etcd (whose version 3 semantics these are):
 1. One successful transaction that changes something = one revision, whatever it writes. A
    transaction whose guards fail, and one that deletes only what is not there, changes nothing.
-   An empty store has revision 1.
+   Revisions begin at 1 or above and only grow; there are gaps where a store is shared.
 2. A record's `mod_revision` is the revision of its last write; `create_revision` that of the write
    that made it (again after a delete).
 3. A watch yields every change of its prefix from a revision on, in order, never part of a revision.
 4. A record with a lease is deleted when the lease expires; watchers see it as a delete.
 5. What was answered is durable. After CoordinatorUnavailable the outcome of a write is unknown:
    read it again, or rely on its guards.
+6. A lease's holder counts its time from before it asked; the store counts from later on.
 """
 
 from __future__ import annotations
@@ -115,11 +116,15 @@ class Coordinator(Protocol):
         """Do all operations if all guards are true, else none.
 
         Raises LeaseExpired if a Put names a lease that is over; ValueError if a key is written
-        twice or there are more than TRANSACTION_OPS_MAX guards or operations.
+        twice or there are more than TRANSACTION_OPS_MAX guards or operations. etcd takes 1.5 MiB
+        in all; more is a CoordinatorError.
         """
 
     async def lease_grant(self, ttl_ms: int) -> int:
-        """A new lease's id (u63, never 0), good for `ttl_ms` from now."""
+        """A new lease's id (u63, never 0), good for `ttl_ms` or more from now.
+
+        etcd counts whole seconds, rounded up, and one or two at least.
+        """
 
     async def lease_keepalive(self, lease: int) -> None:
         """Good for its ttl from now on again. Raises LeaseExpired: it never comes back."""

@@ -22,12 +22,22 @@ from hubbub.coordinator.api import (
     CoordinatorUnavailable,
     Record,
 )
-from hubbub.coordinator.records import CLUSTER_KEY, AppRecord, ClusterRecord, ProcessRecord
+from hubbub.coordinator.backups import BackupRequest
+from hubbub.coordinator.records import (
+    CLUSTER_KEY,
+    AppRecord,
+    ClusterRecord,
+    ProcessRecord,
+    RebalanceRecord,
+    StorageRecord,
+)
 from hubbub.ring.map import SlotMap, parse_slot_record
 from hubbub.wire.codec import decode_json
 
 T = TypeVar("T")
-Kind: TypeAlias = Literal["cluster", "slot", "node", "router", "edge", "app"]
+Kind: TypeAlias = Literal[
+    "cluster", "slot", "node", "router", "edge", "app", "storage", "rebalance", "backup"
+]
 OnChange: TypeAlias = Callable[[Kind, str], None]
 
 # Between tries while the coordinator is away. Half doubles the load on one that is overloaded;
@@ -40,6 +50,9 @@ _KIND_OF_FOLDER: Final[dict[str, Kind]] = {
     "routers": "router",
     "edges": "edge",
     "apps": "app",
+    "storage": "storage",
+    "rebalance": "rebalance",
+    "backups": "backup",
 }
 
 
@@ -67,6 +80,9 @@ class ClusterView:
         self.routers: dict[str, ProcessRecord] = {}
         self.edges: dict[str, ProcessRecord] = {}
         self.apps: dict[str, AppRecord] = {}
+        self.storages: dict[str, StorageRecord] = {}  # by storage id
+        self.backups: dict[str, BackupRequest] = {}  # by id: those under way
+        self._plans: dict[str, RebalanceRecord] = {}
         self.revision = 0
         self._keys: set[str] = set()
         self._callbacks: list[OnChange] = []
@@ -84,6 +100,11 @@ class ClusterView:
         """Who leads what. Only after `load`; the same object for ever."""
         assert self._slot_map is not None, "load the view first"
         return self._slot_map
+
+    @property
+    def plan(self) -> RebalanceRecord | None:
+        """The moves under way, or the last ones; None if there never were any."""
+        return self._plans.get("plan")
 
     def on_change(self, callback: OnChange) -> None:
         """Call `callback(kind, name)` after each change from now on; a slot's name is its number.
@@ -147,8 +168,8 @@ class ClusterView:
     async def _reload(self) -> None:
         try:
             await self.load()
-        except ClusterMissing:
-            # Deleted under our feet: nothing that we hold becomes truer by dropping it.
+        except (ClusterMissing, CoordinatorUnavailable):
+            # Deleted under our feet, or away: nothing that we hold becomes truer by dropping it.
             await asyncio.sleep(_RETRY_S)
 
     def _apply_cluster(self, record: Record) -> tuple[Kind, str] | None:
@@ -186,6 +207,12 @@ class ClusterView:
             return self.slot_map.apply(int(name), parsed, revision)
         if kind == "app":
             return _set(self.apps, name, value, AppRecord)
+        if kind == "storage":
+            return _set(self.storages, name, value, StorageRecord)
+        if kind == "rebalance":
+            return _set(self._plans, name, value, RebalanceRecord)
+        if kind == "backup":
+            return _set(self.backups, name, value, BackupRequest)
         processes = {"node": self.nodes, "router": self.routers, "edge": self.edges}[
             cast(str, kind)
         ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hubbub.wire.codec import decode_pack, encode_pack
 from hubbub.wire.replication import NodeBeat
-from node.beats import SUSPECT_MS, Beats
+from node.beats import DEAF_MS, SUSPECT_MS, Beats
 
 ME, B, C = "node-1", "node-2", "node-3"
 
@@ -33,6 +33,15 @@ def test_a_broken_link_is_suspect_at_once() -> None:
     beats = trio()
     beats.down(B)
     assert beats.suspects(1) == {B}
+
+
+def test_who_beats_and_hears_nobody_is_suspect() -> None:
+    beats = trio()
+    for now_ms in range(0, DEAF_MS + 400, 200):
+        to_c = beats.make(C, 7, (), now_ms)
+        beats.heard(B, beat(), now_ms)
+        beats.heard(C, beat(echo=to_c.n), now_ms)
+    assert beats.suspects(DEAF_MS + 200) == {B}
 
 
 def test_one_suspicion_condemns_nobody_while_there_are_others() -> None:

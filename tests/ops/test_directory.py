@@ -86,3 +86,24 @@ def test_the_length_limit_counts_bytes(tmp_path: Path) -> None:
     assert not fits(root, ["n" * (108 - 5)])
     assert not fits(root, ["\u00e9" * (104 // 2)])
     assert os.fsencode(root / "x")[:5] == b"/tmp/"
+
+
+def test_the_records_may_be_elsewhere_from_the_first_start_on(tmp_path: Path) -> None:
+    directory = Directory(tmp_path / "d")
+    assert directory.coordinator_url == f"solo:{tmp_path}/d/coordinator.sqlite"
+    directory.use_coordinator(directory.coordinator_url)
+    assert not directory.has_cluster
+    directory.use_coordinator("etcd=127.0.0.1:2379/chat")
+    assert directory.has_cluster
+    assert Directory(tmp_path / "d").coordinator_url == "etcd=127.0.0.1:2379/chat"
+    directory.use_coordinator("etcd=127.0.0.1:2379/chat")
+    with pytest.raises(Failure) as refused:
+        directory.use_coordinator("etcd=127.0.0.1:2379/other")
+    assert refused.value.exit_code is Exit.CONFLICT
+
+
+def test_records_that_are_here_stay_here(tmp_path: Path) -> None:
+    directory = Directory(tmp_path)
+    directory.coordinator.touch()
+    with pytest.raises(Failure, match="the records of the cluster"):
+        directory.use_coordinator("etcd=127.0.0.1:2379")

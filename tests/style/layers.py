@@ -65,7 +65,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "structlog": ("hubbub/runtime/logs.py",),
     "prometheus_client": ("hubbub/runtime/metrics.py",),
     "jwt": ("edge/auth.py",),
-    "obstore": ("edge/web/blobs.py",),
+    "obstore": ("edge/web/blobs.py", "ops/backup/objects.py"),
     "aiohttp": (
         "edge/",
         "hubbub/client/aio.py",
@@ -102,7 +102,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
 PURE_FOLDERS = ("base", "wire", "ring", "model", "settings", "features")
 PURE_FILES = {
     "hubbub/transport": "link replicated_set",
-    "hubbub/coordinator": "api",
+    "hubbub/coordinator": "api etcd_gateway etcd_watch etcd_endpoints",
     "hubbub/client": "core events methods places replies requests",
     "node": "slot overlay engine entry keys dedup outbox due reads publish presence",
     "node/replica": "leadership followers snapshot failover moves",

@@ -170,8 +170,13 @@ class Etcd:
         self.wait_healthy(index)
 
     def pause(self, index: int) -> None:
-        """SIGSTOP: it keeps its connections and says nothing."""
-        os.kill(self.members[index].pid, signal.SIGSTOP)
+        """SIGSTOP, and wait until all of it stands: its connections stay, and it says nothing."""
+        pid = self.members[index].pid
+        os.kill(pid, signal.SIGSTOP)
+        deadline = time.monotonic() + CALL_S
+        while not all(_stands(thread) for thread in Path(f"/proc/{pid}/task").iterdir()):
+            assert time.monotonic() < deadline, f"etcd {index} does not stop"
+            time.sleep(0.001)
 
     def go_on(self, index: int) -> None:
         """SIGCONT."""
@@ -249,6 +254,11 @@ class Etcd:
     def _log(self, member: EtcdMember) -> str:
         lines = (member.folder / f"{member.name}.log").read_text(errors="replace").splitlines()
         return "\n".join(lines[-10:])
+
+
+def _stands(thread: Path) -> bool:
+    """Whether a thread is stopped, by its state in /proc (behind the name in brackets)."""
+    return (thread / "stat").read_text().rpartition(")")[2].split()[0] in "Tt"
 
 
 def free_ports(count: int) -> list[int]:

@@ -14,6 +14,7 @@ from hubbub.coordinator.api import (
     CoordinatorUnavailable,
     Delete,
     Put,
+    Record,
     WatchEvent,
 )
 from hubbub.coordinator.cluster import (
@@ -214,6 +215,21 @@ async def test_it_goes_on_after_the_coordinator_was_away(store: Store) -> None:
         assert (found.unavailable, found.reloads) == (2, 0)
 
 
+async def test_it_outlives_an_outage_while_it_reads_everything_again(store: Store) -> None:
+    """History was cut and the store went away just then: that ended the process once."""
+    writing, troubled = store.open(), _Trouble(store.open())
+    await create_cluster(writing, 16)
+    troubled.hold()
+    async with following(troubled) as view:
+        await register(writing, ProcessRecord(name="n1", role="node", boot_id=2))
+        await store.compact()
+        troubled.range_failures = 1
+        troubled.wake()
+        await wait_until(view, lambda: "n1" in view.nodes)
+        assert troubled.range_failures == 0
+        assert view.statistics().reloads == 2
+
+
 async def test_the_number_of_slots_is_fixed(coordinator: Coordinator) -> None:
     await create_cluster(coordinator, 16)
     view = ClusterView(coordinator)
@@ -243,10 +259,9 @@ class _Trouble:
         self._real = real
         self._awake = asyncio.Event()
         self._awake.set()
-        self.failures = 0
+        self.failures = self.range_failures = 0
 
         self.get = real.get
-        self.range = real.range
         self.transact = real.transact
         self.lease_grant = real.lease_grant
         self.lease_keepalive = real.lease_keepalive
@@ -258,6 +273,12 @@ class _Trouble:
 
     def wake(self) -> None:
         self._awake.set()
+
+    async def range(self, prefix: str) -> tuple[list[Record], int]:
+        if self.range_failures:
+            self.range_failures -= 1
+            raise CoordinatorUnavailable("away")
+        return await self._real.range(prefix)
 
     async def watch(self, prefix: str, from_revision: int) -> AsyncIterator[list[WatchEvent]]:
         if self.failures:
