@@ -19,7 +19,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from hubbub.coordinator.records import ProcessRecord
-from hubbub.ring.map import SlotMap, SlotRecord
+from hubbub.ring.map import Leader, SlotMap, SlotRecord
 from hubbub.runtime.clock import Clock
 from hubbub.runtime.logs import get_logger
 from hubbub.wire.codec import decode_pack, encode_pack
@@ -325,18 +325,28 @@ class Copies:
         if is_quiet and now_ms - self._looked_ms < _LOOK_MS:
             return []
         self._looked_ms, self._replaceable = now_ms, condemned | replaced
+        me = self._me
         alive = self.beats.heard_of(now_ms) | {
-            (name, record.boot_id) for name, record in self._nodes.items() if name not in condemned
+            (name, record.boot_id)
+            for name, record in self._nodes.items()
+            if name not in condemned and name != me.leader.node
         }
-        storages = {self._known[name].storage_id for name, _ in alive if name in self._known}
+        leaders = {
+            self._known[name].storage_id: Leader(name, boot_id)
+            for name, boot_id in sorted(alive)
+            if name in self._known
+        }
         living = Living(
-            frozenset({*storages, self._me.storage}),
-            frozenset(alive),
+            frozenset({*leaders, me.storage}),
+            frozenset({*alive, (me.leader.node, me.leader.boot_id)}),
             condemned,
             self._storages_of(gray) | ({self._me.storage} if self.gray.is_gray else frozenset()),
             replaced,
+            leaders,
         )
-        wanted = self._elections.wanted(self._records(), living, self._is_leading, now_ms)
+        wanted = self._elections.wanted(
+            self._records(), living, self._is_leading, now_ms, self._is_whole
+        )
         self.counts.elections_total += len(wanted)
         for slot, record, _ in wanted:
             before = self._slot_map.leader_of(slot)
@@ -352,6 +362,10 @@ class Copies:
             record = slot_map.record_of(number)
             if record is not None:
                 yield number, record, slot_map.revision_of(number)
+
+    def _is_whole(self, number: int) -> bool:
+        slot = self._slots.get(number)
+        return slot is not None and slot.replica.is_ok
 
     def _is_leading(self, number: int) -> bool:
         slot = self._slots.get(number)

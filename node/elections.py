@@ -8,12 +8,13 @@ Rules (replication.md 2.1, 2.10):
    member `STAGGER_MS` later: two who try waste work, nothing else. Once the leader is condemned
    only the living count. A gray node comes last, in each case. Nobody tries who does not see a
    majority of the copies that it would have to ask.
-3. A try that was lost or whose term does not begin is repeated after `AGAIN_MS`, for ever.
+3. A copy that must not lead (its rows are incomplete) names another one, and never itself.
+4. A try that was lost or whose term does not begin is repeated after `AGAIN_MS`, for ever.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final, NamedTuple
 
 from hubbub.ring.map import Leader, SlotRecord, next_leader
@@ -33,6 +34,7 @@ class Living(NamedTuple):
     condemned: frozenset[str]  # names
     gray: frozenset[str] = frozenset()
     replaced: frozenset[str] = frozenset()  # names of gray nodes whose slots this one would lead
+    leaders: Mapping[str, Leader] = {}  # storage → its process, of the other nodes
 
 
 class Takeover(NamedTuple):
@@ -63,8 +65,11 @@ class Elections:
         living: Living,
         is_leading: Callable[[int], bool],
         now_ms: int,
+        is_whole: Callable[[int], bool] = lambda _: True,
     ) -> list[Takeover]:
-        """What to try now. Args: records: (slot, record, revision) of slots that are held here."""
+        """What to try now. Args: records: (slot, record, revision) of slots that are held here.
+        is_whole: the copy may lead; one that is being replaced by a snapshot may not.
+        """
         found: list[Takeover] = []
         for slot, record, revision in records:
             if self._storage not in record.members or not self._is_headless(
@@ -73,10 +78,17 @@ class Elections:
                 self._headless.pop(slot, None)
                 self._tried.pop(slot, None)
                 continue
-            if self._is_due(slot, record, living, now_ms):
+            leader = self._leader if is_whole(slot) else self._heir(record, living)
+            if leader is not None and self._is_due(slot, record, living, now_ms):
                 self._tried[slot] = now_ms
-                found.append(Takeover(slot, next_leader(record, self._leader), revision))
+                found.append(Takeover(slot, next_leader(record, leader), revision))
         return found
+
+    def _heir(self, record: SlotRecord, living: Living) -> Leader | None:
+        """Whom to name in place of this copy, which must not lead what it was given."""
+        if record.leader is None or record.leader.node != self._leader.node:
+            return None  # whoever may lead sees it as well
+        return next((living.leaders[s] for s in record.members if s in living.leaders), None)
 
     def _is_headless(
         self,

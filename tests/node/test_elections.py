@@ -128,3 +128,13 @@ def test_a_gray_node_comes_last_and_does_come() -> None:
 def test_its_own_slots_are_no_exception_for_a_gray_node() -> None:
     again = Elections("a", Leader("node-a", 1_000))
     assert tries(again, LED_BY_A, gray("a", me="a"), 0) == []
+
+
+def test_a_copy_that_is_not_whole_names_another_one() -> None:
+    named = Elections("a", LEADERS["a"])
+    now = living(*MEMBERS)._replace(leaders={name: LEADERS[name] for name in "bc"})
+    found = named.wanted([(5, LED_BY_A, 9)], now, nobody, 0, nobody)  # nobody: not whole either
+    assert [one.record.leader for one in found] == [LEADERS["b"]]
+    second = Elections("b", LEADERS["b"])
+    gone = living("b", "c", condemned="a")._replace(leaders={"c": LEADERS["c"]})
+    assert second.wanted([(5, LED_BY_A, 9)], gone, nobody, 0, nobody) == []
