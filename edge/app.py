@@ -35,6 +35,7 @@ from hubbub.base.units import SECOND_MS
 from hubbub.coordinator.cluster import ClusterView, ProcessRecord, register
 from hubbub.coordinator.open import open_coordinator
 from hubbub.features.registry import REGISTRY
+from hubbub.ring.report import MapReport
 from hubbub.runtime.admin import AdminServer
 from hubbub.runtime.clock import SystemClock, boot_id, entropy
 from hubbub.runtime.logs import get_logger
@@ -43,6 +44,7 @@ from hubbub.runtime.process import Process
 from hubbub.runtime.tasks import supervise
 from hubbub.settings.schema import EdgeConfig
 from hubbub.transport.curve import Keys
+from hubbub.transport.limits import limits_of
 from hubbub.transport.peer import Peers
 from hubbub.wire.codec import dump_json, encode_pack
 
@@ -131,7 +133,13 @@ class Edge:
         uplink.events = Relayed(hub, streams, self._present)
         keys = Keys(config.keys_dir, config.name) if config.keys_dir else None
         uplink.peers = Peers(
-            config.name, self._boot_id, view.cluster.generation, uplink, clock, keys=keys
+            config.name,
+            self._boot_id,
+            view.cluster.generation,
+            uplink,
+            clock,
+            keys=keys,
+            limits=limits_of(config),
         )
         self._process.on_stop("links", uplink.peers.close)
         view.on_change(self._changed)
@@ -188,6 +196,8 @@ class Edge:
         config = self._config
         admin = AdminServer(metrics, self.missing)
         admin.register("clients", self._clients)
+        admin.register("view", self._view)
+        admin.register("map", MapReport(self._view.slot_map))
         self._admin_url = await admin.start(config.admin_host, config.admin_port)
         self._process.on_stop("admin", admin.close)
         server = Server(
@@ -269,6 +279,7 @@ class Edge:
         metrics = Metrics("edge")
         clients, hub, uplink = self._clients, self._hub, self._uplink
         metrics.expose("edge_flush", pace.flusher.statistics)
+        metrics.gauge("map_revision", lambda: float(self._view.slot_map.revision))
         metrics.gauge("edge_connections", lambda: float(len(clients.sessions)))
         metrics.gauge("edge_channels", lambda: float(len(hub.channels)))
         metrics.gauge("edge_requests_waiting", lambda: float(uplink.waiting))

@@ -58,7 +58,7 @@ from node.service import Service
 from node.slot import Backlog, Now, Slot, SlotContext
 from node.snapshot import Sources
 from node.standing import Standing
-from node.store.api import Family, Op, StoreError, StoreRefused
+from node.store.api import Family, Op, StoreError, StoreFull, StoreRefused
 from node.store.open import CURE, Opened, open_store
 from node.store.rocks import RocksLimits, RocksStore
 from node.writer import Writer, WriterLimits
@@ -85,6 +85,10 @@ async def main(process: Process) -> None:
         await node.start()
     except (StoreRefused, BrokenChain) as refusal:
         _refuse(process, str(refusal))
+    except StoreFull as full:
+        _disk_failed(process, str(full), full)
+    except StoreError as damage:  # what a start reads: starting again would find the same
+        _refuse(process, f"{config.data_dir}: the database cannot be read: {damage}; {CURE}")
 
 
 def _refuse(process: Process, reason: str) -> None:
@@ -93,6 +97,13 @@ def _refuse(process: Process, reason: str) -> None:
     sys.stderr.flush()
     process.exit_code = EXIT_STORE_REFUSED
     process.stop("store refused")
+
+
+def _disk_failed(process: Process, reason: str, error: StoreError) -> None:
+    sys.stderr.write(f"error: {reason}\n")
+    sys.stderr.flush()
+    process.fail("disk", error)
+    process.exit_code = EXIT_DISK_FAILED
 
 
 class Node:
@@ -144,6 +155,7 @@ class Node:
         self._hold_slots()
         self._view.on_change(self._changed)
         supervise("view", self._view.follow())
+        await self._announce()
         address = self._peers.listen(self._config.listen)
         url = await self._admin.start(self._config.admin_host, self._config.admin_port)
         on_stop("admin", self._admin.close)
@@ -318,7 +330,8 @@ class Node:
             record.term > 0 and self._storage_id in (*record.members, *record.prev)
             for _, record in self._view.slot_map.items()
         )
-        if held:
+        # A place that was never announced never ran: the others were faster to lead its slots.
+        if held and self._storage_id in self._view.storages:
             raise StoreRefused(
                 f"{self._config.data_dir}: this copy held {held} slots, and its database is "
                 f"gone; {CURE}"
@@ -368,6 +381,19 @@ class Node:
                 self._peers.dial(name, record.address)
         self._copies.nodes_changed()
 
+    def _hang_up(self) -> None:
+        """On nodes that were removed: their address may become another one's."""
+        places = {place.name for place in self._view.storages.values()}
+        for name in self._dialled.keys() - places - self._view.nodes.keys():
+            self._peers.hangup(name)
+            del self._dialled[name]
+
+    async def _announce(self) -> None:
+        """Before any link: whatever is acknowledged from here on, this place is known to have."""
+        config = self._config
+        domain = config.domain or platform.node()
+        await announce_storage(self._coordinator, self._storage_id, config.name, domain)
+
     async def _register(self, address: str, url: str) -> None:
         config, public = self._config, self._keys()
         record = ProcessRecord(
@@ -380,7 +406,6 @@ class Node:
             domain=config.domain or platform.node(),
             storage_id=self._storage_id,
         )
-        await announce_storage(self._coordinator, self._storage_id, record.name, record.domain)
         self._registration = await register(self._coordinator, record)
         self._keeper = supervise("registration", self._registration.keep())
         self._process.on_stop("registration", self._leave)
@@ -448,6 +473,7 @@ class Node:
             self._dial_nodes()
         elif kind in ("storage", "rebalance"):
             self._mover.changed(kind)
+            self._hang_up()
         elif kind == "backup":
             self._backups.changed()
         elif kind == "cluster" and self._view.cluster.generation != self._generation:
@@ -508,12 +534,9 @@ class Node:
 
     def _disk_failed(self, error: StoreError) -> None:
         """Nothing more may be acknowledged: answer UNKNOWN and end."""
-        text = f"{self._config.data_dir}: the disk failed, nothing more is acknowledged: {error}"
-        sys.stderr.write(f"error: {text}\n")
-        sys.stderr.flush()
         self._service.fail()
-        self._process.fail("disk", error)
-        self._process.exit_code = EXIT_DISK_FAILED
+        text = f"{self._config.data_dir}: the disk failed, nothing more is acknowledged: {error}"
+        _disk_failed(self._process, text, error)
 
     async def _close_store(self) -> None:
         self._acked.close()

@@ -19,7 +19,7 @@ from hubbub.wire.replication import NodeBeat
 
 BEAT_MS: Final = 200
 SUSPECT_MS: Final = 800  # half takes a stalled disk for a death; double delays every failover
-# Who leads and hears nobody gives up by then (`replica.QUORUM_LOST_MS`); half is met by a slow loop.
+# A leader that hears nobody gives up by then (`replica.QUORUM_LOST_MS`); half is but a slow loop.
 DEAF_MS: Final = 2_000
 _SENT_MAX: Final = 64  # beats whose answer is waited for: more than any patience here
 

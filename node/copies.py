@@ -7,7 +7,7 @@ Rules:
 2. What can be asked for again (entries) is windowed on the link; a broken link loses it, and a new
    one starts with a probe.
 3. Only slots for which time matters are ticked; a beat names only commits that changed.
-4. A slot whose own entries cannot be applied fails, loudly; the others go on.
+4. A slot whose own entries or rows cannot be read or applied fails, loudly; the others go on.
 5. Whether this node is gray is judged at each beat and said in it; `elections` acts on it.
 """
 
@@ -35,6 +35,7 @@ from node.gray import Gray
 from node.ready import Ready
 from node.replica import QUORUM_LOST_MS, Copy, Mail
 from node.slot import Now, Slot
+from node.store.api import StoreError
 
 # A timer may be a little early; a beat that is skipped for it would be a whole interval late.
 _EARLY_MS: Final = 20
@@ -145,7 +146,7 @@ class Copies:
         if record is not None:
             for slot in list(self._slots.values()):
                 if slot.replica.is_leading:
-                    self._obey(slot, slot.peer_up(record.storage_id, now))
+                    self.run(slot, slot.peer_up, record.storage_id, now)
 
     def peer_down(self, name: str) -> None:
         """The link to a node broke."""
@@ -204,7 +205,7 @@ class Copies:
         was_leading, was_failed = slot.is_active, bool(slot.replica.failure)
         try:
             ready = step(*arguments)
-        except (FeatureFailed, BrokenChain) as error:
+        except (FeatureFailed, BrokenChain, StoreError) as error:
             ready = slot.fail(str(error))
         self._obey(slot, ready)
         if slot.is_active != was_leading:
@@ -217,6 +218,16 @@ class Copies:
         if slot.replica.failure and not was_failed:
             self.counts.slots_failed_total += 1
             _log.error("slot.failed", slot=slot.number, reason=slot.replica.failure)
+
+    def unreadable(self, slot: Slot, error: StoreError) -> None:
+        """Rows of a slot cannot be read here: where there are other copies, one of them is to lead.
+
+        A lone copy serves what can be read.
+        """
+        _log.error("store.read_failed", slot=slot.number, error=str(error))
+        record = slot.replica.record
+        if record is not None and len(record.members) > 1:
+            self.run(slot, slot.fail, str(error))
 
     def _obey(self, slot: Slot, ready: Ready) -> None:
         self.obey(slot, ready)

@@ -130,11 +130,17 @@ def slot_range(slot: int) -> tuple[bytes, bytes]:
     return _SLOT.pack(slot), _SLOT.pack(slot + 1)
 
 
+def slot_of_row(key: bytes) -> int:
+    """The slot of a key of these families."""
+    number: int = _SLOT.unpack_from(key)[0]
+    return number
+
+
 # --- META
 
 DATABASE: Final = b"c"
 GENERATION: Final = b"g"
-_OF_DATA: Final = (b"m", b"t", b"s", b"n", b"z", b"r")  # what goes with the data of a slot
+_OF_DATA: Final = (b"m", b"t", b"b", b"s", b"n", b"z", b"r")  # what goes with the data of a slot
 
 
 def meta_ranges(slot: int) -> list[tuple[bytes, bytes]]:
@@ -210,12 +216,6 @@ def seen(slot: int, source: int, incarnation: bytes) -> bytes:
 def log(slot: int, index: int) -> bytes:
     """The key of an entry."""
     return _SLOT_U64.pack(slot, index)
-
-
-def log_slot(key: bytes) -> int:
-    """The slot of such a key."""
-    number: int = _SLOT.unpack_from(key)[0]
-    return number
 
 
 def log_index(key: bytes) -> int:

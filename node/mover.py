@@ -31,12 +31,12 @@ from node.ready import Ready, Record
 from node.removals import Removals, is_given_up, promised_term, removal, slots_with_rows
 from node.replica import Copy
 from node.slot import Now, Slot
-from node.store.api import Store
+from node.store.api import Store, StoreError
 
 _IDLE_S: Final = 0.2
 _PAUSED_S: Final = 0.005  # whoever waits for a paused slot waits for an fsync, not for this
-# Grace periods are minutes: looking once a second costs some milliseconds a minute.
-_REMOVALS_S: Final = 1.0
+# Grace periods are minutes; a look at 16,384 slots takes some 8 ms.
+_REMOVALS_S: Final = 10.0
 _log = get_logger()
 
 
@@ -45,6 +45,7 @@ class Contacts(Protocol):
 
     def run(self, slot: Slot, step: Callable[..., Ready], *arguments: Any) -> None: ...
     def storages_heard(self) -> frozenset[str]: ...
+    def storages_gray(self) -> frozenset[str]: ...
     def forget(self, name: str) -> None: ...
 
 
@@ -178,11 +179,13 @@ class Mover:
 
     def _look_at_peers(self, now_ms: int) -> None:
         heard, me = self._contacts.storages_heard(), self._me
+        gray = self._contacts.storages_gray()
         places = self._view.storages
         peers = {
             record.storage_id: Peer(
                 Leader(record.name, record.boot_id),
                 places[record.storage_id].state if record.storage_id in places else "active",
+                record.storage_id in gray,
             )
             for record in self._view.nodes.values()
             if record.storage_id in heard and record.storage_id != me.storage
@@ -242,10 +245,15 @@ class Mover:
             return
         if found is None or not self._is_given_up(number, parse_slot_record(found.value)):
             return
+        try:
+            record = removal(self._store, number)
+        except StoreError as error:
+            _log.error("slot.not_removed", slot=number, error=str(error))
+            return
         self._leaving.add(number)
         self._slots.pop(number, None)
         self._forget_rows()
-        self._writer.submit([removal(self._store, number)])
+        self._writer.submit([record])
 
     def _is_given_up(self, number: int, record: SlotRecord) -> bool:
         slot = self._slots.get(number)

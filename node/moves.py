@@ -64,10 +64,11 @@ _FINISH_AGAIN_MS: Final = 2_000
 
 
 class Peer(NamedTuple):
-    """A node that is alive: who leads there, and whether it may hold and lead."""
+    """A node that is alive: who leads there, whether it may hold and lead, and is fast enough."""
 
     leader: Leader
     state: HolderState
+    is_gray: bool = False
 
 
 class Log(Protocol):
@@ -189,10 +190,11 @@ class Moves:
 
     def plan_changed(self, plan: RebalanceRecord | None) -> None:
         """Another plan, or another state of it. Raises ValueError for one that is damaged."""
-        self._plan, self._targets = plan, []
+        self._plan, self._targets = None, []
         self._is_stale = True
         if plan is not None and plan.state in ("running", "paused"):
             self._targets = unpack_targets(plan.members, plan.targets, plan.copies)
+        self._plan = plan
 
     def peers_changed(self, peers: Mapping[str, Peer], state: HolderState, now_ms: int) -> None:
         """The nodes that are alive, by storage id, this one too; and this one's own state."""
@@ -375,7 +377,7 @@ class Moves:
 
     def _may_lead(self, storage: str) -> bool:
         peer = self._peers.get(storage)
-        return peer is not None and peer.state == "active"
+        return peer is not None and peer.state == "active" and not peer.is_gray
 
     def _is_healthy(self, storage: str, now_ms: int) -> bool:
         since_ms = self._since[storage][1] if storage in self._since else now_ms

@@ -22,7 +22,8 @@ from node import keys
 from node.ready import Record
 from node.replica import read_promise
 from node.slot import SlotMeta, decode_meta
-from node.store.api import DeleteRange, Family, Op, Store
+from node.snapshot import wipe
+from node.store.api import Family, Store
 
 # Above every token that a slot counts to: the writer reports it like any other.
 REMOVED: Final = (1 << 63) - 1
@@ -66,11 +67,12 @@ def slots_with_rows(store: Store) -> set[int]:
     """Slots of which anything but a promise is stored."""
     rows = store.iterate(Family.META, *keys.slot_meta_range(), limit=_ROWS_MAX)
     found = {keys.slot_of_meta(key) for key, row in rows if decode_meta(row) != SlotMeta()}
-    start, end = keys.log(0, 0), keys.slot_range(keys.SLOTS_END - 1)[1]
-    while rows := store.iterate(Family.LOG, start, end, limit=1):
-        number = keys.log_slot(rows[0][0])
-        found.add(number)
-        start = keys.log(number + 1, 0)
+    for family in (Family.LOG, Family.CHAN, Family.STATE, Family.OUTBOX):
+        start, end = keys.slot_range(0)[0], keys.slot_range(keys.SLOTS_END - 1)[1]
+        while rows := store.iterate(family, start, end, limit=1):
+            number = keys.slot_of_row(rows[0][0])
+            found.add(number)
+            start = keys.slot_range(number)[1]
     return found
 
 
@@ -84,20 +86,15 @@ def removal(store: Store, number: int) -> Record:
 
     Its position is written as that of an empty slot: it supersedes what earlier records say.
     """
-    ops: list[Op] = [DeleteRange(Family.META, *span) for span in keys.meta_ranges(number)]
-    families = (Family.LOG, Family.CHAN, Family.STATE, Family.OUTBOX)
-    ops += [DeleteRange(family, *keys.slot_range(number)) for family in families]
-    ops += [
-        DeleteRange(Family.DEDUP, *keys.dedup_range(hour, number)) for hour in _dedup_hours(store)
-    ]
+    ops = wipe(number, _dedup_hours(store))
     return Record(number, REMOVED, ops, SlotMeta().encode(), 0, lazy=True)
 
 
-def _dedup_hours(store: Store) -> list[int]:
-    """All hours of which answers are stored, of whatever slot."""
-    hours: list[int] = []
-    start, end = keys.dedup(0, 0, b""), keys.dedup(keys.U32_MAX, 0, b"")
-    while rows := store.iterate(Family.DEDUP, start, end, limit=1):
-        hours.append(keys.dedup_hour(rows[0][0]))
-        start = keys.dedup(hours[-1] + 1, 0, b"")
-    return hours
+def _dedup_hours(store: Store) -> range:
+    """From the first to the last hour of which answers are stored, of whatever slot."""
+    span = keys.dedup(0, 0, b""), keys.dedup(keys.U32_MAX, 0, b"")
+    first = store.iterate(Family.DEDUP, *span, limit=1)
+    last = store.iterate(Family.DEDUP, *span, limit=1, reverse=True)
+    if not first or not last:
+        return range(0)
+    return range(keys.dedup_hour(first[0][0]), keys.dedup_hour(last[0][0]) + 1)

@@ -16,7 +16,8 @@ Rules (replication.md 2.3; Viewstamped Replication with the view chosen by the c
    an assertion about the whole cluster, and its failure stops the slot.
 6. Nothing that speaks of the disk is said before the disk has it: promises, matches.
 7. Who lacks what the leader's log has no more is offered a snapshot. While it is installed the copy
-   does not count (`recall`), and after a crash in between it begins anew.
+   does not count (`recall`); when that breaks off it begins anew, with a snapshot or with the first
+   entry.
 8. The leader steps down for a newer record, a STALE, a failed disk, or `QUORUM_LOST_MS` without
    progress; never because the coordinator is away.
 
@@ -58,10 +59,8 @@ QUORUM_LOST_MS: Final = 2_000
 # The copy with the newest log fell silent: choose again among those that promised.
 SOURCE_LOST_MS: Final = 1_500
 _PROMISE: Final = Packed(">IQQ")
-
-
-# The copy is empty: it counts again when a snapshot is whole.
-RECALL_ALL: Final = (1 << 64) - 1
+# A flag in `recall`: everything was deleted, and what is there is not whole yet.
+EMPTIED: Final = 1 << 63
 
 
 class Role(Enum):
@@ -79,12 +78,18 @@ class Role(Enum):
 class Promise(NamedTuple):
     """What is promised: nothing below `term`, and in it only the leader with `boot_id`.
 
-    `recall`: the copy once had everything up to here, and does not count until it has again.
+    `recall`: the copy once had everything up to here, and does not count until it has again; or
+    EMPTIED, or both. 0: it is whole.
     """
 
     term: int = 0
     boot_id: int = 0
     recall: int = 0
+
+    @property
+    def forgot(self) -> int:
+        """`recall` without EMPTIED."""
+        return self.recall & ~EMPTIED
 
 
 class Copy(NamedTuple):
@@ -170,7 +175,7 @@ class Replica:
 
     @property
     def is_ok(self) -> bool:
-        """Its log is whole: it may vote, be counted, and serve."""
+        """It is whole: it may vote, be counted, and serve."""
         return self.role is not Role.FAILED and not self.promise.recall
 
     @property
@@ -321,7 +326,7 @@ class Replica:
         if newest > (self.log.last_term, self.log.last_index):
             self.role, self._source, self._moved_ms = Role.FETCHING, best, now_ms
             self._send_fetch(now_ms)
-        else:
+        elif not self.install_from:
             self._sync(now_ms)
 
     def _send_fetch(self, now_ms: int) -> None:
@@ -332,6 +337,8 @@ class Replica:
     def _on_fetch(self, sender: str, term: int, body: Fetch) -> None:
         if self._is_stale(sender, term, body.boot_id) or term != self.promise.term:
             return  # not promised yet: the FENCE was lost, and comes again
+        if self.promise.recall:
+            return
         log = self.log
         common = log.common(body.terms, body.last_index)
         if common < log.base:
@@ -350,6 +357,8 @@ class Replica:
     def _on_tail(self, sender: str, term: int, body: Tail, now_ms: int) -> None:
         is_ours = term == self.term and body.boot_id == self._me.leader.boot_id
         if self.role is not Role.FETCHING or not is_ours or sender != self._source:
+            return
+        if self.install_from:
             return
         if not self._accept(body.prev_index, body.prev_chain, body.entries):
             return  # it answers an older question; the next one is repeated
@@ -402,6 +411,7 @@ class Replica:
         progress = self._progress[storage]
         if progress.next <= self.log.base:
             if progress.may_send():
+                progress.match = 0  # it begins anew, unless it has caught up meanwhile and says so
                 self._offer(storage, self.term, self._me.leader.boot_id)
                 progress.sent(progress.next - 1, 0, now_ms)
             return
@@ -495,16 +505,26 @@ class Replica:
             return  # the leader asks again
         if not self._accept(body.prev_index, body.prev_chain, body.entries):
             if self.role is not Role.FAILED:
-                nak = Nak(self._me.storage, self.log.last_index, self.log.recent_terms())
-                self._mail_after(Mail(sender, term, nak))
+                self._say_end(sender)
             return
         match = body.prev_index + len(body.entries)
         self._leader_commit = max(self._leader_commit, min(body.commit, match))
-        if self.promise.recall and match >= self.promise.recall:
+        if self.promise.recall and self._is_whole(term, match, body.commit):
             self._write_promise(self.promise._replace(recall=0))
         appended = Appended(self._me.storage, match, ok=not self.promise.recall)
         self._mail_after(Mail(sender, term, appended))
         self._follow_commit()
+
+    def _is_whole(self, term: int, match: int, commit: int) -> bool:
+        """Everything is there again that this copy ever acknowledged.
+
+        An emptied copy lacked what was committed then. With an entry of this term, and all that is
+        committed in it, it lacks nothing of that any more.
+        """
+        if match < self.promise.forgot:
+            return False
+        is_emptied = bool(self.promise.recall & EMPTIED)
+        return not is_emptied or (match >= commit and self.log.term_at(match) == term)
 
     def hear_commit(self, term: int, boot_id: int, commit: int) -> None:
         """A leader's beat: how far it has committed. Only what is known to match is taken."""
@@ -530,6 +550,11 @@ class Replica:
         log = self.log
         if prev_index > log.last_index:
             return False
+        if self.promise.recall & EMPTIED and not log.last_index and entries:
+            self._clear()  # parts of a snapshot that broke off may be there
+        if prev_index < log.base:  # a late message; what was trimmed is committed, and the same
+            entries = entries[log.base - prev_index :]
+            prev_index, prev_chain = log.base, log.base_chain
         if log.chain_at(prev_index) != prev_chain:
             if prev_index <= self.commit:
                 self.fail(f"entry {prev_index} is committed here and differs from the leader's")
@@ -554,6 +579,11 @@ class Replica:
             fresh.append(logged)
         return self._replace(first - 1, fresh)
 
+    def _say_end(self, to: str) -> None:
+        """Where this log ends, so that a leader goes on from there."""
+        nak = Nak(self._me.storage, self.log.last_index, self.log.recent_terms())
+        self._mail_after(Mail(to, self.promise.term, nak))
+
     def _replace(self, after: int, fresh: list[Logged]) -> bool:
         """The log up to `after`, then these: in one atomic write."""
         ops: list[Op] = []
@@ -573,7 +603,9 @@ class Replica:
         """This copy said that it has `match` and has not: its disk forgot."""
         if self._is_stale(sender, term, body.boot_id) or term != self.promise.term:
             return
-        if body.match > max(self.log.last_index, self.promise.recall):
+        if self.promise.recall & EMPTIED:
+            return  # it did not forget: it was told to begin anew
+        if body.match > max(self.log.last_index, self.promise.forgot):
             self.amnesia_total += 1
             self._write_promise(self.promise._replace(recall=body.match))
 
@@ -586,17 +618,20 @@ class Replica:
 
     def _on_offer(self, sender: str, term: int, body: Offer) -> None:
         """Rule 7; from the leader, or from the copy whose log this leader must adopt."""
-        if self._is_stale(sender, term, body.boot_id) or (term, body.boot_id) != self.promise[:2]:
+        if self._is_stale(sender, term, body.boot_id):
             return
+        if term > self.promise.term:
+            self.step_down()
+            self._promise(term, body.boot_id)
         is_asked = self.role is Role.FETCHING and sender == self._source
-        if self.install_from or not (is_asked or self.role is Role.FOLLOWER):
+        is_led = self.role is Role.FOLLOWER and body.boot_id != self._me.leader.boot_id
+        if self.install_from or not (is_asked or is_led):
             return
         if self._has(body.base, body.base_chain):  # an old offer: never empty a copy for it
-            nak = Nak(self._me.storage, self.log.last_index, self.log.recent_terms())
-            self._mail_after(Mail(sender, term, nak))
+            self._say_end(sender)
             return
         self.install_from = sender
-        self._begin_install()
+        self._clear()
 
     def _has(self, index: int, chain: int) -> bool:
         log = self.log
@@ -606,12 +641,17 @@ class Replica:
 
     def restart_install(self) -> None:
         """The source has begun another snapshot: so does this copy."""
-        self._begin_install()
+        self._clear()
 
-    def _begin_install(self) -> None:
-        self.promise = self.promise._replace(recall=RECALL_ALL)
+    def _clear(self) -> None:
+        """Delete everything but the promise."""
+        me = self._me
+        self.promise = self.promise._replace(recall=self.promise.recall | EMPTIED)
+        if self.is_leading:
+            self._promises[me.storage] = Promised(me.storage, me.leader.boot_id, 0, 0, ok=False)
         self.commit = self.durable = self._leader_commit = 0
         self._ends.clear()
+        self._after.clear()  # what it was about to say of its log is true no more
         self.log.clear()
         self._persist([*self._machine.wipe(), self._promise_op()], 0)
 
@@ -625,12 +665,15 @@ class Replica:
     ) -> None:
         """All rows are written. `more` is written with the end. A leader goes on with the tail."""
         ops = self.log.install(base, chain, terms)
-        self.promise = self.promise._replace(recall=0)
+        forgot = self.promise.forgot
+        self.promise = self.promise._replace(recall=forgot if base < forgot else 0)
         self.commit = self._leader_commit = base
         self._persist([*ops, *more, self._promise_op()], 0, base)
-        self.install_from = ""
+        source, self.install_from = self.install_from, ""
         if self.role is Role.FETCHING:
             self._send_fetch(now_ms)
+        else:
+            self._say_end(source)
 
     def abandon_install(self) -> None:
         """The source fell silent: the next offer begins anew."""
@@ -717,7 +760,9 @@ class Replica:
         return heard + 1 < _majority(members)
 
     def _tick_fetching(self, waited_ms: int, now_ms: int) -> None:
-        if waited_ms >= SOURCE_LOST_MS:
+        if self.install_from:
+            self._moved_ms = now_ms  # who receives a snapshot gives it up itself
+        elif waited_ms >= SOURCE_LOST_MS:
             self._promises.pop(self._source, None)  # it may promise again
             self.role, self._moved_ms = Role.FENCING, now_ms
             self._send_fences()

@@ -196,12 +196,20 @@ class Service:
             except Rejected as refusal:
                 self._reject(peer, message, refusal)
             except StoreError as error:
-                _log.error("store.read_failed", slot=message.slot, error=str(error))
-                self._reject(peer, message, Rejected(INTERNAL))
+                self._unreadable(peer, message, error)
             except Exception as error:  # noqa: BLE001 - boundary: one request fails, the others go on
                 self.counts.features_failed_total += 1
                 _log.error("request.failed", kind=message.type, exc_info=error)
                 self._reject(peer, message, Rejected(INTERNAL))
+
+    def _unreadable(self, peer: str, message: Message, error: StoreError) -> None:
+        slot = self._slots.get(message.slot)
+        if slot is not None:
+            self._copies.unreadable(slot, error)
+        if slot is None or slot.is_active:
+            self._reject(peer, message, Rejected(INTERNAL))
+        elif message.request_id:
+            self._reply(peer, message, Status.UNKNOWN, b"")  # asked again, of who leads then
 
     def _from_node(self, peer: str, message: Message) -> None:
         if peer in self._routers:  # its link was up before the map told who it is
@@ -394,7 +402,11 @@ class Service:
         slot = self._slots.get(ask.slot)
         if slot is None or not slot.is_active:
             return HeadRow(ask.app, ask.key, led=False)
-        row = self.reads.head(slot, ask)
+        try:
+            row = self.reads.head(slot, ask)
+        except StoreError as error:  # it is another slot's than the message's
+            self._copies.unreadable(slot, error)
+            return HeadRow(ask.app, ask.key, led=False)
         if ask.clients is not None:
             reported = self.presence.report(
                 ask.app,

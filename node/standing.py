@@ -145,11 +145,11 @@ class Standing:
             roles[role] += 1
             apply_lag = max(apply_lag, slot.replica.commit - slot.applied)
             if role == "led":
-                copies = self._copies(slot, heard)
-                there = 1 + sum(copy.is_there for copy in copies.values())
-                if there < 1 + len(copies):
+                others = self._others(slot)
+                lags = [slot.replica.lag(other) if other in heard else None for other in others]
+                there = 1 + sum(map(_is_there, lags))
+                if there <= len(others):
                     short.setdefault(there, []).append(number)
-                lags = [copy.lag for copy in copies.values() if copy.is_heard]
                 follower_lag = max(follower_lag, *(lag or 0 for lag in lags), 0)
             elif role == "failed" and len(failures) < _FAILURES_TOLD_MAX:
                 failures[number] = slot.replica.failure
@@ -184,15 +184,20 @@ class Standing:
 
     def _copies(self, slot: Slot, heard: frozenset[str]) -> dict[str, CopyStanding]:
         """The other members of a slot that is led here (rule 1)."""
-        replica = slot.replica
-        members = replica.record.members if replica.record is not None else ()
         found = {}
-        for storage in members:
-            if storage != self._storage:
-                lag, is_heard = replica.lag(storage), storage in heard
-                is_there = is_heard and lag is not None and lag <= BEHIND_ENTRIES
-                found[storage] = CopyStanding(lag, is_heard, is_there)
+        for storage in self._others(slot):
+            lag, is_heard = slot.replica.lag(storage), storage in heard
+            found[storage] = CopyStanding(lag, is_heard, is_heard and _is_there(lag))
         return found
+
+    def _others(self, slot: Slot) -> list[str]:
+        record = slot.replica.record
+        members = record.members if record is not None else ()
+        return [storage for storage in members if storage != self._storage]
+
+
+def _is_there(lag: int | None) -> bool:
+    return lag is not None and lag <= BEHIND_ENTRIES
 
 
 def _role(slot: Slot) -> str:

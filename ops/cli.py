@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,11 +35,25 @@ COMMANDS: dict[str, Row] = {
     "up": Row("ops.commands.up", "up", "Start a cluster here and keep it running."),
     "down": Row("ops.commands.up", "down", "Stop the cluster that `up` runs in a directory."),
     "status": Row("ops.commands.status", "status", "Show every process of a running cluster."),
+    "ring": Row("ops.commands.ring", "ring", "Show where slots are and whether all agree."),
+    "check": Row("ops.commands.check", "check", "Check one thing, for a monitoring system."),
+    "nodes": Row("ops.commands.nodes", "nodes", "Add, drain and remove storage nodes."),
+    "rebalance": Row("ops.commands.rebalance", "rebalance", "Move copies to where they should be."),
+    "backup": Row("ops.commands.backup", "backup", "Make, list and verify backups."),
+    "restore": Row("ops.commands.restore", "restore", "Make a new cluster from a backup."),
     "bench": Row("ops.commands.bench", "bench", "Measure what a unit of work costs here."),
     "node": Row("ops.commands.roles", "node", "Run one storage node from a config file."),
     "router": Row("ops.commands.roles", "router", "Run one router from a config file."),
     "edge": Row("ops.commands.roles", "edge", "Run one edge from a config file."),
+    "compact": Row("ops.commands.roles", "compact", "Run one of each in one process."),
 }
+
+
+def load(row: Row) -> click.Command:
+    """The command of a row, whose module is imported now."""
+    command = getattr(importlib.import_module(row.module), row.attribute)
+    assert isinstance(command, click.Command)
+    return command
 
 
 class Verb(click.Command):
@@ -57,6 +71,43 @@ class Verb(click.Command):
             ctx.exit(int(failure.exit_code))
 
 
+class Noun(click.Group):
+    """A word with verbs of its own, as in `hubbub ring check`; each of them is a `Verb`.
+
+    With `invoke_without_command` it is a command by itself as well. `elsewhere`: verbs in modules
+    of their own, imported when they are called.
+    """
+
+    def __init__(
+        self, *args: Any, elsewhere: Mapping[str, Row] | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.params.append(json_option())
+        self._elsewhere = elsewhere or {}
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*super().list_commands(ctx), *self._elsewhere]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        row = self._elsewhere.get(cmd_name)
+        return load(row) if row is not None else super().get_command(ctx, cmd_name)
+
+    def verb(self, name: str, **attributes: Any) -> Callable[[Callable[..., Any]], click.Command]:
+        """Adds a verb."""
+        attributes.setdefault("cls", Verb)
+        return self.command(name, **attributes)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            found = super().invoke(ctx)
+            if ctx.invoked_subcommand is None:
+                ctx.exit(int(found or Exit.DONE))
+            return found
+        except Failure as failure:
+            print_failure(failure, as_json=wants_json(ctx))
+            ctx.exit(int(failure.exit_code))
+
+
 class LazyGroup(click.Group):
     """Finds its commands in `COMMANDS`; help is printed from the table alone."""
 
@@ -67,9 +118,7 @@ class LazyGroup(click.Group):
         row = COMMANDS.get(cmd_name)
         if row is None:
             return None
-        command = getattr(importlib.import_module(row.module), row.attribute)
-        assert isinstance(command, click.Command)
-        return command
+        return load(row)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
@@ -169,3 +218,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def verb(name: str, **attributes: Any) -> Callable[[Callable[..., Any]], click.Command]:
     """`click.command` for a command of this table."""
     return click.command(name, cls=Verb, **attributes)
+
+
+def noun(name: str, **attributes: Any) -> Callable[[Callable[..., Any]], Noun]:
+    """`click.group` for a command of this table that has verbs."""
+    return click.group(name, cls=Noun, **attributes)

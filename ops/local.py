@@ -10,29 +10,34 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final, Literal
 
 from ops import cluster_file, guards, ports
-from ops.answer import Failure, progress
+from ops.answer import Exit, Failure, progress
 from ops.api import is_ready
+from ops.backup.signing import make_key
 from ops.cluster_file import ClusterFile, ProcessEntry
 from ops.directory import Directory, DirectoryLock, SocketFolder
-from ops.plan import Place, Shape, child_environment, configs, write_configs
+from ops.plan import Place, Shape, child_environment, configs, write_compact, write_configs
 from ops.records import Records, Wanted
 from ops.signals import Signals
 from ops.supervisor import Child, Journal, ProcessSpec, Supervisor
 
 START_S: Final = 60.0  # a node may take 20 s to open its database before it is given up
 LEFTOVERS_S: Final = 5.0
+LONGEST_NAME: Final = "node-9999"  # nodes may be added: their sockets must fit, too
 LOOK_S: Final = 0.03  # between two looks at who is registered, while something is not ready
 Link = Literal["ipc", "tcp"]
 
 
 @dataclass(frozen=True)
 class Options:
-    """What the person asked for. Port 0: free ports, the last ones if they still are."""
+    """What the person asked for. Port 0: free ports, the last ones if they still are.
+
+    `is_compact`: one process for the node, the router and the edge; then there is one of each.
+    """
 
     directory: Directory
     wanted: Wanted
@@ -42,6 +47,7 @@ class Options:
     port: int
     link: Link
     is_demo: bool = False
+    is_compact: bool = False
 
 
 @dataclass
@@ -55,6 +61,7 @@ class LocalCluster:
     ready_s: float = 0.0
     _began_at: float = field(default_factory=time.monotonic)
     _looked_at: float = 0.0
+    _admin_urls: dict[str, str] = field(default_factory=dict)
 
     def open(self) -> None:
         """Takes the directory and prepares everything; starts nothing. Raises Failure."""
@@ -65,6 +72,7 @@ class LocalCluster:
         self._lock = DirectoryLock(directory)
         self._lock.acquire()
         try:
+            make_key(directory.keys)
             self._wait_leftovers_gone()
             directory.cluster_file.unlink(missing_ok=True)
             self.records = Records.open_or_create(directory, self.options.wanted)
@@ -100,8 +108,17 @@ class LocalCluster:
 
     @property
     def entries(self) -> list[ProcessEntry]:
-        """Every process with its present pid and urls."""
-        return [self._entry(child) for child in self.supervisor.children.values()]
+        """Every node, router and edge with its present pid and urls."""
+        return [
+            self._entry(role, name, child.process.pid)
+            for child in self.supervisor.children.values()
+            for role, name in child.spec.registered
+        ]
+
+    @property
+    def process_count(self) -> int:
+        """This one included."""
+        return len(self.supervisor.children) + 1
 
     @property
     def edge_urls(self) -> list[str]:
@@ -125,14 +142,17 @@ class LocalCluster:
 
     def _prepare(self) -> None:
         options, directory = self.options, self.options.directory
-        shape = Shape(len(self.records.nodes), options.routers, options.edges)
+        nodes = self.records.nodes
+        shape = Shape(len(nodes), options.routers, options.edges, nodes)
+        if options.is_compact:
+            _check_is_one_of_each(shape)
         bound = [*shape.names("node"), *shape.names("router")]
         self._ports = self._edge_ports(shape.names("edge"))
-        self._sockets = SocketFolder(directory, bound)
+        self._sockets = SocketFolder(directory, [*bound, LONGEST_NAME])
         if options.link == "tcp":
             _make_link_keys(directory, [*bound, *shape.names("edge")])
         self._lifeline_read_fd, self._lifeline_write_fd = os.pipe()
-        place = Place(
+        place = self._place = Place(
             directory=directory,
             app=self.records.app,
             profile=self.records.profile,
@@ -145,8 +165,10 @@ class LocalCluster:
             has_keys=options.link == "tcp",
             is_demo=options.is_demo,
         )
+        wanted = configs(shape, place)
+        write = write_compact if options.is_compact else write_configs
         self.supervisor = Supervisor(
-            write_configs(directory, configs(shape, place)),
+            write(directory, wanted),
             Journal(directory.events),
             self.signals,
             self._is_ready,
@@ -154,6 +176,7 @@ class LocalCluster:
             child_environment(),
             self._lifeline_read_fd,
             self.on_ready,
+            self._look_for_nodes,
         )
 
     def _edge_ports(self, names: list[str]) -> dict[str, int]:
@@ -172,6 +195,8 @@ class LocalCluster:
         return wanted
 
     def _listen(self, bound: list[str]) -> dict[str, str]:
+        if self.options.is_compact:
+            return {name: f"inproc://{name}" for name in bound}
         if self.options.link == "ipc":
             return {name: self._sockets.address(name) for name in bound}
         free = ports.free_ports("127.0.0.1", len(bound))
@@ -199,13 +224,37 @@ class LocalCluster:
 
     # --- what the supervisor asks
 
-    def _is_ready(self, name: str) -> bool:
+    def _is_ready(self, spec: ProcessSpec) -> bool:
         now = time.monotonic()
         if now - self._looked_at >= LOOK_S:
             self._looked_at = now
             self.records.look_for_processes()
-        url = self.records.admin_url(name)
-        return bool(url) and is_ready(url)
+        urls = [self.records.admin_url(name) for _, name in spec.registered]
+        return all(urls) and all(map(is_ready, urls))
+
+    def _look_for_nodes(self) -> bool:
+        """Starts nodes that were added, stops those that were removed; True if there were any."""
+        if self.options.is_compact:
+            return False
+        try:
+            wanted = self.records.look_for_nodes()
+            present = [c.spec.name for c in self.supervisor.children.values() if _is_node(c)]
+            for name in [name for name in wanted if name not in present]:
+                self.supervisor.add(self._new_node(name))
+        except (Failure, OSError) as error:
+            self.supervisor.journal.write("nodes.unknown", f" nodes were not looked at: {error}")
+            return False
+        removed = [name for name in present if name not in wanted]
+        for name in removed:
+            self.supervisor.retire(name)
+        return bool(removed)
+
+    def _new_node(self, name: str) -> ProcessSpec:
+        """One more node beside those that run. Raises Failure, OSError."""
+        if self.options.link == "tcp":
+            _make_link_keys(self.options.directory, [name])
+        place = replace(self._place, listen=self._listen([name]))
+        return write_configs(self.options.directory, configs(Shape(1, 0, 0, [name]), place))[0]
 
     def _write_cluster_file(self, _children: Mapping[str, Child]) -> None:
         content = ClusterFile(
@@ -217,11 +266,28 @@ class LocalCluster:
         )
         cluster_file.write(self.options.directory.cluster_file, content)
 
-    def _entry(self, child: Child) -> ProcessEntry:
-        spec, admin_url = child.spec, self.records.admin_url(child.spec.name)
-        is_edge = spec.role == "edge"
-        url = f"http://{self.options.host}:{self._ports[spec.name]}" if is_edge else admin_url
-        return ProcessEntry(spec.role, spec.name, child.process.pid, url, admin_url)
+    def _entry(self, role: str, name: str, pid: int) -> ProcessEntry:
+        # A lease may lapse while its process hangs: it has the url that it had.
+        admin_url = self.records.admin_url(name) or self._admin_urls.get(name, "")
+        self._admin_urls[name] = admin_url
+        is_edge = role == "edge"
+        url = f"http://{self.options.host}:{self._ports[name]}" if is_edge else admin_url
+        return ProcessEntry(role, name, pid, url, admin_url)
+
+
+def _check_is_one_of_each(shape: Shape) -> None:
+    """Raises Failure unless a compact cluster can have this shape."""
+    for role in ("node", "router", "edge"):
+        if (count := len(shape.names(role))) != 1:
+            raise Failure(
+                f"--compact is for one node, one router and one edge: here are {count} {role}s",
+                exit_code=Exit.CONFLICT,
+                tries=["the same command without --compact", "another --dir"],
+            )
+
+
+def _is_node(child: Child) -> bool:
+    return child.spec.role == "node"
 
 
 def _make_link_keys(directory: Directory, names: list[str]) -> None:

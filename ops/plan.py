@@ -4,6 +4,8 @@ Rules:
 1. Names are `node-1`, `router-1`, `edge-1`, …; an edge takes port P, P+1, … or one of those given.
 2. Links are ipc:// sockets in one private folder; `tcp` links listen on loopback with CURVE keys.
 3. A config holds no secret: those are records of the coordinator and files of the keys folder.
+4. A compact cluster is one process that runs one node, one router and one edge, each by its own
+   config; its links are inproc:// and gather nothing.
 """
 
 from __future__ import annotations
@@ -14,10 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypedDict
 
+from msgspec.structs import replace
+
 from hubbub.settings.schema import EdgeConfig, NodeConfig, ProcessConfig, RouterConfig
 from hubbub.wire.codec import encode_json
 from ops.directory import Directory
-from ops.processes import role_arguments, role_environment
+from ops.processes import compact_arguments, role_arguments, role_environment
 from ops.supervisor import STOP_S, ProcessSpec
 
 # What must differ between processes of one machine may not come from the environment.
@@ -25,19 +29,23 @@ OWN_FIELDS: Final = (
     *("ROLE", "NAME", "APP", "RUN_DIR", "COORDINATOR", "LISTEN", "KEYS_DIR", "ADMIN_PORT"),
     *("LIFELINE_FD", "STOP_DEADLINE_S", "DATA_DIR", "HOST", "PORT", "LOG_FILE", "DEMO"),
 )
+COMPACT_NAME: Final = "compact"  # of the process; its roles are node-1, router-1 and edge-1
 # A child stops by itself a little before the supervisor would kill it.
 STOP_SHARE: Final = 0.85
 
 
 @dataclass(frozen=True)
 class Shape:
-    """How many processes of each role."""
+    """How many processes of each role. `node_names`: where they are not node-1, node-2, …"""
 
     nodes: int
     routers: int
     edges: int
+    node_names: Sequence[str] = ()
 
     def names(self, role: str) -> list[str]:
+        if role == "node" and self.node_names:
+            return list(self.node_names)
         count = {"node": self.nodes, "router": self.routers, "edge": self.edges}[role]
         return [f"{role}-{i}" for i in range(1, count + 1)]
 
@@ -111,6 +119,17 @@ def write_configs(directory: Directory, wanted: Sequence[ProcessConfig]) -> list
     return specs
 
 
+def write_compact(directory: Directory, wanted: Sequence[ProcessConfig]) -> list[ProcessSpec]:
+    """`write_configs` of one node, one router and one edge that share a process.
+
+    Its links gather nothing: what saves system calls between processes is mere delay in one.
+    """
+    specs = write_configs(directory, [replace(config, link_gather_ms=0.0) for config in wanted])
+    arguments = compact_arguments({spec.role: directory.config(spec.name) for spec in specs})
+    parts = [(spec.role, spec.name) for spec in specs]
+    return [ProcessSpec("compact", COMPACT_NAME, arguments, directory.log(COMPACT_NAME), parts)]
+
+
 def child_environment(environment: Mapping[str, str] = os.environ) -> dict[str, str]:
     """The environment of the cluster's processes: the caller's, less what a config must say."""
     own = {f"HUBBUB_{field}" for field in OWN_FIELDS}
@@ -122,7 +141,7 @@ def _shared(role: str, name: str, place: Place) -> Shared:
         "name": name,
         "app": place.app,
         "run_dir": _text(place.directory.run),
-        "coordinator": f"solo:{_text(place.directory.coordinator)}",
+        "coordinator": place.directory.coordinator_url,
         "keys_dir": _text(place.directory.keys) if place.has_keys else "",
         "profile": place.profile,
         "lifeline_fd": place.lifeline_fd,

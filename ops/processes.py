@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 ROLES = ("node", "router", "edge")
+COMPACT = "hubbub.runtime.compact"  # one of each in one process
 
 SOURCE_ROOT = Path(__file__).resolve().parent.parent
 
@@ -19,6 +20,12 @@ def role_arguments(role: str, config_path: Path) -> list[str]:
     would otherwise run instead of ours.
     """
     return [sys.executable, "-P", "-m", role, "--config", str(config_path)]
+
+
+def compact_arguments(config_paths: Mapping[str, Path]) -> list[str]:
+    """The command line of one process for all roles; `config_paths`: by role."""
+    words = [word for role in ROLES for word in (f"--{role}", str(config_paths[role]))]
+    return [sys.executable, "-P", "-m", COMPACT, *words]
 
 
 def role_environment(environment: Mapping[str, str] = os.environ) -> dict[str, str]:

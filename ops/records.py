@@ -2,8 +2,8 @@
 
 The first start makes them: the cluster (id, slots, seed), the app with its secrets, the nodes with
 the ids of their disks, and where each slot goes. Later starts read them, and refuse to be told
-otherwise: slots, copies and nodes are fixed for now, and a compatibility profile has weaker secrets
-than the others.
+otherwise: slots are fixed, nodes and copies change while the cluster runs (`hubbub nodes`, `hubbub
+rebalance`), and a compatibility profile has weaker secrets than the others.
 
 Members of a slot are storage ids, not names: a wiped disk is another member, so that an emptied
 node can never pass for the one that held the data.
@@ -44,6 +44,10 @@ COPIES_DEFAULT: Final = 3  # of a cluster that has as many nodes; else there is 
 DEFAULT_NODES, DEFAULT_SLOTS, DEFAULT_APP, DEFAULT_PROFILE = 1, 1024, "main", "default"
 SECRET_BYTES: Final = 32
 STORAGE_ID_FILE: Final = "storage_id"  # in a node's data folder; node/store reads the same
+_CHANGES: Final = {
+    "nodes": ("hubbub nodes --help",),
+    "copies": ("hubbub rebalance start --copies COUNT",),
+}
 PROCESS_PREFIXES: Final = ("/nodes/", "/routers/", "/edges/")
 NODES_KEY: Final = "/ops/nodes"  # {"node-1": its storage id, …}: which nodes this directory has
 
@@ -67,10 +71,11 @@ class Records:
         self._directory = directory
         self._runner = asyncio.Runner()
         try:
-            self._coordinator = open_coordinator(f"solo:{directory.coordinator.absolute()}")
-        except CoordinatorError as error:
+            self._coordinator = open_coordinator(directory.coordinator_url)
+        except (CoordinatorError, ValueError) as error:
             self._runner.close()
-            raise Failure(f"cannot open {directory.coordinator}", cause=[str(error)]) from None
+            text = f"cannot open {directory.coordinator_url}"
+            raise Failure(text, exit_code=Exit.USAGE, cause=[str(error)]) from None
         self._view = ClusterView(self._coordinator)
         self.storage_ids: dict[str, str] = {}
         self._processes: dict[str, ProcessRecord] = {}
@@ -81,7 +86,7 @@ class Records:
     @classmethod
     def open(cls, directory: Directory) -> Records:
         """The records of an existing cluster. Raises Failure(NOT_FOUND) if there is none."""
-        if not directory.coordinator.exists():
+        if not directory.has_cluster:
             raise Failure(
                 f"there is no cluster in {directory.root}",
                 exit_code=Exit.NOT_FOUND,
@@ -139,6 +144,11 @@ class Records:
 
     # --- processes
 
+    def look_for_nodes(self) -> list[str]:
+        """Reads which nodes there should be; they were added or removed while the cluster ran."""
+        self.storage_ids = self._run(self._read_nodes())
+        return self.nodes
+
     def refresh(self) -> None:
         """Reads everything again."""
         self._run(self._view.load())
@@ -187,13 +197,16 @@ class Records:
 
     def _load(self) -> None:
         self.refresh()
-        found = self._run(self._coordinator.get(NODES_KEY))
-        self.storage_ids = decode_json(found.value, dict[str, str]) if found else {}
+        self.storage_ids = self._run(self._read_nodes())
         slot_map = self._view.slot_map
         self.slots = slot_map.slots
         members = [record.members for _, record in slot_map.items()]
         self.copies = max(map(len, members), default=0)
         self._app = min(self._view.apps.values(), key=lambda app: app.app)
+
+    async def _read_nodes(self) -> dict[str, str]:
+        found = await self._coordinator.get(NODES_KEY)
+        return decode_json(found.value, dict[str, str]) if found is not None else {}
 
     def _compare(self, wanted: Wanted) -> None:
         for name, storage_id in self.storage_ids.items():
@@ -205,8 +218,14 @@ class Records:
                 raise Failure(
                     f"this cluster has --{field} {has}, not {asked}",
                     exit_code=Exit.CONFLICT,
-                    cause=["slots, copies, nodes and app are fixed when a cluster is made"],
-                    tries=[f"the same command without --{field}, or another --dir"],
+                    cause=[
+                        "slots and app are fixed when a cluster is made; nodes are added and "
+                        "removed, and copies moved, while it runs"
+                    ],
+                    tries=[
+                        f"the same command without --{field}, or another --dir",
+                        *_CHANGES.get(field, ()),
+                    ],
                 )
         if wanted.profile not in (None, self.profile):
             self._change_profile(wanted.profile or DEFAULT_PROFILE)

@@ -76,6 +76,10 @@ class Restarts:
         """Every process was ready at the same time: rule 3 no longer fails a start."""
         self.was_ready = True
 
+    def forget(self, name: str) -> None:
+        """The process was stopped for good."""
+        self._lives.pop(name, None)
+
     def ended(self, name: str, exit_code: int, now: float) -> Decision:
         """The process ended; `exit_code` is negative for a signal, as in subprocess."""
         life = self._lives[name]

@@ -27,9 +27,10 @@ from ops.log_lines import last_words
 from ops.restarts import Decision, Restarts, Verdict
 from ops.signals import Signals
 
-STOP_ORDER: Final = ("edge", "router", "node")
-# Together 4.8 s: Ctrl-C promises 5. A node needs the most, it syncs its log.
-STOP_S: Final[Mapping[str, float]] = {"edge": 1.6, "router": 1.0, "node": 2.2}
+STOP_ORDER: Final = ("edge", "router", "node", "compact")
+# Together 4.8 s: Ctrl-C promises 5. A node needs the most, it syncs its log. A compact process,
+# which is all of a cluster, has the time of all.
+STOP_S: Final[Mapping[str, float]] = {"edge": 1.6, "router": 1.0, "node": 2.2, "compact": 4.8}
 PROBE_S: Final = 0.03  # between readiness probes while something is not ready; then none
 LOG_TAIL_LINES: Final = 8
 LOG_TAIL_BYTES: Final = 32 * 1024
@@ -38,12 +39,21 @@ LOG_BYTES_MAX: Final = 16 * 1024 * 1024  # an older log is put aside at a start
 
 @dataclass(frozen=True)
 class ProcessSpec:
-    """One process to run. `arguments` is its whole command line."""
+    """One process to run. `arguments` is its whole command line.
+
+    `parts`: (role, name) of each that it runs, if those are several.
+    """
 
     role: str
     name: str
     arguments: Sequence[str]
     log: Path
+    parts: Sequence[tuple[str, str]] = ()
+
+    @property
+    def registered(self) -> Sequence[tuple[str, str]]:
+        """(role, name) of all that it is to the rest of the cluster."""
+        return self.parts or [(self.role, self.name)]
 
 
 @dataclass
@@ -77,22 +87,25 @@ class Supervisor:
     """Runs `specs` until told to stop.
 
     Args:
-        is_ready: asks one process by name; called often while it is starting, must not block long.
+        is_ready: asks one process; called often while it is starting, must not block long.
         on_change: called with the children when all are ready, and again whenever a restarted one
             is ready, so that its pid has changed.
         environment: of the children.
         on_ready: called with each process that has become ready.
+        look: called whenever something woke the supervisor; it may `add` and `retire`, and says
+            whether anything was retired.
         lifeline_fd: the read end of the pipe of rule 2.
     """
 
     specs: Sequence[ProcessSpec]
     journal: Journal
     signals: Signals
-    is_ready: Callable[[str], bool]
+    is_ready: Callable[[ProcessSpec], bool]
     on_change: Callable[[Mapping[str, Child]], None]
     environment: Mapping[str, str]
     lifeline_fd: int
     on_ready: Callable[[ProcessSpec], None] = lambda _spec: None
+    look: Callable[[], bool] = lambda: False
     restarts: Restarts = field(default_factory=Restarts)
     children: dict[str, Child] = field(default_factory=dict)
     _spec_of: dict[str, ProcessSpec] = field(default_factory=dict)
@@ -121,6 +134,8 @@ class Supervisor:
     def run(self) -> None:
         """Watches and restarts until a stop signal arrives."""
         while not self.signals.stop_count:
+            if self.look():
+                self.on_change(self.children)
             self.signals.wait(self._sleep_s())
             if self._step():
                 self.on_change(self.children)
@@ -131,6 +146,19 @@ class Supervisor:
             group = [child for child in self.children.values() if child.spec.role == role]
             self._stop_group(group, STOP_S[role])
         return {name: child.process.returncode for name, child in self.children.items()}
+
+    def add(self, spec: ProcessSpec) -> None:
+        """Starts one more process; `on_change` is called once it is ready."""
+        self._spec_of[spec.name] = spec
+        self._launch(spec)
+
+    def retire(self, name: str) -> None:
+        """Stops a process for good."""
+        child = self.children.pop(name)
+        self._stop_group([child], STOP_S[child.spec.role])
+        self.restarts.forget(name)
+        self._say(child, "process.retired", "was removed")
+        self.signals.wake()  # what happened to others meanwhile was slept over
 
     # --- one step
 
@@ -143,7 +171,7 @@ class Supervisor:
         for name in self.restarts.due(time.monotonic()):
             self._launch(self._spec_of[name])
         for child in self.children.values():
-            if not child.is_ready and not child.is_down and self.is_ready(child.spec.name):
+            if not child.is_ready and not child.is_down and self.is_ready(child.spec):
                 child.is_ready = True
                 self.on_ready(child.spec)
                 if self.restarts.was_ready:

@@ -12,6 +12,7 @@ from typing import Final, Never, cast
 from hubbub.coordinator.api import Coordinator
 from hubbub.coordinator.cluster import ClusterView, ProcessRecord, Registration, register
 from hubbub.coordinator.open import open_coordinator
+from hubbub.ring.report import MapReport
 from hubbub.runtime.admin import AdminServer
 from hubbub.runtime.clock import SystemClock, boot_id
 from hubbub.runtime.logs import get_logger
@@ -114,6 +115,8 @@ class Router:
         self._admin.register("links", peers)
         self._admin.register("router", service)
         self._admin.register("view", self._view)
+        self._metrics.gauge("map_revision", lambda: self._view.slot_map.revision)
+        self._admin.register("map", MapReport(self._view.slot_map))
 
     async def _register(self, address: str, url: str) -> None:
         config, keys = self._config, self._keys()

@@ -3,7 +3,10 @@
 /cluster          ClusterRecord, written once, a new generation at a restore
 /slots/<00000>    ring.map.SlotRecord
 /nodes/<name>     ProcessRecord, with a lease; likewise /routers/<name> and /edges/<name>
+/storage/<id>     StorageRecord: a copy's place, whether its node is alive or not
+/rebalance/plan   RebalanceRecord: the moves under way, or the last ones
 /apps/<app>       AppRecord
+/backups/<id>     BackupRequest, while a backup is made; its answers: hubbub.coordinator.backups
 """
 
 from __future__ import annotations
@@ -13,12 +16,17 @@ from typing import Annotated, Final, Literal, TypeAlias
 from msgspec import Meta, Struct
 
 from hubbub.ring.hashing import SLOTS_MAX, SLOTS_MIN
+from hubbub.ring.moves import HolderState
 
 Role: TypeAlias = Literal["node", "router", "edge"]
 U64: TypeAlias = Annotated[int, Meta(ge=0)]
 
 CLUSTER_KEY: Final = "/cluster"
 SLOTS_PREFIX: Final = "/slots/"
+STORAGE_PREFIX: Final = "/storage/"
+REBALANCE_KEY: Final = "/rebalance/plan"
+
+RebalanceState: TypeAlias = Literal["running", "paused", "aborting", "aborted", "done"]
 
 
 class ClusterRecord(Struct, frozen=True):
@@ -47,6 +55,40 @@ class ProcessRecord(Struct, frozen=True, kw_only=True):
     admin_url: str = ""
     domain: str = ""  # nodes: what it fails together with
     storage_id: str = ""  # nodes: drawn when its directory was made; what slot members name
+
+
+class StorageRecord(Struct, frozen=True, kw_only=True):
+    """One place for copies. It stays while its node is down; a wiped disk is another place.
+
+    `state`: active; draining: gives up all it has; leaving: its node is being removed.
+    """
+
+    name: str
+    domain: str = ""
+    state: HolderState = "active"
+
+
+class RebalanceRecord(Struct, frozen=True, kw_only=True):
+    """A plan: the members that every slot shall have, and how far its execution may go.
+
+    `members`, `targets`: as `ring.moves.pack_targets` makes them. `moves`: copies to be made when
+    the plan was. `since_ms`, `since_left`: wall clock and copies left when it last began to run,
+    from which its pace is told. `state`: "paused" finishes what is under way and begins nothing;
+    "aborting" becomes "aborted" once nothing is under way: what was moved stays.
+    """
+
+    id: str
+    state: RebalanceState
+    members: tuple[str, ...]
+    targets: bytes
+    copies: Annotated[int, Meta(ge=1)]
+    moves: int
+    created_ms: int
+    since_ms: int
+    since_left: int
+    finished_ms: int = 0
+    # At once, of one leader that sends and to one place that receives.
+    moves_per_node_max: Annotated[int, Meta(ge=1)] = 2
 
 
 class SigningKey(Struct, frozen=True):
@@ -79,6 +121,11 @@ def slot_key(slot: int) -> str:
 def process_key(role: Role, name: str) -> str:
     """Where a process registers."""
     return f"/{role}s/{name}"
+
+
+def storage_key(storage_id: str) -> str:
+    """Where what is known of a place for copies is."""
+    return f"{STORAGE_PREFIX}{storage_id}"
 
 
 def app_key(app: str) -> str:

@@ -12,7 +12,8 @@ A domain holds at most one copy of each slot: where one has so many nodes that i
 more, its nodes hold less and the others more.
 
 Source: consistent hashing (Karger 1997) with bounded loads (Mirrokni 2018); rebalancing follows
-shortest augmenting paths of a transport problem, one move an edge.
+shortest augmenting paths of a transport problem, one move an edge. An edge's best slot is kept in a
+heap, whose stale entries are dropped when they come up.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
+from heapq import heapify, heappop, heappush
 from itertools import count
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from msgspec import Struct
 
@@ -125,10 +127,18 @@ class _Plan:
                 self._add(slot, self._choose(slot))
 
     def level(self) -> None:
-        """Move copies, as few as possible, until every node is within its bounds."""
-        for path in _level(self._held, self._bounds, (self._movable_new, self._movable)):
+        """Move copies, as few as possible, until every node is within its bounds.
+
+        Those that are only planned first: another plan for them costs nothing.
+        """
+        planned = _Candidates(self._held, self._rank_planned)
+        choices = (planned, _Candidates(self._held, self._rank))
+        for path in _level(self._held, self._bounds, [choice.best for choice in choices]):
             for slot, source, target in path:
                 self.members[slot][self.members[slot].index(source)] = target
+            for slot, _, _ in path:
+                for choice in choices:
+                    choice.changed(slot, self.members[slot])
 
     def _choose(self, slot: int) -> str:
         fitting = {name for name in self._held if self._fits(slot, name)}
@@ -149,22 +159,14 @@ class _Plan:
             self._domains[member] != domain for member in self.members[slot] if member != instead_of
         )
 
-    def _movable(self, source: str, target: str) -> int | None:
-        """The slot to move from `source` to `target`: rather a follower's than a leader's copy."""
-        return self._best(self._held[source], source, target)
+    def _rank(self, slot: int, source: str, target: str) -> tuple[bool, int] | None:
+        """Rather a follower's copy than a leader's; None: the slot may not move so."""
+        if slot not in self._held[source] or not self._fits(slot, target, instead_of=source):
+            return None
+        return self.members[slot][0] == source, ring_point(f"{target}@{slot}")
 
-    def _movable_new(self, source: str, target: str) -> int | None:
-        """The same among copies that are only planned: another plan for them costs nothing."""
-        planned = (s for s in self._held[source] if (s, source) not in self._kept)
-        return self._best(planned, source, target)
-
-    def _best(self, slots: Iterable[int], source: str, target: str) -> int | None:
-        fitting = [slot for slot in slots if self._fits(slot, target, instead_of=source)]
-
-        def rank(slot: int) -> tuple[bool, int]:
-            return self.members[slot][0] == source, ring_point(f"{target}@{slot}")
-
-        return min(fitting, key=rank, default=None)
+    def _rank_planned(self, slot: int, source: str, target: str) -> tuple[bool, int] | None:
+        return None if (slot, source) in self._kept else self._rank(slot, source, target)
 
     def _clockwise(self, slot: int, among: set[str]) -> str:
         start = bisect_right(self._points, ring_point(f"slot {slot}"))
@@ -213,11 +215,13 @@ def _order_leaders(
             min(members[slot], key=lambda name: (len(led[name]), ring_point(f"{name}>{slot}")))
         ].add(slot)
 
-    def handed(source: str, target: str) -> int | None:
-        return min((slot for slot in led[source] if target in members[slot]), default=None)
+    def rank(slot: int, source: str, target: str) -> int | None:
+        return slot if slot in led[source] and target in members[slot] else None
 
-    for _ in _level(led, dict.fromkeys(led, bounds), (handed,)):
-        pass  # the sets in `led` are what changes
+    handed = _Candidates(led, rank)
+    for path in _level(led, dict.fromkeys(led, bounds), [handed.best]):  # it changes `led`
+        for slot, _, _ in path:
+            handed.changed(slot, members[slot])
     leader = {slot: name for name, slots in led.items() for slot in slots}
     return {
         slot: (leader[slot], *(name for name in held if name != leader[slot]))
@@ -227,6 +231,43 @@ def _order_leaders(
 
 _Move: TypeAlias = tuple[int, str, str]  # slot, source, target
 _Movable: TypeAlias = Callable[[str, str], int | None]  # source, target → a slot that may move
+
+
+class _Candidates:
+    """The best slot to move from one node to another, kept through changes. Lowest rank = best."""
+
+    def __init__(
+        self,
+        held: Mapping[str, set[int]],
+        rank: Callable[[int, str, str], Any],
+    ) -> None:
+        """Args: held: live. rank: (slot, source, target) → what sorts; None: it may not move so."""
+        self._held = held
+        self._rank = rank
+        self._heaps: dict[str, dict[str, list[tuple[Any, int]]]] = {}  # source → target → heap
+
+    def best(self, source: str, target: str) -> int | None:
+        """The slot to move; None: there is none."""
+        heaps = self._heaps.setdefault(source, {})
+        heap = heaps.get(target)
+        if heap is None:
+            ranked = ((self._rank(slot, source, target), slot) for slot in self._held[source])
+            heap = heaps[target] = [pair for pair in ranked if pair[0] is not None]
+            heapify(heap)
+        while heap:
+            rank, slot = heap[0]
+            if self._rank(slot, source, target) == rank:
+                return slot
+            heappop(heap)
+        return None
+
+    def changed(self, slot: int, sources: Iterable[str]) -> None:
+        """A slot has other members: those may give it away now."""
+        for source in sources:
+            for target, heap in self._heaps.get(source, {}).items():
+                rank = self._rank(slot, source, target)
+                if rank is not None:
+                    heappush(heap, (rank, slot))
 
 
 def _level(

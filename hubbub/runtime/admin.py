@@ -10,7 +10,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import msgspec
 from aiohttp import web
@@ -31,8 +31,15 @@ class HasStatistics(Protocol):
     def statistics(self) -> object: ...
 
 
+@runtime_checkable
+class HasRows(Protocol):
+    """One that is too large to be told whole: `row` is a part of it, None if there is no such."""
+
+    def row(self, name: str) -> object | None: ...
+
+
 class AdminServer:
-    """Serves /healthz, /readyz, /metrics, /statistics and POST /log-level."""
+    """Serves /healthz, /readyz, /metrics, /statistics[/NAME/ROW] and POST /log-level."""
 
     def __init__(self, metrics: Metrics, readiness: Readiness) -> None:
         self._metrics = metrics
@@ -42,15 +49,21 @@ class AdminServer:
             "tasks": tasks.statistics,
             "counts": metrics.statistics,
         }
+        self._rows: dict[str, Callable[[str], object | None]] = {}
         self._runner: web.AppRunner | None = None
         self.url = ""
         metrics.gauge("ready", lambda: 0.0 if self._readiness() else 1.0)
 
     def register(self, name: str, subject: HasStatistics) -> None:
-        """Show an object under /statistics. Raises ValueError if the name is taken."""
+        """Show an object under /statistics, and its rows below its name.
+
+        Raises ValueError if the name is taken.
+        """
         if name in self._registered:
             raise ValueError(f"statistics {name!r} are registered already")
         self._registered[name] = subject.statistics
+        if isinstance(subject, HasRows):
+            self._rows[name] = subject.row
 
     async def start(self, host: str, port: int) -> str:
         """Bind and serve; the url, with the port that the kernel chose. Raises OSError."""
@@ -61,6 +74,7 @@ class AdminServer:
                 web.get("/readyz", self._readyz),
                 web.get("/metrics", self._render_metrics),
                 web.get("/statistics", self._statistics),
+                web.get("/statistics/{name}/{row}", self._row),
                 web.post("/log-level", self._log_level),
             ]
         )
@@ -97,6 +111,13 @@ class AdminServer:
 
     async def _statistics(self, _request: web.Request) -> web.Response:
         return _json({name: read() for name, read in self._registered.items()})
+
+    async def _row(self, request: web.Request) -> web.Response:
+        read = self._rows.get(request.match_info["name"])
+        found = None if read is None else read(request.match_info["row"])
+        if found is None:
+            return _json({"error": f"there is no {request.path}"}, 404)
+        return _json(found)
 
     async def _log_level(self, request: web.Request) -> web.Response:
         if request.content_type != "application/json":

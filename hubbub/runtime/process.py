@@ -4,7 +4,8 @@ Rules:
 1. `run(main, config)` is all that `python -m node|router|edge` does. `main` builds things and
    registers how they stop; it may return at once or wait for `stopping`.
 2. Stop steps run one after the other, last registered first (what was built last stands on what was
-   built before): stop accepting, drain, flush, close. Each has its own deadline.
+   built before): stop accepting, drain, flush, close. Each has its own deadline. Where roles share
+   a process, each has its `part` of it; the steps of the last part run first.
 3. SIGTERM and SIGINT ask for a drain. A second one, or the EOF of the lifeline pipe (the supervisor
    is gone), shortens every deadline. A thread watches over the whole: whatever hangs, the process
    ends, so that no lock and no port outlives its cluster.
@@ -62,6 +63,7 @@ class Process:
         self.exit_code = EXIT_STOPPED
         self.fast = False
         self._steps: list[tuple[str, Step, float]] = []
+        self._parts: list[Part] = []
         self._running: asyncio.Timeout | None = None  # the deadline of the step under way
         self._watch: threading.Timer | None = None
 
@@ -74,6 +76,17 @@ class Process:
         gc.collect()
         gc.freeze()
         gc.set_threshold(GC_OBJECTS, GC_YOUNG, GC_MIDDLE)
+
+    def part(self, config: ProcessConfig) -> Process:
+        """What the `main` of one of several roles gets. Make all parts before one has started."""
+        made = Part(self, config)
+        self._parts.append(made)
+        return made
+
+    def part_started(self) -> None:
+        """One part stands; `started` is for the last of them."""
+        if all(part.has_started for part in self._parts):
+            self.started()
 
     def on_stop(self, name: str, step: Step, deadline_s: float = STEP_DEADLINE_S) -> None:
         """Register how a part stops. Steps run in reverse order of registration."""
@@ -101,7 +114,8 @@ class Process:
 
     async def run_steps(self) -> None:
         """All stop steps. A failure or a miss is logged, sets the exit code and skips no other."""
-        for number, (name, step, deadline_s) in enumerate(reversed(self._steps)):
+        steps = [*self._steps, *(step for part in self._parts for step in part._steps)]
+        for number, (name, step, deadline_s) in enumerate(reversed(steps)):
             limit_s = min(deadline_s, FAST_STEP_DEADLINE_S) if self.fast else deadline_s
             try:
                 async with asyncio.timeout(limit_s) as self._running:
@@ -113,7 +127,11 @@ class Process:
                 _log.error("process.stop_failed", step=name, exc_info=failure)
                 self.exit_code = self.exit_code or EXIT_STOP_STEP + number
             self._running = None
-        self._steps.clear()
+
+    def result(self) -> int:
+        """The exit code; what a part set goes before what followed from it."""
+        codes = (process.exit_code for process in (*self._parts, self))
+        return next((code for code in codes if code), EXIT_STOPPED)
 
     def release(self) -> None:
         """The loop is done: nothing is left to guard."""
@@ -126,6 +144,32 @@ class Process:
         self._watch = threading.Timer(deadline_s, cut, [self.config.name])
         self._watch.daemon = True
         self._watch.start()
+
+
+class Part(Process):
+    """One role of several in a process: its own config, stop steps and exit code, else the whole's.
+
+    What fails one part ends them all: half a process is worse than none.
+    """
+
+    def __init__(self, whole: Process, config: ProcessConfig) -> None:
+        super().__init__(config, whole.loop)
+        self.has_started = False
+        self.stopping = whole.stopping
+        self._whole = whole
+
+    def started(self) -> None:
+        self.has_started = True
+        self._whole.part_started()
+
+    def on_stop(self, name: str, step: Step, deadline_s: float = STEP_DEADLINE_S) -> None:
+        super().on_stop(f"{self.config.role}.{name}", step, deadline_s)
+
+    def stop(self, reason: str, *, fast: bool = False) -> None:
+        self._whole.stop(reason, fast=fast)
+
+    def fail(self, part: str, failure: BaseException) -> None:
+        self._whole.fail(f"{self.config.role}.{part}", failure)
 
 
 def cut(name: str) -> None:
@@ -156,8 +200,8 @@ async def _supervised(main: Callable[[Process], Awaitable[None]], config: Proces
         await _run_main(main, process)
         await process.run_steps()
     process.release()
-    _log.info("process.stopped", exit_code=process.exit_code)
-    return process.exit_code
+    _log.info("process.stopped", exit_code=process.result())
+    return process.result()
 
 
 async def _run_main(main: Callable[[Process], Awaitable[None]], process: Process) -> None:

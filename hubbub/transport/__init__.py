@@ -1,1 +1,1 @@
-"""Links between processes: ZeroMQ sockets, numbered frames, flow control, replicated sets."""
+"""Links between roles: ZeroMQ sockets or a hand-over in one process, frames, flow control, sets."""

@@ -11,7 +11,7 @@ from hubbub.settings.schema import ProcessConfig
 class LinkLimits(Struct, frozen=True, kw_only=True):
     """What one process' links keep to. The reasons stand beside the settings of the same names."""
 
-    gather_ms: float = 2.0
+    gather_ms: float = 2.0  # 0: a frame leaves at the end of the loop's turn, however busy
     gather_bytes: int = 64 * KIB
     window_bytes_max: int = 4 * MIB
     # A frame of acknowledgement alone, when nothing else goes back: an eighth of the window, so

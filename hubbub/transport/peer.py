@@ -1,11 +1,13 @@
 """The links of one process over ZeroMQ: one ROUTER that others dial, one DEALER a dialled peer.
+Where roles share a process, each has its own, and what joins them needs no ZeroMQ.
 
 Rules:
 1. Everything runs in the loop's thread; there is no task, only callbacks: readers, one `call_soon`
    for what waits, one timer.
 2. The one timer wakes for the earliest of: a gathered frame, a beat, a death, a safety drain.
-3. A process has one `Peers`, and that one ZeroMQ context (its I/O thread).
-4. Addresses: ipc:// (the folder's rights are the protection) or tcp:// with keys; never without.
+3. A role has one `Peers`, and that one ZeroMQ context (I/O thread: with the first socket).
+4. Addresses: ipc:// (the folder's rights are the protection), tcp:// with keys, never without, or
+   inproc:// between the roles of one process, without ZeroMQ (`transport.inproc`).
 """
 
 from __future__ import annotations
@@ -17,8 +19,10 @@ import zmq
 
 from hubbub.base.units import MIB
 from hubbub.transport.curve import Authenticator, Keys, KeysError
+from hubbub.transport.inproc import InprocListener, InprocSocket
 from hubbub.transport.limits import LinkLimits
 from hubbub.transport.sockets import (
+    INPROC,
     AddressError,
     DisconnectMonitor,
     FrameSocket,
@@ -47,7 +51,9 @@ class _Route:
 
     __slots__ = ("address", "identity", "monitor", "socket", "used_ms")
 
-    def __init__(self, socket: FrameSocket, identity: bytes = b"", address: str = "") -> None:
+    def __init__(
+        self, socket: FrameSocket | InprocSocket, identity: bytes = b"", address: str = ""
+    ) -> None:
         self.socket = socket
         self.identity = identity
         self.address = address
@@ -82,7 +88,7 @@ class Peers(LinkTable[_Route]):
         self._loop = asyncio.get_running_loop()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._authenticator: Authenticator | None = None
-        self._listeners: list[FrameSocket] = []
+        self._listeners: list[FrameSocket | InprocListener] = []
         self._by_identity: dict[bytes, Entry[_Route]] = {}
         self._flush_handle: asyncio.Handle | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -100,6 +106,10 @@ class Peers(LinkTable[_Route]):
         Raises AddressError, KeysError (tcp:// without keys), zmq.ZMQError (in use).
         """
         check_address(address)
+        if address.startswith(INPROC):
+            made = InprocListener(address, self._loop, self._met, self._limits.hwm_frames)
+            self._listeners.append(made)
+            return address
         secure = address.startswith("tcp://")
         keys = self._keys_for(address)
         socket = self._context.socket(zmq.ROUTER)
@@ -182,10 +192,16 @@ class Peers(LinkTable[_Route]):
     # --- sockets
 
     def _connect(self, name: str, address: str, keys: Keys | None) -> None:
+        identity = f"{self.name}.{self.boot_id}".encode()
+        if address.startswith(INPROC):
+            end = InprocSocket(self._loop, self._limits.hwm_frames)
+            self._read(self._dialled(name, self._route_to(end, address)), end)
+            end.connect(address, identity)
+            return
         socket = self._context.socket(zmq.DEALER)
         try:
             set_options(socket, self._limits)
-            set_dealer_options(socket, f"{self.name}.{self.boot_id}".encode())
+            set_dealer_options(socket, identity)
             if keys is not None:
                 keys.configure_client(socket, name)
         except BaseException:
@@ -196,11 +212,32 @@ class Peers(LinkTable[_Route]):
         def arrive(_identity: bytes, frame: bytes) -> None:
             self.arrived(entry, frame)
 
-        route = _Route(FrameSocket(socket, self._loop, arrive), address=address)
-        route.used_ms = self._clock.monotonic_ms()
+        route = self._route_to(FrameSocket(socket, self._loop, arrive), address)
         entry = self._dialled(name, route)
         route.monitor = DisconnectMonitor(socket, self._loop, lambda: self._disconnected(entry))
         socket.connect(address)
+
+    def _route_to(self, socket: FrameSocket | InprocSocket, address: str) -> _Route:
+        route = _Route(socket, address=address)
+        route.used_ms = self._clock.monotonic_ms()
+        return route
+
+    def _met(self, identity: bytes, end: InprocSocket) -> None:
+        """Somebody in this process dialled us."""
+        entry = self._identified(identity, end)
+        if entry is None:
+            end.close()
+            return
+        self._read(entry, end)
+        self._greet(entry)
+
+    def _read(self, entry: Entry[_Route], end: InprocSocket) -> None:
+        def left() -> None:
+            if entry.route is not None and entry.route.socket is end:  # not replaced meanwhile
+                self._disconnected(entry)
+
+        end.arrive = lambda frame: self.arrived(entry, frame)
+        end.left = left
 
     def _redial(self, now_ms: float) -> None:
         """A new socket for each dialled peer that has been down for too long."""
@@ -225,7 +262,9 @@ class Peers(LinkTable[_Route]):
         if self._authenticator is None:
             self._authenticator = Authenticator(self._context, self._loop, keys, self._clock)
 
-    def _identified(self, identity: bytes, listener: FrameSocket) -> Entry[_Route] | None:
+    def _identified(
+        self, identity: bytes, listener: FrameSocket | InprocSocket
+    ) -> Entry[_Route] | None:
         """The entry of an identity that is heard for the first time; None: refused."""
         name, _, boot = identity.decode("ascii", "replace").rpartition(".")
         if not name or not boot.isdecimal() or not 0 < int(boot) < 1 << 64:
@@ -298,6 +337,9 @@ class Peers(LinkTable[_Route]):
     def _drain_for_safety(self, now_ms: float) -> None:
         """Rule 3 of `sockets`, at a pace that follows the traffic."""
         sockets = self._sockets()
+        if not sockets:  # nothing can be lost on inproc:// links
+            self._safety_ms = now_ms + _SAFETY_IDLE_MS
+            return
         before = self.counts.frames_received_total
         for socket in sockets:
             self.counts.lost_wakeups_total += socket.drain_lost()
@@ -310,9 +352,10 @@ class Peers(LinkTable[_Route]):
         self._safety_ms = now_ms + (_SAFETY_BUSY_MS if busy else _SAFETY_IDLE_MS)
 
     def _sockets(self) -> list[FrameSocket]:
+        """Those that ZeroMQ has to wake us for."""
         dialled = [
             entry.route.socket
             for entry in self._entries.values()
             if entry.dialled and entry.route is not None
         ]
-        return self._listeners + dialled
+        return [s for s in (*self._listeners, *dialled) if isinstance(s, FrameSocket)]

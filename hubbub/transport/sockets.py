@@ -32,6 +32,8 @@ _RECONNECT_MS: Final = 50  # first pause; a restarted process is found again at 
 _RECONNECT_MS_MAX: Final = 500  # a machine that stays away costs two attempts a second
 _MONITOR_FRAMES_MAX: Final = 64
 
+INPROC: Final = "inproc://"  # both ends in one process: see `transport.inproc`
+
 Arrive = Callable[[bytes, bytes], None]  # identity (empty on a DEALER), body
 Probe = Callable[[bytes], None]  # identity
 
@@ -41,13 +43,13 @@ class AddressError(ValueError):
 
 
 def check_address(address: str) -> None:
-    """Raises AddressError unless it is tcp:// or an ipc:// path short enough for the kernel."""
+    """Raises AddressError unless it is tcp://, inproc:// or a short enough ipc:// path."""
     if address.startswith("ipc://"):
         path = address.removeprefix("ipc://").encode()
         if not 0 < len(path) <= IPC_PATH_BYTES_MAX:
             raise AddressError(f"{address}: a socket path has 1 to {IPC_PATH_BYTES_MAX} bytes")
-    elif not address.startswith("tcp://"):
-        raise AddressError(f"{address}: expected ipc:// or tcp://")
+    elif address == INPROC or not address.startswith(("tcp://", INPROC)):
+        raise AddressError(f"{address}: expected ipc://, tcp:// or inproc://")
 
 
 def set_options(socket: zmq.Socket[bytes], limits: LinkLimits) -> None:

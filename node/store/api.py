@@ -46,6 +46,10 @@ class StoreError(Exception):
     """The disk or the database failed; nothing that was not synced may be acknowledged."""
 
 
+class StoreFull(StoreError):
+    """There is no room on the disk. What was synced is on it, and opens once there is room."""
+
+
 class StoreRefused(Exception):
     """The database must not be served: some of what it acknowledged is missing. Says the cure."""
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import signal
 import subprocess
 import uuid
@@ -26,17 +27,19 @@ from typing import Final
 from msgspec import Struct
 
 from node.store.acked import AckedMap
-from node.store.api import StoreError, StoreRefused
+from node.store.api import StoreError, StoreFull, StoreRefused
 from node.store.rocks import RocksLimits, RocksStore, sequence_at_rest
 
 _DATABASE: Final = "db"
 _ACKED: Final = "acked.map"
 _STORAGE_ID: Final = "storage_id"
 _LOCK: Final = "LOCK"
+_HELD: Final = re.compile(r"(?i)\block (?:file|hold|/)")  # and not the block of a damaged table
 CURE: Final = (
     "the node serves nothing from it. Keep the folder for inspection, then restore it from a "
     "backup (or, with copies elsewhere, move it aside: the node is rebuilt from its peers)"
 )
+ROOM: Final = "nothing is lost; free some space, or enlarge the disk, and start the node again"
 
 
 class Opened(Struct, frozen=True):
@@ -60,8 +63,9 @@ def acked_path(data_dir: str) -> Path:
 def open_store(data_dir: str, limits: RocksLimits, deadline_s: int) -> Opened:
     """Open or make the database in `data_dir`.
 
-    Call from the main thread: it uses SIGALRM. Raises StoreRefused with the cure; OSError if the
-    folder cannot be used. Does not return after `deadline_s`: the process is killed by SIGALRM.
+    Call from the main thread: it uses SIGALRM. Raises StoreRefused with the cure, StoreFull while
+    the disk has no room; OSError if the folder cannot be used. Does not return after `deadline_s`:
+    the process is killed by SIGALRM.
     """
     folder = Path(data_dir)
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -78,9 +82,12 @@ def open_store(data_dir: str, limits: RocksLimits, deadline_s: int) -> Opened:
             if not is_new:
                 _prove_whole(database, limits, acked.highest)
             return Opened(RocksStore(str(database), limits), acked, storage_id)
+    except StoreFull as error:
+        acked.close()
+        raise StoreFull(f"{folder}: {error}; {ROOM}") from error
     except StoreError as error:
         acked.close()
-        if "lock" in str(error).lower():
+        if _HELD.search(str(error)):
             raise StoreRefused(f"{folder}: in use by another process ({error})") from error
         raise StoreRefused(f"{folder}: the database does not open: {error}; {CURE}") from error
     except StoreRefused:

@@ -7,11 +7,14 @@ Rules:
 3. Every iteration ends by asking `status()`: iterators end early on a damaged file, silently.
 4. `write` never syncs: a synced write holds the interpreter's lock through the fsync, `flush_wal`
    does not. One writer at a time alternates the two (RocksDB issue 10560 needs two).
-5. What the binding raises is mapped here to StoreError, with RocksDB's own words.
+5. What the binding raises is mapped here to StoreError, with RocksDB's own words; to StoreFull
+   where these say that there is no room.
 """
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
@@ -20,11 +23,12 @@ import rocksdict
 from msgspec import Struct
 
 from hubbub.base.units import KIB, MIB
-from node.store.api import DeleteRange, Family, Op, StoreError
+from node.store.api import DeleteRange, Family, Op, StoreError, StoreFull
 
 _NAMES: Final = {Family.META: "default", **{f: f.name.lower() for f in Family if f.value}}
 _BLOOM_BITS: Final = 10  # 1 % false positives; half of it 8 %, double saves nothing measurable
 _BLOCK_BYTES: Final = 16 * KIB  # a history page of 50 is one or two blocks
+_NO_ROOM: Final = os.strerror(errno.ENOSPC)  # as the database and the binding quote it
 _INFO_LOGS: Final = 4  # RocksDB's own text logs of 4 MiB
 _IMMUTABLE: Final = "rocksdb.num-immutable-mem-table"  # tables in memory that are being written
 
@@ -47,7 +51,8 @@ def _mapped() -> Iterator[None]:
     except StoreError:
         raise
     except Exception as error:  # boundary: the binding raises nothing more precise
-        raise StoreError(str(error)) from error
+        text = str(error)
+        raise (StoreFull if _NO_ROOM in text else StoreError)(text) from error
 
 
 class RocksStore:

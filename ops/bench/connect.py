@@ -20,7 +20,7 @@ class Connect:
     def __init__(self, *, is_smoke: bool) -> None:
         count = SMOKE_CONNECTIONS if is_smoke else FULL_CONNECTIONS
         self._seats = [Seat(f"c{n}", f"group:connect-{n // MEMBERS}") for n in range(count)]
-        bar = {} if is_smoke else {"single": 1.6, "demo": 1.6}
+        bar = {} if is_smoke else {"single": 1.6, "compact": 1.6, "demo": 1.6}
         self.cases: Sequence[Case] = [Case(f"connect-{count}", "CPU-µs per connection", bar)]
 
     async def prepare(self, target: Target) -> Session:

@@ -30,9 +30,11 @@ class Plan:
 
 
 FULL = {
-    Case("fanout-100", UNIT, {"single": 0.5, "demo": 0.5}): Plan(100, 4_000),
-    Case("fanout-1000", UNIT, {"single": 0.45, "demo": 0.45}): Plan(1_000, 400),
-    Case("fanout-1000-steady", UNIT, {"single": 1.0, "demo": 1.0}): Plan(1_000, 200, 25_000),
+    Case("fanout-100", UNIT, {"single": 0.5, "compact": 0.5, "demo": 0.5}): Plan(100, 4_000),
+    Case("fanout-1000", UNIT, {"single": 0.45, "compact": 0.45, "demo": 0.45}): Plan(1_000, 400),
+    Case("fanout-1000-steady", UNIT, {"single": 1.0, "compact": 1.0, "demo": 1.0}): Plan(
+        1_000, 200, 25_000
+    ),
 }
 SMOKE = {
     Case("fanout-10", UNIT): Plan(10, 200),

@@ -20,7 +20,7 @@ class Idle:
 
     def __init__(self, *, is_smoke: bool) -> None:
         self._count = SMOKE_CONNECTIONS if is_smoke else FULL_CONNECTIONS
-        bar = {} if is_smoke else {"single": 20.0, "demo": 20.0}
+        bar = {} if is_smoke else {"single": 20.0, "compact": 20.0, "demo": 20.0}
         self.cases: Sequence[Case] = [
             Case(f"idle-{self._count}", "KiB PSS per connection", bar, bar_is_ratio=False)
         ]

@@ -26,8 +26,8 @@ class Plan:
 
 FULL_ROOMS, SMOKE_ROOMS = 500, 20
 FULL = {
-    Case("rooms-200", UNIT, {"single": 3.0}): Plan(200, 10),
-    Case("rooms-2000", UNIT, {"single": 2.0, "demo": 2.5}): Plan(2_000, 10),
+    Case("rooms-200", UNIT, {"single": 3.0, "compact": 3.0}): Plan(200, 10),
+    Case("rooms-2000", UNIT, {"single": 2.0, "compact": 2.0, "demo": 2.5}): Plan(2_000, 10),
 }
 SMOKE = {Case("rooms-100", UNIT): Plan(100, 1)}
 

@@ -30,14 +30,19 @@ STOP_TIMEOUT_S = 15.0
 
 @dataclass(frozen=True)
 class Shape:
-    """How many processes of each role a cluster has; every slot has one copy."""
+    """How many processes of each role a cluster has; compact: one process is all of them."""
 
     edges: int
     routers: int
     nodes: int
+    is_compact: bool = False
 
 
-SHAPES = {"single": Shape(1, 1, 1), "demo": Shape(edges=2, routers=2, nodes=3)}
+SHAPES = {
+    "single": Shape(1, 1, 1),
+    "compact": Shape(1, 1, 1, is_compact=True),
+    "demo": Shape(edges=2, routers=2, nodes=3),
+}
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,7 @@ def hubbub(shape: Shape, folder: Path | None, copies: int = 1) -> Iterator[Targe
     with tempfile.TemporaryDirectory(prefix="hb-", dir=folder) as name:
         counts = {"nodes": shape.nodes, "routers": shape.routers, "edges": shape.edges}
         options = [f"--{key}={value}" for key, value in {**counts, "copies": copies}.items()]
+        options += ["--compact"] if shape.is_compact else []
         command = ["up", "--dir", name, "--port=0", "--profile=bench", *options]
         with _running([*_module("ops"), *command], Path(name) / "up.log") as process:
             cluster = _cluster_file(Path(name) / "run" / "cluster.json", process)

@@ -12,7 +12,9 @@ NAMES = ("fanout", "rooms", "idle", "history", "connect")
 
 @verb("bench")
 @click.argument("name", type=click.Choice([*NAMES, "all"]))
-@click.option("--shape", type=click.Choice(["single", "demo"]), default="single", show_default=True)
+@click.option(
+    "--shape", type=click.Choice(["single", "compact", "demo"]), default="single", show_default=True
+)
 @click.option("--copies", type=click.IntRange(1, 3), default=1, show_default=True)
 @click.option("--rounds", type=click.IntRange(1, 20), default=3, show_default=True)
 @click.option("--smoke", "is_smoke", is_flag=True, help="Tiny sizes: does it run at all?")
@@ -27,8 +29,8 @@ def bench(
 ) -> None:
     """Measure a cluster of its own against a bare reference server.
 
-    Shapes: single = 1 edge, 1 router, 1 node; demo = 2, 2 and 3. Both servers get the same load
-    from this process, in alternating rounds.
+    Shapes: single = 1 edge, 1 router, 1 node; compact = the same in one process; demo = 2, 2 and 3.
+    Both servers get the same load from this process, in alternating rounds.
 
     \b
     Example: hubbub bench fanout --rounds 3

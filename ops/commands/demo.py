@@ -12,7 +12,7 @@ import click
 from hubbub import VERSION
 from ops import ports
 from ops.answer import Exit, Failure, envelope, print_json, progress
-from ops.cli import json_wanted, noun
+from ops.cli import Row, json_wanted, noun
 from ops.commands.up import ready_line
 from ops.demo.show import MARKER, Show, read_marker, write_marker
 from ops.directory import Directory, lock_holder
@@ -25,7 +25,14 @@ HOST: Final = "127.0.0.1"  # its tokens are for everyone: never on another addre
 DEFAULT_DIR: Final = ".hubbub-demo"
 
 
-@noun("demo", invoke_without_command=True)
+@noun(
+    "demo",
+    invoke_without_command=True,
+    elsewhere={
+        "break": Row("ops.commands.demo_break", "break_", "Let a process of the demo hang."),
+        "heal": Row("ops.commands.demo_break", "heal", "Let it go on."),
+    },
+)
 @click.option(
     "--dir",
     "root",
@@ -72,7 +79,7 @@ def demo(
     directory = Directory(temporary / "demo" if temporary else root or Path(DEFAULT_DIR))
     try:
         claim(directory, fresh=fresh)
-        nodes = nodes if nodes or directory.coordinator.exists() else 3
+        nodes = nodes if nodes or directory.has_cluster else 3
         options = Options(
             directory=directory,
             wanted=Wanted(nodes=nodes, app="demo"),
@@ -235,6 +242,3 @@ def tell_end(show: Show | None, root: Path, *, only_check: bool) -> Exit:
     else:
         print(f" [ok] self-test         {outcome.line()}")
     return Exit.DONE
-
-
-from ops.commands import demo_break as _verbs  # noqa: E402, F401 - adds them to `demo`

@@ -15,9 +15,9 @@ import click
 
 from ops import cluster_file
 from ops.answer import Exit, Failure, envelope, print_json
-from ops.cli import json_wanted
+from ops.cli import json_wanted, verb
 from ops.cluster_file import ProcessEntry
-from ops.commands.demo import DEFAULT_DIR, demo
+from ops.commands.demo import DEFAULT_DIR
 from ops.demo.show import MARKER, read_marker
 from ops.directory import Directory
 
@@ -31,7 +31,7 @@ DIRECTORY: Final = click.option(
 )
 
 
-@demo.verb("break")
+@verb("break")
 @click.argument("name")
 @DIRECTORY
 def break_(name: str, root: Path) -> Exit:
@@ -47,7 +47,7 @@ def break_(name: str, root: Path) -> Exit:
     return _tell(entry, "broken", f"{name} hangs now; keep chatting. hubbub demo heal {name}")
 
 
-@demo.verb("heal")
+@verb("heal")
 @click.argument("name")
 @DIRECTORY
 def heal(name: str, root: Path) -> Exit:

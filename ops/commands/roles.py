@@ -1,4 +1,5 @@
 """`hubbub node|router|edge --config FILE`: one process, for deployments with their own supervisor.
+`hubbub compact --node FILE --router FILE --edge FILE`: one process for all three.
 
 The command replaces itself by the process, so that a service manager sees one pid and its signals
 arrive directly.
@@ -13,22 +14,23 @@ from pathlib import Path
 import click
 
 from ops.cli import verb
-from ops.processes import role_arguments, role_environment
+from ops.processes import compact_arguments, role_arguments, role_environment
 
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 CONFIG = click.option(
     "--config",
     "config_path",
     required=True,
-    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    type=FILE,
     help="The process's JSON file; `hubbub up` writes examples to DIR/run/config.",
 )
 
 
-def become(role: str, config_path: Path) -> None:
-    """Replaces this process by one of `role`; never returns."""
+def become(arguments: list[str]) -> None:
+    """Replaces this process by that of a command line; never returns."""
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execve(sys.executable, role_arguments(role, config_path), role_environment())
+    os.execve(sys.executable, arguments, role_environment())
 
 
 @verb("node")
@@ -39,7 +41,7 @@ def node(config_path: Path) -> None:
     \b
     Example: hubbub node --config /etc/hubbub/node-1.json
     """
-    become("node", config_path)
+    become(role_arguments("node", config_path))
 
 
 @verb("router")
@@ -50,7 +52,7 @@ def router(config_path: Path) -> None:
     \b
     Example: hubbub router --config /etc/hubbub/router-1.json
     """
-    become("router", config_path)
+    become(role_arguments("router", config_path))
 
 
 @verb("edge")
@@ -61,4 +63,19 @@ def edge(config_path: Path) -> None:
     \b
     Example: hubbub edge --config /etc/hubbub/edge-1.json
     """
-    become("edge", config_path)
+    become(role_arguments("edge", config_path))
+
+
+@verb("compact")
+@click.option("--node", required=True, type=FILE, help="The node's JSON file.")
+@click.option("--router", required=True, type=FILE, help="The router's.")
+@click.option("--edge", required=True, type=FILE, help="The edge's.")
+def compact(**config_paths: Path) -> None:
+    """Run one node, one router and one edge in one process.
+
+    Their links are inproc:// addresses; `hubbub up --compact` writes such files to DIR/run/config.
+
+    \b
+    Example: hubbub compact --node node-1.json --router router-1.json --edge edge-1.json
+    """
+    become(compact_arguments(config_paths))

@@ -59,10 +59,21 @@ def _token_key(text: str) -> SigningKey:
 
 @verb("up")
 @DIRECTORY
+@click.option(
+    "--compact",
+    "is_compact",
+    is_flag=True,
+    help="One node, one router and one edge in one process: cheaper while little is said, but no "
+    "more than one core. The data is the same with and without it.",
+)
 @click.option("--nodes", type=click.IntRange(1, 99), help="Storage nodes (first start: 1).")
 @click.option("--routers", type=click.IntRange(1, 99), default=1, show_default=True)
 @click.option("--edges", type=click.IntRange(1, 99), default=1, show_default=True)
-@click.option("--copies", type=click.IntRange(1, 7), help="Copies of each slot (first start: 1).")
+@click.option(
+    "--copies",
+    type=click.IntRange(1, 7),
+    help="Copies of each slot (first start: 3, or 1 if there are fewer than three nodes).",
+)
 @click.option("--slots", type=click.IntRange(16, 16_384), help="Slots (first start: 1024).")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Where edges listen.")
 @click.option(
@@ -88,8 +99,15 @@ def _token_key(text: str) -> SigningKey:
     show_default=True,
     help="How processes reach each other; tcp is encrypted with CURVE.",
 )
+@click.option(
+    "--coordinator",
+    metavar="URL",
+    help="Where the cluster's records are: etcd=HOST:PORT[,HOST:PORT...][/NAMESPACE] "
+    "(first start: a file in the directory).",
+)
 def up(
     root: Path,
+    is_compact: bool,
     nodes: int | None,
     routers: int,
     edges: int,
@@ -101,6 +119,7 @@ def up(
     app: str | None,
     token_keys: tuple[str, ...],
     link: str,
+    coordinator: str | None,
 ) -> Exit:
     """Start a cluster and keep it running until Ctrl-C.
 
@@ -110,16 +129,23 @@ def up(
     \b
     Examples:
       hubbub up --dir data
+      hubbub up --dir data --compact
       hubbub up --dir data --nodes 3 --routers 2 --edges 2 --port 0 --json
     """
+    if is_compact:
+        _check_compact(link, nodes=nodes, routers=routers, edges=edges, copies=copies)
+    directory = Directory(root)
+    if coordinator is not None:
+        directory.use_coordinator(coordinator)
     options = Options(
-        directory=Directory(root),
+        directory=directory,
         wanted=Wanted(nodes, copies, slots, app, profile, tuple(map(_token_key, token_keys))),
         routers=routers,
         edges=edges,
         host=host,
         port=port,
         link="tcp" if link == "tcp" else "ipc",
+        is_compact=is_compact,
     )
     with Signals() as signals:
         cluster = LocalCluster(options, signals)
@@ -135,13 +161,30 @@ def up(
     return Exit.DONE
 
 
+def _check_compact(link: str, **counts: int | None) -> None:
+    """Raises Failure(USAGE) unless one process can be all that was asked for."""
+    for name, count in counts.items():
+        if count not in (None, 1):
+            raise Failure(
+                f"--compact is one node, one router and one edge, not --{name} {count}",
+                exit_code=Exit.USAGE,
+                tries=["the same command without --compact", f"without --{name}"],
+            )
+    if link != "ipc":
+        raise Failure(
+            f"--compact has no links that --link {link} could be for",
+            exit_code=Exit.USAGE,
+            tries=["the same command without --link"],
+        )
+
+
 def _say_ready(cluster: LocalCluster, *, as_json: bool) -> None:
-    entries, memory = cluster.entries, cluster.memory_bytes()
+    memory = cluster.memory_bytes()
     path = cluster.options.directory.cluster_file
     if as_json:
         data = {
             "ready_s": round(cluster.ready_s, 3),
-            "process_count": len(entries) + 1,
+            "process_count": cluster.process_count,
             "memory_bytes": memory,
             "urls": cluster.edge_urls,
             "cluster_file": str(path),
@@ -157,10 +200,8 @@ def _say_ready(cluster: LocalCluster, *, as_json: bool) -> None:
 
 def ready_line(cluster: LocalCluster) -> str:
     """What a person waits for: time, processes (this one included), memory."""
-    count = len(cluster.entries) + 1
-    return (
-        f"READY in {cluster.ready_s:.1f}s   {count} processes   {cluster.memory_bytes() >> 20} MB"
-    )
+    count, megabytes = cluster.process_count, cluster.memory_bytes() >> 20
+    return f"READY in {cluster.ready_s:.1f}s   {count} processes   {megabytes} MB"
 
 
 @verb("down")

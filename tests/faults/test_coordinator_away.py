@@ -44,7 +44,7 @@ async def test_sends_go_on_without_it_and_failover_after_it(cluster: Cluster, et
             for number in range(3):
                 await asyncio.to_thread(etcd.pause, number)
             before = traffic.count
-            await asyncio.sleep(AWAY_S)  # the harm itself
+            await asyncio.sleep(AWAY_S)  # harm: how long it is gone
             assert traffic.count - before > SENDERS * AWAY_S / GAP_S / 4, "sends went on"
             slowest = traffic.slowest_s
             for number in range(3):

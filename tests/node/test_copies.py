@@ -10,10 +10,12 @@ from hubbub.wire.replication import Fence
 from hubbub.wire.shapes import Kind
 from node.beats import SUSPECT_MS
 from node.copies import Copies
+from node.elections import AGAIN_MS
 from node.gray import SLOW_MS
 from node.ready import Ready
 from node.replica import QUORUM_LOST_MS, Mail, Role
 from node.slot import Slot
+from node.store.api import StoreError
 from node.store.memory import MemoryStore
 from tests.node.rig import SLOTS, write_records
 from tests.node.trio import Member
@@ -227,3 +229,20 @@ def test_a_process_that_stood_still_is_gray_and_one_that_starts_slowly_is_not() 
     nodes.clock.advance(5_000)
     nodes.copies[0].keep_time()
     assert nodes.copies[0].gray.is_gray
+
+
+def test_a_slot_whose_log_cannot_be_read_fails_and_another_copy_is_named() -> None:
+    nodes = Nodes()
+    nodes.elect(0)
+    nodes.pass_time(400)
+    first = nodes.members[0].slot
+
+    def damaged(_: object) -> Ready:
+        raise StoreError("Corruption: block checksum mismatch")
+
+    nodes.copies[0].run(first, damaged, None)
+    assert first.replica.role is Role.FAILED
+    nodes.pass_time(AGAIN_MS)
+    assert nodes.elect(0) == 1
+    assert nodes.members[1].slot.is_active
+    assert nodes.copies[0].counts.slots_failed_total == 1

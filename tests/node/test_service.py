@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from hubbub.base.errors import BAD_REQUEST, INTERNAL, NOT_A_MEMBER
 from hubbub.features.contract import Registry
@@ -266,6 +267,34 @@ def test_a_read_that_fails_on_the_disk_is_temporary(monkeypatch: pytest.MonkeyPa
     query = Query("history.get", Viewer("alice"), encode_json({"channel": ROOM}))
     answer = bench.answer(bench.ask(Kind.QUERY, ROOM, encode_pack(query)))
     assert decode_pack(answer.body, Refusal).code == INTERNAL.code
+
+
+@pytest.mark.parametrize("kind", [Kind.QUERY, Kind.HEADS])
+def test_a_read_that_fails_is_for_another_copy_where_there_are_some(
+    monkeypatch: pytest.MonkeyPatch, kind: Kind
+) -> None:
+    """It was answered as an error for as long as the damaged copy led."""
+    bench = Bench()
+    bench.create()
+    slot = bench.led[bench.rig.engine.target_of(APP, ROOM)]
+    record = slot.replica.record
+    assert record is not None
+    slot.replica.record = replace(record, members=(*record.members, "disk-2", "disk-3"))
+
+    def damaged(*_: Any, **__: Any) -> Any:
+        raise StoreError("Corruption: block checksum mismatch")
+
+    monkeypatch.setattr(bench.service.reads, "query", damaged)
+    monkeypatch.setattr(bench.service.reads, "head", damaged)
+    query = Query("history.get", Viewer("alice"), encode_json({"channel": ROOM}))
+    heads = HeadsQuery("edge-1.1", (HeadAsk(slot.number, APP, ROOM),))
+    body = encode_pack(query if kind is Kind.QUERY else heads)
+    answer = bench.answer(bench.ask(kind, ROOM, body))
+    if kind is Kind.QUERY:
+        assert answer.flags == Status.UNKNOWN
+    else:
+        assert not decode_pack(answer.body, HeadsAnswer).rows[0].led
+    assert slot.replica.failure == "Corruption: block checksum mismatch"
 
 
 def test_a_failed_disk_makes_what_waits_unknown() -> None:

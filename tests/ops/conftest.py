@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.ops.canned import Canned
 from tests.ops.fake_cluster import Fake
 
 
@@ -20,4 +21,13 @@ def fake() -> Iterator[Fake]:
     for process in one.ups:
         process.kill()  # its children leave with it
         process.communicate()
+    shutil.rmtree(root, ignore_errors=True)
+
+
+@pytest.fixture
+def canned() -> Iterator[Canned]:
+    root = Path(tempfile.mkdtemp(prefix="hub-", dir="/tmp"))
+    one = Canned(root)
+    yield one
+    one.close()
     shutil.rmtree(root, ignore_errors=True)

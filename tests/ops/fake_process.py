@@ -1,7 +1,9 @@
 """A process that does what ops relies on, and nothing else: reads its config, serves the real admin
 server, registers in the real coordinator, holds the lifeline, stops on SIGTERM.
 
-    python fake_process.py --config FILE
+    python fake_process.py --config FILE [--config FILE …]
+
+With several files it is all of these, as a compact process is.
 """
 
 from __future__ import annotations
@@ -25,11 +27,18 @@ def read_storage_id(config: dict[str, Any]) -> str:
     return (Path(config["data_dir"]) / "storage_id").read_text()
 
 
-async def main(config: dict[str, Any]) -> None:
+async def main(configs: list[dict[str, Any]]) -> None:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stopping.set)
-    loop.add_reader(config["lifeline_fd"], lambda: os._exit(0))
+    loop.add_reader(configs[0]["lifeline_fd"], lambda: os._exit(0))
+    async with asyncio.TaskGroup() as group:
+        for config in configs:
+            group.create_task(be(config, stopping))
+
+
+async def be(config: dict[str, Any], stopping: asyncio.Event) -> None:
+    """One role until the stop."""
     role, name = config["role"], config["name"]
     coordinator = open_coordinator(config["coordinator"])
     admin = AdminServer(Metrics(role), lambda: [])
@@ -50,7 +59,7 @@ async def main(config: dict[str, Any]) -> None:
         storage_id = read_storage_id(config)
         slots = range(view.cluster.slots)
         await claim_slots(coordinator, view, name, boot_id, slots, member=storage_id)
-    keeping = loop.create_task(registration.keep())
+    keeping = asyncio.get_running_loop().create_task(registration.keep())
     await stopping.wait()
     keeping.cancel()
     await registration.release()
@@ -59,4 +68,4 @@ async def main(config: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(json.loads(Path(sys.argv[2]).read_text())))
+    asyncio.run(main([json.loads(Path(path).read_text()) for path in sys.argv[2::2]]))

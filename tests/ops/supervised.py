@@ -32,12 +32,12 @@ def main() -> None:
         command = [sys.executable, str(FAKE), str(address), str(read_fd), behaviour]
         specs.append(ProcessSpec(role, name, command, log))
 
-    def is_ready(name: str) -> bool:
+    def is_ready(spec: ProcessSpec) -> bool:
         try:
-            pid = int((folder / f"{name}.url").read_text().split()[0])
+            pid = int((folder / f"{spec.name}.url").read_text().split()[0])
         except (FileNotFoundError, IndexError):
             return False
-        return supervisor.children[name].process.pid == pid
+        return supervisor.children[spec.name].process.pid == pid
 
     def on_change(children: Mapping[str, Child]) -> None:
         print("ready", json.dumps({n: c.process.pid for n, c in children.items()}), flush=True)

@@ -10,7 +10,7 @@ import pytest
 from hubbub.runtime.config import load
 from hubbub.settings.schema import CONFIG_OF_ROLE
 from ops.directory import Directory
-from ops.plan import Place, Shape, child_environment, configs, write_configs
+from ops.plan import Place, Shape, child_environment, configs, write_compact, write_configs
 from ops.supervisor import STOP_S
 
 SHAPE = Shape(3, 2, 2)
@@ -52,6 +52,22 @@ def test_every_file_is_one_that_its_process_accepts(directory: Directory) -> Non
         assert list(spec.arguments)[-4:] == ["-m", spec.role, "--config", str(path)]
 
 
+def test_a_compact_cluster_is_one_process_of_three_configs(directory: Directory) -> None:
+    (spec,) = write_compact(directory, configs(Shape(1, 1, 1), place(directory)))
+    assert (spec.role, spec.name) == ("compact", "compact")
+    assert spec.registered == [("node", "node-1"), ("router", "router-1"), ("edge", "edge-1")]
+    paths = dict(zip(spec.arguments[-6::2], spec.arguments[-5::2], strict=True))
+    for role, name in spec.registered:
+        assert paths[f"--{role}"] == str(directory.config(name))
+        loaded = load(CONFIG_OF_ROLE[role], paths[f"--{role}"], environment={})
+        assert (loaded.name, loaded.link_gather_ms) == (name, 0)
+
+
+def test_other_processes_are_registered_as_themselves(directory: Directory) -> None:
+    specs = write_configs(directory, configs(SHAPE, place(directory)))
+    assert [spec.registered for spec in specs] == [[(spec.role, spec.name)] for spec in specs]
+
+
 def test_only_the_demo_signs_in_without_a_password(directory: Directory) -> None:
     for is_demo in (True, False):
         write_configs(directory, configs(SHAPE, place(directory, is_demo=is_demo)))
@@ -69,7 +85,9 @@ def test_nodes_do_not_share_a_folder(directory: Directory) -> None:
 
 
 def test_all_stop_within_the_five_seconds_of_a_ctrl_c() -> None:
-    assert sum(STOP_S.values()) < 5.0
+    together = sum(STOP_S[role] for role in CONFIG_OF_ROLE)
+    assert together == pytest.approx(STOP_S["compact"])
+    assert together < 5.0
 
 
 def test_the_environment_cannot_make_two_processes_one() -> None:

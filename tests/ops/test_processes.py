@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 
 from ops import processes
-from ops.processes import SOURCE_ROOT, role_arguments, role_environment
+from ops.processes import (
+    COMPACT,
+    SOURCE_ROOT,
+    compact_arguments,
+    role_arguments,
+    role_environment,
+)
 
 
 def test_the_current_folder_cannot_stand_in_for_ours(tmp_path: Path) -> None:
@@ -42,3 +48,9 @@ def test_an_installed_hubbub_leaves_the_path_alone(
 ) -> None:
     monkeypatch.setattr(processes, "SOURCE_ROOT", tmp_path)
     assert role_environment({"HOME": "/h"}) == {"HOME": "/h"}
+
+
+def test_a_compact_process_is_called_with_the_config_of_each_role() -> None:
+    words = compact_arguments({role: Path(f"{role}.json") for role in ("edge", "node", "router")})
+    assert words[1:4] == ["-P", "-m", COMPACT]
+    assert words[4:] == ["--node", "node.json", "--router", "router.json", "--edge", "edge.json"]

@@ -72,3 +72,12 @@ def test_processes_do_not_share_a_count() -> None:
     for _ in range(3):
         restarts.ended("node-1", 1, 0.0)
     assert restarts.ended("edge-1", 1, 0.0).delay_s == 0.1
+
+
+def test_who_was_stopped_for_good_is_not_started_again() -> None:
+    restarts = running()
+    restarts.ended("node-1", -9, 0.0)
+    restarts.forget("node-1")
+    restarts.forget("node-1")
+    assert restarts.due(1_000.0) == []
+    assert restarts.next_at() is None

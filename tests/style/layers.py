@@ -104,7 +104,7 @@ PURE_FILES = {
     "hubbub/transport": "link replicated_set",
     "hubbub/coordinator": "api etcd_gateway etcd_watch etcd_endpoints",
     "hubbub/client": "core events methods places replies requests",
-    "node": "slot overlay engine entry keys dedup outbox due reads publish presence",
+    "node": "slot overlay engine entry keys dedup outbox due reads publish presence moves removals",
     "node/replica": "leadership followers snapshot failover moves",
     "node/store": "api",
     "router": "relay fanout interest",

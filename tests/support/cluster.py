@@ -42,6 +42,7 @@ class Cluster:
         shape = {"nodes": nodes, "routers": routers, "edges": edges, "copies": copies}
         self.words = [word for k, v in shape.items() for word in (f"--{k}", str(v))]
         self.words += ["--port", "0", *options]
+        self.command = [sys.executable, "-m", "ops"]
         self.supervisor: subprocess.Popen[str] | None = None
         self._file: ClusterFile | None = None
 
@@ -69,7 +70,7 @@ class Cluster:
         log = (self.root / "up.log").open("a")
         with log:
             self.supervisor = subprocess.Popen(
-                [sys.executable, "-m", "ops", "up", "--dir", str(self.dir), *self.words, *more],
+                [*self.command, "up", "--dir", str(self.dir), *self.words, *more],
                 cwd=SOURCE_ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

@@ -9,28 +9,31 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from random import Random
 from types import TracebackType
 from typing import Any, Self
 
 from ops.api import Rest
-from tests.support.client import Client, new_cmid
+from tests.support.client import Client, ReplyError, new_cmid
 from tests.support.cluster import Cluster
 from tests.support.history import Operation, Outcome, Report, Seen, View, check
-from tests.support.steadfast import Doors, Reader, Sender, close_all
+from tests.support.steadfast import RETRY_S, Doors, Reader, Sender, close_all
 
 PAGE = 300
 CREATED = "message.created"
 TEXT = "under load"
 CAUGHT_UP_S = 60.0
+READ_S = 15.0  # of a page, as of a send
 
 
 class Traffic:
     """Users who send into channels, one after another, and readers of all of them.
 
     Args: gap_s: of one sender, between two sends. deadline_s: of one send, retries included.
+    roams: each sender goes from channel to channel; else it stays with its own, so that one that
+    cannot be written holds up nobody else.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class Traffic:
         gap_s: float,
         readers: int = 2,
         deadline_s: float = 15.0,
+        roams: bool = True,
     ) -> None:
         self.doors = Doors(cluster)
         self.channels = [f"group:{prefix}-{n}" for n in range(channels)]
@@ -59,6 +63,7 @@ class Traffic:
         self.count = 0
         self.slowest_s = 0.0
         self._gap_s = gap_s
+        self._step = 1 if roams else 0
         self._progress = asyncio.Event()
         self._over = asyncio.Event()
         self._is_sent = False
@@ -115,9 +120,12 @@ class Traffic:
         """From a moment to the next acknowledgement of a channel; infinite if there is none."""
         return next((at - since for at in self.acked_at[channel] if at >= since), float("inf"))
 
-    async def check(self) -> Report:
-        """Reads every channel's log anew, and compares it with what was answered and seen."""
-        views: list[View] = []
+    async def check(self, more: Iterable[View] = ()) -> Report:
+        """Reads every channel's log anew, and compares it with what was answered and seen.
+
+        Args: more: what others read of these channels.
+        """
+        views = list(more)
         client = await self.doors.enter("reader", 0)
         try:
             for channel in self.channels:
@@ -161,7 +169,7 @@ class Traffic:
             self.slowest_s = max(self.slowest_s, time.monotonic() - started)
             self.count += 1
             self._progress.set()
-            number += 1
+            number += self._step
             await asyncio.sleep(max(0.0, self._gap_s - (time.monotonic() - started)))
 
     def _is_read(self) -> bool:
@@ -187,7 +195,7 @@ async def _log_of(client: Client, channel: str) -> list[dict[str, Any]]:
     top = await client.subscribe(channel, recoverable=True, positioned=True)
     since = {"offset": 0, "epoch": top["epoch"]}
     while since["offset"] < top["offset"]:
-        page = await client.command(history={"channel": channel, "since": since, "limit": PAGE})
+        page = await _page_of(client, channel, since)
         publications = page["publications"]
         assert publications, f"{channel}: nothing after {since} although it ends at {top['offset']}"
         events += [
@@ -195,6 +203,21 @@ async def _log_of(client: Client, channel: str) -> list[dict[str, Any]]:
         ]
         since["offset"] = publications[-1]["offset"]
     return events
+
+
+async def _page_of(client: Client, channel: str, since: dict[str, Any]) -> dict[str, Any]:
+    """One page. Who led may have to go first: what is refused for now is asked for again."""
+    async with asyncio.timeout(READ_S):
+        while True:
+            try:
+                page: dict[str, Any] = await client.command(
+                    history={"channel": channel, "since": since, "limit": PAGE}
+                )
+                return page
+            except ReplyError as refused:
+                if not refused.temporary:
+                    raise
+                await asyncio.sleep(RETRY_S)
 
 
 def _seen(events: Sequence[dict[str, Any]]) -> list[Seen]:

@@ -24,6 +24,16 @@ class Link:
         return LinkStatistics(2, {1: "live"})
 
 
+class Map:
+    """Too large to be told whole."""
+
+    def statistics(self) -> LinkStatistics:
+        return LinkStatistics(0, {})
+
+    def row(self, name: str) -> list[int] | None:
+        return [1, 2] if name == "slots" else None
+
+
 @asynccontextmanager
 async def serving(reasons: list[str]) -> AsyncIterator[tuple[AdminServer, ClientSession]]:
     server = AdminServer(Metrics("edge"), lambda: reasons)
@@ -61,6 +71,18 @@ async def test_statistics_of_registered_objects() -> None:
             found = await answer.json()
     assert found["link"] == {"peers": 2, "states": {"1": "live"}}
     assert {"logs", "tasks", "counts"} <= found.keys()
+
+
+async def test_what_is_large_is_told_by_rows() -> None:
+    async with serving([]) as (server, client):
+        server.register("map", Map())
+        server.register("link", Link())
+        async with client.get("/statistics/map/slots") as answer:
+            assert (answer.status, await answer.json()) == (200, [1, 2])
+        for path in ("/statistics/map/17", "/statistics/link/x", "/statistics/nothing/x"):
+            async with client.get(path) as answer:
+                assert answer.status == 404
+                assert path in (await answer.json())["error"]
 
 
 async def test_the_log_level_can_be_changed_by_json_only() -> None:

@@ -307,3 +307,78 @@ def test_the_soft_limit_of_descriptors_is_raised() -> None:
         code, words, _ = started.end()
     assert (code, words) == (EXIT_STOPPED, ["True"])
     assert raise_descriptor_limit() > 0
+
+
+PARTS = """
+from hubbub.settings.schema import RouterConfig
+
+def part_of(process, role):
+    kind = {"edge": EdgeConfig, "router": RouterConfig}[role]
+    fields = {"listen": "inproc://r"} if role == "router" else {}
+    return process.part(kind(name=f"{role}-1", coordinator="solo:/x", **fields))
+"""
+
+
+def test_parts_stop_one_after_the_other_the_last_one_first() -> None:
+    body = """
+    async def main(process):
+        router, edge = part_of(process, "router"), part_of(process, "edge")
+        edge.on_stop("links", step("edge.links"))
+        router.on_stop("links", step("router.links"))
+        edge.on_stop("clients", step("edge.clients"))
+        process.on_stop("whole", step("whole"))
+        assert edge.stopping is router.stopping is process.stopping
+        edge.stop("asked")
+    go(main)
+    """
+    with child(PARTS + dedent(body)) as started:
+        code, words, log = started.end()
+    assert words == ["edge.clients", "edge.links", "router.links", "whole"]
+    assert code == EXIT_STOPPED
+    assert '"reason": "asked"' in log
+
+
+def test_the_exit_code_of_a_part_is_that_of_the_process() -> None:
+    body = """
+    async def main(process):
+        router = part_of(process, "router")
+        router.fail("disk", OSError("full"))
+        router.exit_code = 6
+    go(main)
+    """
+    with child(PARTS + dedent(body)) as started:
+        code, _, log = started.end()
+    assert code == 6
+    assert '"part": "router.disk"' in log
+
+
+def test_a_late_step_of_a_part_is_named_with_its_role() -> None:
+    body = """
+    async def late():
+        await asyncio.Event().wait()
+
+    async def main(process):
+        part_of(process, "router").on_stop("requests", late, 0.01)
+        process.stop("asked")
+    go(main)
+    """
+    with child(PARTS + dedent(body)) as started:
+        code, _, log = started.end()
+    assert code == EXIT_STOP_STEP
+    assert '"step": "router.requests"' in log
+
+
+def test_the_process_has_started_when_all_parts_have() -> None:
+    body = """
+    async def main(process):
+        process.started = lambda: say("started")
+        router, edge = part_of(process, "router"), part_of(process, "edge")
+        router.started()
+        say("router")
+        edge.started()
+        process.stop("asked")
+    go(main)
+    """
+    with child(PARTS + dedent(body)) as started:
+        code, words, _ = started.end()
+    assert (code, words) == (EXIT_STOPPED, ["router", "started"])

@@ -344,7 +344,7 @@ async def test_addresses_that_cannot_work_are_refused_by_name(
     folder: Path, make_peers: MakePeers
 ) -> None:
     peers = make_peers("router", 11, Recorder())
-    for address in ("ipc://" + "x" * 108, "inproc://x", "ipc://"):
+    for address in ("ipc://" + "x" * 108, "inproc://", "ipc://", "udp://x"):
         with pytest.raises(AddressError):
             peers.listen(address)
     with pytest.raises(KeysError, match="needs keys"):

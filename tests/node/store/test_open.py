@@ -6,9 +6,13 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+
+from tests.support.chaos.fsync import FsyncShim
+from tests.support.chaos.rot import FOOTER_BYTES
 
 RECORDS = 100
 DEADLINE_S = 3
@@ -27,6 +31,13 @@ print(sequence, flush=True)
 os._exit(0)  # as kill -9: nothing is flushed or closed
 """
 
+FLUSH = """
+import sys
+from node.store.open import open_store
+from node.store.rocks import RocksLimits
+open_store(sys.argv[1], RocksLimits(), 20).store.close()
+"""
+
 OPEN = f"""
 import sys
 from node.store.api import Family, StoreRefused
@@ -42,9 +53,12 @@ opened.store.close()
 """
 
 
-def run(program: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+def run(
+    program: str, *arguments: object, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", program, *map(str, arguments)],
+        env=env,
         capture_output=True,
         text=True,
         timeout=60,
@@ -151,6 +165,32 @@ def test_a_database_in_use_is_refused_without_a_word_of_damage(folder: Path) -> 
 
 
 @pytest.mark.faults
+def test_a_damaged_table_is_refused_as_damaged(folder: Path) -> None:
+    """The word block was once read as a lock that somebody holds."""
+    assert run(FLUSH, folder).returncode == 0
+    for table in (folder / "db").glob("*.sst"):
+        content = bytearray(table.read_bytes())
+        content[-FOOTER_BYTES - 10] ^= 1  # in the block that says where the others are
+        table.write_bytes(content)
+    refused = run(OPEN, folder)
+    assert "in use" not in refused.stderr
+    assert "block checksum mismatch" in refused.stderr
+    assert "move it aside" in refused.stderr
+
+
+def test_a_full_disk_is_no_damage(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """It was refused as damaged, and so never started again when there was room."""
+    with FsyncShim(tmp_path_factory.mktemp("shim"), below=folder) as disk:
+        disk.fill()
+        full = run(OPEN, folder, env=disk.environment)
+        assert disk.counts.failed_writes
+        assert "StoreFull" in full.stderr
+        assert "free some space" in full.stderr
+        disk.heal()
+        opened = run(OPEN, folder, env=disk.environment)
+    assert opened.stdout.split() == [str(RECORDS)] * 3, opened.stderr
+
+
 def test_a_torn_tail_that_was_acknowledged_is_refused(folder: Path) -> None:
     path = newest_wal(folder)
     path.write_bytes(path.read_bytes()[:-20])

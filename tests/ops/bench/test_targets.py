@@ -10,7 +10,7 @@ import pytest
 
 from ops.answer import Failure
 from ops.bench import targets
-from ops.bench.targets import Target, reference
+from ops.bench.targets import SHAPES, Target, hubbub, reference
 
 
 def is_running(pid: int) -> bool:
@@ -48,3 +48,12 @@ def test_a_server_that_does_not_start_says_why(monkeypatch: pytest.MonkeyPatch) 
 def test_connections_are_spread_over_the_edges(target: Target) -> None:
     spread = Target("x", target.dialect, ["http://a", "http://b"], [])
     assert [spread.url_of(n) for n in range(4)] == ["http://a", "http://b", "http://a", "http://b"]
+
+
+@pytest.mark.parametrize(("shape", "process_count"), [("single", 4), ("compact", 2)])
+def test_a_shape_says_how_many_processes_are_measured(shape: str, process_count: int) -> None:
+    with hubbub(SHAPES[shape], None) as target:
+        assert len(set(target.pids)) == process_count
+        assert len(target.admin_urls) == 3
+        assert all(map(is_running, target.pids))
+    assert not any(map(is_running, target.pids))

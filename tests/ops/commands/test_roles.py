@@ -1,4 +1,4 @@
-"""`hubbub node|router|edge`: the command becomes the process."""
+"""`hubbub node|router|edge|compact`: the command becomes the process."""
 
 from __future__ import annotations
 
@@ -35,6 +35,26 @@ def test_the_process_keeps_the_pid_and_gets_the_config(role: str, tmp_path: Path
     ) as process:
         said, _ = process.communicate(timeout=20)
         assert said.split() == [str(process.pid), "--config", str(config)]
+
+
+def test_a_compact_process_keeps_the_pid_and_gets_three_configs(tmp_path: Path) -> None:
+    configs = [tmp_path / f"{role}.json" for role in ROLES]
+    for config in configs:
+        config.write_text("{}")
+    stand_in = tmp_path / "stand_in.py"
+    stand_in.write_text(STAND_IN)
+    program = "from ops import processes, cli; processes.COMPACT = 'stand_in'; cli.main()"
+    words = [
+        word for role, path in zip(ROLES, configs, strict=True) for word in (f"--{role}", path)
+    ]
+    with subprocess.Popen(
+        [sys.executable, "-c", program, "compact", *map(str, words)],
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}:{SOURCE_ROOT}"},
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as process:
+        said, _ = process.communicate(timeout=20)
+        assert said.split() == [str(process.pid), *map(str, words)]
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -77,3 +77,37 @@ def test_an_early_ctrl_c_leaves_nothing_behind(fake: Fake) -> None:
     assert process.wait(DEADLINE_S) in (Exit.INTERRUPTED, Exit.DONE)
     started = [json.loads(line) for line in events.read_text().splitlines()]
     assert not any(is_running(event["pid"]) for event in started)
+
+
+def test_a_compact_cluster_is_one_process_and_then_three_on_the_same_data(fake: Fake) -> None:
+    ready = fake.up("--compact", "--slots", "16")
+    assert ready["data"]["process_count"] == 2
+    before = fake.file
+    assert [p.name for p in before.processes] == ["edge-1", "router-1", "node-1"]
+    assert len({p.pid for p in before.processes}) == 1
+    assert len({p.admin_url for p in before.processes}) == 3
+    status = fake.hubbub("status")
+    assert status.returncode == Exit.DONE, status.stdout
+    os.kill(before.processes[0].pid, signal.SIGKILL)
+    fake.wait(lambda: fake.pid("node-1") != before.processes[0].pid)
+    assert len({p.pid for p in fake.file.processes}) == 1
+    assert fake.hubbub("down").returncode == Exit.DONE
+    assert not any(map(is_running, [before.processes[0].pid]))
+    apart = fake.up()
+    assert apart["data"]["process_count"] == 4
+    assert apart["data"]["urls"] == ready["data"]["urls"]
+    assert fake.file.server_key == before.server_key
+
+
+def test_compact_is_for_one_of_each(fake: Fake) -> None:
+    asked = (("--nodes", "3"), ("--routers", "2"), ("--edges", "2"), ("--copies", "3"))
+    for words in (*asked, ("--link", "tcp")):
+        refused = fake.hubbub("up", "--port", "0", "--compact", *words)
+        assert refused.returncode == Exit.USAGE, words
+        assert f"{words[0]} {words[1]}" in refused.stderr
+    assert not fake.dir.exists()
+    fake.up("--nodes", "2", "--slots", "16")
+    fake.hubbub("down")
+    refused = fake.hubbub("up", "--port", "0", "--compact")
+    assert refused.returncode == Exit.CONFLICT
+    assert "2 nodes" in refused.stderr

@@ -1,0 +1,78 @@
+"""The disk of one node is full: the others go on, and the node comes back when there is room.
+
+Full is what the node is told when it writes; whoever watches reads why in its log, and in
+`hubbub status`. HUBBUB_ROUNDS is how often.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from node.app import EXIT_DISK_FAILED
+from tests.support.cluster import Cluster
+from tests.support.harm import (
+    ROUNDS,
+    TAKEN_OVER_S,
+    Disks,
+    Silences,
+    busiest,
+    lasted,
+    led_by,
+    three_copies_on_disks,
+    traffic_of,
+    wait_caught_up,
+    wait_leads_nothing,
+)
+
+FULL_S = 4.0
+ROOM_BYTES = 16 * 1024  # some batches
+
+pytestmark = [pytest.mark.faults, pytest.mark.timeout(120 + 60 * ROUNDS)]
+
+
+@pytest.fixture
+def rig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Cluster, Disks]]:
+    with three_copies_on_disks(tmp_path, monkeypatch) as running:
+        yield running
+
+
+async def test_the_others_go_on_and_it_comes_back_when_there_is_room(
+    rig: tuple[Cluster, Disks],
+) -> None:
+    cluster, disks = rig
+    silences = Silences(f"disk of a leader full for {FULL_S:.0f} s")
+    async with traffic_of(cluster, "full") as traffic:
+
+        async def fill() -> None:
+            for _ in range(ROUNDS):
+                await traffic.everybody_sent(10)
+                victim = await busiest(cluster, traffic)
+                orphans = await led_by(cluster, traffic, victim)
+                pid = cluster.process(victim).pid
+                began = time.monotonic()
+                disks[victim].fill(ROOM_BYTES)
+                await wait_leads_nothing(cluster, victim, TAKEN_OVER_S)
+                await traffic.everybody_sent(3)
+                await lasted(began, FULL_S)
+                assert disks[victim].counts.failed_writes
+                ended = next(e for e in cluster.events() if e["event"] == "process.ended")
+                assert (ended["pid"], ended["exit_code"]) == (pid, EXIT_DISK_FAILED)
+                log = cluster.dir / "run" / "logs" / f"{victim}.log"
+                assert "No space left on device" in log.read_text()
+                disks[victim].heal()
+                await asyncio.to_thread(cluster.wait_restarted, victim, pid)
+                await wait_caught_up(cluster)
+                await traffic.everybody_sent(3)
+                silences.add(traffic, orphans, began)
+
+        await traffic.run(fill)
+        findings = await traffic.check()
+        print(f"\n{silences}; {findings}")
+        assert findings.is_clean, (str(findings), findings.examples[:5])
+        for reader in traffic.readers:
+            assert reader.resumes == 0, "a node's disk is no business of a client's connection"
