@@ -1,8 +1,10 @@
 """A storage node from its config to its last sync: builds the parts and joins them.
 
-Order of a start: database (or a refusal) → cluster → every slot of which it holds a copy → listen →
-register → elections. Order of a stop: the lease is given back (others take over), intake ends, what
-was taken is committed and answered, links close, the database closes.
+Order of a start: database (or a refusal) → cluster → every slot of which it holds a copy → its
+place is announced → listen → register → elections. Order of a stop: the lease is given back (others
+take over), intake ends, what was taken is committed and answered, links close, the database closes.
+
+Long because whatever has to do with the process is joined here, and nowhere else.
 """
 
 from __future__ import annotations

@@ -5,10 +5,13 @@ Rules:
    where, and are remembered: a lease that the coordinator forgot is no death. A message whose copy
    is not its sender's is dropped and counted.
 2. What can be asked for again (entries) is windowed on the link; a broken link loses it, and a new
-   one starts with a probe.
+   one starts with a probe, which is repeated for a while: the other side may be up later than this
+   one, and of a slot where nothing happens nobody speaks again.
 3. Only slots for which time matters are ticked; a beat names only commits that changed.
 4. A slot whose own entries or rows cannot be read or applied fails, loudly; the others go on.
 5. Whether this node is gray is judged at each beat and said in it; `elections` acts on it.
+
+Long because mail, beats and elections share one view of who is alive.
 """
 
 from __future__ import annotations
@@ -43,6 +46,9 @@ _EARLY_MS: Final = 20
 _COMMIT_NEWS_MS: Final = 1_000
 # An election looks at everything at least this often, whatever was missed.
 _LOOK_MS: Final = 2_000
+# After a new link, and how often: each time costs a look at every led slot.
+_ASK_AGAIN_FOR_MS: Final = 10_000
+_ASK_AGAIN_MS: Final = 1_000
 NODE_KINDS: Final = frozenset({*SHAPE_OF, int(Kind.NODE_BEAT)})
 _log = get_logger()
 
@@ -101,6 +107,7 @@ class Copies:
         self._news: dict[int, tuple[int, int, int]] = {}  # slot → (term, commit, since ms)
         self._beat_ms = clock.monotonic_ms()
         self._has_beaten = False
+        self._ask_until_ms = self._asked_ms = 0
         self._looked_ms = 0
         self._replaceable: frozenset[str] = frozenset()
         self._encoded: tuple[Mail, bytes] | None = None
@@ -142,6 +149,7 @@ class Copies:
         """A link to a node is new."""
         now = self._now()
         self.beats.up(name, now.mono_ms)
+        self._ask_until_ms = now.mono_ms + _ASK_AGAIN_FOR_MS
         record = self._known.get(name)
         if record is not None:
             for slot in list(self._slots.values()):
@@ -276,6 +284,9 @@ class Copies:
                     is_gray=gray.is_gray,
                 )
                 self.links.send(name, encode_message(Kind.NODE_BEAT, encode_pack(beat)))
+        if now_ms < self._ask_until_ms and now_ms - self._asked_ms >= _ASK_AGAIN_MS:
+            self._asked_ms = now_ms
+            self._ask_again()
         near = self.beats.in_contact(QUORUM_LOST_MS, now_ms)
         if any(name not in near for name in others):
             self._give_up_lone(near)
@@ -290,6 +301,16 @@ class Copies:
             tell = _log.warning if gray.is_gray else _log.info
             event = "node.gray" if gray.is_gray else "node.well"
             tell(event, fsync_us=gray.fsync_us, peers_us=peers_us, late_ms=late_ms)
+
+    def _ask_again(self) -> None:
+        """Rule 2, of slots whose time does not matter; the others are ticked."""
+        now, heard = self._now(), self.storages_heard() - {self._me.storage}
+        for slot in list(self._slots.values()):
+            if not slot.is_active or slot.is_busy:
+                continue
+            for storage in heard:
+                if slot.replica.lag(storage) is None:
+                    self.run(slot, slot.peer_up, storage, now)
 
     def _commits(self, now_ms: int) -> tuple[tuple[int, int, int], ...]:
         """Commits of led slots that changed lately."""

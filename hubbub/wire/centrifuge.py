@@ -242,7 +242,8 @@ def _history(line: bytes) -> Command:
 
 def _rpc(line: bytes) -> Command:
     envelope = _shaped(line, _RpcLine)
-    return shapes.Rpc(envelope.id, envelope.rpc.method, _raw(envelope.rpc.data))
+    request = envelope.rpc
+    return shapes.Rpc(envelope.id, request.method, _raw(request.data))
 
 
 def _send(line: bytes) -> Command:
@@ -281,14 +282,19 @@ def _decode_line(line: bytes) -> Command:
         raise bad_protocol(error.text) from None
     if not isinstance(parsed, dict):
         raise bad_protocol("a command is a JSON object")
-    names = [name for name in parsed if name in _DECODERS]
-    if len(names) == 1:
-        command = _DECODERS[names[0]](line)
-        if not command.id and names[0] != "send":
+    decode = None
+    for name in parsed:
+        if name in _DECODERS:
+            if decode is not None:
+                raise bad_protocol("a command holds exactly one request")
+            decode = _DECODERS[name]
+    if decode is not None:
+        command = decode(line)
+        if not command.id and decode is not _send:
             raise bad_protocol("a command needs an id")
         return command
     # An empty command is a pong; the legacy `ping` command is not spoken.
-    if names or parsed.get("id", 0) != 0 or "ping" in parsed:
+    if parsed.get("id", 0) != 0 or "ping" in parsed:
         raise bad_protocol("a command holds exactly one request")
     return shapes.Pong(0)
 
@@ -302,8 +308,9 @@ class JsonEncoding:
 
     def decode(self, frame: bytes) -> list[Command]:
         """One command a line, one line break at the end allowed."""
-        lines = frame.removesuffix(b"\n").split(b"\n") if b"\n" in frame else [frame]
-        return [_decode_line(line) for line in lines]
+        if b"\n" not in frame:
+            return [_decode_line(frame)]
+        return [_decode_line(line) for line in frame.removesuffix(b"\n").split(b"\n")]
 
     def join(self, messages: Sequence[bytes]) -> bytes:
         """One message a line."""

@@ -29,9 +29,7 @@ dump_json = orjson.dumps  # plain values: dict, list, str, numbers
 
 def decode_json(data: bytes | memoryview, shape: type[T]) -> T:
     """Trusted JSON (ours) as `shape`. Raises msgspec.ValidationError/DecodeError."""
-    decoder = _json_decoders.get(shape)
-    if decoder is None:
-        decoder = _json_decoders[shape] = msgspec.json.Decoder(shape)
+    decoder = _json_decoders.get(shape) or _json_decoder(shape)
     return decoder.decode(data)  # type: ignore[no-any-return]
 
 
@@ -56,8 +54,9 @@ def shape_json(data: bytes | memoryview, shape: type[T]) -> T:
 
     Raises Rejected(BAD_REQUEST) with the path of the first offending field.
     """
+    decoder = _json_decoders.get(shape) or _json_decoder(shape)
     try:
-        return decode_json(data, shape)
+        return decoder.decode(data)  # type: ignore[no-any-return]
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Rejected(BAD_REQUEST, str(error)) from None
 
@@ -68,6 +67,11 @@ def convert(value: Any, shape: type[T]) -> T:
         return msgspec.convert(value, shape)
     except (msgspec.MsgspecError, RecursionError) as error:
         raise Rejected(BAD_REQUEST, str(error)) from None
+
+
+def _json_decoder(shape: type[T]) -> msgspec.json.Decoder[T]:
+    decoder = _json_decoders[shape] = msgspec.json.Decoder(shape)
+    return decoder
 
 
 def json_schema_components(shapes: list[type]) -> tuple[list[dict[str, Any]], dict[str, Any]]:

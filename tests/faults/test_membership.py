@@ -47,9 +47,7 @@ def cluster(monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
 
 
 async def test_three_to_five_to_three_without_a_failed_send(cluster: Cluster) -> None:
-    async with Traffic(
-        cluster, "move", channels=CHANNELS, senders=SENDERS, gap_s=GAP_S
-    ) as traffic:
+    async with Traffic(cluster, "move", channels=CHANNELS, senders=SENDERS, gap_s=GAP_S) as traffic:
 
         async def come_and_go() -> None:
             await traffic.everybody_sent(2)
@@ -74,9 +72,7 @@ async def test_three_to_five_to_three_without_a_failed_send(cluster: Cluster) ->
 
 
 async def test_a_plan_outlives_nodes_that_are_killed(cluster: Cluster) -> None:
-    async with Traffic(
-        cluster, "kill", channels=CHANNELS, senders=SENDERS, gap_s=GAP_S
-    ) as traffic:
+    async with Traffic(cluster, "kill", channels=CHANNELS, senders=SENDERS, gap_s=GAP_S) as traffic:
 
         async def kill_in_the_middle() -> None:
             await hubbub(cluster, "nodes", "add")

@@ -246,3 +246,19 @@ def test_a_slot_whose_log_cannot_be_read_fails_and_another_copy_is_named() -> No
     assert nodes.elect(0) == 1
     assert nodes.members[1].slot.is_active
     assert nodes.copies[0].counts.slots_failed_total == 1
+
+
+def test_a_copy_that_was_asked_too_early_is_asked_again() -> None:
+    """Its slot is quiet: nothing else would ever ask, and it counted as missing for good."""
+    nodes = Nodes()
+    nodes.elect(0)
+    nodes.pass_time(400)
+    leader = nodes.members[0].slot.replica
+    assert leader.lag("disk-1") == 0
+    nodes.broken = {nodes.names[1]}
+    nodes.copies[0].peer_up(nodes.names[1])  # the other side of the link is not up yet
+    nodes.run()
+    nodes.broken = set()
+    assert leader.lag("disk-1") is None
+    nodes.pass_time(3_000)
+    assert leader.lag("disk-1") == 0

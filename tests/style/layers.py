@@ -109,10 +109,11 @@ PURE_FILES = {
     "node/store": "api",
     "router": "relay fanout interest",
     "edge": "connection session resume dispatch gathering hub outgoing heads limits delta "
-    "audience admission",
+    "fanout handshake repeated_tokens audience admission",
     "edge/web": "documents",
     "edge/outbound": "cursor retries addresses",
     "ops": "render",
+    "ops/backup": "coverage",
 }
 # Clocks, randomness, tasks, threads, I/O: what a pure file has no business with.
 IMPURE_WORDS = (

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,8 @@ from ops.answer import Exit
 from ops.commands.rebalance import bar
 from ops.directory import Directory
 from ops.membership import Membership
-from tests.ops.fake_cluster import Fake
+from ops.processes import SOURCE_ROOT
+from tests.ops.fake_cluster import DEADLINE_S, PROGRAM, Fake
 
 
 def rebalance(fake: Fake, verb: str, *words: str) -> subprocess.CompletedProcess[str]:
@@ -63,6 +67,26 @@ def test_a_plan_is_shown_started_paused_and_aborted(fake: Fake) -> None:
     assert rebalance(fake, "resume").returncode == Exit.CONFLICT
     again = data(rebalance(fake, "start", "--no-wait", "--json"))["plan"]
     assert (again["state"], again["id"] != started["plan"]["id"]) == ("running", True)
+
+
+def test_ctrl_c_ends_the_watching_and_not_the_plan(fake: Fake) -> None:
+    four_nodes(fake)
+    command = [sys.executable, str(PROGRAM), "rebalance", "start", "--dir", str(fake.dir)]
+    watching = subprocess.Popen(
+        command,
+        env={**os.environ, "PYTHONPATH": str(SOURCE_ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert watching.stderr is not None
+    while "moving" not in watching.stderr.readline():  # fakes never get any further
+        assert watching.poll() is None
+    watching.send_signal(signal.SIGINT)
+    _, errors = watching.communicate(timeout=DEADLINE_S)
+    assert watching.returncode == Exit.INTERRUPTED
+    assert "the nodes go on" in errors
+    assert data(rebalance(fake, "status", "--json"))["plan"]["state"] == "running"
 
 
 def test_nothing_to_move_writes_nothing(fake: Fake) -> None:
