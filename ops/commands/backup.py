@@ -80,8 +80,8 @@ def create(root: Path, place: str, key_path: Path | None, is_fresh: bool) -> Exi
     Example: hubbub backup create --dir data --to /mnt/backups
     """
     from ops.backup.create import create as make
+    from ops.backup.place import open_target
     from ops.backup.signing import make_key, read_key
-    from ops.backup.target import open_target
 
     directory = Directory(root)
     if not directory.has_cluster:
@@ -125,7 +125,7 @@ def list_(place: str) -> Exit:
     \b
     Example: hubbub backup list --from /mnt/backups
     """
-    from ops.backup.target import open_target
+    from ops.backup.place import open_target
     from ops.backup.verify import listed
 
     target, _ = open_target(place)
@@ -171,7 +171,7 @@ def verify(
     Example: hubbub backup verify --from /mnt/backups --key backup.pub
     """
     from ops.backup import verify as reading
-    from ops.backup.target import open_target
+    from ops.backup.place import open_target
 
     target, named = open_target(place)
     sealed = reading.open_backup(target, named)

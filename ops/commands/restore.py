@@ -133,9 +133,9 @@ def _wanted(
     place: str, key_path: Path | None, is_unsigned_allowed: bool, generation: int | None
 ) -> tuple[Target, Restoration, list[str]]:
     """The place, what to make, and warnings, which are said at once. Raises Failure."""
+    from ops.backup.place import open_target
     from ops.backup.restore import restoration
     from ops.backup.signing import read_key
-    from ops.backup.target import open_target
     from ops.backup.verify import judge, open_backup
 
     target, named = open_target(place)

@@ -1,0 +1,1 @@
+"""Backups: frozen databases of a running cluster, copied away, checked, brought back."""
