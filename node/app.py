@@ -41,7 +41,7 @@ from hubbub.settings.profiles import resolve
 from hubbub.settings.schema import NodeConfig
 from hubbub.transport.curve import Keys
 from hubbub.transport.limits import limits_of
-from hubbub.transport.peer import Peers
+from hubbub.transport.peer import AddressError, KeysError, Peers
 from hubbub.wire.codec import decode_pack
 from node import keys
 from node.backup import Backups
@@ -380,7 +380,10 @@ class Node:
         for name, record in self._view.nodes.items():
             if name > self._config.name and self._dialled.get(name) != record.address:
                 self._dialled[name] = record.address
-                self._peers.dial(name, record.address)
+                try:
+                    self._peers.dial(name, record.address)
+                except (AddressError, KeysError) as error:  # its own fault must not be ours
+                    _log.error("node.not_dialled", node=name, error=str(error))
         self._copies.nodes_changed()
 
     def _hang_up(self) -> None:
