@@ -83,15 +83,17 @@ class Edge:
             view, clock, process=name, answer_ms=config.answer_deadline_ms
         )
         encoder = PushEncoder()
+        pace = Pace(config, clock)
         hub = self._hub = Hub(
             encoder,
+            pace.flusher,
             repair=self._repair,
             interest=uplink.interest,
             head=lambda channel, event: self._heads.note(channel, event),
             listed=lambda channel, event: self._clients.listed(*channel.stream, event),
         )
         self._heads = Heads(hub, ask=uplink.ask_heads, slot_of=uplink.slot_of)
-        auth = Auth(config.app)
+        auth = Auth(config.app, clock)
         self._apps = Apps(
             hub, auth, uplink.request, name, lambda *what: self._clients.revoked(*what)
         )
@@ -111,7 +113,6 @@ class Edge:
             wall_ms=clock.wall_ms,
             random=random,
             new_id=lambda: entropy(16).hex(),
-            process=name,
             connections_max=config.connections_max,
             in_flight_max=config.commands_in_flight_max,
         )
@@ -119,7 +120,6 @@ class Edge:
         self._gathering = dispatch.gathering = Gathering(
             dispatch.submit, clients.figures_changed, clock.monotonic_ms
         )
-        pace = Pace(config, clock)
         clients.settings = _session_settings(config, pace, clients)
         streams = StreamEndpoints(
             clients,
@@ -209,6 +209,7 @@ class Edge:
             metrics=metrics,
             readiness=self.missing,
             body_bytes_max=config.frame_bytes_max,
+            silence_s=config.connect_deadline_s,
         )
         port = await server.start(config.host, config.port, config.backlog)
         self._url = f"http://{config.host}:{port}"

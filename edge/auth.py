@@ -7,6 +7,7 @@ Rules:
    must agree. `aud` is refused unless it names this app.
 3. HS256 secrets are at least `token_secret_bytes_min` long.
 4. Revocations come from the `@app` stream and are compared with the token's `iat`.
+5. A header that was accepted is not read again (`repeated_tokens`); everything else of a token is.
 
 Outcome for a connection: bad token = close 3500, expired = error 109. For a subscription: bad =
 error 103, expired = 109, of another user, channel or connection = close 3500. Source:
@@ -24,6 +25,7 @@ import jwt
 import msgspec
 from jwt.warnings import InsecureKeyLengthWarning
 
+from edge.repeated_tokens import RepeatedTokens
 from hubbub.base.errors import (
     INVALID_TOKEN,
     PERMISSION_DENIED,
@@ -34,6 +36,7 @@ from hubbub.base.errors import (
 )
 from hubbub.base.names import check_user
 from hubbub.base.units import SECOND_MS
+from hubbub.runtime.clock import Clock, SystemClock
 from hubbub.wire.codec import dump_json
 
 ALGORITHMS: Final = ("HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "EdDSA")
@@ -80,9 +83,11 @@ class Expired(Exception):
 class Auth:
     """Keys of all apps of this cluster, and what was revoked."""
 
-    def __init__(self, default_app: str) -> None:
+    def __init__(self, default_app: str, clock: Clock | None = None) -> None:
         self._default_app = default_app
+        self._clock = clock or SystemClock()
         self._keys: dict[str, TokenKey] = {}  # by kid; "" is the default app's
+        self._repeated = RepeatedTokens()
         self._server_keys: dict[str, str] = {}  # app → key
         self._revoked_users: dict[tuple[str, str], int] = {}
         self._revoked_tokens: set[tuple[str, str]] = set()
@@ -91,6 +96,7 @@ class Auth:
         """The keys of one app. The key without `kid` counts only for the default app; every app's
         first key is also known under the kid `<app>`."""
         self._server_keys[app] = server_key
+        self._repeated.forget()
         for number, key in enumerate(keys):
             if key.algorithm not in ALGORITHMS:
                 raise ValueError(f"token key: algorithm {key.algorithm!r} is not supported")
@@ -183,6 +189,23 @@ class Auth:
     def _claims(self, token: str) -> tuple[str, dict[str, Any]]:
         if not token or len(token) > TOKEN_BYTES_MAX:
             raise ValueError("token size")
+        repeated = self._repeated.claims(token, self._clock.wall_ms())
+        if repeated is not None:
+            kid, claims = repeated
+            key = self._keys[kid]
+        else:
+            key, claims = self._checked(token)
+        audience = claims.get("aud")
+        if audience is not None and key.app not in (
+            audience if isinstance(audience, list) else [audience]
+        ):
+            raise ValueError("aud names another app")
+        if claims.get("app", key.app) != key.app:
+            raise ValueError("app names another app")
+        return key.app, claims
+
+    def _checked(self, token: str) -> tuple[TokenKey, dict[str, Any]]:
+        """The full check of signature and times."""
         kid = jwt.get_unverified_header(token).get("kid", "")
         key = self._keys.get(kid) if isinstance(kid, str) else None
         if key is None:
@@ -196,14 +219,8 @@ class Auth:
             )
         except jwt.ExpiredSignatureError:
             raise Expired from None
-        audience = claims.get("aud")
-        if audience is not None and key.app not in (
-            audience if isinstance(audience, list) else [audience]
-        ):
-            raise ValueError("aud names another app")
-        if claims.get("app", key.app) != key.app:
-            raise ValueError("app names another app")
-        return key.app, claims
+        self._repeated.accepted(token, kid, key.algorithm, key.key)
+        return key, claims
 
 
 def _identity(app: str, claims: dict[str, Any]) -> Identity:

@@ -28,6 +28,7 @@ class Carriers:
         self._slot_of = slot_of
         self._names: tuple[str, ...] = ()
         self._live: set[str] = set()
+        self._carriers: dict[int, str] = {}  # of the slots that were asked for
         self._held: dict[Stream, str] = {}  # interest → the router whose set it stands in ("" none)
         self.sets: dict[str, SetSource] = {}
 
@@ -38,10 +39,12 @@ class Carriers:
 
     def carrier(self, slot: int) -> str:
         """The router that carries a slot, "" while none is live."""
-        for name in rendezvous(slot, self._names):
-            if name in self._live:
-                return name
-        return ""
+        carrier = self._carriers.get(slot)
+        if carrier is None:
+            ranked = rendezvous(slot, self._names)
+            carrier = next((name for name in ranked if name in self._live), "")
+            self._carriers[slot] = carrier
+        return carrier
 
     def add(self, stream: Stream) -> None:
         """Take interest in a stream."""
@@ -76,6 +79,7 @@ class Carriers:
         return [stream for stream, holder in self._held.items() if holder == name]
 
     def _move(self) -> list[Stream]:
+        self._carriers = {}
         moved = []
         for stream, holder in list(self._held.items()):
             carrier = self.carrier(self._slot_of(*stream))

@@ -22,6 +22,7 @@ class ClientContext:
 
     __slots__ = (
         "_in_flight_max",
+        "_postponed",
         "app",
         "heads",
         "in_flight",
@@ -42,8 +43,21 @@ class ClientContext:
         self.jti = identity.jti
         self.limits = ConnectionLimits()
         self.heads: UserHeads | None = None
+        self._postponed: list[Callable[[], None]] | None = []  # None: the connect is answered
         self.in_flight = 0
         self._in_flight_max = in_flight_max
+
+    def once_answered(self, step: Callable[[], None]) -> None:
+        """Do it when the connect is answered; now, if it is."""
+        if self._postponed is None:
+            step()
+        else:
+            self._postponed.append(step)
+
+    def answer_given(self) -> list[Callable[[], None]]:
+        """The connect is answered: what waited for that."""
+        postponed, self._postponed = self._postponed, None
+        return postponed or []
 
     def wait(self) -> None:
         """One more command waits for its answer."""

@@ -6,7 +6,6 @@ Rules:
 2. Rights are the log's: here only what the edge alone knows (tokens, limits, own subscriptions).
 3. While too many commands of a connection wait for an answer, no more are read.
 
-Long because connect, subscribe and refresh are one session's life: each sees what the others left.
 """
 
 from __future__ import annotations
@@ -16,34 +15,29 @@ from typing import Final
 
 import msgspec
 
-from edge.auth import Auth, Identity
+from edge.auth import Auth
 from edge.channel_commands import ChannelCommands
 from edge.client_context import ClientContext, UserHeads, context_of, refusal_text
+from edge.connecting import Connects
 from edge.connection import Peer
 from edge.dispatch import App, Dispatch
 from edge.heads import Heads
-from edge.hub import DELTA_OFF, Channel, Variant
+from edge.hub import PLAIN, Channel
 from edge.limits import SharedLimits
 from edge.outgoing import Outgoing
-from edge.session import Phase, Session, SessionSettings, State, Subscription
-from edge.subscribing import Admitted, Enter, Position, Subscribing
-from hubbub import VERSION
+from edge.refreshing import Refreshing
+from edge.session import Session, SessionSettings, State, Subscription
+from edge.subscribing import Enter, Position, Subscribing
 from hubbub.base.errors import (
     BAD_PROTOCOL,
     BAD_REQUEST,
     CLOSE_NOT_AVAILABLE,
-    CONNECTION_EXPIRED,
     CONNECTION_LIMIT,
     INSUFFICIENT_STATE,
-    INTERNAL,
-    INVALID_TOKEN,
     NOT_AVAILABLE,
-    PERMISSION_DENIED,
     REVOKED,
     SERVER_ERROR,
     SHUTDOWN,
-    SUBSCRIPTION_EXPIRED,
-    TOKEN_EXPIRED,
     Rejected,
     RemoteProtocolError,
 )
@@ -52,8 +46,8 @@ from hubbub.base.units import SECOND_MS
 from hubbub.features.contract import Local
 from hubbub.runtime.logs import get_logger
 from hubbub.wire import client_shapes as shapes
-from hubbub.wire.client_shapes import Command, ConnectResult, Publication, SubscribeResult
-from hubbub.wire.codec import convert, decode_json, dump_json, parse_json
+from hubbub.wire.client_shapes import Command, Publication, SubscribeResult
+from hubbub.wire.codec import convert, decode_json
 from hubbub.wire.event import LISTS, UNLISTS, StoredEvent
 from hubbub.wire.shapes import Subscribed, Viewer
 
@@ -87,26 +81,32 @@ class Clients:
         wall_ms: Callable[[], int],
         random: Callable[[], float],
         new_id: Callable[[], str],
-        process: str,
         connections_max: int,
         in_flight_max: int,
     ) -> None:
         self.settings: SessionSettings  # set by the wiring: its `on_ended` is ours
-        self._apps = apps
-        self._default_app = default_app
         self._auth = auth
         self._dispatch = dispatch
         self._subscribing = subscribing
         self._heads = heads
-        self._limits = limits
         self._now_ms = now_ms
         self._wall_ms = wall_ms
-        self._random = random
-        self._new_id = new_id
-        self._process = process
         self._connections_max = connections_max
-        self._in_flight_max = in_flight_max
-        self._channels = ChannelCommands(dispatch, now_ms, self._guarded)
+        self._connects = Connects(
+            self,
+            apps=apps,
+            default_app=default_app,
+            auth=auth,
+            limits=limits,
+            subscribing=subscribing,
+            now_ms=now_ms,
+            wall_ms=wall_ms,
+            random=random,
+            new_id=new_id,
+            in_flight_max=in_flight_max,
+        )
+        self._refreshing = Refreshing(auth, now_ms, wall_ms, self._expiry)
+        self._channels = ChannelCommands(dispatch, now_ms, self.guarded)
         self.sessions: dict[Session, None] = {}
         self._by_user: dict[tuple[str, str], dict[Session, None]] = {}
         self._by_client: dict[str, Session] = {}
@@ -124,18 +124,25 @@ class Clients:
         return session
 
     def frame(self, session: Session, data: bytes) -> None:
-        self._guarded(session, lambda: self._run(session, session.receive(data)))
+        try:
+            self.run_commands(session, session.receive(data))
+        except Exception as error:  # noqa: BLE001 - boundary: costs this connection, not the edge
+            self._failed(session, error)
 
-    def _guarded(self, session: Session, step: Callable[[], None]) -> None:
+    def guarded(self, session: Session, step: Callable[[], None]) -> None:
         """Whatever goes wrong in this step closes this session."""
         try:
             step()
-        except RemoteProtocolError as error:
+        except Exception as error:  # noqa: BLE001 - boundary: costs this connection, not the edge
+            self._failed(session, error)
+
+    def _failed(self, session: Session, error: Exception) -> None:
+        if isinstance(error, RemoteProtocolError):
             session.close(error.close)
-        except Exception:  # noqa: BLE001 - boundary: a bug costs one connection, not the edge
-            self.broken += 1
-            _log.error("client.command_failed", exc_info=True)
-            session.close(SERVER_ERROR)
+            return
+        self.broken += 1
+        _log.error("client.command_failed", exc_info=error)
+        session.close(SERVER_ERROR)
 
     def closed(self, session: Session) -> None:
         session.ended()
@@ -212,7 +219,8 @@ class Clients:
 
     # --- commands
 
-    def _run(self, session: Session, commands: list[Command]) -> None:
+    def run_commands(self, session: Session, commands: list[Command]) -> None:
+        """Answer commands in their order."""
         for command in commands:
             if not session.is_connected and session.state is not State.CONNECTING:
                 return  # closed by one of those before
@@ -228,9 +236,9 @@ class Clients:
     def _command(self, session: Session, command: Command) -> None:
         match command:
             case shapes.Connect():
-                self._connect(session, command)
+                self._connects.start(session, command)
             case shapes.Subscribe():
-                self._subscribe(session, command)
+                self.subscribe(session, command)
             case shapes.Unsubscribe():
                 session.unsubscribe(command)
             case shapes.Publish():
@@ -242,9 +250,9 @@ class Clients:
             case shapes.History():
                 self._channels.history(session, command)
             case shapes.Refresh():
-                self._refresh(session, command)
+                self._refreshing.refresh(session, command)
             case shapes.SubRefresh():
-                self._sub_refresh(session, command)
+                self._refreshing.sub_refresh(session, command)
             case shapes.Send():
                 raise RemoteProtocolError(CLOSE_NOT_AVAILABLE)
             case _:
@@ -266,93 +274,16 @@ class Clients:
 
     # --- connect
 
-    def _connect(self, session: Session, command: shapes.Connect) -> None:
-        try:
-            identity = self._identify(command.token)
-            app = self._apps.get(identity.app)
-            if app is None:
-                raise Rejected(INTERNAL)
-            self._limits.handshake(session.peer.remote, app.settings, self._now_ms())
-            shown = parse_json(identity.info) if identity.info else None
-        except Rejected as rejected:
-            session.refuse(command.id, rejected.error, refusal_text(rejected))
-            return
-        client = self._new_id()
-        info: dict[str, object] = {"user": identity.user, "client": client}
-        if identity.info:
-            info["conn_info"] = shown
-        viewer = Viewer(user=identity.user, client=client, info=dump_json(info))
-        context = ClientContext(session, app, identity, viewer, self._in_flight_max)
-        session.identify(app.name, identity.user, client)
-        session.context = context
-        self._by_client[client] = session
-        mine = self._by_user.setdefault((app.name, identity.user), {})
+    def signed_in(self, session: Session, context: ClientContext) -> None:
+        """Who it is is known (`Connects`). Raises RemoteProtocolError: he has too many."""
+        self._by_client[session.client] = session
+        mine = self._by_user.setdefault((session.app, session.user), {})
         mine[session] = None
-        devices_max = app.settings.devices_per_user_max
-        if identity.user and devices_max and len(mine) > devices_max:
+        devices_max = context.app.settings.devices_per_user_max
+        if session.user and devices_max and len(mine) > devices_max:
             raise RemoteProtocolError(CONNECTION_LIMIT)
-        _Connecting(self, session, context, command, identity).start()
 
-    def _identify(self, token: str) -> Identity:
-        if token:
-            return self._auth.connection(token)
-        app = self._apps.get(self._default_app)
-        if app is None:
-            raise Rejected(INTERNAL)
-        if app.settings.token_required:
-            raise RemoteProtocolError(BAD_PROTOCOL, "a token is needed")
-        return Identity(app.name, "")
-
-    def server_side(self, app: App, identity: Identity) -> list[str]:
-        """Channels that a session is subscribed to from the start."""
-        channels = [user_stream(identity.user)] if identity.user else []
-        return list(dict.fromkeys([*channels, *map(check_channel, identity.channels)]))
-
-    def finish_connect(
-        self,
-        session: Session,
-        context: ClientContext,
-        command: shapes.Connect,
-        identity: Identity,
-        answers: dict[str, tuple[Subscribed, SubscribeResult]],
-        enters: list[Enter],
-    ) -> None:
-        """All server-side subscriptions are answered."""
-        own = answers.get(user_stream(identity.user)) if identity.user else None
-        expires_in = identity.expires_ms - self._wall_ms() if identity.expires_ms else 0
-        if identity.expires_ms and expires_in <= 0:
-            session.refuse(command.id, TOKEN_EXPIRED, refusal_text(Rejected(TOKEN_EXPIRED)))
-            return
-        subs = {channel: result for channel, (_, result) in answers.items()}
-        if own is not None:  # its snapshot is the connect result's own `data`, and large
-            subs[user_stream(identity.user)] = msgspec.structs.replace(own[1], data=b"")
-        result = ConnectResult(
-            client=session.client,
-            version=VERSION,
-            expires=expires_in > 0,
-            ttl=-(-expires_in // SECOND_MS) if expires_in else 0,
-            data=own[0].data if own is not None else b"",
-            subs=subs,
-            session=session.peer.session_id,
-            node=self._process if session.peer.emulated else "",
-            time=self._wall_ms(),
-        )
-        deferred = session.connected(
-            command.id,
-            result,
-            now_ms=self._now_ms(),
-            random=self._random(),
-            expires_in_ms=expires_in,
-        )
-        if not session.is_connected:
-            return
-        for enter in enters:
-            enter()
-        if own is not None:
-            self._open_heads(session, context, own[0].channels)
-        self._guarded(session, lambda: self._run(session, deferred))
-
-    def _open_heads(
+    def open_heads(
         self, session: Session, context: ClientContext, channels: tuple[str, ...]
     ) -> None:
         if context.app.settings.raw_user_streams:
@@ -394,7 +325,8 @@ class Clients:
 
     # --- subscribe
 
-    def _subscribe(self, session: Session, command: shapes.Subscribe) -> None:
+    def subscribe(self, session: Session, command: shapes.Subscribe) -> None:
+        """Begin a subscription. Raises Rejected, RemoteProtocolError."""
         context = context_of(session)
         context.limits.subscribe(context.app.settings, self._now_ms())
         channel = check_channel(command.channel)
@@ -423,7 +355,7 @@ class Clients:
             bool(command.token),
         )
         # Begun first: a refused subscribe must not open the channel.
-        subscription = session.begin(command, Variant(session.encoding.name, 0, DELTA_OFF))
+        subscription = session.begin(command, PLAIN[session.encoding.name])
         subscription.variant = self._subscribing.variant(session, context.app, channel, position)
 
         def admitted(_: Subscribed, result: SubscribeResult, enter: Enter) -> None:
@@ -444,139 +376,17 @@ class Clients:
             session.subscribe_failed(subscription, refusal.error, refusal_text(refusal))
 
         self._subscribing.start(
-            subscription, context.app, context.viewer, position, admitted, failed
+            subscription,
+            context.app,
+            context.viewer,
+            position,
+            admitted,
+            failed,
+            context.once_answered,
         )
 
     def _expiry(self, ttl_ms: int) -> int:
         return self._now_ms() + ttl_ms + self.settings.token_grace_ms
-
-    # --- tokens
-
-    def _refresh(self, session: Session, command: shapes.Refresh) -> None:
-        try:
-            identity = self._auth.connection(command.token)
-        except Rejected:
-            raise RemoteProtocolError(CONNECTION_EXPIRED) from None
-        if (identity.app, identity.user) != (session.app, session.user):
-            raise RemoteProtocolError(INVALID_TOKEN)
-        context = context_of(session)
-        expires_in = identity.expires_ms - self._wall_ms() if identity.expires_ms else 0
-        if identity.expires_ms and expires_in <= 0:
-            raise RemoteProtocolError(CONNECTION_EXPIRED)
-        context.issued_ms, context.jti = identity.issued_ms, identity.jti
-        session.refreshed(now_ms=self._now_ms(), expires_in_ms=expires_in)
-        session.reply(
-            session.encoding.reply_refresh(
-                command.id,
-                client=session.client,
-                version=VERSION,
-                expires=expires_in > 0,
-                ttl=-(-expires_in // SECOND_MS) if expires_in else 0,
-            )
-        )
-
-    def _sub_refresh(self, session: Session, command: shapes.SubRefresh) -> None:
-        subscription = session.subscriptions.get(command.channel)
-        if subscription is None or subscription.phase is not Phase.SUBSCRIBED:
-            raise Rejected(PERMISSION_DENIED)
-        try:
-            grant = self._auth.subscription(
-                command.token,
-                app=session.app,
-                user=session.user,
-                channel=command.channel,
-                client=session.client,
-            )
-        except Rejected as rejected:
-            if rejected.error is not TOKEN_EXPIRED:
-                raise RemoteProtocolError(INVALID_TOKEN) from None
-            session.reply(session.encoding.reply_sub_refresh(command.id, expires=False, ttl=0))
-            session.end(subscription, SUBSCRIPTION_EXPIRED)
-            return
-        ttl_ms = grant.expires_ms - self._wall_ms() if grant.expires_ms else 0
-        session.subscription_refreshed(subscription, self._expiry(ttl_ms) if ttl_ms else 0)
-        session.reply(
-            session.encoding.reply_sub_refresh(
-                command.id, expires=ttl_ms > 0, ttl=-(-ttl_ms // SECOND_MS) if ttl_ms else 0
-            )
-        )
-
-    def start_server_side(
-        self,
-        session: Session,
-        context: ClientContext,
-        channel: str,
-        position: Position,
-        admitted: Admitted,
-        failed: Callable[[Rejected], None],
-    ) -> None:
-        """Begin one server-side subscription of a connecting session."""
-        variant = Variant(session.encoding.name, 0, DELTA_OFF)
-        subscription = session.begin_server_side(channel, variant)
-        self._subscribing.start(
-            subscription, context.app, context.viewer, position, admitted, failed
-        )
-
-
-class _Connecting:
-    """A connect whose server-side subscriptions are being answered."""
-
-    def __init__(
-        self,
-        clients: Clients,
-        session: Session,
-        context: ClientContext,
-        command: shapes.Connect,
-        identity: Identity,
-    ) -> None:
-        self._clients = clients
-        self._session = session
-        self._context = context
-        self._command = command
-        self._identity = identity
-        self._answers: dict[str, tuple[Subscribed, SubscribeResult]] = {}
-        self._missing: set[str] = set()
-        self._enters: list[Enter] = []
-
-    def start(self) -> None:
-        channels = self._clients.server_side(self._context.app, self._identity)
-        self._missing = set(channels)
-        for channel in channels:
-            if self._session.state is not State.CONNECTING:
-                return  # refused at once
-            known = self._command.subs.get(channel)
-            position = Position()
-            if known is not None:
-                position = Position(known.recover, known.offset, known.epoch)
-            self._clients.start_server_side(
-                self._session,
-                self._context,
-                channel,
-                position,
-                self._admitting(channel),
-                self._failed,
-            )
-        if not channels:
-            self._finish()
-
-    def _admitting(self, channel: str) -> Admitted:
-        def admitted(answer: Subscribed, result: SubscribeResult, enter: Enter) -> None:
-            self._answers[channel] = (answer, result)
-            self._enters.append(enter)
-            self._missing.discard(channel)
-            if not self._missing:
-                self._finish()
-
-        return admitted
-
-    def _failed(self, refusal: Rejected) -> None:
-        if not self._session.is_connected:
-            self._session.refuse(self._command.id, refusal.error, refusal_text(refusal))
-
-    def _finish(self) -> None:
-        self._clients.finish_connect(
-            self._session, self._context, self._command, self._identity, self._answers, self._enters
-        )
 
 
 class _Screen(msgspec.Struct, frozen=True):

@@ -114,11 +114,14 @@ class Dispatch:
             if row is None:
                 raise Rejected(NOT_AVAILABLE, f"no method {name[:64]}")
             request = shape_json(params or b"{}", row.shape)
-            action = row.turn(request, self.context(app, viewer))
-            if row.gather is not None and isinstance(action, Command):
-                self._gather(row.gather, action, app, viewer, reply)
-            else:
+            context = self.context(app, viewer)
+            action = row.turn(request, context)
+            if not isinstance(action, Command):
                 self.turned(action, app, viewer, reply)
+            elif row.gather is not None:
+                self._gather(row.gather, action, app, context, reply)
+            else:
+                self._submit(action, app, context, reply)
         except Rejected as refusal:
             reply(refusal, b"")
 
@@ -148,14 +151,16 @@ class Dispatch:
 
     def submit(self, command: Command, app: App, viewer: Viewer, reply: Reply) -> None:
         """Check a command and send it to its stream's leader. Raises Rejected from the checks."""
+        self._submit(command, app, self.context(app, viewer), reply)
+
+    def _submit(self, command: Command, app: App, context: EdgeContext, reply: Reply) -> None:
+        viewer = context.viewer
         if command.by:
             viewer = acting(command, viewer)
             command = msgspec.structs.replace(command, by="")
-        checks = self._registry.checks.get(type(command))
-        if checks is not None:
             context = self.context(app, viewer)
-            for check in checks:
-                command = check(command, context)
+        for check in self._registry.checks.get(type(command), ()):
+            command = check(command, context)
         if not command.cmid:
             cmid = uuid7(self._now_ms(), self._entropy(10))
             command = msgspec.structs.replace(command, cmid=cmid)
@@ -172,14 +177,14 @@ class Dispatch:
         )
 
     def _gather(
-        self, gather: Gather, command: Command, app: App, viewer: Viewer, reply: Reply
+        self, gather: Gather, command: Command, app: App, context: EdgeContext, reply: Reply
     ) -> None:
         """Only what users ask for themselves is gathered: the edge names them in its command."""
+        viewer = context.viewer
         if self.gathering is None or viewer.authority != "client" or not viewer.user:
-            self.submit(command, app, viewer, reply)
+            self._submit(command, app, context, reply)
             return
         acting(command, viewer)
-        context = self.context(app, viewer)
         for check in self._registry.checks.get(type(command), ()):
             command = check(command, context)
         self.gathering.add(gather, command, app, viewer.user, reply)

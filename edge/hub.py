@@ -8,7 +8,8 @@ Rules:
    newcomer waits for the repair; what arrives meanwhile is kept for it. An answer that is older
    than where this edge began to follow the stream (`Channel.started`), or of another epoch, can
    not be made whole: whoever admits must look.
-4. A push is encoded once for each variant (encoding, compact id, delta) and the bytes are shared.
+4. A push is encoded once for each variant (encoding, compact id, delta); its members' Fanout shares
+   the bytes.
 5. This file does not know sockets, tokens, rights or what an event means. Flags of its head say
    what must be done: EVICTS (users that must leave), LISTS and UNLISTS (a user's list changed).
 
@@ -20,6 +21,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, NamedTuple, Protocol
 
+from edge.fanout import Fanout
+from edge.outgoing import Flusher, Outgoing
 from hubbub.base.errors import (
     REMOVED_FROM_CHANNEL,
     UNSUBSCRIBED_INSUFFICIENT,
@@ -50,6 +53,9 @@ class Variant(NamedTuple):
     delta: int
 
 
+PLAIN: Final = {name: Variant(name, 0, DELTA_OFF) for name in ("json", "protobuf")}
+
+
 class Member(Protocol):
     """A subscription of one connection, as the hub sees it."""
 
@@ -58,12 +64,9 @@ class Member(Protocol):
     @property
     def user(self) -> str: ...
 
-    def push(self, message: bytes) -> None:
-        """A live push with an offset (or one that must not be dropped)."""
-        ...
-
-    def push_signal(self, message: bytes) -> None:
-        """A push without an offset: the first to go under pressure."""
+    @property
+    def outgoing(self) -> Outgoing:
+        """The queue of its connection, which takes its live pushes."""
         ...
 
     def hold(self, message: bytes, seq: int) -> None:
@@ -129,7 +132,7 @@ class Channel:
         self.stream = stream
         self.position: int | None = None
         self.epoch = ""
-        self.members: dict[Variant, dict[Member, None]] = {}
+        self.members: dict[Variant, Fanout] = {}
         self.joining: dict[Member, None] | None = None  # asked, not admitted
         self.waiting: list[tuple[int, Callable[[], None]]] | None = None  # (head, admit)
         self.ahead: dict[int, StoredEvent] | None = None
@@ -152,15 +155,16 @@ class Channel:
 class Hub:
     """All channels of an edge.
 
-    Args: encoder: builds pushes. repair: asks for a gap's events (the answer comes to `repaired`).
-    interest(stream, wanted): called when a stream is first needed and when nobody needs it any
-    more. head(channel, event): called for every event of a watched channel. listed(channel, event):
-    called for an event that changes a user's list of channels.
+    Args: encoder: builds pushes. flusher: writes them. repair: asks for a gap's events (the answer
+    comes to `repaired`). interest(stream, wanted): called when a stream is first needed and when
+    nobody needs it any more. head(channel, event): called for every event of a watched channel.
+    listed(channel, event): called for an event that changes a user's list of channels.
     """
 
     def __init__(
         self,
         encoder: Encoder,
+        flusher: Flusher,
         *,
         repair: Callable[[Repair], None],
         interest: Callable[[Stream, bool], None],
@@ -169,6 +173,7 @@ class Hub:
     ) -> None:
         self.channels: dict[Stream, Channel] = {}
         self._encoder = encoder
+        self._flusher = flusher
         self._repair = repair
         self._interest = interest
         self._head = head
@@ -226,7 +231,7 @@ class Hub:
             channel.joining.pop(member, None)
             if not channel.joining:
                 channel.joining = None
-        channel.members.setdefault(member.variant, {})[member] = None
+        self._fanout(channel, member.variant).add(member)
 
     def leave(self, channel: Channel, member: Member) -> None:
         """The member is out (admitted or not). The stream is let go when nobody needs it."""
@@ -234,10 +239,10 @@ class Hub:
             del channel.joining[member]
             if not channel.joining:
                 channel.joining = None
-        group = channel.members.get(member.variant)
-        if group is not None:
-            group.pop(member, None)
-            if not group:
+        fanout = channel.members.get(member.variant)
+        if fanout is not None:
+            fanout.remove(member)
+            if not len(fanout):
                 del channel.members[member.variant]
         self.let_go(channel)
 
@@ -280,10 +285,8 @@ class Hub:
         channel = self.channels.get((app, key))
         if channel is None:
             return
-        for variant, group in channel.members.items():
-            message = self._encoder.signal(key, variant, kind, data)
-            for member in group:
-                member.push_signal(message)
+        for variant, fanout in channel.members.items():
+            fanout.push_signal(self._encoder.signal(key, variant, kind, data))
         for member in channel.joining or ():
             member.hold(self._encoder.signal(key, member.variant, kind, data), 0)
 
@@ -356,7 +359,7 @@ class Hub:
 
     def members_of(self, channel: Channel) -> list[Member]:
         """All admitted members."""
-        return [member for group in channel.members.values() for member in group]
+        return [member for fanout in channel.members.values() for member in fanout]
 
     # --- inside
 
@@ -369,12 +372,10 @@ class Hub:
         channel.position = event.seq
         key = channel.stream[1]
         fresh: list[Variant] = []
-        for variant, group in channel.members.items():
+        for variant, fanout in channel.members.items():
             previous = channel.last if variant.delta == DELTA_CHAINED else None
-            message = self._encoder.publication(key, variant, event, previous)
-            for member in group:
-                member.push(message)
-            self.delivered += len(group)
+            fanout.push(self._encoder.publication(key, variant, event, previous))
+            self.delivered += len(fanout)
             if variant.delta:
                 channel.last = event
                 if variant.delta == DELTA_FRESH:
@@ -394,11 +395,18 @@ class Hub:
 
     def _chain(self, channel: Channel, fresh: Variant) -> None:
         """Those who just received a full publication take deltas from now on."""
-        chained = fresh._replace(delta=DELTA_CHAINED)
-        group = channel.members.pop(fresh)
-        for member in group:
-            member.variant = chained
-        channel.members.setdefault(chained, {}).update(group)
+        fanout = channel.members.pop(fresh)
+        fanout.hand_out()
+        chained = self._fanout(channel, fresh._replace(delta=DELTA_CHAINED))
+        for member in fanout:
+            member.variant = member.variant._replace(delta=DELTA_CHAINED)
+            chained.add(member)
+
+    def _fanout(self, channel: Channel, variant: Variant) -> Fanout:
+        fanout = channel.members.get(variant)
+        if fanout is None:
+            fanout = channel.members[variant] = Fanout(self._flusher)
+        return fanout
 
     def _evict(self, channel: Channel, users: set[str]) -> None:
         for member in [*self.members_of(channel), *(channel.joining or ())]:

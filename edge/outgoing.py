@@ -11,12 +11,13 @@ Rules:
 5. Under pressure (half of a queue's bound, three quarters of the common one) what has no offset is
    not queued any more: it could not be missed by anybody who resumes.
 6. After `close` nothing is taken: the disconnect is the last thing sent.
+7. What many get (`Fanout`) is written past the queues of those that are idle.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, Protocol
 
 from msgspec import Struct
 
@@ -30,10 +31,18 @@ FRAME_BYTES_MAX: Final = 256 * KIB
 # A queue this long is written at once, so that a burst within one tick closes nobody who reads.
 FLUSH_BYTES: Final = 64 * KIB
 
-_IDLE, _SOON, _LATER, _BLOCKED, _CLOSED = range(5)
+IDLE, SOON, LATER, BLOCKED, CLOSED = range(5)  # of a queue
 
 Messages = tuple[bytes, ...]
 FrameCache = dict[str, dict[bytes | Messages, bytes]]
+
+
+class Waiting(Protocol):
+    """What has messages for many queues."""
+
+    def flush(self) -> None:
+        """Hand them over, at the end of the turn."""
+        ...
 
 
 class FlushStatistics(Struct):
@@ -75,8 +84,10 @@ class Flusher:
         self.total_bytes = 0
         self._call_soon = soon
         self._call_later = later
-        self._now_ms = now_ms
-        self._tick_ms = tick_ms
+        self.now_ms = now_ms
+        self.tick_ms = tick_ms
+        self.stamp = 0  # counts what waits for many, to tell what came first
+        self._many: list[Waiting] = []
         self._soon: list[Outgoing] = []
         self._later: list[Outgoing] = []
         self._blocked: dict[Outgoing, None] = {}
@@ -88,30 +99,39 @@ class Flusher:
 
     def due(self, outgoing: Outgoing, *, urgent: bool) -> None:
         """A queue got its first message, or a more urgent one."""
-        if urgent or self._now_ms() - outgoing.flushed_ms >= self._tick_ms:
-            outgoing.state = _SOON
-            if not self._soon:
+        if urgent or self.now_ms() - outgoing.flushed_ms >= self.tick_ms:
+            outgoing.state = SOON
+            if not self._soon and not self._many:
                 self._call_soon(self.flush_soon)
             self._soon.append(outgoing)
         else:
-            outgoing.state = _LATER
+            outgoing.state = LATER
             if not self._later:
-                self._call_later(self._tick_ms, self.flush_later)
+                self._call_later(self.tick_ms, self.flush_later)
             self._later.append(outgoing)
+
+    def due_many(self, waiting: Waiting) -> None:
+        """Something got its first message for many queues: `flush` it at the end of the turn."""
+        if not self._soon and not self._many:
+            self._call_soon(self.flush_soon)
+        self._many.append(waiting)
 
     def flush_soon(self) -> None:
         """Write what is due at once."""
+        many, self._many = self._many, []
+        for waiting in many:
+            waiting.flush()
         due, self._soon = self._soon, []
-        self._flush(due, _SOON)
+        self._flush(due, SOON)
 
     def flush_later(self) -> None:
         """Write what waited for the tick."""
         due, self._later = self._later, []
-        self._flush(due, _LATER)
+        self._flush(due, LATER)
 
     def flush_now(self, outgoing: Outgoing) -> None:
         """Write one queue without waiting for a turn or tick."""
-        outgoing.flush({}, self._now_ms())
+        outgoing.flush(None, self.now_ms())
 
     def blocked(self, outgoing: Outgoing) -> None:
         """A transport is full."""
@@ -128,7 +148,7 @@ class Flusher:
     def cut(self) -> None:
         """Too much waits: write what can be written, then close the longest queues."""
         while self.total_bytes > self.total_bytes_max:
-            if self._soon or self._later:
+            if self._soon or self._later or self._many:
                 self.flush_soon()
                 self.flush_later()
             elif self._blocked:
@@ -138,7 +158,7 @@ class Flusher:
 
     def _flush(self, due: list[Outgoing], state: int) -> None:
         frames: FrameCache = {}
-        now = self._now_ms()
+        now = self.now_ms()
         for outgoing in due:
             if outgoing.state == state:
                 outgoing.flush(frames, now)
@@ -158,14 +178,19 @@ class Outgoing:
         "framing",
         "live_bytes",
         "reply_bytes",
+        "stamp",
         "state",
+        "write",
     )
 
     def __init__(self, connection: Connection, framing: Framing, flusher: Flusher) -> None:
         self.connection = connection
+        # A transport may put its own here while it is open: one call less for each frame.
+        self.write: Callable[[bytes], object] = connection.write
+        self.stamp = 0  # the flusher's when the first message came that waits here
         self.framing = framing
         self.flusher = flusher
-        self.state = _IDLE
+        self.state = IDLE
         self.flushed_ms = -1_000_000
         self.live_bytes = 0
         self.reply_bytes = 0
@@ -176,7 +201,7 @@ class Outgoing:
     @property
     def is_blocked(self) -> bool:
         """The transport takes no more."""
-        return self.state == _BLOCKED
+        return self.state == BLOCKED
 
     @property
     def held_bytes(self) -> int:
@@ -190,14 +215,26 @@ class Outgoing:
 
     def push(self, message: bytes) -> None:
         """A live push that must not be lost."""
-        if self.state == _CLOSED:
+        if self.state == CLOSED:
             return
         flusher = self.flusher
         self._messages.append(message)
         self.live_bytes += len(message)
         flusher.total_bytes += len(message)
-        if self.state == _IDLE:
+        if self.state == IDLE:
+            self.stamp = flusher.stamp
             flusher.due(self, urgent=False)
+        if self.live_bytes > FLUSH_BYTES:
+            self._crowded()
+
+    def push_before(self, messages: Sequence[bytes]) -> None:
+        """Live pushes that came before everything that waits here."""
+        size = sum(map(len, messages))
+        self._messages[:0] = messages
+        if self._replies is not None:
+            self._replies = [at + len(messages) for at in self._replies]
+        self.live_bytes += size
+        self.flusher.total_bytes += size
         if self.live_bytes > FLUSH_BYTES:
             self._crowded()
 
@@ -211,7 +248,7 @@ class Outgoing:
 
     def reply(self, message: bytes) -> None:
         """A reply, or a push that belongs to one: not counted against the bound of live pushes."""
-        if self.state == _CLOSED:
+        if self.state == CLOSED:
             return
         if self._replies is None:
             self._replies = []
@@ -219,7 +256,10 @@ class Outgoing:
         self._messages.append(message)
         self.reply_bytes += len(message)
         self.flusher.total_bytes += len(message)
-        if self.state in (_IDLE, _LATER):
+        if self.state == IDLE:
+            self.stamp = self.flusher.stamp
+            self.flusher.due(self, urgent=True)
+        elif self.state == LATER:
             self.flusher.due(self, urgent=True)
         if self.reply_bytes > FLUSH_BYTES:
             self._crowded()
@@ -230,9 +270,9 @@ class Outgoing:
 
     def close(self, close: CloseCode) -> None:
         """Write what waits, then the reason. Idempotent."""
-        if self.state == _CLOSED:
+        if self.state == CLOSED:
             return
-        if self._messages and self.state != _BLOCKED:
+        if self._messages and self.state != BLOCKED:
             self.flusher.flush_now(self)
         self._forget()
         self.connection.close(close)
@@ -249,9 +289,9 @@ class Outgoing:
 
     def blocked(self) -> None:
         """The transport is full: keep what comes."""
-        if self.state == _CLOSED:
+        if self.state == CLOSED:
             return
-        self.state = _BLOCKED
+        self.state = BLOCKED
         self._transport_bytes = self.connection.buffered_bytes
         self.flusher.total_bytes += self._transport_bytes
         self.flusher.blocked(self)
@@ -259,20 +299,23 @@ class Outgoing:
 
     def drained(self) -> None:
         """The transport takes more."""
-        if self.state != _BLOCKED:
+        if self.state != BLOCKED:
             return
-        self.state = _IDLE
+        self.state = IDLE
         self.flusher.total_bytes -= self._transport_bytes
         self._transport_bytes = 0
         self.flusher.unblocked(self)
         if self._messages:
             self.flusher.flush_now(self)
-        if self.state != _BLOCKED:
+        if self.state != BLOCKED:
             self.connection.resume_reading()
 
-    def flush(self, frames: FrameCache, now_ms: int) -> None:
-        """Write the queue as one frame, or several if it is long, until the transport is full."""
-        self.state = _IDLE
+    def flush(self, frames: FrameCache | None, now_ms: int) -> None:
+        """Write the queue as one frame, or several if it is long, until the transport is full.
+
+        Args: frames: those that others may share, None if nobody is flushed together with this.
+        """
+        self.state = IDLE
         self.flushed_ms = now_ms
         messages = self._messages
         if not messages:
@@ -281,16 +324,24 @@ class Outgoing:
             self.flusher.total_bytes -= self.live_bytes + self.reply_bytes
             self.live_bytes = self.reply_bytes = 0
             self._messages = []
-            self._replies = None
-            self._write(frames, messages)
+            if self._replies is None:
+                self._write(frames, messages)
+            else:  # nobody else gets a reply
+                self._replies = None
+                self._write(None, messages)
             return
-        while self._messages and self.state == _IDLE:
+        while self._messages and self.state == IDLE:
             self._write(frames, self._take(FRAME_BYTES_MAX))
 
-    def _write(self, frames: FrameCache, messages: list[bytes]) -> None:
+    def _write(self, frames: FrameCache | None, messages: list[bytes]) -> None:
         statistics = self.flusher.statistics
         statistics.frames_total += 1
         statistics.messages_total += len(messages)
+        write = self.write  # not called as a method: the interpreter is slower at that
+        if frames is None:
+            statistics.joined_total += 1
+            write(self.framing.frame(messages))
+            return
         cache = frames.get(self.framing.name)
         if cache is None:
             cache = frames[self.framing.name] = {}
@@ -299,7 +350,7 @@ class Outgoing:
         if frame is None:
             frame = cache[key] = self.framing.frame(messages)
             statistics.joined_total += 1
-        self.connection.write(frame)
+        write(frame)
 
     def _take(self, bytes_max: int) -> list[bytes]:
         """The oldest messages, at least one, at most so many bytes."""
@@ -319,13 +370,13 @@ class Outgoing:
         return messages
 
     def _crowded(self) -> None:
-        if self.state != _BLOCKED:
+        if self.state != BLOCKED:
             self.flusher.flush_now(self)
         if self.live_bytes > self.flusher.outgoing_bytes_max:
             self.slow()
         elif self.flusher.total_bytes > self.flusher.total_bytes_max:
             self.flusher.cut()
-        elif self.state == _BLOCKED:
+        elif self.state == BLOCKED:
             self._hold_back()
 
     def _hold_back(self) -> None:
@@ -333,12 +384,12 @@ class Outgoing:
             self.connection.pause_reading()
 
     def _forget(self) -> None:
-        if self.state == _CLOSED:
+        if self.state == CLOSED:
             return
         self.flusher.total_bytes -= self.held_bytes
-        if self.state == _BLOCKED:
+        if self.state == BLOCKED:
             self.flusher.unblocked(self)
-        self.state = _CLOSED
+        self.state = CLOSED
         self.live_bytes = self.reply_bytes = self._transport_bytes = 0
         self._messages = []
         self._replies = None

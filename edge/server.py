@@ -12,6 +12,7 @@ from typing import Final
 
 from aiohttp import web
 
+from edge.door import Doors, DoorSite
 from edge.limits import LOOPBACK
 from edge.streams import StreamEndpoints
 from edge.web import pages
@@ -25,7 +26,8 @@ HEADERS_BYTES_MAX: Final = 64 * 1024  # an SSE connect command travels in the qu
 
 
 class Server:
-    """Binds the port. `readiness()` lists what is missing, empty = ready."""
+    """Binds the port. `readiness()` lists what is missing, empty = ready. `silence_s`: how long a
+    connection may say nothing."""
 
     def __init__(
         self,
@@ -38,7 +40,11 @@ class Server:
         metrics: Metrics,
         readiness: Callable[[], Sequence[str]],
         body_bytes_max: int,
+        silence_s: float,
     ) -> None:
+        self._websocket = websocket
+        self._silence_s = silence_s
+        self._doors: Doors | None = None
         self._api = api
         self._openapi = openapi
         self._metrics = metrics
@@ -68,8 +74,10 @@ class Server:
         """Serve; the port bound. Raises OSError if it is taken."""
         runner = web.AppRunner(self._app, access_log=None, shutdown_timeout=CLOSE_DEADLINE_S)
         await runner.setup()
+        assert runner.server is not None
+        doors = self._doors = Doors(self._websocket, runner.server, self._silence_s)
         try:
-            await web.TCPSite(runner, host, port, backlog=backlog).start()
+            await DoorSite(runner, doors, host, port, backlog).start()
         except OSError:
             await runner.cleanup()
             raise
@@ -79,8 +87,9 @@ class Server:
     async def close(self) -> None:
         """Stop accepting. Idempotent."""
         runner, self._runner = self._runner, None
-        if runner is not None:
+        if runner is not None and self._doors is not None:
             await runner.cleanup()
+            self._doors.close()
 
     async def _healthz(self, _: web.Request) -> web.Response:
         return web.Response(body=b'{"alive":true}', content_type="application/json")

@@ -136,6 +136,7 @@ class Subscription:
         "command_id",
         "expires_ms",
         "is_server_side",
+        "outgoing",
         "phase",
         "session",
         "variant",
@@ -143,6 +144,7 @@ class Subscription:
 
     def __init__(self, session: Session, channel: str, variant: Variant, command_id: int) -> None:
         self.session = session
+        self.outgoing = session.outgoing
         self.channel = channel
         self.variant = variant
         self.command_id = command_id  # of the subscribe that is being answered
@@ -156,14 +158,6 @@ class Subscription:
     def user(self) -> str:
         """Whose it is."""
         return self.session.user
-
-    def push(self, message: bytes) -> None:
-        """A live push that must not be lost."""
-        self.session.outgoing.push(message)
-
-    def push_signal(self, message: bytes) -> None:
-        """A live push without offset."""
-        self.session.outgoing.push_signal(message)
 
     def hold(self, message: bytes, seq: int) -> None:
         """A push that came while the subscribe is being answered; seq 0: without offset."""
@@ -191,10 +185,10 @@ class Subscription:
         held, self._held = self._held, None
         for seq, message in held or ():
             if not seq:
-                self.push_signal(message)
+                self.outgoing.push_signal(message)
             elif seq > top:
                 top = seq
-                self.push(message)
+                self.outgoing.push(message)
 
 
 class Session:
@@ -259,9 +253,9 @@ class Session:
         """
         if self.state in (State.REFUSED, State.CLOSED):
             raise RemoteProtocolError(BAD_PROTOCOL, "the connection is over")
-        commands = self.encoding.decode(frame)
+        commands = self.peer.encoding.decode(frame)
         if self.state is State.CONNECTED:
-            return [command for command in commands if self._check(command)]
+            return [c for c in commands if type(c) is shapes.Rpc or self._check(c)]
         if self.state is State.OPENED:
             first, *commands = commands
             if not isinstance(first, shapes.Connect):
@@ -282,8 +276,6 @@ class Session:
     def _check(self, command: Command) -> bool:
         """Whether somebody must answer it. Raises RemoteProtocolError for what is never right."""
         match command:
-            case shapes.Rpc():
-                return True
             case shapes.Pong():
                 if not self._pong_by_ms:
                     raise RemoteProtocolError(BAD_PROTOCOL, "a pong that was not asked for")
@@ -341,6 +333,17 @@ class Session:
                 self._admit(subscription, sub_result)
         deferred, self._deferred = self._deferred, None
         return deferred or []
+
+    def take_ahead(self) -> list[shapes.Subscribe]:
+        """The subscribes right behind the connect: they may be asked for before it is answered."""
+        ahead = []
+        for command in self._deferred or ():
+            if not isinstance(command, shapes.Subscribe):
+                break
+            ahead.append(command)
+        if ahead and self._deferred:
+            del self._deferred[: len(ahead)]
+        return ahead
 
     def refuse(self, id: int, error: ErrorCode, message: str) -> None:
         """Answer the connect with an error; the client must come back on another connection."""

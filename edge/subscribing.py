@@ -17,7 +17,7 @@ from collections.abc import Callable
 from msgspec import Struct
 
 from edge.dispatch import App, refusal_of
-from edge.hub import DELTA_FRESH, DELTA_OFF, Channel, Hub, Variant
+from edge.hub import DELTA_FRESH, DELTA_OFF, PLAIN, Channel, Hub, Variant
 from edge.pushes import PushEncoder
 from edge.session import Phase, Session, Subscription
 from hubbub.base.errors import INTERNAL, UNRECOVERABLE_POSITION, Rejected
@@ -53,6 +53,11 @@ Admitted = Callable[[Subscribed, SubscribeResult, Enter], None]
 Failed = Callable[[Rejected], None]
 
 
+def at_once(step: Callable[[], None]) -> None:
+    """Nothing to wait for."""
+    step()
+
+
 class Subscribing:
     """Subscribes sessions. `process` is this edge's `name.boot_id`."""
 
@@ -73,10 +78,12 @@ class Subscribing:
         Opens the channel for its number: `start` must follow.
         """
         space = namespace_for(channel, app.settings)
-        delta = DELTA_FRESH if space and space.delta and position.delta else DELTA_OFF
+        if space is None:
+            return PLAIN[session.encoding.name]
+        delta = DELTA_FRESH if space.delta and position.delta else DELTA_OFF
         compact = 0
         wants = position.flag & FLAG_COMPACTION and not session.encoding.is_binary
-        if space and space.compaction and wants:
+        if space.compaction and wants:
             compact = self._hub.compact_id(self._hub.open((app.name, channel)))
         return Variant(session.encoding.name, compact, delta)
 
@@ -88,10 +95,12 @@ class Subscribing:
         position: Position,
         admitted: Admitted,
         failed: Failed,
+        tell: Callable[[Callable[[], None]], None] = at_once,
     ) -> None:
         """Join and ask. `admitted(answer, result, enter)` or `failed(refusal)` follows.
 
-        Neither is called for a subscription that ended meanwhile.
+        Neither is called for a subscription that ended meanwhile. tell(step): calls the step when
+        the client may hear of the answer.
         """
         stream = (app.name, subscription.channel)
         channel = self._hub.join(stream, subscription)
@@ -102,20 +111,18 @@ class Subscribing:
                 if status is Status.OK and not is_back and decode_pack(body, Subscribed).presence:
                     self._gone(app.name, subscription.channel, viewer.client)
                 return
-            if status is Status.REJECTED:
-                failed(refusal_of(status, body))
-                return
             if status is not Status.OK:
-                failed(Rejected(INTERNAL))
+                refused = status is Status.REJECTED
+                refusal = refusal_of(status, body) if refused else Rejected(INTERNAL)
+                tell(lambda: failed(refusal))
                 return
             answer = decode_pack(body, Subscribed)
             channel.presence = answer.presence
-            self._hub.answer(
-                channel,
-                answer.head,
-                answer.epoch,
-                lambda: self._enter(channel, subscription, position, answer, admitted, failed),
-            )
+
+            def enter() -> None:
+                self._enter(channel, subscription, position, answer, admitted, failed)
+
+            self._hub.answer(channel, answer.head, answer.epoch, lambda: tell(enter))
 
         body = Subscribe(
             viewer,

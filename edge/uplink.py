@@ -44,6 +44,8 @@ from hubbub.wire.shapes import (
 
 Done = Callable[[Status, bytes], None]
 _log = get_logger("edge")
+_EVENT, _RESULT, _SIGNAL = int(Kind.EVENT), int(Kind.RESULT), int(Kind.SIGNAL)
+_STATUSES: Final = {int(status): status for status in Status}
 
 TICK_MS: Final = 100  # resolution of deadlines, and how long a HEADS question gathers streams
 HEADS_ASKS_MAX: Final = 1_000  # streams in one HEADS question
@@ -134,18 +136,19 @@ class Uplink:
 
         From inside only where too many requests wait already.
         """
-        if len(self._requests) >= REQUESTS_MAX:
+        requests = self._requests
+        if len(requests) >= REQUESTS_MAX:
             self.unknown += 1
             done(Status.UNKNOWN, b"")
             return
         request_id = self._next_id
         self._next_id += 1
         if slot < 0:
-            slot = self.slot_of(app, key)
-        deadline = self._clock.monotonic_ms() + self._answer_ms
-        request = _Request(kind, app, key, slot, body, deadline, done)
-        self._requests[request_id] = request
-        self._send(request_id, request, self._answer_ms)
+            slot = slot_of(app, key, self._slots, self._seed)
+        answer_ms = self._answer_ms
+        deadline = self._clock.monotonic_ms() + answer_ms
+        request = requests[request_id] = _Request(kind, app, key, slot, body, deadline, done)
+        self._send(request_id, request, answer_ms)
 
     def to_process(self, process: str, body: bytes) -> bool:
         """Hand bytes to the process `name.boot_id` through any live router that is asked to."""
@@ -251,32 +254,34 @@ class Uplink:
     # --- inside
 
     def _take(self, peer: str, message: Message) -> None:
-        events = self.events
-        kind = message.type
-        if kind == Kind.EVENT:
-            events.event(message.app, message.key, message.body)
-        elif kind == Kind.RESULT:
-            self._finish(message.request_id, Status(message.flags), message.body)
-        elif kind == Kind.SIGNAL:
-            events.signal(message.app, message.key, SignalKind(message.flags), message.body)
+        kind, flags, _, _, request_id, _, app, key, body, _ = message
+        if kind == _EVENT:
+            self.events.event(app, key, body)
+        elif kind == _RESULT:
+            self._finish(request_id, _STATUSES[flags], body)
+        elif kind == _SIGNAL:
+            self.events.signal(app, key, SignalKind(flags), body)
         elif kind == Kind.INTEREST_PULL:
             self._send_full(peer)
         elif kind == Kind.TO_PROCESS:
-            events.for_process(message.body)
+            self.events.for_process(body)
 
     def _send(self, request_id: int, request: _Request, ms_left: int) -> None:
-        router = self.carriers.carrier(request.slot)
+        carriers = self.carriers
+        router = carriers.carrier(request.slot)
         request.router = ""
         if not router:
             self._unsent[request_id] = None
             return
-        self._send_interest(router)
+        held = carriers.sets.get(router)
+        if held is not None and held.changed:
+            self._send_interest(router)
         message = encode_message(
             request.kind,
             request.body,
             slot=request.slot,
             request_id=request_id,
-            ms_left=max(1, ms_left),
+            ms_left=ms_left if ms_left > 0 else 1,
             app=request.app,
             key=request.key,
         )

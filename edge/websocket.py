@@ -1,4 +1,4 @@
-"""Clients over WebSocket: the handshake through aiohttp, then bytes from and to the socket itself.
+"""Clients over WebSocket: after the handshake bytes from and to the socket itself.
 
 Rules:
 1. A connection is one object of ours on the transport: no task, queue or future of its own. A
@@ -15,9 +15,6 @@ Source: RFC 6455; Centrifuge client protocol v2 (handshake, disconnect codes).
 from __future__ import annotations
 
 import asyncio
-from base64 import b64decode, b64encode
-from binascii import Error as Base64Error
-from hashlib import sha1
 from typing import Final, cast
 
 from aiohttp import web
@@ -31,24 +28,18 @@ from edge.framing import (
     websocket_close,
     websocket_head,
 )
+from edge.handshake import accept_of, negotiate, plain_head, response
 from edge.origins import Origins
 from edge.outgoing import Flusher, Outgoing
 from edge.session import Session
 from edge.takeover import GoneResponse, take_over
 from hubbub.base.errors import CloseCode
-from hubbub.wire.centrifuge import JSON
-from hubbub.wire.client_shapes import Encoding
-from hubbub.wire.protobuf import PROTOBUF
 
 # After our close frame the peer has so long to answer. Half cuts phones off before the code
 # arrives (they then see 1006 and reconnect without it); double only holds memory.
 CLOSE_WAIT_S: Final = 3.0
 BROKEN_WAIT_S: Final = 0.5  # the same where the answer could not be read anyway
-_SUBPROTOCOLS: Final[dict[str, Encoding]] = {
-    "centrifuge-json": JSON,
-    "centrifuge-protobuf": PROTOBUF,
-}
-_GUID: Final = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+USER_AGENT_MAX: Final = 128
 _PONG_HEAD: Final = 0x8A
 BUSY: Final = (
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\nContent-Length: 0\r\n"
@@ -99,6 +90,7 @@ class WebSocketConnection(asyncio.Protocol):
             return
         transport.write(self._head)
         self._head = b""
+        self._outgoing.write = transport.write
 
     def data_received(self, data: bytes) -> None:
         """Bytes from the client."""
@@ -122,6 +114,7 @@ class WebSocketConnection(asyncio.Protocol):
     def connection_lost(self, exc: BaseException | None) -> None:
         """The socket is gone, whoever closed it."""
         self._transport = None
+        self._outgoing.write = self.write
         if self._close_timer is not None:
             self._close_timer.cancel()
         self._outgoing.lost()
@@ -216,68 +209,45 @@ class WebSocketEndpoint:
         self._origins = origins
         self._message_bytes_max = message_bytes_max
 
+    def accept(self, data: bytes, transport: asyncio.Transport) -> WebSocketConnection | None:
+        """The protocol that answers this whole request; None: aiohttp must look at it."""
+        headers = plain_head(data)
+        accept = accept_of(headers) if headers is not None else None
+        if headers is None or accept is None:
+            return None
+        if not self._origins.allows(headers.get("origin"), headers["host"]):
+            return None
+        subprotocol, encoding = negotiate(headers, {})
+        address = transport.get_extra_info("peername")
+        peer = Peer(
+            encoding=encoding,
+            transport="websocket",
+            remote=address[0] if address else "",
+            origin=headers.get("origin", ""),
+            user_agent=headers.get("user-agent", "")[:USER_AGENT_MAX],
+        )
+        return self._connection(peer, response(accept, subprotocol))
+
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """The handshake. A plain GET gets 400 at once: some clients probe for life this way."""
         headers = request.headers
-        accept = _accept(request)
+        accept = accept_of(headers)
         if accept is None:
             return web.Response(status=400, text="a WebSocket handshake is expected\n")
         origin = headers.get("Origin")
         if not self._origins.allows(origin, request.host):
             return web.Response(status=403, text="this origin is not allowed\n")
-        protocol, encoding = _negotiate(request)
+        subprotocol, encoding = negotiate(headers, request.query)
         peer = Peer(
             encoding=encoding,
             transport="websocket",
             remote=request.remote or "",
             origin=origin or "",
-            user_agent=headers.get("User-Agent", "")[:128],
+            user_agent=headers.get("User-Agent", "")[:USER_AGENT_MAX],
             application_pings=request.query.get("cf_ws_frame_ping_pong") != "true",
         )
-        head = (
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            f"Sec-WebSocket-Accept: {accept}\r\n"
-        )
-        if protocol:
-            head += f"Sec-WebSocket-Protocol: {protocol}\r\n"
-        take_over(
-            request,
-            WebSocketConnection(
-                self._host,
-                self._flusher,
-                peer,
-                (head + "\r\n").encode(),
-                self._message_bytes_max,
-            ),
-        )
+        take_over(request, self._connection(peer, response(accept, subprotocol)))
         return GoneResponse()
 
-
-def _accept(request: web.Request) -> str | None:
-    """The answer to the client's key; None if the request is no WebSocket handshake."""
-    headers = request.headers
-    connection = headers.get("Connection", "").lower()
-    key = headers.get("Sec-WebSocket-Key", "").strip()
-    if (
-        headers.get("Upgrade", "").strip().lower() != "websocket"
-        or "upgrade" not in [token.strip() for token in connection.split(",")]
-        or headers.get("Sec-WebSocket-Version", "").strip() != "13"
-    ):
-        return None
-    try:
-        if len(b64decode(key, validate=True)) != 16:
-            return None
-    except Base64Error:
-        return None
-    return b64encode(sha1(key.encode() + _GUID).digest()).decode()
-
-
-def _negotiate(request: web.Request) -> tuple[str, Encoding]:
-    """The subprotocol to echo ("" = none) and the encoding."""
-    offered = request.headers.get("Sec-WebSocket-Protocol", "").split(",")
-    for name in (token.strip() for token in offered):
-        if name in _SUBPROTOCOLS:
-            return name, _SUBPROTOCOLS[name]
-    query = request.query
-    is_protobuf = "protobuf" in (query.get("format"), query.get("cf_protocol"))
-    return "", PROTOBUF if is_protobuf else JSON
+    def _connection(self, peer: Peer, head: bytes) -> WebSocketConnection:
+        return WebSocketConnection(self._host, self._flusher, peer, head, self._message_bytes_max)

@@ -6,8 +6,8 @@ Rules (replication.md 2.1, 2.10):
    is: that one leads on until somebody takes over.
 2. The first member, or the node whose earlier process led the slot, takes it at once, each further
    member `STAGGER_MS` later: two who try waste work, nothing else. Once the leader is condemned
-   only the living count. A gray node comes last, in each case. Nobody tries who does not see a
-   majority of the copies that it would have to ask.
+   only the living count. Gray nodes come after the others, in each case. Nobody tries who does not
+   see a majority of the copies that it would have to ask.
 3. A copy that must not lead (its rows are incomplete) names another one, and never itself.
 4. A try that was lost or whose term does not begin is repeated after `AGAIN_MS`, for ever.
 """
@@ -119,13 +119,12 @@ class Elections:
 
     def _rank(self, record: SlotRecord, living: Living) -> int:
         leader, order = record.leader, list(record.members)
-        if self._storage in living.gray:
-            return len(order)
-        if leader is not None and leader.node == self._leader.node:
+        is_gray = self._storage in living.gray
+        if leader is not None and leader.node == self._leader.node and not is_gray:
             return 0
         if leader is not None and leader.node in living.condemned:
             order = [storage for storage in order if storage in living.storages]
-        return [storage for storage in order if storage not in living.gray].index(self._storage)
+        return sorted(order, key=living.gray.__contains__).index(self._storage)
 
 
 def _has_majority(members: tuple[str, ...], living: Living) -> bool:

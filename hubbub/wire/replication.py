@@ -125,7 +125,8 @@ class Ask(Body, frozen=True):
 class Part(Body, frozen=True):
     """Some rows of a slot as of one moment, from `from_place`, `from_key` on.
 
-    `place`, `key`: where the next ones begin; `place` < 0: these were the last. `meta` is the slot's position at that moment (node.slot.SlotMeta), `terms` its whole table.
+    `place`, `key`: where the next ones begin; `place` < 0: these were the last. `meta` is the
+    slot's position at that moment (node.slot.SlotMeta), `terms` its whole table.
     """
 
     storage: str

@@ -178,6 +178,7 @@ class EdgeStage:
         encoder = PushEncoder()
         self.hub = Hub(
             encoder,
+            self.flusher,
             repair=self.repairs.append,
             interest=self._interested,
             head=lambda channel, event: self.heads.note(channel, event),
@@ -204,7 +205,6 @@ class EdgeStage:
             wall_ms=self.clock.wall_ms,
             random=lambda: 0.5,
             new_id=map("client-{}".format, count(1)).__next__,
-            process="edge-1.1",
             connections_max=connections_max,
             in_flight_max=IN_FLIGHT_MAX,
         )

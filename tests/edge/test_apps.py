@@ -14,6 +14,7 @@ from hubbub.wire.codec import decode_pack, encode_json, encode_pack
 from hubbub.wire.event import encode_event_body, encode_row
 from hubbub.wire.shapes import Kind, SignalKind, Status, Subscribe, Subscribed
 from tests.edge.stage import Ask
+from tests.edge.test_outgoing import Loop
 
 SECRET = "a secret of at least thirty-two bytes"
 
@@ -37,6 +38,7 @@ class Stage:
         self.revoked: list[tuple[str, str, str]] = []
         self.hub = Hub(
             Silent(),
+            Loop().flusher(),
             repair=lambda repair: None,
             interest=lambda stream, wanted: None,
             head=lambda channel, event: None,

@@ -9,6 +9,7 @@ from edge.heads import Heads, HeadsOf
 from edge.hub import Hub, Stream
 from hubbub.wire.event import COUNTABLE, encode_event_body, encode_row
 from hubbub.wire.shapes import HeadAsk, HeadRow, SignalKind
+from tests.edge.test_outgoing import Loop
 
 APP = "demo"
 
@@ -47,6 +48,7 @@ class Stage:
         self.repairs: list[object] = []
         self.hub = Hub(
             Silent(),
+            Loop().flusher(),
             repair=self.repairs.append,
             interest=lambda stream, on: (self.interest.add if on else self.interest.remove)(stream),
             head=lambda channel, event: self.heads.note(channel, event),

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import random
 
+from edge.framing import WEBSOCKET_JSON
 from edge.hub import DELTA_CHAINED, DELTA_FRESH, Channel, Hub, Repair, Variant
+from edge.outgoing import Outgoing
 from hubbub.base.errors import CloseCode
 from hubbub.wire.codec import dump_json
 from hubbub.wire.event import EVICTS, StoredEvent, encode_event_body, encode_row
 from hubbub.wire.shapes import SignalKind
+from tests.edge.test_outgoing import Loop, Wire
 
 STREAM = ("demo", "group:x")
 JSON = Variant("json", 0, 0)
+LOOP = Loop()  # turned by whoever looks at what a person got
+FLUSHER = LOOP.flusher(tick_ms=0)  # nothing waits beyond the turn
 
 
 class Texts:
@@ -31,15 +36,16 @@ class Person:
     def __init__(self, user: str, variant: Variant = JSON) -> None:
         self.user = user
         self.variant = variant
-        self.got: list[bytes] = []
         self.held: list[tuple[int, bytes]] = []
         self.ended: list[int] = []
+        self._wire = Wire()
+        self.outgoing = Outgoing(self._wire, WEBSOCKET_JSON, FLUSHER)
 
-    def push(self, message: bytes) -> None:
-        self.got.append(message)
-
-    def push_signal(self, message: bytes) -> None:
-        self.got.append(message)
+    @property
+    def got(self) -> list[bytes]:
+        """What was written to this connection by the end of the turn."""
+        LOOP.turn()
+        return self._wire.messages
 
     def hold(self, message: bytes, seq: int) -> None:
         self.held.append((seq, message))
@@ -57,6 +63,7 @@ class Stage:
         self.heads: list[int] = []
         self.hub = Hub(
             Texts(),
+            FLUSHER,
             repair=self.repairs.append,
             interest=lambda stream, wanted: self.interest.append((stream, wanted)),
             head=lambda channel, event: self.heads.append(event.seq),

@@ -174,6 +174,20 @@ def test_what_follows_connect_waits_for_its_answer() -> None:
     assert stage.answer_connect() == [shapes.Subscribe(2, "x"), shapes.Rpc(3, "m", b"")]
 
 
+def test_subscribes_right_behind_the_connect_may_be_taken_ahead() -> None:
+    stage = Stage()
+    rpc = {"id": 4, "rpc": {"method": "m"}}
+    later = {"id": 5, "subscribe": {"channel": "z"}}
+    subscribes = [{"id": n, "subscribe": {"channel": c}} for n, c in ((2, "x"), (3, "y"))]
+    stage.send({"id": 1, "connect": {}}, *subscribes, rpc, later)
+    stage.session.identify("demo", "ann", "c1")
+    ahead = [shapes.Subscribe(2, "x"), shapes.Subscribe(3, "y")]
+    assert stage.session.take_ahead() == ahead
+    assert stage.session.take_ahead() == []
+    assert stage.answer_connect() == [shapes.Rpc(4, "m", b""), shapes.Subscribe(5, "z")]
+    assert stage.session.take_ahead() == []
+
+
 def test_a_refused_connect_swallows_the_rest_and_then_closes() -> None:
     stage = Stage()
     stage.send({"id": 1, "connect": {}}, {"id": 2, "subscribe": {"channel": "x"}})
@@ -270,7 +284,7 @@ def test_pushes_are_held_until_the_reply_and_then_released_in_order() -> None:
     reply, *pushes = stage.sink.take()
     assert reply["id"] == 2
     assert offsets(pushes) == [0, 5]
-    subscription.push(pub(6))
+    subscription.outgoing.push(pub(6))
     assert offsets(stage.sink.take()) == [6]
 
 

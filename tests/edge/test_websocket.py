@@ -58,12 +58,13 @@ async def connected(server: ToyServer, **options: Any) -> JsonClient:
     return client
 
 
+@pytest.mark.parametrize("has_doors", [True, False])
 @pytest.mark.parametrize("loop", LOOPS)
-def test_both_loops_carry_a_conversation(loop: str) -> None:
+def test_both_loops_carry_a_conversation(loop: str, has_doors: bool) -> None:
     """uvloop's transports are none by inheritance, and pause at other moments."""
 
     async def talk() -> None:
-        async with serve() as server:
+        async with serve(has_doors=has_doors) as server:
             client = await connected(server)
             await client.ask({"id": 2, "subscribe": {"channel": "x"}})
             ack = await client.ask({"id": 3, "publish": {"channel": "x", "data": {"n": 1}}})

@@ -16,6 +16,7 @@ import uvloop
 from aiohttp import web
 
 from edge.connection import Peer
+from edge.door import Doors, DoorSite
 from edge.hub import DELTA_FRESH, DELTA_OFF, Hub, Repair, Variant
 from edge.origins import Origins
 from edge.outgoing import Outgoing
@@ -52,6 +53,7 @@ class ToyHost:
         self.encoder = PushEncoder()
         self.hub = Hub(
             self.encoder,
+            pace.flusher,
             repair=lambda repair: self._repair(repair),
             interest=lambda stream, wanted: None,
             head=lambda channel, event: None,
@@ -195,8 +197,11 @@ class ToyHost:
 class ToyServer:
     """The real endpoints over a ToyHost on a free port of loopback."""
 
-    def __init__(self, host: ToyHost, endpoints: StreamEndpoints, port: int) -> None:
+    def __init__(
+        self, host: ToyHost, websocket: WebSocketEndpoint, endpoints: StreamEndpoints, port: int
+    ) -> None:
         self.host = host
+        self.websocket = websocket
         self.endpoints = endpoints
         self.port = port
         self.forwarded: list[tuple[str, str, bytes]] = []
@@ -207,8 +212,10 @@ class ToyServer:
 
 
 @asynccontextmanager
-async def serve(*, origins: tuple[str, ...] = ("*",), **changes: Any) -> AsyncIterator[ToyServer]:
-    """A running toy server."""
+async def serve(
+    *, origins: tuple[str, ...] = ("*",), has_doors: bool = True, **changes: Any
+) -> AsyncIterator[ToyServer]:
+    """A running toy server. `has_doors` False: every request is read by aiohttp."""
     config = make_config(**changes)
     pace = Pace(config, SystemClock())
     host = ToyHost(pace, config)
@@ -237,10 +244,14 @@ async def serve(*, origins: tuple[str, ...] = ("*",), **changes: Any) -> AsyncIt
     app.router.add_route("*", "/emulation", streams.emulation)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
+    assert runner.server is not None
+    doors = Doors(sockets, runner.server, config.connect_deadline_s)
+    if has_doors:
+        await DoorSite(runner, doors, "127.0.0.1", 0, backlog=16).start()
+    else:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
     port = runner.addresses[0][1]
-    server = ToyServer(host, streams, port)
+    server = ToyServer(host, sockets, streams, port)
     pace.start()
     try:
         yield server
@@ -251,6 +262,7 @@ async def serve(*, origins: tuple[str, ...] = ("*",), **changes: Any) -> AsyncIt
         async with asyncio.timeout(5):
             await host.idle.wait()
         await runner.cleanup()
+        doors.close()
 
 
 def new_uvloop() -> asyncio.AbstractEventLoop:

@@ -121,8 +121,16 @@ def test_a_gray_node_comes_last_and_does_come() -> None:
     now = gray("a", me="a")
     assert tries(first, new, now, 0) == []
     assert tries(second, new, gray("a", me="b"), 0), "the next one is the first now"
-    assert tries(first, new, now, STAGGER_MS * len(MEMBERS) - 1) == []
-    assert tries(first, new, now, STAGGER_MS * len(MEMBERS))
+    assert tries(first, new, now, 2 * STAGGER_MS - 1) == []
+    assert tries(first, new, now, 2 * STAGGER_MS)
+
+
+def test_where_all_that_live_are_gray_nobody_waits_for_a_better_one() -> None:
+    second, third = Elections("b", LEADERS["b"]), Elections("c", LEADERS["c"])
+    now = living("b", "c", condemned="a")._replace(gray=frozenset("bc"))
+    assert tries(second, LED_BY_A, now, 0)
+    assert tries(third, LED_BY_A, now, 0) == []
+    assert tries(third, LED_BY_A, now, STAGGER_MS)
 
 
 def test_its_own_slots_are_no_exception_for_a_gray_node() -> None:

@@ -21,7 +21,7 @@ def test_the_fields_stand_in_the_order_in_which_they_are_obeyed() -> None:
 
 def test_nothing_is_nothing_and_cannot_be_filled() -> None:
     assert not any(NOTHING)
-    assert NOTHING == Ready()
+    assert Ready() == NOTHING
     with pytest.raises(AttributeError):
         NOTHING.results.append(("request", None))  # type: ignore[attr-defined]
 

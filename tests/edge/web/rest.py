@@ -117,6 +117,7 @@ async def serve(**app_changes: Any) -> AsyncIterator[Rest]:
         metrics=Metrics("edge"),
         readiness=lambda: reasons,
         body_bytes_max=BODY_BYTES_MAX,
+        silence_s=10.0,
     )
     port = await server.start("127.0.0.1", 0, 16)
     try:

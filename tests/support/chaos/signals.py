@@ -31,22 +31,25 @@ class Process(NamedTuple):
 
     @property
     def is_alive(self) -> bool:
-        """Whether it still runs, or stands."""
+        """Whether any thread runs or stands: files stay open until the last one is gone."""
         stat = _stat(Path(f"/proc/{self.pid}/stat"))
-        return stat is not None and int(stat[_START_AT]) == self.started_at and stat[0] not in DEAD
+        if stat is None or int(stat[_START_AT]) != self.started_at:
+            return False
+        return stat[_STATE_AT] not in DEAD or not DEAD.issuperset(self._states())
 
     @property
     def states(self) -> str:
         """The letter of each of its threads, as in `ps`; "" if it is gone."""
-        if not self.is_alive:
-            return ""
-        stats = map(_stat, Path(f"/proc/{self.pid}/task").glob("*/stat"))
-        return "".join(sorted(stat[_STATE_AT] for stat in stats if stat is not None))
+        return "".join(sorted(self._states())) if self.is_alive else ""
 
     @property
     def is_paused(self) -> bool:
         """Whether it lives and all of it stands."""
         return set(self.states) == {STOPPED}
+
+    def _states(self) -> list[str]:
+        stats = map(_stat, Path(f"/proc/{self.pid}/task").glob("*/stat"))
+        return [stat[_STATE_AT] for stat in stats if stat is not None]
 
 
 def process(pid: int) -> Process:
