@@ -502,6 +502,8 @@ class Replica:
             self.step_down()
             self._promise(term, body.boot_id)
         if self.install_from:
+            if sender != self.install_from:  # which may be gone: the leader is there
+                self._say_end(sender)
             return  # the leader asks again
         if not self._accept(body.prev_index, body.prev_chain, body.entries):
             if self.role is not Role.FAILED:
@@ -625,7 +627,7 @@ class Replica:
             self._promise(term, body.boot_id)
         is_asked = self.role is Role.FETCHING and sender == self._source
         is_led = self.role is Role.FOLLOWER and body.boot_id != self._me.leader.boot_id
-        if self.install_from or not (is_asked or is_led):
+        if sender == self.install_from or not (is_asked or is_led):
             return
         if self._has(body.base, body.base_chain):  # an old offer: never empty a copy for it
             self._say_end(sender)

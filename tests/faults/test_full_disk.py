@@ -1,7 +1,7 @@
-"""The disk of one node is full: the others go on, and the node comes back when there is room.
+"""The disk of one node is full, and of all: when there is room they come back, and nothing is lost.
 
-Full is what the node is told when it writes; whoever watches reads why in its log, and in
-`hubbub status`. HUBBUB_ROUNDS is how often.
+Full is what a node is told when it writes; its log says so, and it starts anew until there is room.
+While one is full the others go on. HUBBUB_ROUNDS is how often.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import pytest
 from node.app import EXIT_DISK_FAILED
 from tests.support.cluster import Cluster
 from tests.support.harm import (
+    NODES,
     ROUNDS,
     TAKEN_OVER_S,
     Disks,
@@ -31,6 +32,7 @@ from tests.support.harm import (
 
 FULL_S = 4.0
 ROOM_BYTES = 16 * 1024  # some batches
+EMPTIED_S = 60.0  # while all are full nobody can be answered
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(120 + 60 * ROUNDS)]
 
@@ -76,3 +78,32 @@ async def test_the_others_go_on_and_it_comes_back_when_there_is_room(
         assert findings.is_clean, (str(findings), findings.examples[:5])
         for reader in traffic.readers:
             assert reader.resumes == 0, "a node's disk is no business of a client's connection"
+
+
+async def test_nothing_is_lost_while_all_are_full(rig: tuple[Cluster, Disks]) -> None:
+    cluster, disks = rig
+    silences = Silences(f"disks of all full for {FULL_S:.0f} s")
+    async with traffic_of(cluster, "all-full", deadline_s=EMPTIED_S) as traffic:
+
+        async def fill() -> None:
+            for _ in range(ROUNDS):
+                await traffic.everybody_sent(10)
+                pids = {name: cluster.process(name).pid for name in NODES}
+                began = time.monotonic()
+                for disk in disks.values():
+                    disk.fill(ROOM_BYTES)
+                await lasted(began, FULL_S)
+                ends = {e["pid"]: e.get("exit_code") for e in cluster.events()}
+                assert [ends[pid] for pid in pids.values()] == [EXIT_DISK_FAILED] * len(pids)
+                for disk in disks.values():
+                    disk.heal()
+                for name, pid in pids.items():
+                    await asyncio.to_thread(cluster.wait_restarted, name, pid)
+                await traffic.everybody_sent(3)
+                await wait_caught_up(cluster)
+                silences.add(traffic, traffic.channels, began)
+
+        await traffic.run(fill)
+        findings = await traffic.check()
+        print(f"\n{silences}; {findings}")
+        assert findings.is_clean, (str(findings), findings.examples[:5])

@@ -54,7 +54,7 @@ async def test_three_to_five_to_three_without_a_failed_send(cluster: Cluster) ->
             await hubbub(cluster, "nodes", "add", "--count", "2")
             await hubbub(cluster, "rebalance", "start")
             await balanced(cluster, 5)
-            await asyncio.to_thread(wait_given_up, cluster)
+            await given_up(cluster)
             await traffic.everybody_sent(2)
             await hubbub(cluster, "nodes", "drain", "node-4", "node-5")
             await hubbub(cluster, "nodes", "remove", "node-4", "node-5")
@@ -86,7 +86,7 @@ async def test_a_plan_outlives_nodes_that_are_killed(cluster: Cluster) -> None:
             assert over["plan"]["state"] == "done"
             await balanced(cluster, 4)
             await traffic.everybody_sent(2)
-            await asyncio.to_thread(wait_given_up, cluster)
+            await given_up(cluster)
 
         await traffic.run(kill_in_the_middle)
         report = await traffic.check()
@@ -152,20 +152,25 @@ def is_even(rows: list[dict[str, Any]], what: str, total: int) -> bool:
     return all(mean - slack <= row[what] <= mean + slack for row in rows)
 
 
-def wait_given_up(cluster: Cluster) -> None:
+async def given_up(cluster: Cluster) -> None:
     """Waits until every node has forgotten the slots that it gave up."""
 
     def held() -> dict[str, int]:
         return {entry.name: gauge(entry.url, "slots_held") for entry in cluster.of_role("node")}
 
-    view = asyncio.run(view_of(cluster))
+    view = await view_of(cluster)
     wanted = Counter(
         {
             name: sum(is_held_by(r, node.storage_id) for _, r in view.slot_map.items())
             for name, node in view.nodes.items()
         }
     )
-    wait_for(lambda: held() == wanted, GRACE_S + 30, lambda: f"{held()} is not {wanted}")
+    await asyncio.to_thread(
+        wait_for,
+        lambda: held() == wanted,
+        GRACE_S + 30,
+        lambda: f"{held()} is not {wanted}",
+    )
 
 
 def gauge(url: str, name: str) -> int:

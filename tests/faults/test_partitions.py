@@ -119,7 +119,10 @@ async def _not_replaced(cluster: HostCluster, traffic: Traffic, silences: Silenc
     leader = await busiest(cluster, traffic)
     before = await led_by(cluster, traffic, leader)
     began = time.monotonic()
-    from_one_peer(cluster.network, leader, [name for name in NODES if name != leader])
+    peers = [name for name in NODES if name != leader]
+    from_one_peer(cluster.network, leader, peers)
+    await lasted(began, CUT_S)
+    assert cluster.network.dropped(leader, peers[0]), "nothing was cut"
     await _heal(cluster, traffic, began)
     silences.add(traffic, traffic.channels, began)
     assert await led_by(cluster, traffic, leader) == before

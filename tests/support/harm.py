@@ -35,7 +35,7 @@ from tests.support.traffic import Traffic
 
 ROUNDS = int(os.environ.get("HUBBUB_ROUNDS", "1"))  # how often each fault is repeated
 CHANNELS = 24
-GAP_S = 0.1
+GAP_S = float(os.environ.get("HUBBUB_GAP_S", "0.1"))  # of one sender, between two sends
 ASK_GAP_S = 0.01  # of one session of `Heads`: it is to watch, not to be the load
 UNDER_WAY_MAX = 5  # entries of one slot while its channels are being written
 TAKEN_OVER_S = 15.0  # as long as a send may be retried
@@ -98,7 +98,7 @@ class Silences:
         found = self._seconds
         if not found:
             return f"{self._fault}: no channel was concerned"
-        p99 = quantiles(found, n=100)[98] if len(found) > 1 else found[0]
+        p99 = quantiles(found, n=100, method="inclusive")[98] if len(found) > 1 else found[0]
         return (
             f"{self._fault}: {len(found)} channels silent for {median(found):.2f} s (median), "
             f"{p99:.2f} s (p99), {max(found):.2f} s (longest)"
@@ -121,7 +121,7 @@ def ack_times(traffic: Traffic, since: float, until: float) -> str:
         if since <= sent.sent_at < until
     ]
     assert len(took_ms) > 1, "nothing was sent meanwhile"
-    p99 = quantiles(took_ms, n=100)[98]
+    p99 = quantiles(took_ms, n=100, method="inclusive")[98]
     rate = len(took_ms) / (until - since)
     return f"acks p50 {median(took_ms):.0f} ms, p99 {p99:.0f} ms at {rate:.0f}/s"
 

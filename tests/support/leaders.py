@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable
 
 from hubbub.coordinator.cluster import ClusterView
@@ -33,8 +32,3 @@ async def leaders_of(cluster: Cluster, channels: Iterable[str]) -> dict[str, str
         )
         found[channel] = leader.node if leader is not None else ""
     return found
-
-
-def leaders_now(cluster: Cluster, channels: Iterable[str]) -> dict[str, str]:
-    """The same from a thread without a loop."""
-    return asyncio.run(leaders_of(cluster, channels))

@@ -116,10 +116,6 @@ class Traffic:
                 await self._arrived.wait()
         return time.monotonic() - began
 
-    def silence_s(self, channel: str, since: float) -> float:
-        """From a moment to the next acknowledgement of a channel; infinite if there is none."""
-        return next((at - since for at in self.acked_at[channel] if at >= since), float("inf"))
-
     async def check(self, more: Iterable[View] = ()) -> Report:
         """Reads every channel's log anew, and compares it with what was answered and seen.
 

@@ -331,3 +331,25 @@ def an_emptied_copy_says_nothing_of_what_it_had() -> None:
     stage.sync("s2")
     assert not stage.posts(sender="s2", kind="Appended")
     stage.check("s0")
+
+
+@scenario()
+def a_leader_takes_over_from_a_source_that_is_gone() -> None:
+    """s0 answers no more; s1 leads, learns what s2 lacks, and offers its own snapshot."""
+    with small_parts():
+        stage = installing()
+        leader = stage.replica("s0")
+        stage.node("s1").hear_beat(leader.term, stage.node("s0").boot_id, leader.commit)
+        stage.trim("s1")
+        stage.drop()
+        stage.name("s1")
+        stage.tell("s1")
+        stage.settle("s0", "s1")
+        assert stage.role("s1") is Role.ACTIVE
+        assert stage.replica("s1").log.base > 0
+        for _ in range(2):
+            stage.wait(700, "s1")
+            stage.settle("s1", "s2")
+        assert stage.replica("s2").is_ok
+        assert stage.replica("s2").log.last_chain == stage.replica("s1").log.last_chain
+        stage.check("s2")

@@ -24,6 +24,7 @@ from msgspec.structs import replace
 from hubbub.settings.schema import ProcessConfig
 from ops import cli, local, plan
 from ops.plan import Place, Shape
+from ops.processes import role_arguments
 from tests.support.chaos.netns import Network
 from tests.support.cluster import Cluster
 
@@ -70,10 +71,10 @@ class HostCluster(Cluster):
 
 def main(hosts: Mapping[str, Sequence[str]], words: list[str]) -> None:
     """`hubbub` with other addresses. Args: hosts: name → address, namespace."""
-    usual_arguments, usual_configs = plan.role_arguments, plan.configs
+    usual_configs = plan.configs
 
     def arguments(role: str, config_path: Path) -> list[str]:
-        called = usual_arguments(role, config_path)
+        called = role_arguments(role, config_path)
         if config_path.stem not in hosts:
             return called
         return ["ip", "netns", "exec", hosts[config_path.stem][1], *called]
