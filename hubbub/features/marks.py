@@ -39,8 +39,8 @@ from hubbub.features.contract import (
 from hubbub.features.fields import check_chat_channel
 from hubbub.features.members import MembersLeft, MembersRemoved
 from hubbub.features.messages import MessageCreated, MessageDeleted
-from hubbub.features.standing import MEMBERS, channel_row, require_standing, role_of
-from hubbub.model.permissions import Action, is_allowed
+from hubbub.features.standing import MEMBERS, require_standing, user_may
+from hubbub.model.permissions import Action
 from hubbub.wire.codec import decode_json, encode_json
 from hubbub.wire.shapes import Json
 
@@ -131,11 +131,8 @@ def decide_read(cmd: MarkRead, tables: Tables, ctx: Context) -> Decision:
 def decide_many(cmd: MarkMany, tables: Tables, ctx: Context) -> Decision:
     """Those who have no right to a mark are left out: they may have left in the meantime."""
     require_standing(Action.MARK_MANY, tables, ctx)
-    kind = channel_row(tables).kind
     allowed = {
-        user: upto
-        for user, upto in cmd.marks.items()
-        if is_allowed(Action.MARK, kind, role_of(tables, user))
+        user: upto for user, upto in cmd.marks.items() if user_may(user, Action.MARK, tables, ctx)
     }
     moved = _risen(allowed, tables)
     stands = {user: moved.get(user) or mark_of(tables, user) for user in allowed}

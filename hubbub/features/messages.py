@@ -48,9 +48,9 @@ from hubbub.features.contract import (
 )
 from hubbub.features.fields import CustomData, check_chat_channel, custom, json_bytes
 from hubbub.features.publication import parse_time, rfc3339
-from hubbub.features.standing import require_standing, role_of
+from hubbub.features.standing import require_standing
 from hubbub.model.message import MESSAGE_CREATED, Message
-from hubbub.model.permissions import Action, Authority, require
+from hubbub.model.permissions import Action, Authority
 from hubbub.settings.app import AppSettings, Rate
 from hubbub.wire.codec import decode_json, encode_json
 from hubbub.wire.event import CHANGED, StoredEvent
@@ -262,11 +262,10 @@ def _pace(rate: Rate, tables: Tables, ctx: Context) -> MessagePaced:
 
 
 def decide_edit(cmd: EditMessage, tables: Tables, ctx: Context) -> list[Event]:
-    channel = require_standing(Action.SEE, tables, ctx)
+    require_standing(Action.SEE, tables, ctx)
     stored = find_message(cmd.id, tables, ctx)
     own = stored.head.by == ctx.actor
-    action = Action.EDIT_OWN if own else Action.EDIT_ANY
-    require(action, channel.kind, role_of(tables, ctx.actor), ctx.viewer.authority)
+    require_standing(Action.EDIT_OWN if own else Action.EDIT_ANY, tables, ctx)
     row = current(stored, tables)
     if row.deleted:
         raise Rejected(MESSAGE_DELETED)
@@ -283,11 +282,10 @@ def decide_edit(cmd: EditMessage, tables: Tables, ctx: Context) -> list[Event]:
 
 
 def decide_delete(cmd: DeleteMessage, tables: Tables, ctx: Context) -> Decision:
-    channel = require_standing(Action.SEE, tables, ctx)
+    require_standing(Action.SEE, tables, ctx)
     stored = find_message(cmd.id, tables, ctx)
     own = stored.head.by == ctx.actor
-    action = Action.DELETE_OWN if own else Action.DELETE_ANY
-    require(action, channel.kind, role_of(tables, ctx.actor), ctx.viewer.authority)
+    require_standing(Action.DELETE_OWN if own else Action.DELETE_ANY, tables, ctx)
     row = current(stored, tables)
     if row.deleted:
         known = {"seq": row.last_seq, "id": cmd.id, "rev": row.rev, "ts": rfc3339(row.changed_ms)}

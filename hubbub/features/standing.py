@@ -6,6 +6,7 @@ members (the others). Membership is true here, in the channel's own stream, and 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -14,7 +15,7 @@ from hubbub.base.errors import CHANNEL_NOT_FOUND, Rejected
 from hubbub.features.contract import Context, Table, Tables
 from hubbub.model.channel import ChannelKind
 from hubbub.model.member import Role
-from hubbub.model.permissions import Action, require
+from hubbub.model.permissions import Action, Authority, is_allowed, require
 
 ONLY: Final = 0  # the key of a table that has one row a stream
 
@@ -68,11 +69,36 @@ def role_of(tables: Tables, user: str) -> Role:
     return Role.INVITED if tables[INVITES].get(user) is not None else Role.NONE
 
 
-def require_standing(action: Action, tables: Tables, ctx: Context) -> ChannelRow:
-    """The channel, if the viewer may do this in it. Raises Rejected."""
+def require_standing(action: Action, tables: Tables, ctx: Context, *more: Action) -> ChannelRow:
+    """The channel, if the viewer may do this (and all of `more`) in it. Raises Rejected."""
+    return require_user(ctx.actor, (action, *more), tables, ctx, ctx.viewer.authority)
+
+
+def require_user(
+    user: str,
+    actions: Sequence[Action],
+    tables: Tables,
+    ctx: Context,
+    authority: str = Authority.CLIENT,
+) -> ChannelRow:
+    """The channel, if this user may do all of it: for what falls due later, in a user's name."""
     row = channel_row(tables)
-    require(action, row.kind, role_of(tables, ctx.actor), ctx.viewer.authority)
+    role = role_of(tables, user)
+    for action in actions:
+        require(action, row.kind, role, authority)
     return row
+
+
+def may(action: Action, tables: Tables, ctx: Context) -> bool:
+    """Whether the viewer may do this. Raises Rejected(CHANNEL_NOT_FOUND) if there is no channel."""
+    return user_may(ctx.actor, action, tables, ctx, ctx.viewer.authority)
+
+
+def user_may(
+    user: str, action: Action, tables: Tables, ctx: Context, authority: str = Authority.CLIENT
+) -> bool:
+    """Whether this user may do this: of others than the viewer, by their role alone."""
+    return is_allowed(action, channel_row(tables).kind, role_of(tables, user), authority)
 
 
 def member_count(tables: Tables) -> int:

@@ -2,10 +2,15 @@
 
 Rules:
 1. `is_allowed` is a table look-up over (action, channel kind, role, authority); nothing else
-   grants.
+   grants. What an app, a channel or a member changes of it is laid over the same table
+   (`features.standing`).
 2. An authority beyond `client` adds to what the role allows, it never takes away.
 3. What depends on the thing itself (own message, rank of the target) is decided by the feature,
    which then asks for the action that fits: DELETE_OWN or DELETE_ANY.
+4. An action that is asked of a channel and may be granted or denied there is a *capability*. The
+   others belong to the app or to the cluster, and only authorities have them.
+5. Adding an action: one line in `Action`, one in the sets below, one in the test's table and one in
+   the walk (tests/acceptance/walk.py); then `python -m hubbub.docs`.
 """
 
 from __future__ import annotations
@@ -33,66 +38,236 @@ class Authority(StrEnum):
 class Action(StrEnum):
     """Everything that is asked for."""
 
+    # --- a channel is seen and read
     SEE = "see"  # the channel's metadata
-    READ = "read"
+    READ = "read"  # its messages, threads, pins, polls; subscribing
+    LIST_MEMBERS = "list_members"
+    SEE_EDITS = "see_edits"  # earlier texts of a message
+    SEE_RECEIPTS = "see_receipts"  # who has read and received
+    SEE_PRESENCE = "see_presence"
+    SEARCH = "search"
+    MARK = "mark"  # read and delivery marks of one's own
+    # --- something is said
     SEND = "send"
+    SEND_SILENT = "send_silent"  # nobody is notified
+    SEND_CUSTOM = "send_custom"  # events of a registered type of the app's own
+    SEND_SYSTEM = "send_system"  # in the app's name
+    REPLY_THREAD = "reply_thread"
+    QUOTE = "quote"
+    FORWARD = "forward"  # out of this channel; into another one it is SEND there
+    ATTACH = "attach"
+    MENTION_ALL = "mention_all"  # @all and @here
+    SCHEDULE = "schedule"
+    CREATE_POLL = "create_poll"
+    VOTE = "vote"
+    CLOSE_POLL_ANY = "close_poll_any"  # one's own: SEND
+    REACT = "react"
+    TYPE = "type"
     EDIT_OWN = "edit_own"
     EDIT_ANY = "edit_any"
     DELETE_OWN = "delete_own"
     DELETE_ANY = "delete_any"
-    MARK = "mark"
-    MARK_MANY = "mark_many"
+    UNDELETE_OWN = "undelete_own"
+    UNDELETE_ANY = "undelete_any"
+    PIN = "pin"
+    COUNT = "count"  # move a counter within its bounds
+    # --- people come and go
+    JOIN = "join"
+    LEAVE = "leave"
+    REQUEST_JOIN = "request_join"
+    ANSWER_REQUEST = "answer_request"
+    INVITE = "invite"
+    ADD = "add"  # without asking them
+    REMOVE = "remove"
+    SET_ROLE = "set_role"
+    SET_CAPABILITIES = "set_capabilities"  # of a role or a member
+    SEE_CAPABILITIES = "see_capabilities"  # of somebody else
+    # --- order is kept
+    BAN = "ban"
+    MUTE = "mute"
+    TIMEOUT = "timeout"  # a mute that ends
+    SEE_SANCTIONS = "see_sanctions"
+    FREEZE = "freeze"
+    SEND_FROZEN = "send_frozen"  # everything that is said, while the channel is frozen
+    SET_SLOW_MODE = "set_slow_mode"
+    SKIP_SLOW_MODE = "skip_slow_mode"
+    # --- the channel itself
     CREATE = "create"
     OPEN_DIRECT = "open_direct"
     UPDATE_CHANNEL = "update_channel"
+    SET_METADATA = "set_metadata"  # metadata, and which counters there are
+    SET_RETENTION = "set_retention"
+    PROMOTE = "promote"
+    ARCHIVE_CHANNEL = "archive_channel"
+    TRUNCATE = "truncate"
     DELETE_CHANNEL = "delete_channel"
-    LIST_MEMBERS = "list_members"
-    INVITE = "invite"
-    ADD = "add"
-    JOIN = "join"
-    LEAVE = "leave"
-    REMOVE = "remove"
-    SET_ROLE = "set_role"
-    REVOKE_TOKENS = "revoke_tokens"
-    READ_APP = "read_app"
-    PROJECT = "project"  # write a projection of what another stream decided
+    # --- beyond one channel
+    DIRECTORY = "directory"  # the app's public channels
+    EDIT_APP = "edit_app"  # settings, keys, event types
+    DEACTIVATE_USER = "deactivate_user"
+    BAN_FROM_APP = "ban_from_app"
     EDIT_ANY_USER = "edit_any_user"
     READ_ANY_USER_STREAM = "read_any_user_stream"
+    REVOKE_TOKENS = "revoke_tokens"
+    # --- inside the cluster
+    READ_APP = "read_app"
+    MARK_MANY = "mark_many"
+    PROJECT = "project"  # write a projection of what another stream decided
 
 
 A = Action
-_READER: Final = frozenset({A.SEE, A.READ, A.LIST_MEMBERS})
-_TALKER: Final = _READER | {A.SEND, A.EDIT_OWN, A.DELETE_OWN, A.MARK}
-_MODERATOR: Final = _TALKER | {A.DELETE_ANY, A.UPDATE_CHANNEL, A.INVITE, A.REMOVE, A.LEAVE}
-_OWNER: Final = _MODERATOR | {A.SET_ROLE, A.DELETE_CHANNEL}
+_READER: Final = frozenset(
+    {
+        A.SEE,
+        A.READ,
+        A.LIST_MEMBERS,
+        A.SEE_EDITS,
+        A.SEE_RECEIPTS,
+        A.SEE_PRESENCE,
+        A.SEARCH,
+    }
+)
+_TALKER: Final = _READER | {
+    A.MARK,
+    A.SEND,
+    A.SEND_SILENT,
+    A.SEND_CUSTOM,
+    A.REPLY_THREAD,
+    A.QUOTE,
+    A.FORWARD,
+    A.ATTACH,
+    A.SCHEDULE,
+    A.VOTE,
+    A.REACT,
+    A.TYPE,
+    A.EDIT_OWN,
+    A.DELETE_OWN,
+    A.UNDELETE_OWN,
+    A.COUNT,
+}
+_PARTNER: Final = _TALKER | {A.MENTION_ALL, A.CREATE_POLL, A.PIN, A.SET_METADATA, A.PROMOTE}
+_MEMBER: Final = _TALKER | {A.MENTION_ALL, A.CREATE_POLL, A.LEAVE}
+_GUEST: Final = _TALKER | {A.JOIN, A.LEAVE}  # of an open channel
+_MODERATOR: Final = _MEMBER | {
+    A.DELETE_ANY,
+    A.UNDELETE_ANY,
+    A.PIN,
+    A.CLOSE_POLL_ANY,
+    A.UPDATE_CHANNEL,
+    A.SET_METADATA,
+    A.INVITE,
+    A.ANSWER_REQUEST,
+    A.REMOVE,
+    A.SEE_CAPABILITIES,
+    A.BAN,
+    A.MUTE,
+    A.TIMEOUT,
+    A.SEE_SANCTIONS,
+    A.FREEZE,
+    A.SEND_FROZEN,
+    A.SET_SLOW_MODE,
+    A.SKIP_SLOW_MODE,
+}
+_OWNER: Final = _MODERATOR | {
+    A.SET_ROLE,
+    A.SET_CAPABILITIES,
+    A.SET_RETENTION,
+    A.ARCHIVE_CHANNEL,
+    A.TRUNCATE,
+    A.DELETE_CHANNEL,
+}
 
 _BY_ROLE: Final[dict[tuple[ChannelKind, Role], frozenset[Action]]] = {
     (ChannelKind.DM, Role.NONE): frozenset({A.OPEN_DIRECT}),
-    (ChannelKind.DM, Role.MEMBER): _TALKER | {A.OPEN_DIRECT},
-    (ChannelKind.GROUP, Role.NONE): frozenset({A.CREATE}),
+    (ChannelKind.DM, Role.MEMBER): _PARTNER | {A.OPEN_DIRECT},
+    (ChannelKind.GROUP, Role.NONE): frozenset({A.CREATE, A.REQUEST_JOIN}),
     (ChannelKind.GROUP, Role.INVITED): frozenset({A.SEE, A.JOIN, A.LEAVE}),
-    (ChannelKind.GROUP, Role.MEMBER): _TALKER | {A.LEAVE},
+    (ChannelKind.GROUP, Role.MEMBER): _MEMBER,
     (ChannelKind.GROUP, Role.MODERATOR): _MODERATOR,
-    (ChannelKind.GROUP, Role.OWNER): _OWNER,
-    (ChannelKind.OPEN, Role.NONE): _TALKER | {A.JOIN, A.LEAVE},
-    (ChannelKind.OPEN, Role.INVITED): _TALKER | {A.JOIN, A.LEAVE},
-    (ChannelKind.OPEN, Role.MEMBER): _TALKER | {A.JOIN, A.LEAVE},
+    (ChannelKind.GROUP, Role.OWNER): _OWNER | {A.PROMOTE},
+    (ChannelKind.OPEN, Role.NONE): _GUEST,
+    (ChannelKind.OPEN, Role.INVITED): _GUEST,
+    (ChannelKind.OPEN, Role.MEMBER): _GUEST,
     (ChannelKind.OPEN, Role.MODERATOR): _MODERATOR | {A.JOIN},
     (ChannelKind.OPEN, Role.OWNER): _OWNER | {A.JOIN},
 }
 _EVERYTHING: Final = frozenset(Action)
 _BY_AUTHORITY: Final[dict[str, frozenset[Action]]] = {
-    Authority.CLIENT: frozenset(),
+    Authority.CLIENT: frozenset({A.DIRECTORY}),
     Authority.SERVER: _EVERYTHING,
     Authority.SYSTEM: _EVERYTHING,
-    Authority.MODERATOR: _MODERATOR - {A.LEAVE} | {A.SET_ROLE, A.CREATE},
-    Authority.ANALYST: _READER | {A.READ_ANY_USER_STREAM},
+    Authority.MODERATOR: _MODERATOR - {A.LEAVE}
+    | {A.SET_ROLE, A.SET_CAPABILITIES, A.CREATE, A.DIRECTORY, A.BAN_FROM_APP},
+    Authority.ANALYST: _READER | {A.SEE_SANCTIONS, A.DIRECTORY, A.READ_ANY_USER_STREAM},
     Authority.OPERATOR: frozenset(
-        {A.SEE, A.LIST_MEMBERS, A.DELETE_CHANNEL, A.REVOKE_TOKENS, A.READ_APP}
+        {
+            A.SEE,
+            A.LIST_MEMBERS,
+            A.FREEZE,
+            A.SET_RETENTION,
+            A.ARCHIVE_CHANNEL,
+            A.TRUNCATE,
+            A.DELETE_CHANNEL,
+            A.DIRECTORY,
+            A.EDIT_APP,
+            A.DEACTIVATE_USER,
+            A.REVOKE_TOKENS,
+            A.READ_APP,
+        }
     ),
     Authority.EDGE: frozenset({A.READ_APP, A.MARK_MANY}),
 }
 _NOTHING: Final[frozenset[Action]] = frozenset()
+
+# What is asked of a channel, and may be granted or denied there.
+CAPABILITIES: Final = _EVERYTHING - {
+    A.CREATE,
+    A.OPEN_DIRECT,
+    A.DIRECTORY,
+    A.EDIT_APP,
+    A.DEACTIVATE_USER,
+    A.BAN_FROM_APP,
+    A.EDIT_ANY_USER,
+    A.READ_ANY_USER_STREAM,
+    A.REVOKE_TOKENS,
+    A.READ_APP,
+    A.MARK_MANY,
+    A.PROJECT,
+}
+# What an app may grant or deny by kind and role.
+APP_CAPABILITIES: Final = CAPABILITIES | {A.CREATE, A.OPEN_DIRECT}
+# What a muted user and, without SEND_FROZEN, anybody in a frozen channel may not do.
+SPEAKING: Final = frozenset(
+    {
+        A.SEND,
+        A.SEND_SILENT,
+        A.SEND_CUSTOM,
+        A.REPLY_THREAD,
+        A.QUOTE,
+        A.ATTACH,
+        A.MENTION_ALL,
+        A.SCHEDULE,
+        A.CREATE_POLL,
+        A.VOTE,
+        A.REACT,
+        A.TYPE,
+        A.EDIT_OWN,
+        A.EDIT_ANY,
+        A.UNDELETE_OWN,
+        A.PIN,
+        A.COUNT,
+    }
+)
+
+
+def of_role(kind: ChannelKind, role: Role) -> frozenset[Action]:
+    """What a role may do in channels of a kind, unless something is laid over it."""
+    return _BY_ROLE.get((kind, role), _NOTHING)
+
+
+def of_authority(authority: str) -> frozenset[Action]:
+    """What an authority may do whatever its role is; unknown authorities add nothing."""
+    return _BY_AUTHORITY.get(authority, _NOTHING)
 
 
 def is_allowed(
