@@ -50,12 +50,13 @@ from hubbub.features.standing import (
     ONLY,
     ChannelRow,
     member_count,
+    require_kind,
     require_standing,
     role_of,
 )
 from hubbub.model.channel import ChannelInfo, ChannelKind
 from hubbub.model.member import Role
-from hubbub.model.permissions import Action, require
+from hubbub.model.permissions import Action
 from hubbub.wire.codec import encode_json
 
 
@@ -203,12 +204,12 @@ def check_delete(cmd: DeleteChannel, _: EdgeContext) -> DeleteChannel:
 
 def decide_create(cmd: CreateChannel, tables: Tables, ctx: Context) -> Decision:
     kind = ChannelKind(namespace_of(cmd.channel))
-    require(Action.CREATE, kind, Role.NONE, ctx.viewer.authority)
+    require_kind(Action.CREATE, kind, ctx)
     if tables[CHANNEL].get(ONLY) is not None:
         raise Rejected(CHANNEL_EXISTS, channel=cmd.channel)
     owner = ctx.actor
     if cmd.owner and cmd.owner != owner:
-        require(Action.ADD, kind, Role.NONE, ctx.viewer.authority)
+        require_kind(Action.ADD, kind, ctx)
         owner = cmd.owner
     others = tuple(user for user in cmd.members if user != owner)
     event = ChannelCreated(
@@ -225,8 +226,8 @@ def decide_create(cmd: CreateChannel, tables: Tables, ctx: Context) -> Decision:
 def decide_open(cmd: OpenDirect, tables: Tables, ctx: Context) -> Decision:
     a, b = cmd.members[0], cmd.members[-1]
     if ctx.actor not in (a, b):
-        require(Action.ADD, ChannelKind.DM, Role.NONE, ctx.viewer.authority)
-    require(Action.OPEN_DIRECT, ChannelKind.DM, Role.NONE, ctx.viewer.authority)
+        require_kind(Action.ADD, ChannelKind.DM, ctx)
+    require_kind(Action.OPEN_DIRECT, ChannelKind.DM, ctx)
     if ctx.key != dm_channel(ctx.id_secret, a, b):
         raise Rejected(UNKNOWN_CHANNEL, "a dm's name follows from its pair")
     row = tables[CHANNEL].get(ONLY)
@@ -287,6 +288,8 @@ def describe(row: ChannelRow, role: Role, tables: Tables, key: str) -> ChannelIn
         name=row.name,
         data=custom(row.data),
         public=row.public,
+        frozen=row.frozen,
+        slow_mode_s=row.slow_mode_s,
         role=role,
     )
 

@@ -5,10 +5,12 @@ Rules:
 2. An open channel needs no membership: joining it by oneself stores nothing. A row is kept for
    those who were named at its creation, added by a server key or given a role.
 3. A dm has its pair for ever: nobody is invited, leaves or is removed.
-4. One removes or demotes only who ranks below oneself; an owner may do it to anybody.
+4. One removes or demotes only who ranks below oneself; an owner may do it to anybody. Nobody gives
+   a role whose rights he has not got.
 5. At most 10,000 rows a channel until members are kept in shards.
 6. `member.removed` and `member.left` evict: every edge ends the subscriptions of those users to
-   this channel, who have no right to what follows. In an open channel they may come back.
+   this channel, who have no right to what follows. In an open channel they may come back, unless
+   they are banned (`sanctions`): a ban is lifted before anybody lets them in again.
 
 Long because six commands over one set of rows are six shapes, checks and decisions.
 """
@@ -21,7 +23,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from hubbub.base.errors import BAD_REQUEST, NOT_FOUND, PERMISSION_DENIED, TOO_MANY, Rejected
+from hubbub.base.errors import BAD_REQUEST, NOT_FOUND, TOO_MANY, Rejected
 from hubbub.base.names import check_user
 from hubbub.features.channels import ChannelCreated
 from hubbub.features.contract import (
@@ -49,13 +51,20 @@ from hubbub.features.standing import (
     InviteRow,
     MemberRow,
     channel_row,
+    granted,
     member_count,
+    refuse_direct,
+    require_above,
+    require_held,
+    require_not_banned,
     require_standing,
+    require_user,
     role_of,
+    standing_of,
 )
 from hubbub.model.channel import ChannelKind
 from hubbub.model.member import MemberInfo, Role
-from hubbub.model.permissions import Action, is_allowed, require
+from hubbub.model.permissions import Action
 
 MEMBERS_MAX: Final = 10_000  # contracts.md: beyond it members live in shards
 PAGE_DEFAULT: Final = 100
@@ -202,15 +211,17 @@ def check_set_role(cmd: SetRole, _: EdgeContext) -> SetRole:
 
 def decide_invite(cmd: InviteMembers, tables: Tables, ctx: Context) -> list[Event]:
     row = require_standing(Action.INVITE, tables, ctx)
-    _refuse_direct(row.kind)
+    refuse_direct(row.kind)
     new = tuple(user for user in cmd.users if role_of(tables, user) is Role.NONE)
+    require_not_banned(new, row, tables, ctx)
     return [MembersInvited(users=new)] if new else []
 
 
 def decide_add(cmd: AddMembers, tables: Tables, ctx: Context) -> list[Event]:
     row = require_standing(Action.ADD, tables, ctx)
-    _refuse_direct(row.kind)
+    refuse_direct(row.kind)
     new = tuple(user for user in cmd.users if tables[MEMBERS].get(user) is None)
+    require_not_banned(new, row, tables, ctx)
     _require_room(len(new), tables)
     return [MembersJoined(users=new)] if new else []
 
@@ -223,8 +234,9 @@ def decide_join(_: JoinChannel, tables: Tables, ctx: Context) -> list[Event]:
         return []
     open_to_all = role is Role.NONE and row.public
     standing = Role.INVITED if open_to_all else role
-    require(Action.JOIN, row.kind, standing, ctx.viewer.authority)
-    _refuse_direct(row.kind)
+    require_user(user, (Action.JOIN,), tables, ctx, ctx.viewer.authority, role=standing)
+    require_not_banned((user,), row, tables, ctx)
+    refuse_direct(row.kind)
     if row.kind is ChannelKind.OPEN and role is Role.NONE:
         return []
     _require_room(1, tables)
@@ -232,26 +244,26 @@ def decide_join(_: JoinChannel, tables: Tables, ctx: Context) -> list[Event]:
 
 
 def decide_leave(_: LeaveChannel, tables: Tables, ctx: Context) -> list[Event]:
-    row = channel_row(tables)
     user = _require_actor(ctx)
+    row = require_standing(Action.LEAVE, tables, ctx)
     role = role_of(tables, user)
-    require(Action.LEAVE, row.kind, role, ctx.viewer.authority)
-    _refuse_direct(row.kind)
+    refuse_direct(row.kind)
     return [] if role is Role.NONE else [MembersLeft(users=(user,))]
 
 
 def decide_remove(cmd: RemoveMembers, tables: Tables, ctx: Context) -> list[Event]:
     row = require_standing(Action.REMOVE, tables, ctx)
-    _refuse_direct(row.kind)
-    gone = tuple(user for user in cmd.users if role_of(tables, user) is not Role.NONE)
+    refuse_direct(row.kind)
+    is_open = row.kind is ChannelKind.OPEN  # who has no row there may still be subscribed
+    gone = tuple(u for u in cmd.users if is_open or role_of(tables, u) is not Role.NONE)
     for user in gone:
-        _require_above(role_of(tables, user), row.kind, tables, ctx)
+        require_above(user, tables, ctx)
     return [MembersRemoved(users=gone)] if gone else []
 
 
 def decide_set_role(cmd: SetRole, tables: Tables, ctx: Context) -> list[Event]:
     row = require_standing(Action.SET_ROLE, tables, ctx)
-    _refuse_direct(row.kind)
+    refuse_direct(row.kind)
     role = role_of(tables, cmd.user)
     if role.rank < Role.MEMBER.rank:
         if row.kind is not ChannelKind.OPEN:
@@ -259,7 +271,11 @@ def decide_set_role(cmd: SetRole, tables: Tables, ctx: Context) -> list[Event]:
         _require_room(1, tables)
     if role is cmd.role:
         return []
-    _require_above(role, row.kind, tables, ctx)
+    require_above(cmd.user, tables, ctx)
+    require_not_banned((cmd.user,), row, tables, ctx)
+    standing = standing_of(cmd.user, tables, ctx)
+    risen = granted(replace(standing, role=cmd.role), ctx.settings)
+    require_held(risen - granted(standing, ctx.settings), tables, ctx)
     return [RoleChanged(user=cmd.user, role=cmd.role)]
 
 
@@ -338,19 +354,6 @@ def _require_actor(ctx: Context) -> str:
     if not ctx.actor:
         raise Rejected(BAD_REQUEST, "name the user (by)")
     return ctx.actor
-
-
-def _require_above(target: Role, kind: ChannelKind, tables: Tables, ctx: Context) -> None:
-    if is_allowed(Action.SET_ROLE, kind, Role.NONE, ctx.viewer.authority):
-        return
-    own = role_of(tables, ctx.actor)
-    if own is not Role.OWNER and target.rank >= own.rank:
-        raise Rejected(PERMISSION_DENIED, "they do not rank below you")
-
-
-def _refuse_direct(kind: ChannelKind) -> None:
-    if kind is ChannelKind.DM:
-        raise Rejected(PERMISSION_DENIED, "a dm keeps its pair")
 
 
 _MEMBERS_PATH: Final = "/v1/channels/{channel}/members"

@@ -1,27 +1,60 @@
 """Where a user stands in a channel: the rows that decide rights, and the look-up over them.
 
-Read by channels, members, messages, marks and subscriptions; written by channels (CHANNEL) and
-members (the others). Membership is true here, in the channel's own stream, and nowhere else.
+Read by every feature of a channel; written by channels (CHANNEL), members (members, invites),
+capabilities (MEMBER_RIGHTS) and sanctions (BANS, MUTES). Membership is true here, in the channel's
+own stream, and nowhere else.
+
+Rules:
+1. Rights are laid over one another: the table of kind and role, then what the app, the channel and
+   the member have of their own. A later layer wins; within one, a denial does.
+2. A ban takes every right; a mute, and freezing for those without SEND_FROZEN, takes SPEAKING.
+   Both end by log time, without timers.
+3. SEE and READ come from kind and role alone: who may not read is banned or removed, which ends
+   his subscriptions, as a mere denial could not.
+4. An authority adds to all that, and nothing takes away from it.
+5. A channel without rights of its own and without sanctions costs the reads of its own row and of
+   the member's: the counts in the channel's row say whether there is anything more to read.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Final
 
 from msgspec import Struct
 
-from hubbub.base.errors import CHANNEL_NOT_FOUND, Rejected
+from hubbub.base.errors import (
+    BANNED,
+    CHANNEL_FROZEN,
+    CHANNEL_NOT_FOUND,
+    MUTED,
+    NOT_A_MEMBER,
+    PERMISSION_DENIED,
+    Rejected,
+)
 from hubbub.features.contract import Context, Table, Tables
+from hubbub.features.publication import rfc3339
 from hubbub.model.channel import ChannelKind
 from hubbub.model.member import Role
-from hubbub.model.permissions import Action, Authority, is_allowed, require
+from hubbub.model.permissions import (
+    SPEAKING,
+    Action,
+    Authority,
+    laid_over,
+    of_authority,
+    of_role,
+)
+from hubbub.settings.app import AppSettings, Override
 
 ONLY: Final = 0  # the key of a table that has one row a stream
+FOREVER_MS: Final = 1 << 62  # the end of a sanction that has none
+Rights = frozenset[Action]
 
 
 class ChannelRow(Struct, frozen=True, array_like=True, gc=False):
-    """`data` is JSON or empty."""
+    """`data` is JSON or empty. `rights`: by role. `member_rights`, `sanctions`: how many rows there
+    are in those tables, so that nobody reads them in vain."""
 
     kind: ChannelKind
     created_ms: int
@@ -30,6 +63,11 @@ class ChannelRow(Struct, frozen=True, array_like=True, gc=False):
     data: bytes = b""
     public: bool = False  # a group that anybody may join
     deleted: bool = False
+    frozen: bool = False
+    slow_mode_s: int = 0
+    rights: dict[Role, Override] = {}
+    member_rights: int = 0
+    sanctions: int = 0
 
 
 class MemberRow(Struct, frozen=True, array_like=True, gc=False):
@@ -47,10 +85,40 @@ class InviteRow(Struct, frozen=True, array_like=True, gc=False):
     invited_ms: int
 
 
+class SanctionRow(Struct, frozen=True, array_like=True, gc=False):
+    """A ban or a mute, while log time is before `until_ms`."""
+
+    until_ms: int
+    by: str
+    since_ms: int
+    reason: str = ""
+
+    @property
+    def until(self) -> str:
+        """RFC 3339; empty for ever."""
+        return "" if self.until_ms >= FOREVER_MS else rfc3339(self.until_ms)
+
+
+class Standing(Struct, frozen=True):
+    """What decides a user's rights in a channel. `own`: laid over what the role has."""
+
+    channel: ChannelRow
+    role: Role
+    own: Override | None = None
+    ban: SanctionRow | None = None
+    mute: SanctionRow | None = None
+
+
 CHANNEL: Final[Table[int, ChannelRow]] = Table("channel", int, ChannelRow)
 MEMBERS: Final[Table[str, MemberRow]] = Table("members", str, MemberRow)
 INVITES: Final[Table[str, InviteRow]] = Table("members.invites", str, InviteRow)
 MEMBER_COUNT: Final[Table[int, int]] = Table("members.count", int, int)
+MEMBER_RIGHTS: Final[Table[str, Override]] = Table("capabilities.members", str, Override)
+BANS: Final[Table[str, SanctionRow]] = Table("sanctions.bans", str, SanctionRow)
+MUTES: Final[Table[str, SanctionRow]] = Table("sanctions.mutes", str, SanctionRow)
+
+
+# --- what is asked most
 
 
 def channel_row(tables: Tables) -> ChannelRow:
@@ -59,14 +127,6 @@ def channel_row(tables: Tables) -> ChannelRow:
     if row is None or row.deleted:
         raise Rejected(CHANNEL_NOT_FOUND)
     return row
-
-
-def role_of(tables: Tables, user: str) -> Role:
-    """The user's role in this channel."""
-    member = tables[MEMBERS].get(user)
-    if member is not None:
-        return member.role
-    return Role.INVITED if tables[INVITES].get(user) is not None else Role.NONE
 
 
 def require_standing(action: Action, tables: Tables, ctx: Context, *more: Action) -> ChannelRow:
@@ -80,27 +140,173 @@ def require_user(
     tables: Tables,
     ctx: Context,
     authority: str = Authority.CLIENT,
+    *,
+    role: Role | None = None,
 ) -> ChannelRow:
-    """The channel, if this user may do all of it: for what falls due later, in a user's name."""
-    row = channel_row(tables)
-    role = role_of(tables, user)
+    """The channel, if this user may do all of it: for what falls due later, in a user's name.
+    `role`: taken for the user's own. Raises Rejected."""
+    standing = standing_of(user, tables, ctx, role)
+    rights = rights_of(standing, ctx.settings)
     for action in actions:
-        require(action, row.kind, role, authority)
-    return row
+        if action not in rights and action not in of_authority(authority):
+            raise _refusal(action, standing, ctx.settings)
+    return standing.channel
 
 
 def may(action: Action, tables: Tables, ctx: Context) -> bool:
     """Whether the viewer may do this. Raises Rejected(CHANNEL_NOT_FOUND) if there is no channel."""
-    return user_may(ctx.actor, action, tables, ctx, ctx.viewer.authority)
+    return action in of_authority(ctx.viewer.authority) or user_may(ctx.actor, action, tables, ctx)
 
 
-def user_may(
-    user: str, action: Action, tables: Tables, ctx: Context, authority: str = Authority.CLIENT
-) -> bool:
-    """Whether this user may do this: of others than the viewer, by their role alone."""
-    return is_allowed(action, channel_row(tables).kind, role_of(tables, user), authority)
+def user_may(user: str, action: Action, tables: Tables, ctx: Context) -> bool:
+    """Whether this user may do this by what he is in the channel."""
+    return action in rights_of(standing_of(user, tables, ctx), ctx.settings)
+
+
+def role_of(tables: Tables, user: str) -> Role:
+    """The user's role in this channel."""
+    member = tables[MEMBERS].get(user)
+    if member is not None:
+        return member.role
+    return Role.INVITED if tables[INVITES].get(user) is not None else Role.NONE
 
 
 def member_count(tables: Tables) -> int:
     """How many members have a row."""
     return tables[MEMBER_COUNT].get(ONLY) or 0
+
+
+# --- how rights come about
+
+
+def standing_of(user: str, tables: Tables, ctx: Context, role: Role | None = None) -> Standing:
+    """All that decides a user's rights; `role`: taken for his own."""
+    channel = channel_row(tables)
+    role = role_of(tables, user) if role is None else role
+    if not channel.member_rights and not channel.sanctions:
+        return Standing(channel, role)
+    return Standing(
+        channel,
+        role,
+        tables[MEMBER_RIGHTS].get(user) if channel.member_rights else None,
+        _live(tables[BANS].get(user), ctx) if channel.sanctions else None,
+        _live(tables[MUTES].get(user), ctx) if channel.sanctions else None,
+    )
+
+
+def rights_of(standing: Standing, settings: AppSettings) -> Rights:
+    """What the user may do now."""
+    if standing.ban is not None:
+        return frozenset()
+    rights = granted(standing, settings)
+    if standing.mute is not None or (standing.channel.frozen and Action.SEND_FROZEN not in rights):
+        return rights - SPEAKING
+    return rights
+
+
+def granted(standing: Standing, settings: AppSettings) -> Rights:
+    """What the user may do, sanctions and freezing aside."""
+    rights = role_rights(standing.channel, standing.role, settings)
+    return rights if standing.own is None else _laid(rights, standing.own)
+
+
+def role_rights(channel: ChannelRow, role: Role, settings: AppSettings) -> Rights:
+    """What a role may do in this channel."""
+    rights = kind_rights(channel.kind, role, settings)
+    own = channel.rights.get(_layer(channel.kind, role)) if channel.rights else None
+    return rights if own is None else _laid(rights, own)
+
+
+def kind_rights(kind: ChannelKind, role: Role, settings: AppSettings) -> Rights:
+    """What a role may do in channels of this kind: the table, and what the app says of it."""
+    rights = of_role(kind, role)
+    if not settings.capabilities:
+        return rights
+    own = settings.capabilities.get(kind, {}).get(_layer(kind, role))
+    return rights if own is None else _laid(rights, own)
+
+
+def require_kind(action: Action, kind: ChannelKind, ctx: Context) -> None:
+    """Raises Rejected unless the viewer may do this where there is no channel yet."""
+    if action in kind_rights(kind, Role.NONE, ctx.settings):
+        return
+    if action not in of_authority(ctx.viewer.authority):
+        raise Rejected(PERMISSION_DENIED, f"{action} is not allowed here")
+
+
+# --- who may do it to whom
+
+
+def require_above(user: str, tables: Tables, ctx: Context) -> None:
+    """Raises Rejected unless the user ranks below the viewer. An owner may do it to owners, too,
+    and who may give roles in the whole app may do it to anybody."""
+    if Action.SET_ROLE in of_authority(ctx.viewer.authority):
+        return
+    own = role_of(tables, ctx.actor)
+    if own is not Role.OWNER and role_of(tables, user).rank >= own.rank:
+        raise Rejected(PERMISSION_DENIED, "they do not rank below you")
+
+
+def require_held(gained: Iterable[Action], tables: Tables, ctx: Context) -> None:
+    """Raises Rejected unless the viewer has all of it himself: nobody grants what he has not."""
+    missing = frozenset(gained) - of_authority(ctx.viewer.authority)
+    if missing:
+        missing -= rights_of(standing_of(ctx.actor, tables, ctx), ctx.settings)
+    if missing:
+        raise Rejected(
+            PERMISSION_DENIED,
+            "nobody grants what he may not do himself",
+            missing=sorted(missing),
+        )
+
+
+def refuse_direct(kind: ChannelKind) -> None:
+    """Raises Rejected for a dm, whose pair stays."""
+    if kind is ChannelKind.DM:
+        raise Rejected(PERMISSION_DENIED, "a dm keeps its pair")
+
+
+def require_not_banned(
+    users: Iterable[str], channel: ChannelRow, tables: Tables, ctx: Context
+) -> None:
+    """Raises Rejected(BANNED) if one of them is: a ban is lifted before anybody lets them in."""
+    if channel.sanctions:
+        for user in users:
+            ban = _live(tables[BANS].get(user), ctx)
+            if ban is not None:
+                raise Rejected(BANNED, "", **_story(ban), user=user)
+
+
+def _refusal(action: Action, standing: Standing, settings: AppSettings) -> Rejected:
+    """Why the user may not: the sanction first, then whether joining would help."""
+    channel = standing.channel
+    if standing.ban is not None:
+        return Rejected(BANNED, "", **_story(standing.ban))
+    if action in granted(standing, settings):
+        if standing.mute is not None:
+            return Rejected(MUTED, "", **_story(standing.mute))
+        return Rejected(CHANNEL_FROZEN)
+    if standing.role.rank < Role.MEMBER.rank and action in role_rights(
+        channel, Role.MEMBER, settings
+    ):
+        return Rejected(NOT_A_MEMBER)
+    return Rejected(PERMISSION_DENIED, f"{action} is not allowed here")
+
+
+def _story(row: SanctionRow) -> dict[str, object]:
+    told = {"until": row.until, "reason": row.reason}
+    return {name: text for name, text in told.items() if text}
+
+
+def _live(row: SanctionRow | None, ctx: Context) -> SanctionRow | None:
+    return row if row is not None and ctx.now_ms < row.until_ms else None
+
+
+def _layer(kind: ChannelKind, role: Role) -> Role:
+    """Whose rights are meant: in an open channel an invitation changes nothing."""
+    return Role.NONE if kind is ChannelKind.OPEN and role is Role.INVITED else role
+
+
+@lru_cache(maxsize=4_096)
+def _laid(rights: Rights, own: Override) -> Rights:
+    return laid_over(rights, own.grant, own.deny)

@@ -26,4 +26,6 @@ class ChannelInfo(Struct, frozen=True, kw_only=True, omit_defaults=True):
     name: str = ""
     data: Raw | UnsetType = UNSET
     public: bool = False
+    frozen: bool = False  # only staff may speak
+    slow_mode_s: int = 0  # between two messages of one user; 0: none
     role: str = ""  # of the one who asks

@@ -1,9 +1,8 @@
 """The one authorisation function: who may do what. `decide`, queries, access and REST all ask it.
 
 Rules:
-1. `is_allowed` is a table look-up over (action, channel kind, role, authority); nothing else
-   grants. What an app, a channel or a member changes of it is laid over the same table
-   (`features.standing`).
+1. Rights begin as a table look-up over (action, channel kind, role, authority). What an app, a
+   channel or a member changes is laid over it (`features.standing`, which features ask).
 2. An authority beyond `client` adds to what the role allows, it never takes away.
 3. What depends on the thing itself (own message, rank of the target) is decided by the feature,
    which then asks for the action that fits: DELETE_OWN or DELETE_ANY.
@@ -15,10 +14,11 @@ Rules:
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from enum import StrEnum
 from typing import Final
 
-from hubbub.base.errors import NOT_A_MEMBER, PERMISSION_DENIED, Rejected
+from hubbub.base.errors import BAD_REQUEST, NOT_A_MEMBER, PERMISSION_DENIED, Rejected
 from hubbub.model.channel import ChannelKind
 from hubbub.model.member import Role
 
@@ -236,6 +236,8 @@ CAPABILITIES: Final = _EVERYTHING - {
 }
 # What an app may grant or deny by kind and role.
 APP_CAPABILITIES: Final = CAPABILITIES | {A.CREATE, A.OPEN_DIRECT}
+# Who sees and reads is decided by kind and membership: no layer changes it.
+FIXED: Final = frozenset({A.SEE, A.READ})
 # What a muted user and, without SEND_FROZEN, anybody in a frozen channel may not do.
 SPEAKING: Final = frozenset(
     {
@@ -268,6 +270,23 @@ def of_role(kind: ChannelKind, role: Role) -> frozenset[Action]:
 def of_authority(authority: str) -> frozenset[Action]:
     """What an authority may do whatever its role is; unknown authorities add nothing."""
     return _BY_AUTHORITY.get(authority, _NOTHING)
+
+
+def laid_over(
+    rights: frozenset[Action], grant: Collection[str], deny: Collection[str]
+) -> frozenset[Action]:
+    """Rights with a layer's grants and denials, which win. What no layer may change stays."""
+    changeable = APP_CAPABILITIES - FIXED
+    granted = {action for action in changeable if action in grant}
+    denied = {action for action in changeable if action in deny}
+    return (rights | granted) - denied
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Raises Rejected(BAD_REQUEST) for what no channel grants or denies."""
+    for name in names:
+        if name not in CAPABILITIES - FIXED:
+            raise Rejected(BAD_REQUEST, f"{name!r} is no capability that can be changed")
 
 
 def is_allowed(

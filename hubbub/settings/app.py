@@ -68,6 +68,13 @@ class Namespace(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             raise ValueError("push_join_leave needs join_leave")
 
 
+class Override(Struct, frozen=True):
+    """Capabilities that are laid over what the layer below grants; a denial wins."""
+
+    grant: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+
+
 class AppSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything an app's owner may set."""
 
@@ -98,6 +105,9 @@ class AppSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     # Channels whose heads a connection hears of: the most recent ones of its user.
     head_channels_max: Annotated[int, Meta(ge=1, le=1_000)] = 200
     heads_interval_ms: Annotated[int, Meta(ge=100, le=60_000)] = 1_000
+
+    # Channel kind → role → what the app grants and denies beyond the table of docs/PERMISSIONS.md.
+    capabilities: dict[str, dict[str, Override]] = {}
 
     # --- one connection
     # rpc and publish. Pong, unsubscribe and refresh are free.
