@@ -71,8 +71,11 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     TAG: ClassVar[str]
     KIND: ClassVar[EventKind] = EventKind.NUMBERED
-    COUNTABLE: ClassVar[bool] = False  # counts as unread
     BARE: ClassVar[bool] = False  # publish only the field `data` as it is (raw namespaces)
+
+    def flags(self) -> int:
+        """What the row's head says of it (`wire.event`): COUNTABLE if it counts as unread."""
+        return 0
 
     def ref_seq(self) -> int:
         """The seq of the message this event changes, else 0."""

@@ -42,6 +42,7 @@ from hubbub.features.messages import MessageCreated, MessageDeleted
 from hubbub.features.standing import MEMBERS, require_standing, user_may
 from hubbub.model.permissions import Action
 from hubbub.wire.codec import decode_json, encode_json
+from hubbub.wire.event import COUNTABLE
 from hubbub.wire.shapes import Json
 
 BLOCK_SEQS: Final = 256  # half: twice the rows to add up; double: twice the bytes each send writes
@@ -174,7 +175,9 @@ def apply_moved(event: MarksMoved, _: Meta, tables: Tables) -> None:
         tables[MARKS].put(user, max(upto, tables[MARKS].get(user) or 0))
 
 
-def apply_created(_: MessageCreated, meta: Meta, tables: Tables) -> None:
+def apply_created(event: MessageCreated, meta: Meta, tables: Tables) -> None:
+    if not event.flags() & COUNTABLE:
+        return
     block, bit = meta.seq >> _SHIFT, 1 << (meta.seq & (BLOCK_SEQS - 1))
     blocks, own = tables[BLOCKS], tables[AUTHOR_BLOCKS]
     blocks.put(block, _with(blocks.get(block), bit))

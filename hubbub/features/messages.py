@@ -1,23 +1,28 @@
-"""Messages: sent, edited, deleted; and their history by seq, id and time.
+"""Messages: sent, edited, deleted; and how each of their events reads now.
 
 Rules:
 1. A message is its `message.created` event; its seq and id never change. Edits and the deletion are
    events of their own, with their own seq and the message's id.
 2. Only a message that was edited or deleted has a row: the folded current state. Each later event
-   marks the one before it CHANGED, so that all but the last are rendered from the row.
+   marks the one before it CHANGED, so that all but the last are rendered from the row. Contents
+   that were replaced stay in the log alone; the row names the events that brought them.
 3. Only the author edits; the author and moderators delete. A deleted message is a tombstone for
    every reader, at every offset where it appears; it is not edited any more.
-4. A user's sends in one channel pass a token bucket in log time. Its row is written only while the
+4. A quote shows what it quotes as that stands now, so a message with a quote is born CHANGED.
+5. Whether a message counts as unread is its own affair: not if it is silent, of the system, or
+   stands in a thread alone (such a one bears the flag THREADED).
+6. A user's sends in one channel pass a token bucket in log time. Its row is written only while the
    limit is on; server keys are exempt.
 
-Long because sending, folding and reading share one small set of shapes.
+Long because sending and folding share one small set of shapes.
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec.structs import asdict, replace
 
 from hubbub.base.errors import (
     BAD_REQUEST,
@@ -38,37 +43,64 @@ from hubbub.features.contract import (
     EventKind,
     Feature,
     Meta,
-    QueryCall,
-    QueryRow,
     Route,
     Table,
     Tables,
     Verb,
     as_command,
 )
-from hubbub.features.fields import CustomData, check_chat_channel, custom, json_bytes
-from hubbub.features.publication import parse_time, rfc3339
-from hubbub.features.standing import require_standing
-from hubbub.model.message import MESSAGE_CREATED, Message
+from hubbub.features.fields import (
+    CustomData,
+    check_chat_channel,
+    custom,
+    json_bytes,
+    require_something,
+)
+from hubbub.features.message_parts import (
+    check_attachments,
+    check_mentions,
+    check_type,
+    snippet,
+)
+from hubbub.features.publication import rfc3339
+from hubbub.features.standing import require_standing, role_of
+from hubbub.model.channel import ChannelKind
+from hubbub.model.member import Role
+from hubbub.model.message import MESSAGE_CREATED, Attachment, Forwarded, Message, Quote
 from hubbub.model.permissions import Action, Authority
 from hubbub.settings.app import AppSettings, Rate
 from hubbub.wire.codec import decode_json, encode_json
-from hubbub.wire.event import CHANGED, StoredEvent
+from hubbub.wire.event import CHANGED, COUNTABLE, THREADED, StoredEvent
 from hubbub.wire.shapes import Json
 
-# Rows read at once while a page is filled: events that are no messages lie between them.
-CHUNK_EVENTS_MAX: Final = 256
 ESCAPED_BYTES_MAX: Final = 6  # of one character of a text as JSON: \u0000
+_NAMES_BYTES: Final = 256  # of the fields of a content, which the sender's limit does not count
+_EMPTY: Final = "a message needs a text, data or an attachment"
 
 
 class SendMessage(Command, frozen=True):
-    """A text, custom data, or both."""
+    """A text, custom data, attachments, or several of them.
+
+    `reply_to`: the id of a message that is quoted; `thread`: of one in whose thread this one
+    stands (`also_in_channel`: in the channel as well). `silent`: nobody is told. `kind`: "system",
+    for server keys. `type`: the app's own.
+    """
 
     TAG = "message.send"
 
     channel: str
     text: str = ""
     data: Raw | UnsetType = UNSET
+    attachments: tuple[Attachment, ...] = ()
+    mentions: tuple[str, ...] = ()
+    mention_all: bool = False
+    mention_here: bool = False
+    reply_to: str = ""
+    thread: str = ""
+    also_in_channel: bool = False
+    silent: bool = False
+    kind: Literal["", "system"] = ""
+    type: str = ""
 
 
 class EditMessage(Command, frozen=True):
@@ -80,6 +112,10 @@ class EditMessage(Command, frozen=True):
     id: str
     text: str | UnsetType = UNSET
     data: Raw | UnsetType = UNSET
+    attachments: tuple[Attachment, ...] | UnsetType = UNSET
+    mentions: tuple[str, ...] | UnsetType = UNSET
+    mention_all: bool | UnsetType = UNSET
+    mention_here: bool | UnsetType = UNSET
 
 
 class DeleteMessage(Command, frozen=True):
@@ -92,48 +128,75 @@ class DeleteMessage(Command, frozen=True):
 
 
 class MessageCreated(Event, frozen=True):
-    """A message."""
+    """A message. `quote`: of the message `reply_to`, when this one was sent. `thread`: the id of
+    the thread's first message."""
 
     TAG = MESSAGE_CREATED
-    COUNTABLE = True
 
     text: str = ""
     data: Raw | UnsetType = UNSET
+    attachments: tuple[Attachment, ...] = ()
+    mentions: tuple[str, ...] = ()
+    mention_all: bool = False
+    mention_here: bool = False
+    reply_to: str = ""
+    quote: Quote | UnsetType = UNSET
+    thread: str = ""
+    also_in_channel: bool = False
+    silent: bool = False
+    kind: str = ""
+    type: str = ""
+    forwarded: Forwarded | UnsetType = UNSET
+
+    @property
+    def is_threaded(self) -> bool:
+        """Stands in a thread and not in the channel."""
+        return bool(self.thread) and not self.also_in_channel
+
+    def flags(self) -> int:
+        flags = CHANGED if self.reply_to else 0
+        if self.is_threaded:
+            return flags | THREADED
+        return flags if self.silent or self.kind else flags | COUNTABLE
 
 
-class MessageUpdated(Event, frozen=True):
-    """The whole message as it is from now on. `id` and `message_seq` name the message."""
+class _OfMessage(Event, frozen=True):
+    """An event of a message: `id` and `message_seq` name it, `rev` counts such events."""
+
+    TAG = ""
+
+    id: str
+    message_seq: int
+    rev: int
+
+    def ref_seq(self) -> int:
+        return self.message_seq
+
+    def ref_id(self) -> str:
+        return self.id
+
+
+class MessageUpdated(_OfMessage, frozen=True):
+    """The whole content as it is from now on."""
 
     TAG = "message.updated"
 
-    id: str
-    message_seq: int
-    rev: int
     text: str = ""
     data: Raw | UnsetType = UNSET
-
-    def ref_seq(self) -> int:
-        return self.message_seq
-
-    def ref_id(self) -> str:
-        return self.id
+    attachments: tuple[Attachment, ...] = ()
+    mentions: tuple[str, ...] = ()
+    mention_all: bool = False
+    mention_here: bool = False
 
 
-class MessageDeleted(Event, frozen=True):
-    """The message is a tombstone. `author`: who had written it."""
+class MessageDeleted(_OfMessage, frozen=True):
+    """The message is a tombstone. `author`: who had written it. `reason`: absent if he deleted it
+    himself."""
 
     TAG = "message.deleted"
 
-    id: str
-    message_seq: int
-    rev: int
     author: str
-
-    def ref_seq(self) -> int:
-        return self.message_seq
-
-    def ref_id(self) -> str:
-        return self.id
+    reason: str = ""
 
 
 class MessagePaced(Event, frozen=True):
@@ -145,56 +208,60 @@ class MessagePaced(Event, frozen=True):
     full_at_us: int
 
 
+class Content(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What of a message can be edited."""
+
+    text: str = ""
+    data: Raw | UnsetType = UNSET
+    attachments: tuple[Attachment, ...] = ()
+    mentions: tuple[str, ...] = ()
+    mention_all: bool = False
+    mention_here: bool = False
+
+
 class FoldedRow(Struct, frozen=True, array_like=True, gc=False):
-    """A message's current state. `data` is JSON or empty; `last_seq`: of its newest event."""
+    """A message's current state. `content`: JSON of a Content, empty if it is deleted; `last_seq`:
+    of its newest event; `contents`: of the events that brought its contents, the newest last."""
 
     rev: int
     last_seq: int
     changed_ms: int
-    text: str = ""
-    data: bytes = b""
+    content: bytes = b""
     deleted: bool = False
+    edited: bool = False
+    reason: str = ""
+    contents: tuple[int, ...] = ()
 
 
 FOLDED: Final[Table[int, FoldedRow]] = Table("messages.folded", int, FoldedRow)
 PACE: Final[Table[str, int]] = Table("messages.pace", str, int)
 
+MODERATION: Final = "moderation"  # the reason of a deletion by somebody else
+CONTENTS_MAX: Final = 100  # of one message that are known; older ones stay in the log, unread
+_CONTENT_FIELDS: Final = Content.__struct_fields__
+# What a tombstone shows none of, besides its content.
+_TAKEN_FIELDS: Final = ("quote", "forwarded")
+
 
 class SendRequest(Struct, frozen=True):
-    """`user` (or `by`): on whose behalf a server key sends."""
+    """`user` (or `by`): on whose behalf a server key sends. Else as `message.send`."""
 
     channel: str
     text: str = ""
     data: Raw | UnsetType = UNSET
+    attachments: tuple[Attachment, ...] = ()
+    mentions: tuple[str, ...] = ()
+    mention_all: bool = False
+    mention_here: bool = False
+    reply_to: str = ""
+    thread: str = ""
+    also_in_channel: bool = False
+    silent: bool = False
+    kind: Literal["", "system"] = ""
+    type: str = ""
     user: str = ""
     by: str = ""
     cmid: str = ""
-
-
-class MessageRequest(Struct, frozen=True):
-    """Which message."""
-
-    channel: str
-    id: str
-
-
-class HistoryRequest(Struct, frozen=True):
-    """At most one of the places; none: the newest page. `at`: RFC 3339 or ms."""
-
-    channel: str
-    after_seq: int | None = None
-    before_seq: int | None = None
-    around_seq: int | None = None
-    at: str | int | None = None
-    limit: int | None = None
-
-
-class HistoryPage(Struct, frozen=True):
-    """Messages ascending, each with its current state (see model/message.py). An empty page is the
-    end. `head`: the channel's last seq. The node adds `epoch`."""
-
-    messages: list[Raw]
-    head: int
 
 
 # --- checks at the edge
@@ -202,19 +269,49 @@ class HistoryPage(Struct, frozen=True):
 
 def check_send(cmd: SendMessage, ctx: EdgeContext) -> SendMessage:
     check_chat_channel(cmd.channel)
-    if not cmd.text.strip() and not json_bytes(cmd.data):
-        raise Rejected(BAD_REQUEST, "a message needs a text or data")
+    if not (cmd.text.strip() or json_bytes(cmd.data) or cmd.attachments):
+        raise Rejected(BAD_REQUEST, _EMPTY)
     _check_sizes(cmd.text, cmd.data, ctx.settings)
-    return cmd
+    return cmd if is_plain(cmd) else _check_more(cmd)
+
+
+def is_plain(cmd: SendMessage) -> bool:
+    """Nothing but a text and custom data, as nearly every message."""
+    return not (
+        cmd.thread
+        or cmd.reply_to
+        or cmd.attachments
+        or cmd.mentions
+        or cmd.mention_all
+        or cmd.mention_here
+        or cmd.also_in_channel
+        or cmd.silent
+        or cmd.kind
+        or cmd.type
+    )
+
+
+def _check_more(cmd: SendMessage) -> SendMessage:
+    check_attachments(cmd.attachments)
+    check_type(cmd.type)
+    for named in (cmd.reply_to, cmd.thread):
+        if named:
+            message_seq(named)
+    if cmd.also_in_channel and not cmd.thread:
+        raise Rejected(BAD_REQUEST, "also_in_channel is for a reply in a thread")
+    return replace(cmd, mentions=check_mentions(cmd.mentions))
 
 
 def check_edit(cmd: EditMessage, ctx: EdgeContext) -> EditMessage:
     check_chat_channel(cmd.channel)
     message_seq(cmd.id)
-    if cmd.text is UNSET and cmd.data is UNSET:
-        raise Rejected(BAD_REQUEST, "nothing to change")
+    require_something(*(getattr(cmd, name) for name in _CONTENT_FIELDS))
     _check_sizes("" if isinstance(cmd.text, UnsetType) else cmd.text, cmd.data, ctx.settings)
-    return cmd
+    if not isinstance(cmd.attachments, UnsetType):
+        check_attachments(cmd.attachments)
+    if isinstance(cmd.mentions, UnsetType):
+        return cmd
+    return replace(cmd, mentions=check_mentions(cmd.mentions))
 
 
 def check_delete(cmd: DeleteMessage, _: EdgeContext) -> DeleteMessage:
@@ -237,12 +334,74 @@ def _check_sizes(text: str, data: CustomData, settings: AppSettings) -> None:
 
 
 def decide_send(cmd: SendMessage, tables: Tables, ctx: Context) -> list[Event]:
-    require_standing(Action.SEND, tables, ctx)
-    created = MessageCreated(text=cmd.text, data=custom(json_bytes(cmd.data)))
+    if is_plain(cmd):
+        require_standing(Action.SEND, tables, ctx)
+        created = MessageCreated(text=cmd.text, data=custom(json_bytes(cmd.data)))
+    else:
+        created = _created(cmd, tables, ctx)
     rate = ctx.settings.send_per_channel
     if rate.is_off or ctx.viewer.authority != Authority.CLIENT:
         return [created]
     return [created, _pace(rate, tables, ctx)]
+
+
+def _created(cmd: SendMessage, tables: Tables, ctx: Context) -> MessageCreated:
+    channel = require_standing(Action.SEND, tables, ctx, *actions_of(cmd))
+    check_mentioned(cmd.mentions, channel.kind, tables)
+    return MessageCreated(
+        text=cmd.text,
+        data=custom(json_bytes(cmd.data)),
+        attachments=cmd.attachments,
+        mentions=cmd.mentions,
+        mention_all=cmd.mention_all,
+        mention_here=cmd.mention_here,
+        reply_to=cmd.reply_to,
+        quote=_quote(cmd.reply_to, tables, ctx) if cmd.reply_to else UNSET,
+        thread=_root(cmd.thread, tables, ctx) if cmd.thread else "",
+        also_in_channel=cmd.also_in_channel,
+        silent=cmd.silent,
+        kind=cmd.kind,
+        type=cmd.type,
+    )
+
+
+def actions_of(cmd: SendMessage) -> list[Action]:
+    """What must be allowed for this message besides SEND."""
+    wanted = (
+        (cmd.thread, Action.REPLY_THREAD),
+        (cmd.reply_to, Action.QUOTE),
+        (cmd.attachments, Action.ATTACH),
+        (cmd.mention_all or cmd.mention_here, Action.MENTION_ALL),
+        (cmd.silent, Action.SEND_SILENT),
+        (cmd.kind, Action.SEND_SYSTEM),
+    )
+    return [action for asked, action in wanted if asked]
+
+
+def check_mentioned(users: tuple[str, ...], kind: ChannelKind, tables: Tables) -> None:
+    """Who is mentioned must be here, where there are members. Raises Rejected(BAD_REQUEST)."""
+    if kind is ChannelKind.OPEN:
+        return
+    strangers = [user for user in users if role_of(tables, user).rank < Role.MEMBER.rank]
+    if strangers:
+        raise Rejected(BAD_REQUEST, "only members are mentioned", mentions=strangers)
+
+
+def _quote(mid: str, tables: Tables, ctx: Context) -> Quote:
+    stored = find_message(mid, tables, ctx)
+    row = alive(stored, tables)
+    text = snippet(decode_json(row.content, Content).text)
+    return Quote(id=mid, seq=stored.seq, by=stored.head.by, text=text)
+
+
+def _root(mid: str, tables: Tables, ctx: Context) -> str:
+    """The first message of the thread in which `mid` stands, or which it begins."""
+    stored = find_message(mid, tables, ctx)
+    root = decode_json(stored.data, Message).thread
+    if root:
+        mid, stored = root, find_message(root, tables, ctx)
+    alive(stored, tables)
+    return mid
 
 
 def _pace(rate: Rate, tables: Tables, ctx: Context) -> MessagePaced:
@@ -265,20 +424,36 @@ def decide_edit(cmd: EditMessage, tables: Tables, ctx: Context) -> list[Event]:
     require_standing(Action.SEE, tables, ctx)
     stored = find_message(cmd.id, tables, ctx)
     own = stored.head.by == ctx.actor
-    require_standing(Action.EDIT_OWN if own else Action.EDIT_ANY, tables, ctx)
-    row = current(stored, tables)
-    if row.deleted:
-        raise Rejected(MESSAGE_DELETED)
-    text = row.text if isinstance(cmd.text, UnsetType) else cmd.text
-    data = row.data if isinstance(cmd.data, UnsetType) else json_bytes(cmd.data)
-    if not text.strip() and not data:
-        raise Rejected(BAD_REQUEST, "a message needs a text or data")
+    channel = require_standing(Action.EDIT_OWN if own else Action.EDIT_ANY, tables, ctx)
+    _require_more(cmd, tables, ctx)
+    row = alive(stored, tables)
+    if not isinstance(cmd.mentions, UnsetType):
+        check_mentioned(cmd.mentions, channel.kind, tables)
+    content = _edited(decode_json(row.content, Content), cmd)
     # What is kept and what is new may together be too much, which the edge could not see.
-    _check_sizes(text, custom(data), ctx.settings)
-    event = MessageUpdated(
-        id=cmd.id, message_seq=stored.seq, rev=row.rev + 1, text=text, data=custom(data)
-    )
-    return [event]
+    _check_sizes(content.text, content.data, ctx.settings)
+    size, bytes_max = len(encode_json(content)), ctx.settings.envelope_bytes_max
+    if size > bytes_max + _NAMES_BYTES:
+        raise Rejected(TOO_LARGE, f"a message has at most {bytes_max} bytes", limit=bytes_max)
+    fields = asdict(content)
+    return [MessageUpdated(id=cmd.id, message_seq=stored.seq, rev=row.rev + 1, **fields)]
+
+
+def _require_more(cmd: EditMessage, tables: Tables, ctx: Context) -> None:
+    """An edit brings nothing in that the same user may not send."""
+    if cmd.attachments:
+        require_standing(Action.ATTACH, tables, ctx)
+    if cmd.mention_all or cmd.mention_here:
+        require_standing(Action.MENTION_ALL, tables, ctx)
+
+
+def _edited(old: Content, cmd: EditMessage) -> Content:
+    given = {name: getattr(cmd, name) for name in _CONTENT_FIELDS}
+    content = replace(old, **{k: v for k, v in given.items() if not isinstance(v, UnsetType)})
+    content = replace(content, data=custom(json_bytes(content.data)))
+    if not (content.text.strip() or json_bytes(content.data) or content.attachments):
+        raise Rejected(BAD_REQUEST, _EMPTY)
+    return content
 
 
 def decide_delete(cmd: DeleteMessage, tables: Tables, ctx: Context) -> Decision:
@@ -290,23 +465,38 @@ def decide_delete(cmd: DeleteMessage, tables: Tables, ctx: Context) -> Decision:
     if row.deleted:
         known = {"seq": row.last_seq, "id": cmd.id, "rev": row.rev, "ts": rfc3339(row.changed_ms)}
         return Decision([], encode_json(known))
-    return Decision(
-        [MessageDeleted(id=cmd.id, message_seq=stored.seq, rev=row.rev + 1, author=stored.head.by)]
+    deleted = MessageDeleted(
+        id=cmd.id,
+        message_seq=stored.seq,
+        rev=row.rev + 1,
+        author=stored.head.by,
+        reason="" if own else MODERATION,
     )
+    return Decision([deleted])
 
 
 # --- apply
 
 
 def apply_updated(event: MessageUpdated, meta: Meta, tables: Tables) -> None:
-    _supersede(event.message_seq, tables)
-    row = FoldedRow(event.rev, meta.seq, meta.ts_ms, event.text, json_bytes(event.data))
+    fields = {name: getattr(event, name) for name in _CONTENT_FIELDS}
+    content = encode_json(Content(**fields))
+    contents = (*supersede(event.message_seq, tables), meta.seq)[-CONTENTS_MAX:]
+    row = FoldedRow(event.rev, meta.seq, meta.ts_ms, content, edited=True, contents=contents)
     tables[FOLDED].put(event.message_seq, row)
 
 
 def apply_deleted(event: MessageDeleted, meta: Meta, tables: Tables) -> None:
-    _supersede(event.message_seq, tables)
-    row = FoldedRow(event.rev, meta.seq, meta.ts_ms, deleted=True)
+    old = tables[FOLDED].get(event.message_seq)
+    row = FoldedRow(
+        event.rev,
+        meta.seq,
+        meta.ts_ms,
+        deleted=True,
+        edited=old is not None and old.edited,
+        reason=event.reason,
+        contents=supersede(event.message_seq, tables),
+    )
     tables[FOLDED].put(event.message_seq, row)
 
 
@@ -318,10 +508,12 @@ def apply_created(_: MessageCreated, __: Meta, ___: Tables) -> None:
     """Nothing: the event itself is the message."""
 
 
-def _supersede(seq: int, tables: Tables) -> None:
-    """The newest event of the message so far does not show its state any more."""
+def supersede(seq: int, tables: Tables) -> tuple[int, ...]:
+    """The newest event of the message so far does not show its state any more. Returns the events
+    that brought contents."""
     old = tables[FOLDED].get(seq)
     tables.mark_changed([seq if old is None else old.last_seq])
+    return (seq,) if old is None else old.contents
 
 
 # --- read
@@ -344,28 +536,48 @@ def current(stored: StoredEvent, tables: Tables) -> FoldedRow:
     row = tables[FOLDED].get(stored.seq)
     if row is not None:
         return row
-    message = decode_json(stored.data, Message)
-    return FoldedRow(0, stored.seq, stored.head.ts_ms, message.text, json_bytes(message.data))
+    content = encode_json(decode_json(stored.data, Content))
+    return FoldedRow(0, stored.seq, stored.head.ts_ms, content, contents=(stored.seq,))
+
+
+def alive(stored: StoredEvent, tables: Tables) -> FoldedRow:
+    """`current`; raises Rejected(MESSAGE_DELETED) for a tombstone."""
+    row = current(stored, tables)
+    if row.deleted:
+        raise Rejected(MESSAGE_DELETED)
+    return row
 
 
 def render(stored: StoredEvent, tables: Tables) -> Json:
-    """The `data` of a created or updated event with the message's current state."""
+    """The `data` of an event that shows a message's content, with the current state."""
     row = tables[FOLDED].get(stored.head.ref_seq or stored.seq)
-    if row is None:
-        return stored.data
     fields = decode_json(stored.data, dict[str, Raw])
-    fields.pop("text", None)
-    fields.pop("data", None)
-    fields["rev"] = Raw(b"%d" % row.rev)
-    if row.deleted:
-        fields["deleted"] = Raw(b"true")
-        return encode_json(fields)
-    fields["edited"] = Raw(b"true")
-    if row.text:
-        fields["text"] = Raw(encode_json(row.text))
-    if row.data:
-        fields["data"] = Raw(row.data)
+    if row is not None:
+        for name in _CONTENT_FIELDS:
+            fields.pop(name, None)
+        fields["rev"] = Raw(b"%d" % row.rev)
+        if row.deleted:
+            for name in _TAKEN_FIELDS:
+                fields.pop(name, None)
+            fields["deleted"] = Raw(b"true")
+            return encode_json(fields)
+        if row.edited:
+            fields["edited"] = Raw(b"true")
+        fields.update(decode_json(row.content, dict[str, Raw]))
+    quote = fields.get("quote")
+    if quote is not None:
+        fields["quote"] = Raw(encode_json(_shown_quote(decode_json(bytes(quote), Quote), tables)))
     return encode_json(fields)
+
+
+def _shown_quote(quote: Quote, tables: Tables) -> Quote:
+    """The quote as the quoted message stands now; one that retention took shows nothing, too."""
+    row = tables[FOLDED].get(quote.seq)
+    if (row is not None and row.deleted) or tables.floor_seq > quote.seq:
+        return Quote(id=quote.id, seq=quote.seq, deleted=True)
+    if row is None:
+        return quote
+    return replace(quote, text=snippet(decode_json(row.content, Content).text))
 
 
 def readable(stored: StoredEvent, tables: Tables) -> Json:
@@ -373,120 +585,16 @@ def readable(stored: StoredEvent, tables: Tables) -> Json:
     return render(stored, tables) if stored.head.flags & CHANGED else stored.data
 
 
-def run_history(request: HistoryRequest, tables: Tables, ctx: Context) -> HistoryPage:
-    require_standing(Action.READ, tables, ctx)
-    settings = ctx.settings
-    limit = settings.history_page_default if request.limit is None else request.limit
-    if limit < 1:
-        raise Rejected(BAD_REQUEST, "limit is at least 1")
-    limit = min(limit, settings.history_page_max)
-    pager = _Pager(tables, settings.history_page_bytes_max)
-    if request.after_seq is not None:
-        messages = pager.forward(request.after_seq, limit)
-    elif request.around_seq is not None:
-        older = pager.backward(request.around_seq + 1, limit - limit // 2)
-        messages = older + pager.forward(request.around_seq, limit - len(older))
-    elif request.at is not None:
-        messages = pager.forward(seq_at(parse_time(request.at), tables) - 1, limit)
-    else:
-        before = tables.head_seq + 1 if request.before_seq is None else request.before_seq
-        messages = pager.backward(before, limit)
-    return HistoryPage([Raw(data) for data in messages], tables.head_seq)
-
-
-def seq_at(ts_ms: int, tables: Tables) -> int:
-    """The lowest readable seq whose event is not older than `ts_ms`; head + 1 if there is none."""
-    low, high = max(1, tables.floor_seq), tables.head_seq + 1
-    while low < high:
-        middle = (low + high) // 2
-        stored = tables.published(middle)
-        if stored is not None and stored.head.ts_ms >= ts_ms:
-            high = middle
-        else:
-            low = middle + 1
-    return low
-
-
-class _Pager:
-    """Fills one page with messages, at least one, within its bytes."""
-
-    def __init__(self, tables: Tables, bytes_max: int) -> None:
-        self._tables = tables
-        self._bytes_left = bytes_max
-
-    def forward(self, after: int, limit: int) -> list[Json]:
-        """Messages with seq > after, ascending."""
-        found: list[Json] = []
-        after = min(max(after, self._tables.floor_seq - 1, 0), self._tables.head_seq)
-        while len(found) < limit:
-            chunk = self._tables.published_range(after=after, limit=_chunk(limit))
-            if not self._take(chunk, found, limit):
-                break
-            after = chunk[-1].seq
-        return found
-
-    def backward(self, before: int, limit: int) -> list[Json]:
-        """Messages with seq < before, ascending: the newest of them."""
-        found: list[Json] = []
-        before = min(before, self._tables.head_seq + 1)
-        while len(found) < limit and before > 1:
-            chunk = self._tables.published_range(before=before, limit=_chunk(limit), reverse=True)
-            if not self._take(chunk, found, limit):
-                break
-            before = chunk[-1].seq
-        found.reverse()
-        return found
-
-    def _take(self, chunk: list[StoredEvent], found: list[Json], limit: int) -> bool:
-        """Append the chunk's messages; False when the page or the stream is at its end."""
-        for stored in chunk:
-            if stored.head.type != MESSAGE_CREATED:
-                continue
-            data = readable(stored, self._tables)
-            self._bytes_left -= len(data)
-            if found and self._bytes_left < 0:
-                return False
-            found.append(data)
-            if len(found) == limit:
-                return False
-        return bool(chunk)
-
-
-def _chunk(limit: int) -> int:
-    return min(limit + limit // 4 + 1, CHUNK_EVENTS_MAX)
-
-
-def run_get(request: MessageRequest, tables: Tables, ctx: Context) -> Message:
-    require_standing(Action.READ, tables, ctx)
-    return decode_json(readable(find_message(request.id, tables, ctx), tables), Message)
-
-
 # --- requests
 
 
 def turn_send(request: SendRequest, _: EdgeContext) -> SendMessage:
-    return SendMessage(
-        cmid=request.cmid,
-        by=request.user or request.by,
-        channel=request.channel,
-        text=request.text,
-        data=request.data,
-    )
+    fields = {name: getattr(request, name) for name in SendMessage.__struct_fields__}
+    return SendMessage(**fields | {"by": request.user or request.by})
 
 
-def turn_history(request: HistoryRequest, _: EdgeContext) -> QueryCall:
-    places = (request.after_seq, request.before_seq, request.around_seq, request.at)
-    if sum(place is not None for place in places) > 1:
-        raise Rejected(BAD_REQUEST, "after_seq, before_seq, around_seq and at exclude one another")
-    return QueryCall(check_chat_channel(request.channel), "history.get", request)
-
-
-def turn_get(request: MessageRequest, _: EdgeContext) -> QueryCall:
-    return QueryCall(check_chat_channel(request.channel), "message.get", request)
-
-
-_MESSAGES: Final = "/v1/channels/{channel}/messages"
-_MESSAGE: Final = _MESSAGES + "/{id}"
+MESSAGES: Final = "/v1/channels/{channel}/messages"
+MESSAGE: Final = MESSAGES + "/{id}"
 
 FEATURE: Final = Feature(
     name="messages",
@@ -500,22 +608,14 @@ FEATURE: Final = Feature(
         MessagePaced: apply_paced,
     },
     render={MessageCreated: render, MessageUpdated: render},
-    queries=(
-        QueryRow("history.get", HistoryRequest, run_history),
-        QueryRow("message.get", MessageRequest, run_get),
-    ),
     verbs=(
         Verb("message.send", SendMessage, as_command, Done, "Send a message."),
         Verb("message.edit", EditMessage, as_command, Done, "Change an own message."),
         Verb("message.delete", DeleteMessage, as_command, Done, "Leave a tombstone."),
-        Verb("message.get", MessageRequest, turn_get, Message, "One message by its id."),
-        Verb("history.get", HistoryRequest, turn_history, HistoryPage, "A page of messages."),
     ),
     routes=(
-        Route("POST", _MESSAGES, SendRequest, turn_send, Done, status=201),
-        Route("GET", _MESSAGES, HistoryRequest, turn_history, HistoryPage),
-        Route("GET", _MESSAGE, MessageRequest, turn_get, Message),
-        Route("PATCH", _MESSAGE, EditMessage, as_command, Done),
-        Route("DELETE", _MESSAGE, DeleteMessage, as_command, Done),
+        Route("POST", MESSAGES, SendRequest, turn_send, Done, status=201),
+        Route("PATCH", MESSAGE, EditMessage, as_command, Done),
+        Route("DELETE", MESSAGE, DeleteMessage, as_command, Done),
     ),
 )

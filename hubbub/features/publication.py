@@ -102,8 +102,7 @@ def _for_edges(event: Event) -> tuple[int, Json]:
 def encode_publication(event: Event, meta: Meta) -> bytes:
     """The row of a numbered event in the `chan` family: also the body of EVENT behind its seq."""
     flags, info = _for_edges(event)
-    if event.COUNTABLE:
-        flags |= rows.COUNTABLE
+    flags |= event.flags()
     if event.BARE:
         flags |= rows.TRANSIENT
     data = stamp(event, meta)

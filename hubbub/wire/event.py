@@ -16,12 +16,13 @@ from __future__ import annotations
 from struct import Struct
 from typing import Final, NamedTuple
 
-CHANGED: Final = 1  # the message was edited or deleted since: render it from its folded row
+CHANGED: Final = 1  # what it shows may be another by now: render it from the rows
 COUNTABLE: Final = 2  # counts as unread for those who have not read it
 TRANSIENT: Final = 4  # a raw event: not a chat message
 EVICTS: Final = 8  # `info` is a JSON list of users whose sessions must leave the stream
 LISTS: Final = 16  # on a user's stream: `info` is a JSON list of channels that joined his list
 UNLISTS: Final = 32  # the same for channels that left it
+THREADED: Final = 64  # a message that stands in a thread, and not in the channel
 
 _HEAD: Final = Struct(">BQQBBH")
 _SEQ: Final = Struct(">Q")

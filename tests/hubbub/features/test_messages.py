@@ -1,4 +1,4 @@
-"""Send, edit, delete, and history in all directions."""
+"""Send, edit, delete, and what a message carries."""
 
 from __future__ import annotations
 
@@ -17,27 +17,26 @@ from hubbub.base.errors import (
     PERMISSION_DENIED,
     RATE_LIMITED,
     TOO_LARGE,
+    TOO_MANY,
     UNKNOWN_CHANNEL,
-    Rejected,
+    ErrorCode,
 )
-from hubbub.features.contract import QueryCall
-from hubbub.features.members import AddMembers, RemoveMembers
+from hubbub.features.history import HistoryRequest
+from hubbub.features.members import RemoveMembers
 from hubbub.features.messages import (
     DeleteMessage,
     EditMessage,
-    HistoryRequest,
     MessageCreated,
     MessageDeleted,
-    MessageRequest,
     MessageUpdated,
     SendMessage,
     SendRequest,
-    turn_get,
-    turn_history,
     turn_send,
 )
+from hubbub.model.message import Attachment, AttachmentKind, Message, Quote, Thumbnail
 from hubbub.settings.app import OFF, AppSettings, Rate
-from hubbub.wire.event import CHANGED
+from hubbub.wire.codec import decode_json, encode_json
+from hubbub.wire.event import CHANGED, COUNTABLE, THREADED
 from hubbub.wire.shapes import Viewer
 from tests.support.playbook import START_MS, Playbook
 
@@ -54,18 +53,6 @@ def send(book: Playbook, user: str, text: str) -> str:
     """Send and return the message's id."""
     book.do(user, SendMessage(channel=X, text=text))
     return book.outcome.id
-
-
-def history(book: Playbook, **place: Any) -> list[dict[str, Any]]:
-    page = book.query("bob", "history.get", HistoryRequest(X, **place))
-    assert page["head"] == book.tables.head_seq
-    messages: list[dict[str, Any]] = page["messages"]
-    assert [m["seq"] for m in messages] == sorted(m["seq"] for m in messages)
-    return messages
-
-
-def texts(messages: list[dict[str, Any]]) -> list[str]:
-    return [message.get("text", "-") for message in messages]
 
 
 # --- sending
@@ -195,7 +182,7 @@ def test_a_deleted_message_is_a_tombstone_at_every_offset(book: Playbook) -> Non
     book.do("bob", EditMessage(channel=X, id=mid, text="secret too", data=Raw(b'"secret"')))
     assert book.refused("eve", DeleteMessage(channel=X, id=mid)) is NOT_A_MEMBER
     assert book.do("ann", DeleteMessage(channel=X, id=mid)) == [
-        MessageDeleted(id=mid, message_seq=2, rev=2, author="bob")
+        MessageDeleted(id=mid, message_seq=2, rev=2, author="bob", reason="moderation")
     ]
     for seq in (2, 3, 4):
         shown = book.shown(seq)
@@ -203,7 +190,8 @@ def test_a_deleted_message_is_a_tombstone_at_every_offset(book: Playbook) -> Non
         assert shown["rev"] == 2
     assert book.shown(2)["deleted"] is book.shown(3)["deleted"] is True
     assert (book.shown(4)["t"], book.shown(4)["by"]) == ("message.deleted", "ann")
-    assert history(book) == [book.shown(2)]
+    page = book.query("bob", "history.get", HistoryRequest(X))
+    assert page["messages"] == [book.shown(2)]
     assert book.refused("bob", EditMessage(channel=X, id=mid, text="back")) is MESSAGE_DELETED
     assert book.do("bob", DeleteMessage(channel=X, id=mid)) == []
     assert book.reply == {"seq": 4, "id": mid, "rev": 2, "ts": "2026-01-31T12:00:00.000Z"}
@@ -257,119 +245,160 @@ def test_ids_of_other_things(book: Playbook) -> None:
         assert book.refused("ann", DeleteMessage(channel=X, id=wrong)) is BAD_REQUEST
 
 
-def test_one_message_by_its_id(book: Playbook) -> None:
-    mid = send(book, "ann", "hi")
-    assert book.query("bob", "message.get", MessageRequest(X, mid))["text"] == "hi"
-    book.do("ann", DeleteMessage(channel=X, id=mid))
-    shown = book.query("bob", "message.get", MessageRequest(X, mid))
-    assert (shown["deleted"], "text" in shown) == (True, False)
+# --- what else a message carries
 
 
-# --- history
-
-
-@pytest.fixture
-def long_book(book: Playbook) -> Playbook:
-    """Messages m0…m299 one second apart; every tenth followed by an edit, one by joins."""
-    for n in range(300):
-        mid = send(book, "ann" if n % 3 else "bob", f"m{n}")
-        if n % 10 == 0:
-            author = "ann" if n % 3 else "bob"
-            book.do(author, EditMessage(channel=X, id=mid, text=f"m{n}*"))
-        if n == 150:
-            for k in range(60):
-                book.do("", AddMembers(channel=X, user=f"u{k}"), authority="server")
-        book.tick(1_000)
+def test_a_message_with_everything(book: Playbook) -> None:
+    first = send(book, "ann", "first " * 60)
+    picture = Attachment(
+        kind=AttachmentKind.IMAGE,
+        url="https://example.org/a.png",
+        name="a.png",
+        mime="image/png",
+        bytes=1_234,
+        width=640,
+        height=480,
+        blurhash="LEHV6nWB2yk8",
+        thumbnails=(Thumbnail(file="f-1", width=64, height=48),),
+        data=Raw(b'{"alt":"a"}'),
+    )
+    command = SendMessage(
+        channel=X,
+        text="look",
+        attachments=(picture,),
+        mentions=("bob", "ann", "bob"),
+        mention_all=True,
+        reply_to=first,
+        thread=first,
+        also_in_channel=True,
+        silent=True,
+        type="photo",
+    )
+    (created,) = book.do("bob", command)
+    assert isinstance(created, MessageCreated)
+    assert created.mentions == ("bob", "ann")
+    assert created.thread == first
+    quote = created.quote
+    assert isinstance(quote, Quote)
+    assert (quote.id, quote.seq, quote.by) == (first, 2, "ann")
+    assert quote.text == ("first " * 60)[:199] + "…"
+    shown = decode_json(encode_json(book.shown(3)), Message)
+    assert (shown.text, shown.attachments, shown.quote) == ("look", (picture,), quote)
+    assert (shown.silent, shown.type, shown.also_in_channel) == (True, "photo", True)
     book.assert_replay_equal()
-    return book
 
 
-def test_the_newest_page_by_default(long_book: Playbook) -> None:
-    assert texts(history(long_book)) == [
-        f"m{n}*" if n % 10 == 0 else f"m{n}" for n in range(250, 300)
-    ]
+def test_what_counts_as_unread(book: Playbook) -> None:
+    root = send(book, "ann", "root")
+    assert book.head("bob")["unread"] == 1
+    for quiet in (
+        SendMessage(channel=X, text="psst", silent=True),
+        SendMessage(channel=X, text="reply", thread=root),
+        SendMessage(channel=X, text="reply", thread=root, also_in_channel=True, silent=True),
+    ):
+        book.do("ann", quiet)
+    book.do("", SendMessage(channel=X, text="system", kind="system"), authority="server")
+    assert book.head("bob")["unread"] == 1
+    book.do("ann", SendMessage(channel=X, text="both", thread=root, also_in_channel=True))
+    assert book.head("bob")["unread"] == 2
+    flags = [book.tables.published(seq).head.flags for seq in range(2, 8)]  # type: ignore[union-attr]
+    assert flags == [COUNTABLE, 0, THREADED, 0, 0, COUNTABLE]
 
 
-def test_forward_and_backward_give_the_same_ids(long_book: Playbook) -> None:
-    forward: list[str] = []
-    after = 0
-    while page := history(long_book, after_seq=after, limit=7):
-        forward += [message["id"] for message in page]
-        after = page[-1]["seq"]
-    backward: list[str] = []
-    before = long_book.tables.head_seq + 1
-    while page := history(long_book, before_seq=before, limit=11):
-        backward[:0] = [message["id"] for message in page]
-        before = page[0]["seq"]
-    assert len(forward) == 300
-    assert forward == backward
+def test_system_messages_are_the_servers(book: Playbook) -> None:
+    system = SendMessage(channel=X, text="hi", kind="system")
+    assert book.refused("ann", system) is PERMISSION_DENIED
+    assert book.refused("ann", system, authority="moderator") is PERMISSION_DENIED
+    assert book.do("ann", system, authority="server") != []
 
 
-def test_around_a_seq(long_book: Playbook) -> None:
-    middle = history(long_book, after_seq=0, limit=100)[-1]["seq"]
-    page = history(long_book, around_seq=middle, limit=5)
-    assert [m["text"] for m in page] == ["m97", "m98", "m99", "m100*", "m101"]
-    assert texts(history(long_book, around_seq=10**9, limit=2)) == ["m299"]
+def test_a_quote_shows_what_it_quotes_as_it_stands(book: Playbook) -> None:
+    first = send(book, "ann", "one")
+    book.do("bob", SendMessage(channel=X, text="so?", reply_to=first))
+    assert book.shown(3)["quote"] == {"id": first, "seq": 2, "by": "ann", "text": "one"}
+    book.do("ann", EditMessage(channel=X, id=first, text="two"))
+    assert book.shown(3)["quote"]["text"] == "two"
+    book.do("bob", EditMessage(channel=X, id=book.shown(3)["id"], text="so!"))
+    assert (book.shown(3)["quote"]["text"], book.shown(3)["text"]) == ("two", "so!")
+    book.do("ann", DeleteMessage(channel=X, id=first))
+    assert book.shown(3)["quote"] == {"id": first, "seq": 2, "deleted": True}
+    again = SendMessage(channel=X, text="again", reply_to=first)
+    assert book.refused("bob", again) is MESSAGE_DELETED
+    assert book.refused("bob", SendMessage(channel=X, text="x", thread=first)) is MESSAGE_DELETED
+    book.assert_replay_equal()
 
 
-def test_by_time(long_book: Playbook) -> None:
-    at = START_MS + 120_000
-    assert texts(history(long_book, at=at, limit=2)) == ["m120*", "m121"]
-    assert texts(history(long_book, at="2026-01-31T12:02:00Z", limit=1)) == ["m120*"]
-    assert texts(history(long_book, at="2026-01-31T13:02:00.001+01:00", limit=1)) == ["m121"]
-    assert texts(history(long_book, at=0, limit=1)) == ["m0*"]
-    assert history(long_book, at=START_MS + 10**9) == []
-
-
-def test_limits(long_book: Playbook) -> None:
-    assert len(history(long_book, limit=1_000)) == 200
-    for wrong in (HistoryRequest(X, limit=0), HistoryRequest(X, at="noon")):
-        with pytest.raises(Rejected) as caught:
-            long_book.query("bob", "history.get", wrong)
-        assert caught.value.error is BAD_REQUEST
-    assert history(long_book, after_seq=-5, limit=1) == history(long_book, after_seq=0, limit=1)
-    assert history(long_book, before_seq=0) == history(long_book, after_seq=10**30) == []
-    assert history(long_book, before_seq=10**30) == history(long_book)
-    assert history(long_book, after_seq=long_book.tables.head_seq) == []
-
-
-def test_a_page_is_bounded_by_bytes_but_never_empty(book: Playbook) -> None:
-    for n in range(20):
-        send(book, "ann", str(n % 10) * 5_000)
-    book.settings = replace(UNPACED, history_page_bytes_max=64 * 1024)
-    page = history(book, after_seq=0)
-    assert len(page) == 12
-    assert len(history(book)) == 12
-    assert history(book)[-1]["seq"] == 21
-
-
-def test_nobody_reads_what_is_not_his(book: Playbook) -> None:
-    mid = send(book, "ann", "hi")
-    for name, args in (("history.get", HistoryRequest(X)), ("message.get", MessageRequest(X, mid))):
-        with pytest.raises(Rejected) as caught:
-            book.query("eve", name, args)
-        assert caught.value.error is NOT_A_MEMBER
-        assert book.query("", name, args, authority="analyst")
-        with pytest.raises(Rejected):
-            book.query("", name, args, authority="operator")
-
-
-def test_below_the_floor_there_is_nothing(book: Playbook) -> None:
-    mid = send(book, "ann", "old")
-    send(book, "ann", "new")
+def test_a_quote_of_what_retention_took_shows_nothing(book: Playbook) -> None:
+    first = send(book, "ann", "one")
+    book.do("bob", SendMessage(channel=X, text="so?", reply_to=first))
     book.tables.set_floor(3)
-    assert texts(history(book)) == texts(history(book, after_seq=0)) == ["new"]
-    assert texts(history(book, at=0)) == ["new"]
-    assert book.refused("ann", EditMessage(channel=X, id=mid, text="x")) is NOT_FOUND
+    assert book.shown(3)["quote"] == {"id": first, "seq": 2, "deleted": True}
 
 
-def test_requests(book: Playbook) -> None:
-    ctx = book.edge_context(Viewer("ann"))
-    request = HistoryRequest(X, after_seq=0)
-    assert turn_history(request, ctx) == QueryCall(X, "history.get", request)
-    with pytest.raises(Rejected):
-        turn_history(HistoryRequest(X, after_seq=0, at=1), ctx)
-    with pytest.raises(Rejected):
-        turn_history(HistoryRequest("room"), ctx)
-    one = MessageRequest(X, "i")
-    assert turn_get(one, ctx) == QueryCall(X, "message.get", one)
+def test_a_reply_to_a_reply_stands_in_the_same_thread(book: Playbook) -> None:
+    root = send(book, "ann", "root")
+    book.do("bob", SendMessage(channel=X, text="1", thread=root))
+    (second,) = book.do("ann", SendMessage(channel=X, text="2", thread=book.outcome.id))
+    assert isinstance(second, MessageCreated)
+    assert second.thread == root
+
+
+def test_edits_of_the_rest(book: Playbook) -> None:
+    link = Attachment(kind=AttachmentKind.LINK, url="http://example.org")
+    book.do("ann", SendMessage(channel=X, attachments=(link,), mentions=("bob",), type="t"))
+    mid = book.outcome.id
+    empty = EditMessage(channel=X, id=mid, attachments=())
+    assert book.refused("ann", empty) is BAD_REQUEST
+    book.do("ann", EditMessage(channel=X, id=mid, text="see", attachments=(), mention_all=True))
+    shown = book.shown(2)
+    assert (shown["text"], shown["mentions"], shown["mention_all"]) == ("see", ["bob"], True)
+    assert ("attachments" in shown, shown["type"]) == (False, "t")
+    book.do("ann", EditMessage(channel=X, id=mid, mentions=()))
+    assert "mentions" not in book.shown(2)
+    assert book.refused("ann", EditMessage(channel=X, id=mid, mentions=("eve",))) is BAD_REQUEST
+    book.do("ann", DeleteMessage(channel=X, id=mid))
+    assert {"text", "mentions", "attachments"}.isdisjoint(book.shown(2))
+    book.assert_replay_equal()
+
+
+def test_who_may_be_mentioned(book: Playbook) -> None:
+    stranger = SendMessage(channel=X, text="hi", mentions=("bob", "eve"))
+    assert book.refusal("ann", stranger).details == {"mentions": ["eve"]}
+    hall = Playbook("open:hall", members=["mia"], settings=UNPACED)
+    assert hall.do("ann", SendMessage(channel="open:hall", text="hi", mentions=("eve",))) != []
+
+
+def refused(book: Playbook, **fields: Any) -> ErrorCode:
+    return book.refused("ann", SendMessage(channel=X, text="hi", **fields))
+
+
+def test_bounds_of_what_a_message_carries(book: Playbook) -> None:
+    file = Attachment(kind=AttachmentKind.FILE, file="f")
+    assert book.do("ann", SendMessage(channel=X, attachments=(file,) * 30)) != []
+    assert refused(book, attachments=(file,) * 31) is TOO_MANY
+    assert refused(book, mentions=tuple(f"u{n}" for n in range(101))) is TOO_MANY
+    assert refused(book, mentions=("a b",)) is BAD_REQUEST
+    assert refused(book, type="t" * 65) is TOO_LARGE
+    assert refused(book, also_in_channel=True) is BAD_REQUEST
+    for named in ("reply_to", "thread"):
+        assert refused(book, **{named: "x"}) is BAD_REQUEST
+        assert refused(book, **{named: book.shown(1)["id"]}) is NOT_FOUND
+    for url in ("javascript:alert(1)", "ftp://x", "https://", "https://a b", "data:,x", "//x"):
+        bad = Attachment(kind=AttachmentKind.LINK, url=url)
+        assert refused(book, attachments=(bad,)) is BAD_REQUEST, url
+        small = Attachment(kind=AttachmentKind.FILE, file="f", thumbnails=(Thumbnail(url=url),))
+        assert refused(book, attachments=(small,)) is BAD_REQUEST, url
+    assert refused(book, attachments=(Attachment(kind=AttachmentKind.FILE),)) is BAD_REQUEST
+    place = Attachment(kind=AttachmentKind.LOCATION, data=Raw(b'{"lat":1,"lon":2}'))
+    assert book.do("ann", SendMessage(channel=X, attachments=(place,))) != []
+    long = Attachment(kind=AttachmentKind.FILE, file="f", title="t" * 256)
+    assert refused(book, attachments=(long,)) is TOO_LARGE
+    far = Attachment(kind=AttachmentKind.LINK, url="https://e.org/" + "x" * 2_048)
+    assert refused(book, attachments=(far,)) is TOO_LARGE
+    many = Attachment(kind=AttachmentKind.FILE, file="f", thumbnails=(Thumbnail(file="f"),) * 4)
+    assert refused(book, attachments=(many,)) is TOO_MANY
+
+
+def test_a_plain_message_is_no_larger_than_it_was(book: Playbook) -> None:
+    assert encode_json(SendMessage(channel=X, text="hi")) == b'{"channel":"group:x","text":"hi"}'
+    assert encode_json(MessageCreated(text="hi")) == b'{"text":"hi"}'

@@ -1,0 +1,216 @@
+"""Messages by seq, id and time: pages of a channel, one message.
+
+Rules:
+1. A page holds messages with their current state, never events; tombstones too, at their place.
+2. Replies that stand in a thread alone are left out unless they are asked for.
+3. A page is bounded by messages, bytes and the events that were looked at; where the last bound
+   ended the search early, `reached` says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from msgspec import Raw, Struct
+
+from hubbub.base.errors import BAD_REQUEST, Rejected
+from hubbub.features.contract import (
+    Context,
+    EdgeContext,
+    Feature,
+    QueryCall,
+    QueryRow,
+    Route,
+    Tables,
+    Verb,
+)
+from hubbub.features.fields import check_chat_channel
+from hubbub.features.messages import MESSAGE, MESSAGES, find_message, readable
+from hubbub.features.publication import parse_time
+from hubbub.features.standing import require_standing
+from hubbub.model.message import MESSAGE_CREATED, Message
+from hubbub.model.permissions import Action
+from hubbub.wire.codec import decode_json
+from hubbub.wire.event import THREADED, StoredEvent
+from hubbub.wire.shapes import Json
+
+# Rows read at once while a page is filled: events that are no messages lie between them.
+CHUNK_EVENTS_MAX: Final = 256
+# Of one page: about 15 ms. Half pages oftener through a long thread, double keeps others waiting.
+LOOKED_AT_MAX: Final = 5_000
+
+
+class MessageRequest(Struct, frozen=True):
+    """Which message."""
+
+    channel: str
+    id: str
+
+
+class HistoryRequest(Struct, frozen=True):
+    """At most one of the places; none: the newest page. `at`: RFC 3339 or ms. `sender`, `type`:
+    only such messages. `replies`: those that stand in threads alone, too."""
+
+    channel: str
+    after_seq: int | None = None
+    before_seq: int | None = None
+    around_seq: int | None = None
+    at: str | int | None = None
+    limit: int | None = None
+    sender: str = ""
+    type: str = ""
+    replies: bool = False
+
+
+class HistoryPage(Struct, frozen=True, omit_defaults=True):
+    """Messages ascending, each with its current state (see model/message.py). `head`: the
+    channel's last seq. `reached`: the search went no further than this seq, go on behind it. An
+    empty page without it is the end. The node adds `epoch`."""
+
+    messages: list[Raw]
+    head: int
+    reached: int = 0
+
+
+class _TypeOf(Struct, frozen=True):
+    type: str = ""
+
+
+def run_history(request: HistoryRequest, tables: Tables, ctx: Context) -> HistoryPage:
+    require_standing(Action.READ, tables, ctx)
+    settings = ctx.settings
+    limit = settings.history_page_default if request.limit is None else request.limit
+    if limit < 1:
+        raise Rejected(BAD_REQUEST, "limit is at least 1")
+    limit = min(limit, settings.history_page_max)
+    pager = Pager(tables, settings.history_page_bytes_max, _wanted(request))
+    if request.after_seq is not None:
+        messages = pager.forward(request.after_seq, limit)
+    elif request.around_seq is not None:
+        older = pager.backward(request.around_seq + 1, limit - limit // 2)
+        messages = older + pager.forward(request.around_seq, limit - len(older))
+    elif request.at is not None:
+        messages = pager.forward(seq_at(parse_time(request.at), tables) - 1, limit)
+    else:
+        before = tables.head_seq + 1 if request.before_seq is None else request.before_seq
+        messages = pager.backward(before, limit)
+    return HistoryPage([Raw(data) for data in messages], tables.head_seq, pager.reached)
+
+
+def _wanted(request: HistoryRequest) -> Callable[[StoredEvent], bool]:
+    """Which messages a page is to hold."""
+    sender, kind, unwanted = request.sender, request.type, 0 if request.replies else THREADED
+
+    def is_wanted(stored: StoredEvent) -> bool:
+        head = stored.head
+        if head.flags & unwanted or (sender and head.by != sender):
+            return False
+        return not kind or decode_json(stored.data, _TypeOf).type == kind
+
+    return is_wanted
+
+
+def seq_at(ts_ms: int, tables: Tables) -> int:
+    """The lowest readable seq whose event is not older than `ts_ms`; head + 1 if there is none."""
+    low, high = max(1, tables.floor_seq), tables.head_seq + 1
+    while low < high:
+        middle = (low + high) // 2
+        stored = tables.published(middle)
+        if stored is not None and stored.head.ts_ms >= ts_ms:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+
+
+class Pager:
+    """Fills one page with messages, at least one, within its bytes. `reached`: where the search
+    was given up, 0 if it was not."""
+
+    def __init__(
+        self, tables: Tables, bytes_max: int, is_wanted: Callable[[StoredEvent], bool]
+    ) -> None:
+        self._tables = tables
+        self._bytes_left = bytes_max
+        self._looks_left = LOOKED_AT_MAX
+        self._is_wanted = is_wanted
+        self.reached = 0
+
+    def forward(self, after: int, limit: int) -> list[Json]:
+        """Messages with seq > after, ascending."""
+        found: list[Json] = []
+        after = min(max(after, self._tables.floor_seq - 1, 0), self._tables.head_seq)
+        while len(found) < limit:
+            chunk = self._tables.published_range(after=after, limit=_chunk(limit))
+            if not self._take(chunk, found, limit):
+                break
+            after = chunk[-1].seq
+        return found
+
+    def backward(self, before: int, limit: int) -> list[Json]:
+        """Messages with seq < before, ascending: the newest of them."""
+        found: list[Json] = []
+        before = min(before, self._tables.head_seq + 1)
+        while len(found) < limit and before > 1:
+            chunk = self._tables.published_range(before=before, limit=_chunk(limit), reverse=True)
+            if not self._take(chunk, found, limit):
+                break
+            before = chunk[-1].seq
+        found.reverse()
+        return found
+
+    def _take(self, chunk: list[StoredEvent], found: list[Json], limit: int) -> bool:
+        """Append the chunk's messages; False when the page or the stream is at its end."""
+        for stored in chunk:
+            if stored.head.type != MESSAGE_CREATED or not self._is_wanted(stored):
+                continue
+            data = readable(stored, self._tables)
+            self._bytes_left -= len(data)
+            if found and self._bytes_left < 0:
+                return False
+            found.append(data)
+            if len(found) == limit:
+                return False
+        self._looks_left -= len(chunk)
+        if chunk and self._looks_left <= 0:
+            self.reached = chunk[-1].seq
+            return False
+        return bool(chunk)
+
+
+def _chunk(limit: int) -> int:
+    return min(limit + limit // 4 + 1, CHUNK_EVENTS_MAX)
+
+
+def run_get(request: MessageRequest, tables: Tables, ctx: Context) -> Message:
+    require_standing(Action.READ, tables, ctx)
+    return decode_json(readable(find_message(request.id, tables, ctx), tables), Message)
+
+
+def turn_history(request: HistoryRequest, _: EdgeContext) -> QueryCall:
+    places = (request.after_seq, request.before_seq, request.around_seq, request.at)
+    if sum(place is not None for place in places) > 1:
+        raise Rejected(BAD_REQUEST, "after_seq, before_seq, around_seq and at exclude one another")
+    return QueryCall(check_chat_channel(request.channel), "history.get", request)
+
+
+def turn_get(request: MessageRequest, _: EdgeContext) -> QueryCall:
+    return QueryCall(check_chat_channel(request.channel), "message.get", request)
+
+
+FEATURE: Final = Feature(
+    name="history",
+    queries=(
+        QueryRow("history.get", HistoryRequest, run_history),
+        QueryRow("message.get", MessageRequest, run_get),
+    ),
+    verbs=(
+        Verb("message.get", MessageRequest, turn_get, Message, "One message by its id."),
+        Verb("history.get", HistoryRequest, turn_history, HistoryPage, "A page of messages."),
+    ),
+    routes=(
+        Route("GET", MESSAGES, HistoryRequest, turn_history, HistoryPage),
+        Route("GET", MESSAGE, MessageRequest, turn_get, Message),
+    ),
+)
