@@ -1,19 +1,20 @@
 """The links of one process over ZeroMQ: one ROUTER that others dial, one DEALER a dialled peer.
-Where roles share a process, each has its own, and what joins them needs no ZeroMQ.
+On ipc:// the loop speaks its protocol itself; what joins roles of one process needs none.
 
 Rules:
 1. Everything runs in the loop's thread; there is no task, only callbacks: readers, one `call_soon`
    for what waits, one timer.
 2. The one timer wakes for the earliest of: a gathered frame, a beat, a death, a safety drain.
 3. A role has one `Peers`, and that one ZeroMQ context (I/O thread: with the first socket).
-4. Addresses: ipc:// (the folder's rights are the protection), tcp:// with keys, never without, or
-   inproc:// between the roles of one process, without ZeroMQ (`transport.inproc`).
+4. Addresses: ipc:// (the folder's rights are the protection; `transport.stream`), tcp:// with keys,
+   never without (libzmq: `transport.sockets`), or inproc:// between the roles of one process,
+   without ZeroMQ (`transport.inproc`).
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import zmq
 
@@ -31,6 +32,7 @@ from hubbub.transport.sockets import (
     set_options,
     set_router_options,
 )
+from hubbub.transport.stream import StreamListener, StreamSocket
 from hubbub.transport.table import Entry, Handler, LinkTable, MonotonicClock
 
 __all__ = ["AddressError", "Handler", "Keys", "KeysError", "Peers"]
@@ -46,14 +48,16 @@ _REDIAL_MS: Final = 2_000
 _CLOSE_LINGER_MS: Final = 100
 
 
+_Socket: TypeAlias = FrameSocket | InprocSocket | StreamSocket
+_IPC: Final = "ipc://"
+
+
 class _Route:
     """How frames reach a peer: its socket, and on a ROUTER its identity."""
 
     __slots__ = ("address", "identity", "monitor", "socket", "used_ms")
 
-    def __init__(
-        self, socket: FrameSocket | InprocSocket, identity: bytes = b"", address: str = ""
-    ) -> None:
+    def __init__(self, socket: _Socket, identity: bytes = b"", address: str = "") -> None:
         self.socket = socket
         self.identity = identity
         self.address = address
@@ -88,7 +92,7 @@ class Peers(LinkTable[_Route]):
         self._loop = asyncio.get_running_loop()
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self._authenticator: Authenticator | None = None
-        self._listeners: list[FrameSocket | InprocListener] = []
+        self._listeners: list[FrameSocket | InprocListener | StreamListener] = []
         self._by_identity: dict[bytes, Entry[_Route]] = {}
         self._flush_handle: asyncio.Handle | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -103,23 +107,32 @@ class Peers(LinkTable[_Route]):
     def listen(self, address: str) -> str:
         """Bind a ROUTER; the address to dial, with the port that the kernel chose.
 
-        Raises AddressError, KeysError (tcp:// without keys), zmq.ZMQError (in use).
+        Raises AddressError, KeysError (tcp:// without keys), OSError (in use).
         """
         check_address(address)
         if address.startswith(INPROC):
             made = InprocListener(address, self._loop, self._met, self._limits.hwm_frames)
             self._listeners.append(made)
             return address
-        secure = address.startswith("tcp://")
+        if address.startswith(_IPC):
+            self._listeners.append(
+                StreamListener(
+                    address.removeprefix(_IPC),
+                    self._loop,
+                    self._limits,
+                    self._heard,
+                    self._stream_left,
+                )
+            )
+            return address
         keys = self._keys_for(address)
         socket = self._context.socket(zmq.ROUTER)
         try:
             set_options(socket, self._limits)
             set_router_options(socket)
-            if keys is not None:
-                self._authenticate(keys)
-                keys.configure_server(socket)
-            socket.bind(f"{address[:-2]}:*" if secure and address.endswith(":0") else address)
+            self._authenticate(keys)
+            keys.configure_server(socket)
+            socket.bind(f"{address[:-2]}:*" if address.endswith(":0") else address)
         except BaseException:
             socket.close(linger=0)
             raise
@@ -137,7 +150,7 @@ class Peers(LinkTable[_Route]):
                 self._greet(entry)
 
         listener = FrameSocket(
-            socket, self._loop, arrive, probe, check_names=secure, refused=self._refuse
+            socket, self._loop, arrive, probe, check_names=True, refused=self._refuse
         )
         self._listeners.append(listener)
         return bound
@@ -148,13 +161,14 @@ class Peers(LinkTable[_Route]):
         Raises AddressError, KeysError (tcp:// without keys or without its public key).
         """
         check_address(address)
-        keys = self._keys_for(address)
+        if address.startswith("tcp://"):
+            self._keys_for(address)
         known = self._entries.get(name)
         if known is not None and known.route is not None and known.dialled:
             if known.route.address == address:
                 return
             known.route.close()
-        self._connect(name, address, keys)
+        self._connect(name, address)
 
     def hangup(self, name: str) -> None:
         """Give a dialled peer up; peer_down if it was live."""
@@ -191,19 +205,22 @@ class Peers(LinkTable[_Route]):
 
     # --- sockets
 
-    def _connect(self, name: str, address: str, keys: Keys | None) -> None:
+    def _connect(self, name: str, address: str) -> None:
         identity = f"{self.name}.{self.boot_id}".encode()
         if address.startswith(INPROC):
             end = InprocSocket(self._loop, self._limits.hwm_frames)
             self._read(self._dialled(name, self._route_to(end, address)), end)
             end.connect(address, identity)
             return
+        if address.startswith(_IPC):
+            self._dial_stream(name, address, identity)
+            return
+        keys = self._keys_for(address)
         socket = self._context.socket(zmq.DEALER)
         try:
             set_options(socket, self._limits)
             set_dealer_options(socket, identity)
-            if keys is not None:
-                keys.configure_client(socket, name)
+            keys.configure_client(socket, name)
         except BaseException:
             socket.close(linger=0)
             raise
@@ -217,7 +234,39 @@ class Peers(LinkTable[_Route]):
         route.monitor = DisconnectMonitor(socket, self._loop, lambda: self._disconnected(entry))
         socket.connect(address)
 
-    def _route_to(self, socket: FrameSocket | InprocSocket, address: str) -> _Route:
+    def _dial_stream(self, name: str, address: str, identity: bytes) -> None:
+        entry: Entry[_Route]
+
+        def heard(_end: StreamSocket, _peer: bytes, frame: bytes) -> None:
+            if frame:
+                self.arrived(entry, frame)
+
+        def left(end: StreamSocket, _peer: bytes) -> None:
+            if entry.route is not None and entry.route.socket is end:  # not replaced meanwhile
+                self._disconnected(entry)
+
+        end = StreamSocket(self._loop, self._limits, heard, left)
+        entry = self._dialled(name, self._route_to(end, address))
+        end.dial(address.removeprefix(_IPC), identity)
+
+    def _heard(self, end: StreamSocket, identity: bytes, frame: bytes) -> None:
+        """Somebody who connected to our path said something; empty: his probe."""
+        entry = self._by_identity.get(identity)
+        if entry is None or entry.route is None or entry.route.socket is not end:
+            entry = self._identified(identity, end)
+            if entry is None:
+                return
+        if frame:
+            self.arrived(entry, frame)
+        else:
+            self._greet(entry)
+
+    def _stream_left(self, end: StreamSocket, identity: bytes) -> None:
+        entry = self._by_identity.get(identity)
+        if entry is not None and entry.route is not None and entry.route.socket is end:
+            self._disconnected(entry)
+
+    def _route_to(self, socket: _Socket, address: str) -> _Route:
         route = _Route(socket, address=address)
         route.used_ms = self._clock.monotonic_ms()
         return route
@@ -249,11 +298,9 @@ class Peers(LinkTable[_Route]):
                 route.used_ms = now_ms
             elif now_ms - route.used_ms >= _REDIAL_MS:
                 route.close()
-                self._connect(entry.name, route.address, self._keys_for(route.address))
+                self._connect(entry.name, route.address)
 
-    def _keys_for(self, address: str) -> Keys | None:
-        if not address.startswith("tcp://"):
-            return None
+    def _keys_for(self, address: str) -> Keys:
         if self._keys is None:
             raise KeysError(f"{address}: tcp:// needs keys")
         return self._keys
@@ -262,20 +309,23 @@ class Peers(LinkTable[_Route]):
         if self._authenticator is None:
             self._authenticator = Authenticator(self._context, self._loop, keys, self._clock)
 
-    def _identified(
-        self, identity: bytes, listener: FrameSocket | InprocSocket
-    ) -> Entry[_Route] | None:
+    def _identified(self, identity: bytes, listener: _Socket) -> Entry[_Route] | None:
         """The entry of an identity that is heard for the first time; None: refused."""
         name, _, boot = identity.decode("ascii", "replace").rpartition(".")
         if not name or not boot.isdecimal() or not 0 < int(boot) < 1 << 64:
             self._refuse(identity)
             return None
         known = self._entries.get(name)
-        if known is not None and known.route is not None:
-            self._by_identity.pop(known.route.identity, None)
+        before = known.route if known is not None else None
+        if before is not None:
+            self._by_identity.pop(before.identity, None)
         entry = self._listened(name, int(boot), _Route(listener, identity))
-        if entry is not None:
-            self._by_identity[identity] = entry
+        if entry is None:
+            return None
+        self._by_identity[identity] = entry
+        old = before.socket if before is not None else None
+        if isinstance(old, StreamSocket) and old is not listener:
+            old.close()  # one connection a name: the newest
         return entry
 
     def _refuse(self, _identity: bytes) -> None:

@@ -19,6 +19,7 @@ from hubbub.runtime.clock import SystemClock
 from hubbub.transport.curve import Keys, KeysError, make_keys
 from hubbub.transport.limits import LinkLimits
 from hubbub.transport.peer import AddressError, Peers
+from hubbub.transport.sockets import FrameSocket
 from hubbub.wire.frame import encode_message
 from hubbub.wire.shapes import Kind
 from tests.hubbub.transport.recording import Recorder
@@ -324,13 +325,15 @@ async def test_the_safety_timer_finds_what_no_wake_up_told(
     folder: Path, make_peers: MakePeers
 ) -> None:
     """The wake-up is lost by force: the edge is used up without a drain."""
+    make_keys(folder, ["router", "edge"])
     saw = Recorder()
-    router = make_peers("router", 11, saw)
-    edge = make_peers("edge", 22, Recorder())
-    edge.dial("router", router.listen(f"ipc://{folder}/r"))
+    router = make_peers("router", 11, saw, keys=Keys(folder, "router"))
+    edge = make_peers("edge", 22, Recorder(), keys=Keys(folder, "edge"))
+    edge.dial("router", router.listen("tcp://127.0.0.1:0"))
     await until(lambda: router.live("edge"))
     assert router.counts.lost_wakeups_total == 0
     listener = router._listeners[0]
+    assert isinstance(listener, FrameSocket)
     asyncio.get_running_loop().remove_reader(listener._socket.fileno())
     edge.send("router", submit(b"unseen"))
     await until(lambda: listener._socket.getsockopt(zmq.EVENTS) & zmq.POLLIN)  # swallows the edge
