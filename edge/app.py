@@ -13,6 +13,7 @@ from edge.apps import Apps
 from edge.auth import Auth
 from edge.clients import Clients
 from edge.dispatch import Dispatch
+from edge.errands import Errands
 from edge.gathering import Gathering
 from edge.heads import Heads
 from edge.hub import Channel, Hub, Repair
@@ -98,6 +99,9 @@ class Edge:
             hub, auth, uplink.request, name, lambda *what: self._clients.revoked(*what)
         )
         dispatch = Dispatch(REGISTRY, uplink.request, now_ms=clock.wall_ms, entropy=entropy)
+        dispatch.errands = Errands(
+            dispatch.turned, uplink.ask_heads, uplink.slot_of, clock.monotonic_ms
+        )
         subscribing = Subscribing(
             hub, encoder, uplink.request, name, config.recovery_connection_bytes_max
         )

@@ -25,6 +25,7 @@ from hubbub.base.ids import uuid7
 from hubbub.features.contract import (
     Command,
     EdgeContext,
+    Errand,
     Gather,
     Local,
     QueryCall,
@@ -74,10 +75,19 @@ class Gathers(Protocol):
         ...
 
 
+class Errands(Protocol):
+    """Who goes through the steps of an `Errand`."""
+
+    def start(self, errand: Errand, app: App, viewer: Viewer, reply: Reply) -> None:
+        """Take the first step; the reply follows once."""
+        ...
+
+
 class Dispatch:
     """Turns requests into link requests. `entropy(n)` and `now_ms()` are passed in."""
 
     local: LocalActions
+    errands: Errands
     gathering: Gathers | None = None  # None: every command leaves by itself
 
     def __init__(
@@ -136,7 +146,7 @@ class Dispatch:
             reply(refusal, b"")
 
     def turned(
-        self, action: Command | QueryCall | Local, app: App, viewer: Viewer, reply: Reply
+        self, action: Command | QueryCall | Local | Errand, app: App, viewer: Viewer, reply: Reply
     ) -> None:
         """Send what a verb or route became. Raises Rejected from the checks."""
         if isinstance(action, QueryCall):
@@ -146,6 +156,8 @@ class Dispatch:
             )
         elif isinstance(action, Local):
             reply(None, self.local.run(action, app, viewer))
+        elif isinstance(action, Errand):
+            self.errands.start(action, app, viewer, reply)
         else:
             self.submit(action, app, viewer, reply)
 

@@ -22,7 +22,7 @@ from typing import Any, Final, Generic, TypeVar, cast
 from hubbub.base.bounded import BoundedCache
 from hubbub.features.contract import Table
 from hubbub.wire.codec import decode_pack, encode_pack
-from hubbub.wire.event import CHANGED, StoredEvent, decode_row, with_flags
+from hubbub.wire.event import CHANGED, COUNTABLE, StoredEvent, decode_row, with_flags
 from node import keys
 from node.store.api import DeleteRange, Family, Op, Store
 
@@ -38,6 +38,10 @@ CACHED_STREAMS_MAX: Final = 16_384
 
 _ABSENT: Final = object()
 _FIRST_SEQ: Final = 1
+# How far back the last message is looked for when a stream is loaded: first cheaply, then once
+# more. Behind 1,000 events that are none it counts as forgotten.
+_NEAR_EVENTS: Final = 4
+_FAR_EVENTS: Final = 1_000
 
 
 class Cell:
@@ -66,14 +70,19 @@ class Cell:
 
 
 class Head:
-    """Where a stream stands: one immutable step of it."""
+    """Where a stream stands: one immutable step of it. `message_seq`: of the last countable
+    event above the floor, 0 if there is none."""
 
-    __slots__ = ("floor", "seq", "ts_ms")
+    __slots__ = ("floor", "message_ms", "message_seq", "seq", "ts_ms")
 
-    def __init__(self, seq: int, ts_ms: int, floor: int) -> None:
+    def __init__(
+        self, seq: int, ts_ms: int, floor: int, message_seq: int = 0, message_ms: int = 0
+    ) -> None:
         self.seq = seq
         self.ts_ms = ts_ms
         self.floor = floor
+        self.message_seq = message_seq if message_seq >= floor else 0
+        self.message_ms = message_ms if message_seq >= floor else 0
 
 
 class Stream:
@@ -177,20 +186,25 @@ class Overlay:
 
     def _load(self, app: str, key: str) -> Stream:
         prefix = keys.stream_prefix(self._slot, app, key)
-        newest = self._store.iterate(
-            Family.CHAN, prefix, keys.prefix_end(prefix), limit=1, reverse=True
-        )
+        newest = self._newest(prefix, _NEAR_EVENTS)
         seq = ts_ms = 0
         floor = _FIRST_SEQ
         if newest:
             seq = keys.seq_of(newest[0][0])
             ts_ms = decode_row(seq, newest[0][1]).head.ts_ms
+        message = _last_message(newest)
+        if len(newest) == _NEAR_EVENTS and not message[0]:
+            message = _last_message(self._newest(prefix, _FAR_EVENTS))
         stored = self._store.get(Family.META, keys.stream_meta(prefix))
         if stored is not None:
             floor = keys.read_u64(stored)
             if seq < floor - 1:  # everything was deleted; its numbers are not used again
                 seq, ts_ms = floor - 1, keys.read_u64(stored, keys.SEQ_BYTES)
-        return Stream(app, key, prefix, Head(seq, ts_ms, floor))
+        return Stream(app, key, prefix, Head(seq, ts_ms, floor, *message))
+
+    def _newest(self, prefix: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+        end = keys.prefix_end(prefix)
+        return self._store.iterate(Family.CHAN, prefix, end, limit=limit, reverse=True)
 
     # --- one entry
 
@@ -207,7 +221,9 @@ class Overlay:
         cell = stream.events[seq] = Cell(None)
         cell.put(change.index, row)
         change.seqs.append(seq)
-        self._set_head(change, stream, Head(seq, ts_ms, stream.head.floor))
+        old = stream.head
+        message = (seq, ts_ms) if row[0] & COUNTABLE else (old.message_seq, old.message_ms)
+        self._set_head(change, stream, Head(seq, ts_ms, old.floor, *message))
 
     def put_meta(self, key: bytes, value: bytes) -> None:
         """A row of META that belongs to this entry."""
@@ -451,7 +467,8 @@ class Overlay:
         head = stream.head
         floor = min(max(head.floor, seq), head.seq + 1)
         if floor != head.floor:
-            self._set_head(change, stream, Head(head.seq, head.ts_ms, floor))
+            message = (head.message_seq, head.message_ms)
+            self._set_head(change, stream, Head(head.seq, head.ts_ms, floor, *message))
 
     def _set_head(self, change: Change, stream: Stream, head: Head) -> None:
         stream.head = change.head = head
@@ -461,6 +478,15 @@ class Overlay:
         assert change is not None, "only apply may write"
         assert change.stream is not None
         return change, change.stream
+
+
+def _last_message(newest: Sequence[tuple[bytes, bytes]]) -> tuple[int, int]:
+    """(seq, ms) of the first countable event among rows from the newest on, (0, 0) if none."""
+    for key, row in newest:
+        if row[0] & COUNTABLE:
+            seq = keys.seq_of(key)
+            return seq, decode_row(seq, row).head.ts_ms
+    return 0, 0
 
 
 def _floor_ops(prefix: bytes, head: Head) -> list[Op]:

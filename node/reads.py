@@ -246,6 +246,8 @@ class Reads:
             ts_ms=stream.committed.ts_ms,
             preview=self._preview(stream, tables) if ask.preview else b"",
             fields=tuple(self._fields(tables, user) for user in ask.users),
+            message_seq=stream.committed.message_seq,
+            message_ms=stream.committed.message_ms,
         )
 
     def _preview(self, stream: Stream, tables: StreamTables) -> Json:
@@ -266,7 +268,7 @@ class Reads:
 def _oldest(tables: StreamTables, access: Access, now_ms: int) -> int:
     """The lowest seq that may be read: floor, kept size, kept time. head + 1: nothing."""
     head = tables.head
-    low = head.floor
+    low = max(head.floor, access.history_from)
     if access.history_size:
         low = max(low, head.seq - access.history_size + 1)
     if not access.history_ttl_ms or low > head.seq:

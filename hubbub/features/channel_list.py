@@ -51,7 +51,8 @@ from hubbub.features.members import (
     MembersRemoved,
     RoleChanged,
 )
-from hubbub.features.standing import CHANNEL, MEMBERS, ONLY
+from hubbub.features.promotion import ChannelPromoted
+from hubbub.features.standing import CHANNEL, MEMBERS, ONLY, MemberRow
 from hubbub.features.users import find_profile
 from hubbub.model.channel import ChannelKind
 from hubbub.model.member import Role
@@ -132,6 +133,16 @@ class ChannelRoleChanged(Event, frozen=True):
     role: Role
 
 
+class ChannelKindChanged(Event, frozen=True):
+    """The channel was promoted."""
+
+    TAG = "channel.kind_changed"
+
+    channel: str
+    kind: ChannelKind
+    role: Role
+
+
 class ChannelRemoved(Event, frozen=True):
     """The channel left the list."""
 
@@ -203,8 +214,10 @@ def decide_put(cmd: PutListed, tables: Tables, ctx: Context) -> list[Event]:
     if ctx.settings.raw_user_streams:
         return []
     old = tables[LISTED].get(cmd.channel)
-    if old is not None and old.role is cmd.role:
+    if old is not None and (old.role, old.kind) == (cmd.role, cmd.kind):
         return []
+    if old is not None and old.kind is not cmd.kind:
+        return [ChannelKindChanged(channel=cmd.channel, kind=cmd.kind, role=cmd.role)]
     if cmd.role is Role.INVITED:
         return [ChannelInvited(channel=cmd.channel, kind=cmd.kind, name=cmd.name)]
     if old is not None and old.role is not Role.INVITED:
@@ -237,6 +250,12 @@ def apply_role(event: ChannelRoleChanged, _: Meta, tables: Tables) -> None:
     row = tables[LISTED].get(event.channel)
     if row is not None:
         tables[LISTED].put(event.channel, replace(row, role=event.role))
+
+
+def apply_kind(event: ChannelKindChanged, _: Meta, tables: Tables) -> None:
+    row = tables[LISTED].get(event.channel)
+    if row is not None:
+        tables[LISTED].put(event.channel, replace(row, kind=event.kind, role=event.role, peer=""))
 
 
 def apply_removed(event: ChannelRemoved, _: Meta, tables: Tables) -> None:
@@ -288,12 +307,20 @@ def effects_gone(event: MembersLeft | MembersRemoved, meta: Meta, _: Tables) -> 
 
 
 def effects_deleted(_: ChannelDeleted, meta: Meta, tables: Tables) -> list[Effect]:
-    effects: list[Effect] = []
-    after: str | None = None
-    while rows := tables[MEMBERS].scan(after=after):
-        effects += [Forward(DropListed(user=user, channel=meta.key)) for user, _ in rows]
-        after = rows[-1][0]
-    return effects
+    return [Forward(DropListed(user=user, channel=meta.key)) for user, _ in _members(tables)]
+
+
+def effects_promoted(event: ChannelPromoted, meta: Meta, tables: Tables) -> list[Effect]:
+    row = tables[CHANNEL].get(ONLY)
+    name = "" if row is None else row.name
+    return [_listed(user, member.role, event.kind, name, meta) for user, member in _members(tables)]
+
+
+def _members(tables: Tables) -> list[tuple[str, MemberRow]]:
+    found: list[tuple[str, MemberRow]] = []
+    while rows := tables[MEMBERS].scan(after=found[-1][0] if found else None):
+        found += rows
+    return found
 
 
 def _of_channel(users: tuple[str, ...], role: Role, meta: Meta, tables: Tables) -> list[Effect]:
@@ -393,6 +420,7 @@ FEATURE: Final = Feature(
         ChannelAdded: apply_added,
         ChannelInvited: apply_invited,
         ChannelRoleChanged: apply_role,
+        ChannelKindChanged: apply_kind,
         ChannelRemoved: apply_removed,
     },
     effects={
@@ -403,6 +431,7 @@ FEATURE: Final = Feature(
         MembersLeft: effects_gone,
         MembersRemoved: effects_gone,
         ChannelDeleted: effects_deleted,
+        ChannelPromoted: effects_promoted,
     },
     access={StreamKind.USER: access_user},
     queries=(QueryRow("user.channels", ListRequest, run_channels),),

@@ -16,7 +16,14 @@ from typing import Final
 from msgspec import UNSET, Raw, Struct, UnsetType, field
 from msgspec.structs import replace
 
-from hubbub.base.errors import BAD_REQUEST, CHANNEL_EXISTS, UNKNOWN_CHANNEL, Rejected
+from hubbub.base.errors import (
+    BAD_REQUEST,
+    CHANNEL_EXISTS,
+    LIMIT_EXCEEDED,
+    PROMOTED,
+    UNKNOWN_CHANNEL,
+    Rejected,
+)
 from hubbub.base.names import check_user, dm_channel, namespace_of
 from hubbub.features.contract import (
     Command,
@@ -24,12 +31,12 @@ from hubbub.features.contract import (
     Decision,
     Done,
     EdgeContext,
+    Errand,
     Event,
     Feature,
     Meta,
-    QueryCall,
-    QueryRow,
     Route,
+    Steps,
     Tables,
     Verb,
     as_command,
@@ -50,14 +57,16 @@ from hubbub.features.standing import (
     ONLY,
     ChannelRow,
     member_count,
+    readable_from,
     require_kind,
     require_standing,
     role_of,
 )
-from hubbub.model.channel import ChannelInfo, ChannelKind
-from hubbub.model.member import Role
+from hubbub.model.channel import ChannelInfo, ChannelKind, Guarantees, HistoryRule
 from hubbub.model.permissions import Action
 from hubbub.wire.codec import encode_json
+
+PROMOTIONS_MAX: Final = 60  # of one pair's dms: each costs `channel.open` one question
 
 
 class CreateChannel(Command, frozen=True):
@@ -72,15 +81,19 @@ class CreateChannel(Command, frozen=True):
     data: Raw | UnsetType = UNSET
     public: bool = False
     owner: str = ""
+    approval: bool = False
+    history: HistoryRule = HistoryRule.ALL
 
 
 class OpenDirect(Command, frozen=True):
-    """The one channel of a pair, created on first use. The name follows from the pair."""
+    """The one channel of a pair, created on first use. The name follows from the pair and from `n`,
+    how many earlier ones were promoted."""
 
     TAG = "channel.open"
 
     channel: str
     members: tuple[str, ...]
+    n: int = 0
 
 
 class UpdateChannel(Command, frozen=True):
@@ -92,6 +105,8 @@ class UpdateChannel(Command, frozen=True):
     name: str | UnsetType | None = UNSET
     data: Raw | UnsetType = UNSET
     public: bool | UnsetType = UNSET
+    approval: bool | UnsetType = UNSET
+    history: HistoryRule | UnsetType = UNSET
 
 
 class DeleteChannel(Command, frozen=True):
@@ -113,6 +128,8 @@ class ChannelCreated(Event, frozen=True):
     name: str = ""
     data: Raw | UnsetType = UNSET
     public: bool = False
+    approval: bool = False
+    history: HistoryRule = HistoryRule.ALL
 
 
 class ChannelUpdated(Event, frozen=True):
@@ -123,6 +140,8 @@ class ChannelUpdated(Event, frozen=True):
     name: str = ""
     data: Raw | UnsetType = UNSET
     public: bool = False
+    approval: bool = False
+    history: HistoryRule = HistoryRule.ALL
 
 
 class ChannelDeleted(Event, frozen=True):
@@ -153,6 +172,8 @@ class NewChannelRequest(Struct, frozen=True):
     data: Raw | UnsetType = UNSET
     public: bool = False
     owner: str = ""
+    approval: bool = False
+    history: HistoryRule = HistoryRule.ALL
     cmid: str = ""
     by: str = ""
 
@@ -191,7 +212,7 @@ def check_open(cmd: OpenDirect, ctx: EdgeContext) -> OpenDirect:
 
 def check_update(cmd: UpdateChannel, _: EdgeContext) -> UpdateChannel:
     check_chat_channel(cmd.channel)
-    require_something(cmd.name, cmd.data, cmd.public)
+    require_something(cmd.name, cmd.data, cmd.public, cmd.approval, cmd.history)
     check_title(cmd.name if isinstance(cmd.name, str) else "")
     check_bytes(cmd.data, META_BYTES_MAX)
     return cmd
@@ -219,6 +240,8 @@ def decide_create(cmd: CreateChannel, tables: Tables, ctx: Context) -> Decision:
         name=cmd.name,
         data=cmd.data,
         public=cmd.public,
+        approval=cmd.approval,
+        history=cmd.history,
     )
     return Decision([event], _opened(cmd.channel, created=True))
 
@@ -228,11 +251,13 @@ def decide_open(cmd: OpenDirect, tables: Tables, ctx: Context) -> Decision:
     if ctx.actor not in (a, b):
         require_kind(Action.ADD, ChannelKind.DM, ctx)
     require_kind(Action.OPEN_DIRECT, ChannelKind.DM, ctx)
-    if ctx.key != dm_channel(ctx.id_secret, a, b):
+    if ctx.key != dm_channel(ctx.id_secret, a, b, cmd.n):
         raise Rejected(UNKNOWN_CHANNEL, "a dm's name follows from its pair")
     row = tables[CHANNEL].get(ONLY)
     if row is not None and row.deleted:
         raise Rejected(CHANNEL_EXISTS, "this dm was deleted", channel=cmd.channel)
+    if row is not None and row.kind is not ChannelKind.DM:
+        raise Rejected(PROMOTED, channel=cmd.channel)
     if row is not None:
         return Decision([], _opened(ctx.key, created=False))
     members = tuple(sorted({a, b}))
@@ -245,9 +270,18 @@ def decide_update(cmd: UpdateChannel, tables: Tables, ctx: Context) -> list[Even
     name = row.name if isinstance(cmd.name, UnsetType) else cmd.name or ""
     data = row.data if isinstance(cmd.data, UnsetType) else json_bytes(cmd.data)
     public = row.public if isinstance(cmd.public, UnsetType) else cmd.public
-    if (name, data, public) == (row.name, row.data, row.public):
+    approval = row.approval if isinstance(cmd.approval, UnsetType) else cmd.approval
+    from_join = row.from_join
+    if not isinstance(cmd.history, UnsetType):
+        from_join = cmd.history is HistoryRule.FROM_JOIN
+    new = (name, data, public, approval, from_join)
+    if new == (row.name, row.data, row.public, row.approval, row.from_join):
         return []
-    return [ChannelUpdated(name=name, data=custom(data), public=public)]
+    history = HistoryRule.FROM_JOIN if from_join else HistoryRule.ALL
+    event = ChannelUpdated(
+        name=name, data=custom(data), public=public, approval=approval, history=history
+    )
+    return [event]
 
 
 def decide_delete(_: DeleteChannel, tables: Tables, ctx: Context) -> list[Event]:
@@ -257,7 +291,14 @@ def decide_delete(_: DeleteChannel, tables: Tables, ctx: Context) -> list[Event]
 
 def apply_created(event: ChannelCreated, meta: Meta, tables: Tables) -> None:
     row = ChannelRow(
-        event.kind, meta.ts_ms, meta.by, event.name, json_bytes(event.data), event.public
+        event.kind,
+        meta.ts_ms,
+        meta.by,
+        event.name,
+        json_bytes(event.data),
+        event.public,
+        approval=event.approval,
+        from_join=event.history is HistoryRule.FROM_JOIN,
     )
     tables[CHANNEL].put(ONLY, row)
 
@@ -265,7 +306,14 @@ def apply_created(event: ChannelCreated, meta: Meta, tables: Tables) -> None:
 def apply_updated(event: ChannelUpdated, _: Meta, tables: Tables) -> None:
     row = tables[CHANNEL].get(ONLY)
     if row is not None:
-        changed = replace(row, name=event.name, data=json_bytes(event.data), public=event.public)
+        changed = replace(
+            row,
+            name=event.name,
+            data=json_bytes(event.data),
+            public=event.public,
+            approval=event.approval,
+            from_join=event.history is HistoryRule.FROM_JOIN,
+        )
         tables[CHANNEL].put(ONLY, changed)
 
 
@@ -277,10 +325,13 @@ def apply_deleted(_: ChannelDeleted, meta: Meta, tables: Tables) -> None:
     tables.set_floor(meta.seq)
 
 
-def describe(row: ChannelRow, role: Role, tables: Tables, key: str) -> ChannelInfo:
-    """The channel as one of this role sees it."""
+def describe(
+    row: ChannelRow, tables: Tables, ctx: Context, guarantees: Guarantees | UnsetType = UNSET
+) -> ChannelInfo:
+    """The channel as the viewer sees it."""
+    history_from = readable_from(tables, ctx)
     return ChannelInfo(
-        channel=key,
+        channel=ctx.key,
         kind=row.kind,
         created=rfc3339(row.created_ms),
         members=member_count(tables),
@@ -290,27 +341,23 @@ def describe(row: ChannelRow, role: Role, tables: Tables, key: str) -> ChannelIn
         public=row.public,
         frozen=row.frozen,
         slow_mode_s=row.slow_mode_s,
-        role=role,
+        role=role_of(tables, ctx.actor),
+        guarantees=guarantees,
+        history=HistoryRule.FROM_JOIN if row.from_join else HistoryRule.ALL,
+        history_from=history_from if history_from > tables.floor_seq else 0,
+        approval=row.approval,
+        archived=row.archived,
     )
 
 
-def run_get(_: ChannelRequest, tables: Tables, ctx: Context) -> ChannelInfo:
-    row = require_standing(Action.SEE, tables, ctx)
-    return describe(row, role_of(tables, ctx.actor), tables, ctx.key)
-
-
-def turn_get(request: ChannelRequest, _: EdgeContext) -> QueryCall:
-    return QueryCall(check_chat_channel(request.channel), "channel.get", request)
-
-
-def turn_open(request: OpenRequest, ctx: EdgeContext) -> OpenDirect:
+def turn_open(request: OpenRequest, ctx: EdgeContext) -> Errand:
     return _direct((ctx.viewer.user, request.with_), ctx)
 
 
-def turn_new(request: NewChannelRequest, ctx: EdgeContext) -> Command:
+def turn_new(request: NewChannelRequest, ctx: EdgeContext) -> Command | Errand:
     """Create a channel, or open the one of a pair."""
     if request.kind is ChannelKind.DM:
-        return replace(_direct(request.members, ctx), cmid=request.cmid, by=request.by)
+        return _direct(request.members, ctx, cmid=request.cmid, by=request.by)
     if request.kind is not None and request.channel:
         if namespace_of(request.channel) != request.kind:
             raise Rejected(BAD_REQUEST, "the channel's name and kind differ")
@@ -326,14 +373,32 @@ def turn_new(request: NewChannelRequest, ctx: EdgeContext) -> Command:
         data=request.data,
         public=request.public,
         owner=request.owner,
+        approval=request.approval,
+        history=request.history,
     )
 
 
-def _direct(pair: tuple[str, ...], ctx: EdgeContext) -> OpenDirect:
+def _direct(pair: tuple[str, ...], ctx: EdgeContext, *, cmid: str = "", by: str = "") -> Errand:
+    """The pair's dm; if it was promoted, the next one of the pair, and so on."""
     if len(pair) != 2:
         raise Rejected(BAD_REQUEST, "a dm has exactly two members")
     a, b = (check_user(user) for user in pair)
-    return OpenDirect(channel=dm_channel(ctx.id_secret, a, b), members=(a, b))
+
+    def steps() -> Steps:
+        for n in range(PROMOTIONS_MAX):
+            name = dm_channel(ctx.id_secret, a, b, n)
+            try:
+                answer: bytes = yield OpenDirect(
+                    cmid=cmid, by=by, channel=name, members=(a, b), n=n
+                )
+            except Rejected as refusal:
+                if refusal.error is not PROMOTED:
+                    raise
+            else:
+                return answer
+        raise Rejected(LIMIT_EXCEEDED, "this pair has promoted too many dms", limit=PROMOTIONS_MAX)
+
+    return Errand(steps)
 
 
 def _opened(channel: str, *, created: bool) -> bytes:
@@ -360,13 +425,11 @@ FEATURE: Final = Feature(
         ChannelUpdated: apply_updated,
         ChannelDeleted: apply_deleted,
     },
-    queries=(QueryRow("channel.get", ChannelRequest, run_get),),
     verbs=(
         Verb("channel.open", OpenRequest, turn_open, Opened, "The dm with another user."),
         Verb("channel.create", NewChannelRequest, turn_new, Opened, "Create a channel."),
         Verb("channel.update", UpdateChannel, as_command, Done, "Change name, data, openness."),
         Verb("channel.delete", DeleteChannel, as_command, Done, "End a channel for all."),
-        Verb("channel.get", ChannelRequest, turn_get, ChannelInfo, "A channel's description."),
     ),
     routes=(
         Route(
@@ -378,7 +441,6 @@ FEATURE: Final = Feature(
             status=201,
             doc="Create a channel, or answer the one of a pair.",
         ),
-        Route("GET", "/v1/channels/{channel}", ChannelRequest, turn_get, ChannelInfo),
         Route("PATCH", "/v1/channels/{channel}", UpdateChannel, as_command, Done),
         Route("DELETE", "/v1/channels/{channel}", DeleteChannel, as_command, Done),
     ),

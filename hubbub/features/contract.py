@@ -22,7 +22,7 @@ Long because it is the whole contract: a reader of one feature needs this file a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from enum import Enum
 from typing import Any, ClassVar, Final, Generic, Literal, Protocol, TypeVar
 
@@ -234,6 +234,29 @@ class Local(msgspec.Struct, frozen=True):
     args: msgspec.Struct
 
 
+class HeadsCall(msgspec.Struct, frozen=True):
+    """Where these streams stand: asked of all nodes that lead them at once. `user`: whose figures
+    are wanted (empty: nobody's). Without user and preview it costs microseconds a stream."""
+
+    keys: Sequence[str]
+    user: str = ""
+    preview: bool = False
+
+
+Steps = Generator[Command | QueryCall | HeadsCall, Any, Json]
+
+
+class Errand(msgspec.Struct, frozen=True):
+    """What an edge does in several steps, each knowing the answers before it (decision record
+    0014). `steps` yields what to ask next and is sent the answer: of a command or query its JSON,
+    of a HeadsCall the HeadRow of each key. A refusal is thrown into it. It returns the answer.
+
+    Nothing is atomic over steps: a later one may be refused when an earlier one is done.
+    """
+
+    steps: Callable[[], Steps]
+
+
 class EdgeContext(msgspec.Struct, frozen=True):
     """What `check`, `verbs` and `routes` know."""
 
@@ -264,7 +287,7 @@ class Verb(msgspec.Struct, frozen=True):
 
     name: str
     shape: type[msgspec.Struct]
-    turn: Callable[[Any, EdgeContext], Command | QueryCall | Local]
+    turn: Callable[[Any, EdgeContext], Command | QueryCall | Local | Errand]
     answer: type[msgspec.Struct]  # for the documents; answers are sent as the node made them
     doc: str = ""
     gather: Gather | None = None
@@ -276,7 +299,7 @@ class Route(msgspec.Struct, frozen=True):
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
     path: str  # "/v1/channels/{channel}/messages"
     shape: type[msgspec.Struct]
-    turn: Callable[[Any, EdgeContext], Command | QueryCall]
+    turn: Callable[[Any, EdgeContext], Command | QueryCall | Errand]
     answer: type[msgspec.Struct]
     status: int = 200
     doc: str = ""
@@ -305,6 +328,7 @@ class Access(msgspec.Struct, frozen=True):
     channels: tuple[str, ...] = ()  # of a user's stream: whose heads its sessions hear of
     history_size: int = 0
     history_ttl_ms: int = 0
+    history_from: int = 0  # the lowest seq that this one may read
 
 
 class SubscribeArgs(msgspec.Struct, frozen=True):

@@ -28,7 +28,7 @@ from hubbub.features.contract import (
 from hubbub.features.fields import check_chat_channel
 from hubbub.features.messages import MESSAGE, MESSAGES, find_message, readable
 from hubbub.features.publication import parse_time
-from hubbub.features.standing import require_standing
+from hubbub.features.standing import readable_from, require_standing
 from hubbub.model.message import MESSAGE_CREATED, Message
 from hubbub.model.permissions import Action
 from hubbub.wire.codec import decode_json
@@ -84,7 +84,8 @@ def run_history(request: HistoryRequest, tables: Tables, ctx: Context) -> Histor
     if limit < 1:
         raise Rejected(BAD_REQUEST, "limit is at least 1")
     limit = min(limit, settings.history_page_max)
-    pager = Pager(tables, settings.history_page_bytes_max, _wanted(request))
+    lowest = readable_from(tables, ctx)
+    pager = Pager(tables, lowest, settings.history_page_bytes_max, _wanted(request))
     if request.after_seq is not None:
         messages = pager.forward(request.after_seq, limit)
     elif request.around_seq is not None:
@@ -125,13 +126,18 @@ def seq_at(ts_ms: int, tables: Tables) -> int:
 
 
 class Pager:
-    """Fills one page with messages, at least one, within its bytes. `reached`: where the search
-    was given up, 0 if it was not."""
+    """Fills one page with messages, at least one, within its bytes, none below the seq `lowest`.
+    `reached`: where the search was given up, 0 if it was not."""
 
     def __init__(
-        self, tables: Tables, bytes_max: int, is_wanted: Callable[[StoredEvent], bool]
+        self,
+        tables: Tables,
+        lowest: int,
+        bytes_max: int,
+        is_wanted: Callable[[StoredEvent], bool],
     ) -> None:
         self._tables = tables
+        self._lowest = lowest
         self._bytes_left = bytes_max
         self._looks_left = LOOKED_AT_MAX
         self._is_wanted = is_wanted
@@ -140,7 +146,7 @@ class Pager:
     def forward(self, after: int, limit: int) -> list[Json]:
         """Messages with seq > after, ascending."""
         found: list[Json] = []
-        after = min(max(after, self._tables.floor_seq - 1, 0), self._tables.head_seq)
+        after = min(max(after, self._lowest - 1, 0), self._tables.head_seq)
         while len(found) < limit:
             chunk = self._tables.published_range(after=after, limit=_chunk(limit))
             if not self._take(chunk, found, limit):
@@ -152,8 +158,10 @@ class Pager:
         """Messages with seq < before, ascending: the newest of them."""
         found: list[Json] = []
         before = min(before, self._tables.head_seq + 1)
-        while len(found) < limit and before > 1:
-            chunk = self._tables.published_range(before=before, limit=_chunk(limit), reverse=True)
+        while len(found) < limit and before > self._lowest:
+            chunk = self._tables.published_range(
+                after=self._lowest - 1, before=before, limit=_chunk(limit), reverse=True
+            )
             if not self._take(chunk, found, limit):
                 break
             before = chunk[-1].seq

@@ -42,12 +42,15 @@ from hubbub.features.contract import (
     as_command,
 )
 from hubbub.features.fields import check_chat_channel, check_users
+from hubbub.features.guarantees import tier_events
 from hubbub.features.publication import rfc3339
 from hubbub.features.standing import (
+    CHANNEL,
     INVITES,
     MEMBER_COUNT,
     MEMBERS,
     ONLY,
+    ChannelRow,
     InviteRow,
     MemberRow,
     channel_row,
@@ -223,7 +226,7 @@ def decide_add(cmd: AddMembers, tables: Tables, ctx: Context) -> list[Event]:
     new = tuple(user for user in cmd.users if tables[MEMBERS].get(user) is None)
     require_not_banned(new, row, tables, ctx)
     _require_room(len(new), tables)
-    return [MembersJoined(users=new)] if new else []
+    return _joined(row, new, tables)
 
 
 def decide_join(_: JoinChannel, tables: Tables, ctx: Context) -> list[Event]:
@@ -240,7 +243,7 @@ def decide_join(_: JoinChannel, tables: Tables, ctx: Context) -> list[Event]:
     if row.kind is ChannelKind.OPEN and role is Role.NONE:
         return []
     _require_room(1, tables)
-    return [MembersJoined(users=(user,))]
+    return _joined(row, (user,), tables)
 
 
 def decide_leave(_: LeaveChannel, tables: Tables, ctx: Context) -> list[Event]:
@@ -248,7 +251,9 @@ def decide_leave(_: LeaveChannel, tables: Tables, ctx: Context) -> list[Event]:
     row = require_standing(Action.LEAVE, tables, ctx)
     role = role_of(tables, user)
     refuse_direct(row.kind)
-    return [] if role is Role.NONE else [MembersLeft(users=(user,))]
+    if role is Role.NONE:
+        return []
+    return [MembersLeft(users=(user,)), *_fallen(row, (user,), tables)]
 
 
 def decide_remove(cmd: RemoveMembers, tables: Tables, ctx: Context) -> list[Event]:
@@ -258,7 +263,7 @@ def decide_remove(cmd: RemoveMembers, tables: Tables, ctx: Context) -> list[Even
     gone = tuple(u for u in cmd.users if is_open or role_of(tables, u) is not Role.NONE)
     for user in gone:
         require_above(user, tables, ctx)
-    return [MembersRemoved(users=gone)] if gone else []
+    return [MembersRemoved(users=gone), *_fallen(row, gone, tables)] if gone else []
 
 
 def decide_set_role(cmd: SetRole, tables: Tables, ctx: Context) -> list[Event]:
@@ -276,7 +281,8 @@ def decide_set_role(cmd: SetRole, tables: Tables, ctx: Context) -> list[Event]:
     standing = standing_of(cmd.user, tables, ctx)
     risen = granted(replace(standing, role=cmd.role), ctx.settings)
     require_held(risen - granted(standing, ctx.settings), tables, ctx)
-    return [RoleChanged(user=cmd.user, role=cmd.role)]
+    count = member_count(tables) + (tables[MEMBERS].get(cmd.user) is None)
+    return [RoleChanged(user=cmd.user, role=cmd.role), *tier_events(row, count, tables)]
 
 
 def apply_created(event: ChannelCreated, meta: Meta, tables: Tables) -> None:
@@ -337,12 +343,25 @@ def turn_remove_one(request: RemoveMembers, _: EdgeContext) -> RemoveMembers:
     return replace(request, users=())
 
 
+def _joined(row: ChannelRow, new: tuple[str, ...], tables: Tables) -> list[Event]:
+    if not new:
+        return []
+    return [MembersJoined(users=new), *tier_events(row, member_count(tables) + len(new), tables)]
+
+
+def _fallen(row: ChannelRow, gone: tuple[str, ...], tables: Tables) -> list[Event]:
+    members = sum(tables[MEMBERS].get(user) is not None for user in gone)
+    return tier_events(row, member_count(tables) - members, tables)
+
+
 def _add_row(user: str, role: Role, meta: Meta, tables: Tables) -> None:
     if tables[INVITES].get(user) is not None:
         tables[INVITES].delete(user)
     if tables[MEMBERS].get(user) is None:
         tables[MEMBER_COUNT].put(ONLY, member_count(tables) + 1)
-        tables[MEMBERS].put(user, MemberRow(role, meta.ts_ms, meta.seq))
+        channel = tables[CHANNEL].get(ONLY)
+        history_from = meta.seq if channel is not None and channel.from_join else 0
+        tables[MEMBERS].put(user, MemberRow(role, meta.ts_ms, meta.seq, history_from))
 
 
 def _require_room(count: int, tables: Tables) -> None:

@@ -63,7 +63,7 @@ from hubbub.features.message_parts import (
     snippet,
 )
 from hubbub.features.publication import rfc3339
-from hubbub.features.standing import require_standing, role_of
+from hubbub.features.standing import readable_from, require_standing, role_of
 from hubbub.model.channel import ChannelKind
 from hubbub.model.member import Role
 from hubbub.model.message import MESSAGE_CREATED, Attachment, Forwarded, Message, Quote
@@ -522,7 +522,8 @@ def supersede(seq: int, tables: Tables) -> tuple[int, ...]:
 def find_message(mid: str, tables: Tables, ctx: Context) -> StoredEvent:
     """The event that created the message. Raises Rejected(NOT_FOUND), BAD_REQUEST for no id at
     all."""
-    stored = tables.published(message_seq(mid))
+    seq = message_seq(mid)
+    stored = tables.published(seq) if seq >= readable_from(tables, ctx) else None
     if stored is None or stored.head.type != MESSAGE_CREATED:
         raise Rejected(NOT_FOUND, "no such message")
     stream = f"{ctx.app}\0{ctx.key}".encode()

@@ -1,8 +1,8 @@
 """Where a user stands in a channel: the rows that decide rights, and the look-up over them.
 
-Read by every feature of a channel; written by channels (CHANNEL), members (members, invites),
-capabilities (MEMBER_RIGHTS) and sanctions (BANS, MUTES). Membership is true here, in the channel's
-own stream, and nowhere else.
+Read by every feature of a channel; written by channels, promotion and archive (CHANNEL), members
+and promotion (members, invites), capabilities (MEMBER_RIGHTS) and sanctions (BANS, MUTES).
+Membership is true here, in the channel's own stream, and nowhere else.
 
 Rules:
 1. Rights are laid over one another: the table of kind and role, then what the app, the channel and
@@ -61,21 +61,27 @@ class ChannelRow(Struct, frozen=True, array_like=True, gc=False):
     created_by: str
     name: str = ""
     data: bytes = b""
-    public: bool = False  # a group that anybody may join
+    public: bool = False  # a group that anybody may join; listed in the directory
     deleted: bool = False
     frozen: bool = False
     slow_mode_s: int = 0
     rights: dict[Role, Override] = {}
     member_rights: int = 0
     sanctions: int = 0
+    approval: bool = False  # whoever wants to join a public group asks its staff
+    archived: bool = False  # read only, and not listed
+    from_join: bool = False  # who joins from now on reads from there on
+    open_from: int = 0  # who has no row reads from here on
 
 
 class MemberRow(Struct, frozen=True, array_like=True, gc=False):
-    """`join_seq`: the seq of the event that made them a member; nothing before it is unread."""
+    """`join_seq`: the seq of the event that made them a member; nothing before it is unread.
+    `history_from`: the lowest seq they may read, 0 for all."""
 
     role: Role
     joined_ms: int
     join_seq: int
+    history_from: int = 0
 
 
 class InviteRow(Struct, frozen=True, array_like=True, gc=False):
@@ -169,6 +175,22 @@ def role_of(tables: Tables, user: str) -> Role:
     if member is not None:
         return member.role
     return Role.INVITED if tables[INVITES].get(user) is not None else Role.NONE
+
+
+def readable_from(tables: Tables, ctx: Context) -> int:
+    """The lowest seq that the viewer may read: the floor, or where their history begins."""
+    if ctx.viewer.authority != Authority.CLIENT:
+        return tables.floor_seq
+    return max(tables.floor_seq, history_of(ctx.actor, tables))
+
+
+def history_of(user: str, tables: Tables) -> int:
+    """Where a user's history of this channel begins, 0 for all of it."""
+    member = tables[MEMBERS].get(user)
+    if member is not None:
+        return member.history_from
+    row = tables[CHANNEL].get(ONLY)
+    return 0 if row is None else row.open_from
 
 
 def member_count(tables: Tables) -> int:

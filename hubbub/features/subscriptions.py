@@ -12,14 +12,12 @@ from msgspec import UNSET, Struct, UnsetType
 from hubbub.base.names import StreamKind
 from hubbub.features.channels import describe
 from hubbub.features.contract import Access, Context, Feature, SubscribeArgs, Tables
+from hubbub.features.guarantees import SMALL_MEMBERS_MAX, guarantees_of
 from hubbub.features.marks import mark_of, unread_of
-from hubbub.features.standing import MEMBERS, member_count, require_standing, role_of
-from hubbub.model.channel import ChannelInfo, ChannelKind
+from hubbub.features.standing import MEMBERS, readable_from, require_standing
+from hubbub.model.channel import ChannelInfo
 from hubbub.model.permissions import Action
 from hubbub.wire.codec import encode_json
-
-# Up to here each member's mark and presence are shown one by one (features.md 2.7: tiers).
-SMALL_MEMBERS_MAX: Final = 100
 
 
 class ChannelSnapshot(Struct, frozen=True, omit_defaults=True):
@@ -34,17 +32,20 @@ class ChannelSnapshot(Struct, frozen=True, omit_defaults=True):
 def access_channel(_: SubscribeArgs, tables: Tables, ctx: Context) -> Access:
     """Raises Rejected: CHANNEL_NOT_FOUND, NOT_A_MEMBER, PERMISSION_DENIED."""
     row = require_standing(Action.READ, tables, ctx)
-    count = member_count(tables)
-    small = row.kind is not ChannelKind.OPEN and count <= SMALL_MEMBERS_MAX
+    guarantees = guarantees_of(row, tables)
     mark = mark_of(tables, ctx.actor)
     knows_mark = mark > 0
     snapshot = ChannelSnapshot(
-        channel=describe(row, role_of(tables, ctx.actor), tables, ctx.key),
+        channel=describe(row, tables, ctx, guarantees),
         mark=mark,
         unread=unread_of(tables, ctx.actor, mark) if knows_mark else 0,
-        marks=_marks(tables) if small else UNSET,
+        marks=_marks(tables) if guarantees.receipts == "per_member" else UNSET,
     )
-    return Access(data=encode_json(snapshot), presence=small)
+    return Access(
+        data=encode_json(snapshot),
+        presence=guarantees.presence == "list",
+        history_from=readable_from(tables, ctx),
+    )
 
 
 def _marks(tables: Tables) -> dict[str, int]:

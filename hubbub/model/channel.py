@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Literal
 
 from msgspec import UNSET, Raw, Struct, UnsetType
 
@@ -13,6 +14,32 @@ class ChannelKind(StrEnum):
     DM = "dm"  # exactly one pair
     GROUP = "group"  # members only
     OPEN = "open"  # everybody reads and sends; rows only for those with something to keep
+
+
+class HistoryRule(StrEnum):
+    """What those read who come later."""
+
+    ALL = "all"
+    FROM_JOIN = "from_join"
+
+
+class Tier(StrEnum):
+    """How large a channel is, as far as its guarantees go."""
+
+    SMALL = "small"
+    MEDIUM = "medium"
+    LARGE = "large"
+
+
+class Guarantees(Struct, frozen=True):
+    """What holds for a channel now. `sampled`: under load not every message is pushed live; the
+    history is always whole."""
+
+    tier: Tier
+    receipts: Literal["per_member", "aggregate"]
+    presence: Literal["list", "count"]
+    typing: Literal["names", "number"]
+    delivery: Literal["full", "sampled"]
 
 
 class ChannelInfo(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -29,3 +56,8 @@ class ChannelInfo(Struct, frozen=True, kw_only=True, omit_defaults=True):
     frozen: bool = False  # only staff may speak
     slow_mode_s: int = 0  # between two messages of one user; 0: none
     role: str = ""  # of the one who asks
+    guarantees: Guarantees | UnsetType = UNSET
+    history: HistoryRule = HistoryRule.ALL
+    history_from: int = 0  # the lowest seq that the one who asks may read, if it is above the floor
+    approval: bool = False  # joining is asked for (member.request_join)
+    archived: bool = False

@@ -181,6 +181,8 @@ class HeadRow(Body, frozen=True):
     ts_ms: int = 0
     preview: Json = b""
     fields: tuple[Json, ...] = ()
+    message_seq: int = 0  # the last message, 0 if there is none
+    message_ms: int = 0
 
 
 class HeadsAnswer(Body, frozen=True):

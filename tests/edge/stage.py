@@ -18,6 +18,7 @@ from edge.auth import Auth, TokenKey
 from edge.clients import Clients
 from edge.connection import Peer
 from edge.dispatch import App, Dispatch
+from edge.errands import Errands
 from edge.framing import WEBSOCKET_JSON
 from edge.heads import Heads
 from edge.hub import Hub, Repair
@@ -191,6 +192,12 @@ class EdgeStage:
         )
         self.dispatch = Dispatch(
             REGISTRY, self.request, now_ms=self.clock.wall_ms, entropy=SeededEntropy()
+        )
+        self.dispatch.errands = Errands(
+            self.dispatch.turned,
+            lambda *question: self.head_asks.append(question),
+            lambda app, key: 3,
+            self.clock.monotonic_ms,
         )
         self.subscribing = Subscribing(self.hub, encoder, self.request, "edge-1.1", BUDGET_BYTES)
         self.clients = Clients(

@@ -14,6 +14,7 @@ from hubbub.base.ids import uuid7_ms
 from hubbub.features.contract import (
     Command,
     EdgeContext,
+    Errand,
     Feature,
     Gather,
     Local,
@@ -99,6 +100,13 @@ class Stage:
             entropy=SeededEntropy(),
         )
         self.dispatch.local = self
+        self.dispatch.errands = self
+
+    def start(self, errand: Errand, app: App, viewer: Viewer, reply: Any) -> None:
+        try:
+            self.sent.append((next(errand.steps()),))
+        except Rejected as refusal:
+            reply(refusal, b"")
 
     def run(self, action: Local, app: App, viewer: Viewer) -> bytes:
         if action.args.limit > 5:  # type: ignore[attr-defined]

@@ -108,7 +108,7 @@ PURE_FILES = {
     "node/replica": "leadership followers snapshot failover moves",
     "node/store": "api",
     "router": "relay fanout interest",
-    "edge": "connection session resume dispatch gathering hub outgoing heads limits delta "
+    "edge": "connection session resume dispatch gathering errands hub outgoing heads limits delta "
     "fanout handshake repeated_tokens audience admission",
     "edge/web": "documents",
     "edge/outbound": "cursor retries addresses",

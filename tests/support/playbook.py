@@ -23,6 +23,7 @@ from hubbub.features.contract import (
     Context,
     Decision,
     EdgeContext,
+    Errand,
     Event,
     EventKind,
     Forward,
@@ -134,6 +135,23 @@ class MemoryTables:
     def write_count(self) -> int:
         """Row writes so far."""
         return sum(rows.write_count for rows in self.rows.values())
+
+
+def walk(errand: object, *answers: object) -> list[object]:
+    """The steps of an errand that is given these answers (a Rejected is thrown into it); the last
+    one is what it returned."""
+    assert isinstance(errand, Errand)
+    steps = errand.steps()
+    taken: list[object] = [next(steps)]
+    for answer in answers:
+        try:
+            if isinstance(answer, Rejected):
+                taken.append(steps.throw(answer))
+            else:
+                taken.append(steps.send(answer))
+        except StopIteration as end:
+            taken.append(end.value)
+    return taken
 
 
 class LogEntry(msgspec.Struct, frozen=True):

@@ -31,13 +31,12 @@ from hubbub.features.channels import (
     turn_new,
     turn_open,
 )
-from hubbub.features.contract import Command
 from hubbub.features.messages import SendMessage
 from hubbub.features.standing import MEMBERS
 from hubbub.model.channel import ChannelKind
 from hubbub.model.member import Role
 from hubbub.wire.shapes import Viewer
-from tests.support.playbook import ID_SECRET, Playbook
+from tests.support.playbook import ID_SECRET, Playbook, walk
 
 X = "group:x"
 
@@ -151,6 +150,13 @@ def test_description_changes_by_moderators_and_null_clears() -> None:
         "name": "A",
         "public": True,
         "role": "member",
+        "guarantees": {
+            "tier": "small",
+            "receipts": "per_member",
+            "presence": "list",
+            "typing": "names",
+            "delivery": "full",
+        },
     }
     assert book.refused("ann", UpdateChannel(channel=X)) is BAD_REQUEST
     book.assert_replay_equal()
@@ -190,14 +196,15 @@ def test_requests_become_commands() -> None:
     server = book.edge_context(Viewer("", "server"))
     ann = book.edge_context(Viewer("ann"))
     dm = dm_channel(ID_SECRET, "ann", "bob")
-    assert turn_open(OpenRequest("bob"), ann) == OpenDirect(channel=dm, members=("ann", "bob"))
+    opened = walk(turn_open(OpenRequest("bob"), ann), b"{}")
+    assert opened == [OpenDirect(channel=dm, members=("ann", "bob")), b"{}"]
     pair = NewChannelRequest(kind=ChannelKind.DM, members=("bob", "ann"), cmid="c", by="ann")
-    assert turn_new(pair, server) == OpenDirect(
-        channel=dm, members=("bob", "ann"), cmid="c", by="ann"
-    )
+    [first] = walk(turn_new(pair, server))
+    assert first == OpenDirect(channel=dm, members=("bob", "ann"), cmid="c", by="ann")
     named = turn_new(NewChannelRequest(channel=X, members=("a",)), server)
     assert named == CreateChannel(channel=X, members=("a",))
-    made: Command = turn_new(NewChannelRequest(kind=ChannelKind.GROUP), ann)
+    made = turn_new(NewChannelRequest(kind=ChannelKind.GROUP), ann)
+    assert isinstance(made, CreateChannel)
     assert made.stream_key().startswith("group:")
     assert len(made.stream_key()) == len("group:") + 24
     for wrong in (

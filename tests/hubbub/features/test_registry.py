@@ -27,10 +27,11 @@ from hubbub.features.members import (
     SetRole,
 )
 from hubbub.features.messages import DeleteMessage, EditMessage, SendMessage
+from hubbub.features.promotion import PromoteChannel
 from hubbub.features.raw_events import PublishEvent
 from hubbub.features.registry import FEATURES, REGISTRY
 from hubbub.features.users import EnsureUser, UpdateUser
-from hubbub.model.channel import ChannelKind
+from hubbub.model.channel import ChannelKind, HistoryRule
 from hubbub.model.member import Role
 from hubbub.settings.app import AppSettings, Namespace
 from tests.support.playbook import ID_SECRET, Playbook
@@ -48,6 +49,7 @@ users = st.sampled_from(PEOPLE)
 groups = st.lists(users, max_size=3).map(tuple)
 texts = st.text(max_size=8)
 data = st.sampled_from([msgspec.UNSET, Raw(b"null"), Raw(b'{"a":[1,"\\u00e9"]}'), Raw(b"1.50")])
+histories = st.sampled_from(list(HistoryRule))
 roles = st.sampled_from([Role.MEMBER, Role.MODERATOR, Role.OWNER])
 
 
@@ -59,9 +61,10 @@ def of_channel(key: str, ids: st.SearchStrategy[str]) -> st.SearchStrategy[Comma
 
     return st.one_of(
         make(CreateChannel, members=groups, name=texts, data=data, public=st.booleans()),
+        make(CreateChannel, members=groups, history=histories, approval=st.booleans()),
         make(OpenDirect, members=st.tuples(users, users)),
         make(UpdateChannel, name=texts, data=data),
-        make(UpdateChannel, public=st.booleans()),
+        make(UpdateChannel, public=st.booleans(), history=histories),
         make(SendMessage, text=texts, data=data),
         make(SendMessage, text=st.just("hello")),
         make(EditMessage, id=ids, text=texts, data=data),
@@ -74,6 +77,7 @@ def of_channel(key: str, ids: st.SearchStrategy[str]) -> st.SearchStrategy[Comma
         make(JoinChannel),
         make(LeaveChannel),
         make(SetRole, user=users, role=roles),
+        make(PromoteChannel, kind=st.sampled_from(list(ChannelKind)), history=histories),
     )
 
 
@@ -161,7 +165,7 @@ def test_random_commands_cover_every_command() -> None:
         CreateChannel, OpenDirect, UpdateChannel, DeleteChannel, SendMessage, EditMessage,
         DeleteMessage, MarkRead, MarkMany, InviteMembers, AddMembers, RemoveMembers, JoinChannel,
         LeaveChannel, SetRole, EnsureUser, UpdateUser, PutListed, DropListed, RevokeToken,
-        PublishEvent,
+        PublishEvent, PromoteChannel,
     }  # fmt: skip
     assert set(REGISTRY.commands.values()) == known
 
