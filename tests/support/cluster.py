@@ -130,8 +130,11 @@ class Cluster:
         _kill(pid, number)
         return pid
 
-    def wait_restarted(self, name: str, old_pid: int, seconds: float = 20.0) -> None:
-        """Waits until the supervisor has a new process of that name ready."""
+    def wait_restarted(self, name: str, old_pid: int, seconds: float = 60.0) -> None:
+        """Waits until the supervisor has a new process of that name ready.
+
+        Long: a node that was killed a hundred times reads its whole log first, on a busy machine.
+        """
         wait_for(
             lambda: self.process(name).pid != old_pid,
             seconds,
