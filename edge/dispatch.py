@@ -10,11 +10,12 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Annotated, Final, Protocol
 
 import msgspec
 
 from hubbub.base.errors import (
+    BAD_REQUEST,
     NOT_AVAILABLE,
     TOO_LARGE,
     UNKNOWN_OUTCOME,
@@ -49,6 +50,20 @@ from hubbub.wire.shapes import Kind, Outcome, Query, Refusal, Status, Submit, Vi
 Reply = Callable[[Rejected | None, bytes], None]
 Done = Callable[[Status, bytes], None]
 RequestFunction = Callable[[Kind, str, str, bytes, Done], None]
+
+
+class Wish(msgspec.Struct, frozen=True):
+    """What a caller may ask of any read beside its own fields: how new it must be.
+
+    `min_seq`: a copy that has the stream up to there will do; without it the leader answers.
+    `linear`: the leader answers, after a majority has told it that it still leads.
+    """
+
+    min_seq: Annotated[int, msgspec.Meta(ge=0)] = 0
+    linear: bool = False
+
+
+WISHES: Final = frozenset(Wish.__struct_fields__)
 
 
 class App(msgspec.Struct, frozen=True):
@@ -126,7 +141,9 @@ class Dispatch:
             request = shape_json(params or b"{}", row.shape)
             context = self.context(app, viewer)
             action = row.turn(request, context)
-            if not isinstance(action, Command):
+            if isinstance(action, QueryCall):
+                self.query(action, app, viewer, reply, shape_json(params or b"{}", Wish))
+            elif not isinstance(action, Command):
                 self.turned(action, app, viewer, reply)
             elif row.gather is not None:
                 self._gather(row.gather, action, app, context, reply)
@@ -141,7 +158,11 @@ class Dispatch:
         """A REST request: path, query and body already merged into `params` (values or Raw)."""
         try:
             request = shape_json(encode_json(params), row.shape)  # keeps Raw fields as JSON
-            self.turned(row.turn(request, self.context(app, viewer)), app, viewer, reply)
+            action = row.turn(request, self.context(app, viewer))
+            if isinstance(action, QueryCall):
+                self.query(action, app, viewer, reply, _wish(params))
+            else:
+                self.turned(action, app, viewer, reply)
         except Rejected as refusal:
             reply(refusal, b"")
 
@@ -150,16 +171,19 @@ class Dispatch:
     ) -> None:
         """Send what a verb or route became. Raises Rejected from the checks."""
         if isinstance(action, QueryCall):
-            body = Query(action.name, viewer, encode_json(action.args))
-            self._request(
-                Kind.QUERY, app.name, action.key, encode_pack(body), _answer(reply, _as_is)
-            )
+            self.query(action, app, viewer, reply, Wish())
         elif isinstance(action, Local):
             reply(None, self.local.run(action, app, viewer))
         elif isinstance(action, Errand):
             self.errands.start(action, app, viewer, reply)
         else:
             self.submit(action, app, viewer, reply)
+
+    def query(self, call: QueryCall, app: App, viewer: Viewer, reply: Reply, wish: Wish) -> None:
+        """To the stream's leader; to any copy that has enough if the caller says what is enough."""
+        query = Query(call.name, viewer, encode_json(call.args), wish.min_seq, wish.linear)
+        kind = Kind.QUERY_ANY if wish.min_seq and not wish.linear else Kind.QUERY
+        self._request(kind, app.name, call.key, encode_pack(query), _answer(reply, _as_is))
 
     def submit(self, command: Command, app: App, viewer: Viewer, reply: Reply) -> None:
         """Check a command and send it to its stream's leader. Raises Rejected from the checks."""
@@ -200,6 +224,14 @@ class Dispatch:
         for check in self._registry.checks.get(type(command), ()):
             command = check(command, context)
         self.gathering.add(gather, command, app, viewer.user, reply)
+
+
+def _wish(params: Mapping[str, object]) -> Wish:
+    """Of a query string, whose values are words."""
+    try:
+        return msgspec.convert({k: params[k] for k in WISHES & params.keys()}, Wish, strict=False)
+    except msgspec.ValidationError as error:
+        raise Rejected(BAD_REQUEST, str(error)) from None
 
 
 def refusal_of(status: Status, body: bytes) -> Rejected:

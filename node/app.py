@@ -290,6 +290,8 @@ class Node:
         self._metrics.expose("node_moves", self._mover.moves.counts)
         self._metrics.expose("node_removals", self._mover.counts)
         self._metrics.gauge("node_is_gray", lambda: self._copies.gray.is_gray)
+        self._metrics.gauge("node_is_clock_off", lambda: self._copies.gray.is_clock_off)
+        self._metrics.gauge("node_clock_ahead_ms", lambda: self._copies.gray.clock_ahead_ms)
         self._metrics.gauge("node_slots_held", lambda: len(self._slots))
         self._metrics.gauge("node_slots_led", lambda: sum(s.is_active for s in self._led()))
         self._metrics.gauge("node_records_per_fsync", self._records_per_fsync)

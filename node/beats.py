@@ -7,6 +7,8 @@ Rules (replication.md 2.10):
    says the same, or when there is no other; a false one costs a change of leader and nothing else.
 3. Contact is counted from the moment when the beat left that was answered, never from the answer:
    what a node may conclude from it is at least as old as that.
+4. Clocks are compared, never used: how far ahead of the others' median this one is, its own word
+   included, so that of two nodes none is wrong, and of three the odd one.
 """
 
 from __future__ import annotations
@@ -26,10 +28,12 @@ _SENT_MAX: Final = 64  # beats whose answer is waited for: more than any patienc
 
 class _Peer:
     __slots__ = (
+        "ahead_ms",
         "boot_id",
         "contact_ms",
         "fsync_us",
         "heard_ms",
+        "is_clock_off",
         "is_gray",
         "is_up",
         "sent",
@@ -42,7 +46,8 @@ class _Peer:
         self.heard_ms = now_ms
         self.contact_ms = now_ms
         self.is_up = True
-        self.is_gray = False
+        self.is_gray = self.is_clock_off = False
+        self.ahead_ms: int | None = None  # its clock of ours, when it was heard last
         self.fsync_us = 0
         self.their_n = 0
         self.suspects: frozenset[str] = frozenset()
@@ -83,18 +88,30 @@ class Beats:
         *,
         fsync_us: int = 0,
         is_gray: bool = False,
+        wall_ms: int = 0,
+        is_clock_off: bool = False,
     ) -> NodeBeat:
         """The next beat for a node. Args: commits: (slot, term, commit) of what is led. fsync_us,
-        is_gray: how well this node is (`gray`).
+        is_gray, is_clock_off: how well this node is (`gray`).
         """
         peer = self._peers[name]
         self._n += 1
         peer.sent.append((self._n, now_ms))
         suspects = tuple(sorted(self.suspects(now_ms)))
-        return NodeBeat(boot_id, self._n, peer.their_n, suspects, commits, fsync_us, is_gray)
+        return NodeBeat(
+            boot_id,
+            self._n,
+            peer.their_n,
+            suspects,
+            commits,
+            fsync_us,
+            is_gray,
+            wall_ms,
+            is_clock_off,
+        )
 
-    def heard(self, name: str, beat: NodeBeat, now_ms: int) -> None:
-        """A node's beat."""
+    def heard(self, name: str, beat: NodeBeat, now_ms: int, wall_ms: int = 0) -> None:
+        """A node's beat. Args: wall_ms: our clock; 0: it is not compared."""
         peer = self._peers.get(name)
         if peer is None:
             peer = self._peers[name] = _Peer(now_ms)
@@ -105,6 +122,8 @@ class Beats:
         peer.suspects = frozenset(beat.suspects)
         peer.fsync_us = beat.fsync_us
         peer.is_gray = beat.is_gray
+        peer.is_clock_off = beat.is_clock_off
+        peer.ahead_ms = beat.wall_ms - wall_ms if beat.wall_ms and wall_ms else None
         while peer.sent and peer.sent[0][0] <= beat.echo:
             peer.contact_ms = peer.sent.popleft()[1]
 
@@ -152,6 +171,26 @@ class Beats:
         """Nodes that are alive and say that they are too slow to lead."""
         suspects = self.suspects(now_ms)
         return frozenset(n for n, peer in self._peers.items() if peer.is_gray and n not in suspects)
+
+    def clock_off(self, now_ms: int) -> frozenset[str]:
+        """Nodes that are alive and say that their clock is wrong."""
+        suspects = self.suspects(now_ms)
+        return frozenset(
+            n for n, peer in self._peers.items() if peer.is_clock_off and n not in suspects
+        )
+
+    def clock_ahead_ms(self, now_ms: int) -> int:
+        """How far our clock is ahead of the median of all; of two middle ones the nearer counts."""
+        suspects = self.suspects(now_ms)
+        theirs = [
+            p.ahead_ms
+            for n, p in self._peers.items()
+            if p.ahead_ms is not None and n not in suspects
+        ]
+        everybody = sorted([0, *theirs])
+        middle = len(everybody) // 2
+        candidates = everybody[(len(everybody) - 1) // 2 : middle + 1]
+        return -min(candidates, key=abs)
 
     def fsyncs_us(self, now_ms: int) -> list[int]:
         """Median syncs of the nodes that are alive and synced lately."""

@@ -36,7 +36,7 @@ from node.entry import BrokenChain
 from node.failovers import Failovers
 from node.gray import Gray
 from node.ready import Ready
-from node.replica import QUORUM_LOST_MS, Copy, Mail
+from node.replica import QUORUM_LOST_MS, Copy, Mail, Role
 from node.slot import Now, Slot
 from node.store.api import StoreError
 
@@ -161,6 +161,21 @@ class Copies:
         self.beats.down(name)
         self.beat()
 
+    def may_read(self, slot: Slot) -> bool:
+        """This follower knows what its leader has committed, as of less than `SUSPECT_MS` ago.
+
+        So a right that was taken away is gone here as well after that time and a beat.
+        """
+        replica = slot.replica
+        record = replica.record
+        if replica.role is not Role.FOLLOWER or not replica.is_ok or replica.install_from:
+            return False
+        if record is None or record.leader is None or record.term != replica.promise.term:
+            return False
+        leader = record.leader
+        is_heard = (leader.node, leader.boot_id) in self.beats.heard_of(self._clock.monotonic_ms())
+        return is_heard and slot.applied >= replica.commit
+
     # --- mail
 
     def send(self, slot: int, mails: Sequence[Mail]) -> None:
@@ -202,7 +217,7 @@ class Copies:
     def _heard(self, peer: str, beat: NodeBeat) -> None:
         now = self._now()
         self.counts.beats_total += 1
-        self.beats.heard(peer, beat, now.mono_ms)
+        self.beats.heard(peer, beat, now.mono_ms, now.wall_ms)
         for number, term, commit in beat.commits:
             slot = self._slots.get(number)
             if slot is not None and slot.replica.commit < commit:
@@ -282,6 +297,8 @@ class Copies:
                     now_ms,
                     fsync_us=gray.fsync_us,
                     is_gray=gray.is_gray,
+                    wall_ms=self._clock.wall_ms(),
+                    is_clock_off=gray.is_clock_off,
                 )
                 self.links.send(name, encode_message(Kind.NODE_BEAT, encode_pack(beat)))
         if now_ms < self._ask_until_ms and now_ms - self._asked_ms >= _ASK_AGAIN_MS:
@@ -297,10 +314,29 @@ class Copies:
         self._has_beaten = True
         peers_us = self.beats.fsyncs_us(now_ms)
         gray = self.gray
-        if gray.look(now_ms, syncing_ms=self.syncing_ms(), late_ms=late_ms, peers_us=peers_us):
+        was_off, ahead_ms = gray.is_clock_off, self.beats.clock_ahead_ms(now_ms)
+        has_changed = gray.look(
+            now_ms,
+            syncing_ms=self.syncing_ms(),
+            late_ms=late_ms,
+            peers_us=peers_us,
+            ahead_ms=ahead_ms,
+        )
+        if gray.is_clock_off:
+            self._lead_nothing()
+        if gray.is_clock_off != was_off:
+            tell = _log.error if gray.is_clock_off else _log.info
+            tell("node.clock_off" if gray.is_clock_off else "node.clock_right", ahead_ms=ahead_ms)
+        if has_changed:
             tell = _log.warning if gray.is_gray else _log.info
             event = "node.gray" if gray.is_gray else "node.well"
             tell(event, fsync_us=gray.fsync_us, peers_us=peers_us, late_ms=late_ms)
+
+    def _lead_nothing(self) -> None:
+        """The clock is wrong: the others take over, and this node tries for nothing."""
+        for slot in list(self._slots.values()):
+            if slot.replica.is_leading:
+                self.run(slot, slot.step_down)
 
     def _ask_again(self) -> None:
         """Rule 2, of slots whose time does not matter; the others are ticked."""
@@ -350,9 +386,11 @@ class Copies:
     def elect(self) -> list[Takeover]:
         """Slots to take over now."""
         now_ms = self._clock.monotonic_ms()
+        if self.gray.is_clock_off:
+            return []
         condemned = self.beats.condemned(self.others(), now_ms)
         gray = self.beats.gray(now_ms)
-        replaced = frozenset() if self.gray.is_gray else gray
+        replaced = self.beats.clock_off(now_ms) if self.gray.is_gray else gray
         is_quiet = condemned | replaced == self._replaceable and not self._elections.is_waiting
         if is_quiet and now_ms - self._looked_ms < _LOOK_MS:
             return []

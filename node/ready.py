@@ -21,11 +21,15 @@ class Redirected(NamedTuple):
     term: int
 
 
+class ReadNow(NamedTuple):
+    """A result: whoever waits to read may do so, this copy led the slot after it had asked."""
+
+
 class Unknown(NamedTuple):
     """A result: it may or may not have happened."""
 
 
-Result = Outcome | Rejected | Redirected | Unknown
+Result = Outcome | Rejected | Redirected | ReadNow | Unknown
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):

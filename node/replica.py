@@ -18,7 +18,9 @@ Rules (replication.md 2.3; Viewstamped Replication with the view chosen by the c
 7. Who lacks what the leader's log has no more is offered a snapshot. While it is installed the copy
    does not count (`recall`); when that breaks off it begins anew, with a snapshot or with the first
    entry.
-8. The leader steps down for a newer record, a STALE, a failed disk, or `QUORUM_LOST_MS` without
+8. That it still leads, a leader learns from a majority of the members that say so after they were
+   asked (`confirm`): a read that may not be stale waits for that. No clock and no lease says it.
+9. The leader steps down for a newer record, a STALE, a failed disk, or `QUORUM_LOST_MS` without
    progress; never because the coordinator is away.
 
 Long because it is one state machine: leader and follower share every variable.
@@ -37,6 +39,8 @@ from hubbub.ring.map import Leader, SlotRecord, activated
 from hubbub.wire.replication import (
     Append,
     Appended,
+    Confirm,
+    Confirmed,
     CopyMessage,
     Entries,
     Fence,
@@ -160,8 +164,11 @@ class Replica:
         self._token = self._done_token = 0
         self._after: deque[tuple[int, Mail]] = deque()
         self._ends: deque[tuple[int, int]] = deque()  # (token, last index written with it)
+        self.asked_n = self.confirmed_n = 0  # rounds of `confirm`, and those that came back
         self._promises: dict[str, Promised] = {}
         self._progress: dict[str, Progress] = {}
+        self._confirms: dict[str, int] = {}  # member → the newest round that it answered
+        self._confirm_ms = 0
         self._source = ""
         self._start_index = 0
         self._leader_commit = 0
@@ -185,8 +192,10 @@ class Replica:
             return True
         if not self.is_leading:
             return False
+        if self.role is not Role.ACTIVE or self.confirmed_n < self.asked_n:
+            return True
         last = self.log.last_index
-        return self.role is not Role.ACTIVE or any(p.match < last for p in self._progress.values())
+        return any(p.match < last for p in self._progress.values())
 
     @property
     def lowest_match(self) -> int:
@@ -257,6 +266,8 @@ class Replica:
     def _end_leadership(self) -> None:
         self._progress.clear()
         self._promises.clear()
+        self._confirms.clear()
+        self.confirmed_n = self.asked_n  # nobody waits any more
         self.activate = None
         self._machine.retired()
 
@@ -493,6 +504,44 @@ class Replica:
         self.role, self.activate = Role.ACTIVE, None
         self._advance(now_ms)
 
+    # --- is it still the leader (rule 8)
+
+    def confirm(self, now_ms: int) -> int:
+        """A new round; once `confirmed_n` has reached its number, nobody else led at this moment.
+
+        Only while it is ACTIVE.
+        """
+        self.asked_n += 1
+        self._confirm_ms = now_ms
+        self._send_confirms()
+        self._count_confirms()
+        return self.asked_n
+
+    def _send_confirms(self) -> None:
+        me = self._me
+        body = Confirm(me.storage, me.leader.boot_id, self.asked_n)
+        for storage in self._record().members:
+            if storage != me.storage and self._confirms.get(storage, 0) < self.asked_n:
+                self.mails.append(Mail(storage, self.term, body))
+
+    def _on_confirm(self, sender: str, term: int, body: Confirm) -> None:
+        if self._is_stale(sender, term, body.boot_id) or self.promise.recall:
+            return
+        self.mails.append(Mail(sender, term, Confirmed(self._me.storage, body.n)))
+
+    def _on_confirmed(self, sender: str, term: int, body: Confirmed) -> None:
+        if self.role is Role.ACTIVE and term == self.term:
+            self._confirms[sender] = max(self._confirms.get(sender, 0), body.n)
+            self._count_confirms()
+
+    def _count_confirms(self) -> None:
+        members = self._record().members
+        said = [n for storage, n in self._confirms.items() if storage in members]
+        said.append(self.asked_n)
+        needed = _majority(members)
+        if len(said) >= needed:
+            self.confirmed_n = max(self.confirmed_n, sorted(said, reverse=True)[needed - 1])
+
     # --- following
 
     def _on_append(self, sender: str, term: int, body: Append) -> None:
@@ -502,9 +551,12 @@ class Replica:
             self.step_down()
             self._promise(term, body.boot_id)
         if self.install_from:
-            if sender != self.install_from:  # which may be gone: the leader is there
+            if sender == self.install_from:
+                return  # it asks again
+            if body.prev_index or not body.entries:  # the source may be gone: the leader is there
                 self._say_end(sender)
-            return  # the leader asks again
+                return
+            self.abandon_install()  # its log has everything from the first entry on
         if not self._accept(body.prev_index, body.prev_chain, body.entries):
             if self.role is not Role.FAILED:
                 self._say_end(sender)
@@ -709,10 +761,19 @@ class Replica:
             case Stale():
                 if self.is_leading and term == self.term:
                     self.step_down()
+            case _:
+                self._receive_other(sender, term, body)
+
+    def _receive_other(self, sender: str, term: int, body: CopyMessage) -> None:
+        match body:
             case Recall():
                 self._on_recall(sender, term, body)
             case Offer():
                 self._on_offer(sender, term, body)
+            case Confirm():
+                self._on_confirm(sender, term, body)
+            case Confirmed():
+                self._on_confirmed(sender, term, body)
 
     def persisted(self, token: int, now_ms: int) -> None:
         """Everything up to a token is durable: say what waited for it."""
@@ -747,6 +808,9 @@ class Replica:
             if self.commit < self.log.last_index and self._is_alone(now_ms):
                 self.step_down()
                 return
+            if self.confirmed_n < self.asked_n and now_ms - self._confirm_ms >= RETRY_MS:
+                self._confirm_ms = now_ms
+                self._send_confirms()
             for storage, progress in self._progress.items():
                 if progress.is_late(self.log.last_index, now_ms):
                     progress.probe(progress.match + 1 if progress.match else progress.next)

@@ -48,7 +48,7 @@ from node.outbox import Outbox
 from node.presence import PresenceLists, PresenceSignal
 from node.publish import Interest, encode_presence_signal, encode_publication
 from node.reads import Reads
-from node.ready import Publication, Ready, Record, Redirected, Result, Unknown
+from node.ready import Publication, ReadNow, Ready, Record, Redirected, Result, Unknown
 from node.removals import REMOVED
 from node.slot import Now, Slot
 from node.store.api import StoreError
@@ -79,6 +79,7 @@ class Request(NamedTuple):
     slot: int
     deadline_ms: int = 0  # monotonic; 0: none
     forward: QueuedForward | None = None
+    read: Message | None = None  # a QUERY that waits for ReadNow
 
 
 class ServiceCounts(msgspec.Struct):
@@ -86,6 +87,8 @@ class ServiceCounts(msgspec.Struct):
 
     submits_total: int = 0
     queries_total: int = 0
+    copy_reads_total: int = 0  # of them: answered by this node as a follower
+    linear_reads_total: int = 0  # of them: answered after a round to the other copies
     subscribes_total: int = 0
     heads_total: int = 0
     presences_total: int = 0
@@ -148,6 +151,7 @@ class Service:
         self._handlers: dict[int, Callable[[str, Message], None]] = {
             Kind.SUBMIT: self._submit,
             Kind.QUERY: self._query,
+            Kind.QUERY_ANY: self._query,
             Kind.SUBSCRIBE: self._subscribe,
             Kind.HEADS: self._heads,
             Kind.PRESENCE: self._presence,
@@ -370,11 +374,50 @@ class Service:
     def _query(self, peer: str, message: Message) -> None:
         self.counts.queries_total += 1
         slot = self._led_slot(message)
-        if slot is None:
+        if slot is None and message.type != Kind.QUERY_ANY:
             return self._redirect(peer, message)
         query = decode_pack(message.body, Query)
+        if slot is None:
+            slot = self._read_slot(message, query)
+            if slot is None:
+                return self._redirect(peer, message)
+            self.counts.copy_reads_total += 1
+        elif query.linear:
+            return self._query_linear(peer, message, slot)
         answer = self.reads.query(slot, message.app, message.key, query, self._clock.wall_ms())
         return self._reply(peer, message, Status.OK, answer)
+
+    def _read_slot(self, message: Message, query: Query) -> Slot | None:
+        """The slot of a QUERY that this node may answer as a follower: whole, in touch with the
+        leader, and not behind the caller."""
+        slot = self._slots.get(message.slot)
+        if query.linear or slot is None or not self._takes:
+            return None
+        if not self._copies.may_read(slot):
+            return None
+        head = slot.overlay.stream(message.app, message.key).committed.seq
+        return slot if 0 < query.min_seq <= head else None
+
+    def _query_linear(self, peer: str, message: Message, slot: Slot) -> None:
+        """Answered by `_read_now`, once a majority says that nobody else leads."""
+        now = self._now()
+        deadline_ms = now.mono_ms + message.ms_left if message.ms_left else 0
+        request = Request(peer, message.request_id, message.slot, deadline_ms, read=message)
+        self.obey(slot, slot.confirm(request, now))
+        self._copies.note(slot)
+
+    def _read_now(self, slot: Slot, peer: str, message: Message) -> None:
+        self.counts.linear_reads_total += 1
+        try:
+            query = decode_pack(message.body, Query)
+            now_ms = self._clock.wall_ms()
+            answer = self.reads.query(slot, message.app, message.key, query, now_ms)
+        except Rejected as refusal:
+            self._reject(peer, message, refusal)
+        except StoreError as error:
+            self._unreadable(peer, message, error)
+        else:
+            self._reply(peer, message, Status.OK, answer)
 
     def _subscribe(self, peer: str, message: Message) -> None:
         self.counts.subscribes_total += 1
@@ -444,6 +487,9 @@ class Service:
             return
         if request.deadline_ms and self._clock.monotonic_ms() > request.deadline_ms:
             self.counts.late_total += 1
+            return
+        if request.read is not None and isinstance(result, ReadNow):
+            self._read_now(slot, request.peer, request.read)
             return
         status, body = self._encode(slot, result)
         self.links.send(

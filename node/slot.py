@@ -55,7 +55,16 @@ from node.dedup import (
 from node.engine import Answered, Engine, FeatureFailed, Made, Place, QueuedForward, upkeep
 from node.entry import BrokenChain, Entry, EntryKind, decode_logged
 from node.overlay import Caches, Overlay
-from node.ready import NOTHING, Publication, Ready, Record, Redirected, Result, Unknown
+from node.ready import (
+    NOTHING,
+    Publication,
+    ReadNow,
+    Ready,
+    Record,
+    Redirected,
+    Result,
+    Unknown,
+)
 from node.replica import Copy, Mail, Replica, Role
 from node.slot_log import Logged
 from node.snapshot import Install, Sources, wipe
@@ -67,6 +76,8 @@ INCARNATION_BYTES: Final = 8
 PENDING_ENTRIES_MAX: Final = 2_000
 PENDING_BYTES_MAX: Final = 8 * MIB
 RETRY_AFTER_MS: Final = 100  # a few batches later
+# Reads of one slot that wait for a round to the other copies: rounds take some ms.
+READS_WAITING_MAX: Final = 1_000
 # Entries that a follower applies in one go; the loop has other slots. 500 take some 25 ms.
 _APPLY_ENTRIES: Final = 500
 _APPLY_BYTES: Final = 1 * MIB
@@ -174,6 +185,7 @@ class Slot:
         "_out_rows",
         "_pending",
         "_pending_bytes",
+        "_reads",
         "_written",
         "meta",
         "number",
@@ -196,6 +208,7 @@ class Slot:
         self._pending: deque[_Pending] = deque()
         self._pending_bytes = 0
         self._in_flight: dict[bytes, _Pending] = {}
+        self._reads: deque[tuple[Any, int]] = deque()  # (who waits to read, for which round)
         self._newest_dedup_hour = 0
         self._now = Now(0, 0)
         self._written: deque[tuple[int, int]] = deque()  # (token, index whose rows it writes)
@@ -314,6 +327,8 @@ class Slot:
     def _ready(self) -> Ready:
         """Everything that gathered since the last call."""
         replica = self.replica
+        if self._reads:
+            self._settle_reads()
         persist = self._records()
         mails: Sequence[Mail] = ()
         if replica.mails:
@@ -440,6 +455,34 @@ class Slot:
         ):
             backlog.overloaded_total += 1
             raise Rejected(OVERLOADED, retry_after_ms=RETRY_AFTER_MS)
+
+    def confirm(self, request: Any, now: Now) -> Ready:
+        """A read that may not be stale: answered by ReadNow, Redirected or a refusal.
+
+        Rounds do not overlap: who comes while one is under way waits for the next one.
+        """
+        replica = self.replica
+        if replica.role is not Role.ACTIVE:
+            return Ready(results=[(request, Redirected(self.term))])
+        if len(self._reads) >= READS_WAITING_MAX:
+            overloaded = Rejected(OVERLOADED, retry_after_ms=RETRY_AFTER_MS)
+            return Ready(results=[(request, overloaded)])
+        self._now = now
+        if replica.confirmed_n < replica.asked_n:
+            round_n = replica.asked_n + 1
+        else:
+            round_n = replica.confirm(now.mono_ms)
+        self._reads.append((request, round_n))
+        return self._ready()
+
+    def _settle_reads(self) -> None:
+        replica, reads = self.replica, self._reads
+        while reads and reads[0][1] <= replica.confirmed_n:
+            self._out_results.append((reads.popleft()[0], ReadNow()))
+        if reads and replica.confirmed_n == replica.asked_n:
+            replica.confirm(self._now.mono_ms)
+            if replica.confirmed_n == replica.asked_n:  # a lone copy confirms itself
+                self._settle_reads()
 
     # --- upkeep
 
@@ -650,6 +693,8 @@ class Slot:
     def retired(self) -> None:
         """Not leading any more: nothing that waits can be answered with certainty."""
         self._out_results += [(r, Unknown()) for p in self._pending for r, _ in p.waiters]
+        self._out_results += [(r, Redirected(self.term)) for r, _ in self._reads]
+        self._reads.clear()
         backlog = self._context.backlog
         backlog.entry_count -= len(self._pending)
         backlog.byte_count -= self._pending_bytes

@@ -11,11 +11,13 @@ Rules (ARCHITECTURE.md 3, contracts.md 5):
 4. A request of a process that is gone is forgotten: its next boot counts request ids anew.
 5. Bodies are not read, but for the body of a REDIRECT.
 6. Due times are kept in buckets of BUCKET_MS, so that a request costs an append and no heap.
+7. A QUERY_ANY is first sent to one of the copies, each in its turn; when that one sends it on, or
+   is silent, to the leader like any other request.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
@@ -34,8 +36,17 @@ SILENCE_MS: Final = 1_500
 
 _RESULT: Final = Kind.RESULT
 _REQUESTS: Final = frozenset(
-    int(kind) for kind in (Kind.SUBMIT, Kind.QUERY, Kind.SUBSCRIBE, Kind.HEADS, Kind.PRESENCE)
+    int(kind)
+    for kind in (
+        Kind.SUBMIT,
+        Kind.QUERY,
+        Kind.QUERY_ANY,
+        Kind.SUBSCRIBE,
+        Kind.HEADS,
+        Kind.PRESENCE,
+    )
 )
+_QUERY_ANY: Final = int(Kind.QUERY_ANY)
 _OVERLOADED: Final = encode_pack(Refusal(OVERLOADED.code, OVERLOADED.text))
 
 
@@ -81,7 +92,17 @@ class RelayCounts(msgspec.Struct):
 
 
 class _Request:
-    __slots__ = ("attempts", "deadline_ms", "due_ms", "node", "origin", "origin_id", "raw", "slot")
+    __slots__ = (
+        "attempts",
+        "deadline_ms",
+        "due_ms",
+        "is_any",
+        "node",
+        "origin",
+        "origin_id",
+        "raw",
+        "slot",
+    )
 
     def __init__(
         self, origin: str, origin_id: int, slot: int, raw: bytes, deadline_ms: int
@@ -93,6 +114,7 @@ class _Request:
         self.deadline_ms = deadline_ms
         self.due_ms = 0  # of the next look at it; an older entry in a bucket means nothing
         self.attempts = 0
+        self.is_any = False  # it goes to some copy first
         self.node = ""  # who has it now, empty: nobody
 
 
@@ -103,14 +125,21 @@ class Relay:
     """The request table."""
 
     def __init__(
-        self, leaders: Leaders, seed: int, limits: RelayLimits, *, first_id: int = 1
+        self,
+        leaders: Leaders,
+        seed: int,
+        limits: RelayLimits,
+        *,
+        first_id: int = 1,
+        copies_of: Callable[[int], Sequence[str]] = lambda _: (),
     ) -> None:
         """Args: first_id: differs from boot to boot, so that an answer to the process that had our
-        name before is not taken for one to us."""
+        name before is not taken for one to us. copies_of: slot → the nodes that hold it."""
         self.counts = RelayCounts()
         self._leaders = leaders
         self._seed = seed
         self._limits = limits
+        self._copies_of = copies_of
         self._requests: dict[int, _Request] = {}
         self._bytes = 0
         self._next_id = first_id
@@ -203,6 +232,7 @@ class Relay:
             return
         left_ms = min(message.ms_left or limits.budget_ms, limits.budget_ms)
         request = _Request(peer, message.request_id, slot, message.raw, now_ms + left_ms)
+        request.is_any = message.type == _QUERY_ANY
         request_id = self._next_id
         self._next_id = request_id + 1
         self._requests[request_id] = request
@@ -240,6 +270,10 @@ class Relay:
         except msgspec.MsgspecError:
             redirect = Redirect(0, "")
         moved = self._leaders.from_node(request.slot, redirect.term, redirect.leader)
+        if moved is None and request.node not in ("", self._leaders.name(request.slot)):
+            request.node = ""  # that copy was no help: the leader is
+            self._send(message.request_id, request, now_ms, outputs)
+            return
         if moved is None:
             self.unsent(message.request_id, now_ms)
             return
@@ -258,6 +292,9 @@ class Relay:
         """To the slot's leader if its link is up, else later."""
         slot = request.slot
         node = self._leaders.name(slot)
+        if request.is_any:
+            request.is_any = False
+            node = self._some_copy(request_id, slot) or node
         if node not in self._live:
             request.node = ""
             self._later(request_id, request, self._retry_ms(request), now_ms)
@@ -274,6 +311,11 @@ class Relay:
         )
         outputs.append(Send(node, request_id, message))
         self._later(request_id, request, SILENCE_MS << min(request.attempts, 4), now_ms)
+
+    def _some_copy(self, request_id: int, slot: int) -> str:
+        """A live one, each in its turn; empty if none is known."""
+        live = [name for name in self._copies_of(slot) if name in self._live]
+        return live[request_id % len(live)] if live else ""
 
     def _due(self, request_id: int, request: _Request, now_ms: int, outputs: list[Output]) -> None:
         if now_ms < request.deadline_ms:

@@ -72,7 +72,8 @@ class Service:
         self._clock = clock
         self._soon = soon
         self.leaders = Leaders(view.cluster.slots)
-        self.relay = Relay(self.leaders, seed, limits, first_id=first_id)
+        self._node_of: dict[str, str] = {}  # storage → node
+        self.relay = Relay(self.leaders, seed, limits, first_id=first_id, copies_of=self._copies_of)
         self.interest = Interest(self.leaders, seed)
         self.fanout = Fanout(self.interest, self.leaders)
         self._nodes: dict[str, ProcessRecord] = {}  # those that we dialled
@@ -271,8 +272,15 @@ class Service:
         term = self._view.slot_map.term_of(slot)
         return self.leaders.from_map(slot, term, leader.node if leader is not None else "")
 
+    def _copies_of(self, slot: int) -> list[str]:
+        """The nodes that hold a slot, by the map."""
+        record = self._view.slot_map.record_of(slot)
+        members = record.members if record is not None else ()
+        return [self._node_of[storage] for storage in members if storage in self._node_of]
+
     def _dial_nodes(self) -> None:
         """Whoever is registered or leads something: a lease that ran out is no death."""
+        self._node_of.update((node.storage_id, name) for name, node in self._view.nodes.items())
         for name, record in self._view.nodes.items():
             if self._nodes.get(name) != record:
                 self._nodes[name] = record

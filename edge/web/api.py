@@ -23,7 +23,7 @@ import msgspec.inspect
 from aiohttp import web
 
 from edge.auth import Auth
-from edge.dispatch import App, Dispatch, Reply
+from edge.dispatch import WISHES, App, Dispatch, Reply
 from edge.web.problems import problem
 from hubbub.base.errors import (
     BAD_REQUEST,
@@ -163,7 +163,7 @@ class Api:
             params.update(request.match_info)
             if takes_body and "cmid" in known:
                 self._idempotency(request, params)
-            ignored = sorted(set(params) - known)
+            ignored = sorted(set(params) - known - (frozenset() if takes_body else WISHES))
             answer = await self.ask(
                 lambda reply: self.dispatch.route(row, params, app, viewer, reply)
             )

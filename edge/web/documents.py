@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from edge.dispatch import Wish
 from hubbub import VERSION
 from hubbub.base.errors import all_errors
 from hubbub.features.contract import Registry, Route
@@ -45,6 +46,8 @@ def _operation(row: Route, schema_of: dict[type, dict[str, Any]]) -> dict[str, A
     in_path = set(_PARAMETER.findall(row.path))
     body = row.method in ("POST", "PUT", "PATCH")
     fields = msgspec.structs.fields(row.shape)
+    if row.method == "GET":
+        fields += msgspec.structs.fields(Wish)
     operation: dict[str, Any] = {
         "operationId": f"{row.method.lower()} {row.path}",
         "summary": row.doc or row.path,

@@ -140,12 +140,28 @@ class Part(Body, frozen=True):
     key: bytes
 
 
+class Confirm(Body, frozen=True):
+    """Leader → members: have you promised nothing newer than my term? `n` grows with each round."""
+
+    storage: str
+    boot_id: U64
+    n: U64
+
+
+class Confirmed(Body, frozen=True):
+    """Nothing newer than the term of this message was promised when round `n` arrived here."""
+
+    storage: str
+    n: U64
+
+
 class NodeBeat(Body, frozen=True):
     """Node → node, several times a second: alive, and what has changed.
 
     `n` counts the sender's beats, `echo` is the last one heard from the receiver. `suspects`: names
     of nodes. `commits`: (slot, term, commit) of slots led by the process `boot_id`. `fsync_us`: the
-    median of its recent syncs, 0 without any. `is_gray`: too slow to lead.
+    median of its recent syncs, 0 without any. `is_gray`: too slow to lead. `wall_ms`: its clock;
+    `is_clock_off`: which is not that of the others, so that it must not lead.
     """
 
     boot_id: U64
@@ -155,10 +171,25 @@ class NodeBeat(Body, frozen=True):
     commits: tuple[tuple[U64, U64, U64], ...]
     fsync_us: U64 = 0
     is_gray: bool = False
+    wall_ms: U64 = 0
+    is_clock_off: bool = False
 
 
 CopyMessage: TypeAlias = (
-    Fence | Promised | Fetch | Tail | Append | Appended | Nak | Stale | Recall | Offer | Ask | Part
+    Fence
+    | Promised
+    | Fetch
+    | Tail
+    | Append
+    | Appended
+    | Nak
+    | Stale
+    | Recall
+    | Offer
+    | Ask
+    | Part
+    | Confirm
+    | Confirmed
 )
 
 SHAPE_OF: Final[dict[int, type[CopyMessage]]] = {
@@ -174,5 +205,7 @@ SHAPE_OF: Final[dict[int, type[CopyMessage]]] = {
     Kind.OFFER: Offer,
     Kind.ASK: Ask,
     Kind.PART: Part,
+    Kind.CONFIRM: Confirm,
+    Kind.CONFIRMED: Confirmed,
 }
 KIND_OF: Final[dict[type[CopyMessage], int]] = {shape: kind for kind, shape in SHAPE_OF.items()}

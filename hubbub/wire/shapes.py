@@ -1,7 +1,8 @@
 """Every message of a link: its type number and the shape of its body.
 
 Who sends what:
-  edge → router → node   SUBMIT, QUERY, SUBSCRIBE, PRESENCE, HEADS: answered by exactly one RESULT
+  edge → router → node   SUBMIT, QUERY, SUBSCRIBE, PRESENCE, HEADS: answered by exactly one RESULT;
+                         QUERY_ANY is a QUERY that any whole copy may answer if it has `min_seq`
   node → router → node   SUBMIT (a Forward from an outbox): answered by exactly one RESULT
   node → router → edge   EVENT, SIGNAL: to every edge with interest in (app, key)
   edge → router → node   INTEREST_*: a replicated set per link; a router's set towards a node is the
@@ -30,6 +31,7 @@ class Kind(IntEnum):
     SUBSCRIBE = 3
     HEADS = 4
     PRESENCE = 5
+    QUERY_ANY = 6
     RESULT = 10
     EVENT = 20
     SIGNAL = 21
@@ -52,9 +54,13 @@ class Kind(IntEnum):
     OFFER = 70
     ASK = 71
     PART = 72
+    CONFIRM = 73
+    CONFIRMED = 74
 
 
-REQUESTS = frozenset({Kind.SUBMIT, Kind.QUERY, Kind.SUBSCRIBE, Kind.HEADS, Kind.PRESENCE})
+REQUESTS = frozenset(
+    {Kind.SUBMIT, Kind.QUERY, Kind.QUERY_ANY, Kind.SUBSCRIBE, Kind.HEADS, Kind.PRESENCE}
+)
 
 
 class Status(IntEnum):
@@ -113,12 +119,17 @@ class Outcome(Body, frozen=True):
 
 
 class Query(Body, frozen=True):
-    """A read of committed rows by the feature's query `name`. Answer: JSON."""
+    """A read of committed rows by the feature's query `name`. Answer: JSON.
+
+    `min_seq`: what the caller has seen of the stream. `linear`: the leader first asks a majority
+    whether it still leads; without it an answer may be as old as a failover takes (2 s).
+    """
 
     name: str
     viewer: Viewer
     args: Json
     min_seq: int = 0
+    linear: bool = False
 
 
 class Subscribe(Body, frozen=True):

@@ -293,3 +293,39 @@ def test_every_row_of_the_registry_refuses_rubbish_without_breaking() -> None:
         stage = Stage(REGISTRY)
         stage.dispatch.route(row, {"channel": "@app", "user": "a b"}, APP, ANN, stage.reply)
         assert len(stage.sent) + len(stage.replies) == 1, row.path
+
+
+@pytest.mark.parametrize(
+    ("more", "kind", "min_seq", "linear"),
+    [
+        (b"", Kind.QUERY, 0, False),
+        (b',"min_seq":7', Kind.QUERY_ANY, 7, False),
+        (b',"linear":true', Kind.QUERY, 0, True),
+        (b',"linear":true,"min_seq":7', Kind.QUERY, 7, True),
+    ],
+)
+def test_a_caller_says_how_new_a_read_must_be(
+    more: bytes, kind: Kind, min_seq: int, linear: bool
+) -> None:
+    stage = Stage()
+    stage.verb("toy.look", b'{"channel":"group:x"' + more + b"}")
+    [(asked, _, _, body, _)] = stage.sent
+    query = decode_pack(body, Query)
+    assert (asked, query.min_seq, query.linear) == (kind, min_seq, linear)
+
+
+def test_a_query_string_says_it_as_well() -> None:
+    stage, route = Stage(), Route("GET", "/v1/toy/{channel}", Look, turn_look, Look)
+    words = {"channel": "x", "min_seq": "12", "linear": "false"}
+    stage.dispatch.route(route, words, APP, ANN, stage.reply)
+    [(kind, _, _, body, _)] = stage.sent
+    assert (kind, decode_pack(body, Query).min_seq) == (Kind.QUERY_ANY, 12)
+    with pytest.raises(Rejected, match="min_seq"):
+        stage.dispatch.route(
+            route, {"channel": "x", "min_seq": "soon"}, APP, ANN, lambda e, _: _raise(e)
+        )
+
+
+def _raise(refusal: Rejected | None) -> None:
+    assert refusal is not None
+    raise refusal

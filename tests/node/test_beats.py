@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from hubbub.wire.codec import decode_pack, encode_pack
 from hubbub.wire.replication import NodeBeat
 from node.beats import DEAF_MS, SUSPECT_MS, Beats
@@ -110,3 +112,23 @@ def test_what_a_dead_node_said_of_itself_is_forgotten() -> None:
 def test_a_node_of_an_older_build_says_nothing_of_itself() -> None:
     old = decode_pack(encode_pack((7, 1, 0, (), ())), NodeBeat)
     assert (old.fsync_us, old.is_gray) == (0, False)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ahead_ms"),
+    [
+        ((), 0),
+        ((20_000,), 0),  # one of two is wrong, and nobody knows which
+        ((0, 20_000), 0),
+        ((-20_000, -20_100), 20_000),  # the odd one of three
+        ((20_000, 20_100, 0), 0),
+        ((20_000, 20_100, 20_200), -20_000),
+    ],
+)
+def test_a_clock_is_compared_with_the_median(theirs: tuple[int, ...], ahead_ms: int) -> None:
+    beats, wall_ms = Beats(), 1_700_000_000_000
+    for number, their_ms in enumerate(theirs):
+        beat = NodeBeat(1, 1, 0, (), (), wall_ms=wall_ms + their_ms)
+        beats.heard(f"node-{number}", beat, 1_000, wall_ms)
+    assert beats.clock_ahead_ms(1_000) == ahead_ms
+    assert beats.clock_ahead_ms(1_000 + SUSPECT_MS + 1) == 0, "the silent say nothing"

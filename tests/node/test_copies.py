@@ -11,7 +11,7 @@ from hubbub.wire.shapes import Kind
 from node.beats import SUSPECT_MS
 from node.copies import Copies
 from node.elections import AGAIN_MS
-from node.gray import SLOW_MS
+from node.gray import CLOCK_OFF_MS, CLOCK_SURE_MS, SLOW_MS
 from node.ready import Ready
 from node.replica import QUORUM_LOST_MS, Mail, Role
 from node.slot import Slot
@@ -262,3 +262,42 @@ def test_a_copy_that_was_asked_too_early_is_asked_again() -> None:
     assert leader.lag("disk-1") is None
     nodes.pass_time(3_000)
     assert leader.lag("disk-1") == 0
+
+
+def test_a_follower_may_read_while_it_hears_its_leader() -> None:
+    nodes = Nodes()
+    nodes.elect(0)
+    nodes.pass_time(400)
+    follower, slot = nodes.copies[1], nodes.members[1].slot
+    assert follower.may_read(slot)
+    assert not nodes.copies[0].may_read(nodes.members[0].slot), "who leads is no follower"
+    nodes.broken = {nodes.names[0]}
+    nodes.pass_time(SUSPECT_MS + 200)
+    assert not follower.may_read(slot)
+
+
+def test_a_node_whose_clock_is_wrong_does_not_lead() -> None:
+    nodes = Nodes()
+    nodes.elect(0)
+    nodes.pass_time(400)
+    wrong = nodes.copies[0]
+    right = wrong._clock
+
+    class Wrong(FakeClock):
+        def monotonic_ms(self) -> int:
+            return right.monotonic_ms()
+
+        def wall_ms(self) -> int:
+            return right.wall_ms() + CLOCK_OFF_MS + 1_000
+
+    wrong._clock = Wrong(0)
+    nodes.pass_time(CLOCK_SURE_MS + 800)
+    assert wrong.gray.is_clock_off
+    assert not nodes.members[0].slot.is_active
+    assert nodes.elect(0) == 0
+    assert not nodes.copies[1].gray.is_clock_off
+    assert nodes.elect(1) == 1
+    assert nodes.members[1].slot.is_active
+    wrong._clock = right
+    nodes.pass_time(600)
+    assert not wrong.gray.is_clock_off

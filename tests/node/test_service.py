@@ -457,3 +457,62 @@ def test_stepping_down_forgets_what_belongs_to_the_slot() -> None:
     assert bench.service.presence.streams() == []
     assert bench.answer(bench.ask(Kind.SUBSCRIBE, RAW, b"")).flags == Status.REDIRECT
     assert msgspec.structs.asdict(bench.service.presence.statistics())["clients"] == 0
+
+
+def history(min_seq: int = 0, *, linear: bool = False) -> bytes:
+    args = encode_json({"channel": ROOM})
+    return encode_pack(Query("history.get", Viewer("alice"), args, min_seq, linear))
+
+
+def follower(monkeypatch: pytest.MonkeyPatch, *, may_read: bool = True) -> Bench:
+    """A bench whose copy of the room's slot has two events and follows."""
+    bench = Bench()
+    bench.create()
+    bench.command(ROOM, "message.send", {"channel": ROOM, "text": "one"})
+    bench.settle()
+    slot = bench.led[bench.rig.engine.target_of(APP, ROOM)]
+    bench.service.obey(slot, slot.step_down())
+    monkeypatch.setattr(bench.service._copies, "may_read", lambda _: may_read)
+    return bench
+
+
+def test_a_follower_answers_what_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = follower(monkeypatch)
+    answer = bench.answer(bench.ask(Kind.QUERY_ANY, ROOM, history(2)))
+    assert answer.flags == Status.OK
+    assert b'"one"' in answer.body
+    assert bench.service.counts.copy_reads_total == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "may_read"),
+    [
+        (Kind.QUERY_ANY, history(3), True),  # more than it has
+        (Kind.QUERY_ANY, history(0), True),  # as new as can be
+        (Kind.QUERY_ANY, history(2), False),  # it lost touch with the leader
+        (Kind.QUERY_ANY, history(2, linear=True), True),
+        (Kind.QUERY, history(2), True),
+    ],
+)
+def test_a_follower_sends_on_what_it_may_not_answer(
+    monkeypatch: pytest.MonkeyPatch, kind: Kind, body: bytes, may_read: bool
+) -> None:
+    bench = follower(monkeypatch, may_read=may_read)
+    assert bench.answer(bench.ask(kind, ROOM, body)).flags == Status.REDIRECT
+    assert bench.service.counts.copy_reads_total == 0
+
+
+def test_a_linear_read_of_a_lone_copy_is_answered_at_once() -> None:
+    bench = Bench()
+    bench.create()
+    answer = bench.answer(bench.ask(Kind.QUERY, ROOM, history(linear=True)))
+    assert answer.flags == Status.OK
+    assert bench.service.counts.linear_reads_total == 1
+
+
+def test_a_linear_read_that_is_refused_is_refused_once() -> None:
+    bench = Bench()
+    bench.create()
+    query = Query("no.such", Viewer("alice"), b"{}", 0, True)
+    answer = bench.answer(bench.ask(Kind.QUERY, ROOM, encode_pack(query)))
+    assert answer.flags == Status.REJECTED

@@ -5,9 +5,11 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from hubbub.wire.replication import Offer
+from hubbub.base.errors import Rejected
+from hubbub.wire.replication import Confirm, Offer
 from hubbub.wire.shapes import Outcome
-from node.ready import Redirected, Unknown
+from node.ready import ReadNow, Redirected, Unknown
+from node.slot import READS_WAITING_MAX
 from node.store.api import Family
 from tests.node.trio import KEPT, Trio
 
@@ -297,3 +299,41 @@ def test_an_old_offer_never_empties_a_copy() -> None:
     trio.obey(copy, copy.slot.receive(trio.record.term, offer, trio.now))
     assert not copy.slot.replica.install_from
     assert copy.slot.replica.is_ok
+
+
+def test_reads_that_may_not_be_stale_wait_for_a_round_each() -> None:
+    """The second and third come while the first round is under way: they share the next one."""
+    trio = Trio(ROOM)
+    trio.elect(0)
+    leader = trio.members[0]
+    trio.obey(leader, leader.slot.confirm("first", trio.now))
+    trio.obey(leader, leader.slot.confirm("second", trio.now))
+    trio.obey(leader, leader.slot.confirm("third", trio.now))
+    rounds = {mail.body.n for _, mail in trio.mails if isinstance(mail.body, Confirm)}
+    assert len(rounds) == 1
+    assert leader.results == {}
+    trio.run()
+    assert leader.results == {name: ReadNow() for name in ("first", "second", "third")}
+    assert leader.slot.replica.asked_n == 2
+
+
+def test_reads_of_a_leader_that_is_deposed_go_elsewhere() -> None:
+    trio = Trio(ROOM)
+    trio.elect(0)
+    leader = trio.members[0]
+    trio.obey(leader, leader.slot.confirm("first", trio.now))
+    trio.mails.clear()
+    trio.elect(1)
+    assert leader.results == {"first": Redirected(1)}
+    trio.obey(leader, leader.slot.confirm("second", trio.now))
+    assert leader.results["second"] == Redirected(2)
+
+
+def test_reads_that_wait_are_bounded() -> None:
+    trio = Trio(ROOM)
+    trio.elect(0)
+    leader = trio.members[0]
+    for n in range(READS_WAITING_MAX + 1):
+        trio.obey(leader, leader.slot.confirm(n, trio.now))
+    assert list(leader.results) == [READS_WAITING_MAX]
+    assert isinstance(leader.results[READS_WAITING_MAX], Rejected)

@@ -337,3 +337,40 @@ def test_every_request_gets_exactly_one_result(steps: list[tuple[str, int, int]]
     answered = [parse(out.message).request_id for out in outputs if isinstance(out, Reply)]
     assert sorted(answered) == list(range(1, asked + 1))
     assert (len(book.relay), book.relay._bytes) == (0, 0)
+
+
+def any_copy(book: Book, *names: str) -> None:
+    book.relay._copies_of = lambda _: names
+
+
+def test_a_read_of_any_copy_goes_to_each_in_its_turn() -> None:
+    book = Book()
+    any_copy(book, "n1", "n2")
+    nodes = [only_send(book.ask(n, kind=Kind.QUERY_ANY)).node for n in range(4)]
+    assert sorted(nodes) == ["n1", "n1", "n2", "n2"]
+    assert only_send(book.ask(9, kind=Kind.QUERY)).node == "n1"
+
+
+def test_a_copy_that_is_behind_sends_the_read_on_to_the_leader_at_once() -> None:
+    book = Book()
+    any_copy(book, "n2")
+    sent = only_send(book.ask(kind=Kind.QUERY_ANY))
+    assert sent.node == "n2"
+    again = only_send(book.redirect("n2", sent.request_id, 1, "n1"))
+    assert (again.node, again.request_id) == ("n1", sent.request_id)
+    assert only_reply(book.answer("n1", sent.request_id)).flags == Status.OK
+
+
+def test_a_copy_that_says_nothing_is_asked_once() -> None:
+    book = Book()
+    any_copy(book, "n2")
+    sent = only_send(book.ask(kind=Kind.QUERY_ANY))
+    assert sent.node == "n2"
+    again = [output for output in book.wait(SILENCE_MS + BUCKET_MS) if isinstance(output, Send)]
+    assert [one.node for one in again] == ["n1"]
+
+
+def test_a_read_whose_copies_are_all_away_goes_to_the_leader() -> None:
+    book = Book()
+    any_copy(book, "n8", "n9")
+    assert only_send(book.ask(kind=Kind.QUERY_ANY)).node == "n1"

@@ -80,8 +80,8 @@ def _outcomes(work: Iterator[tuple[int, str]], jobs: int) -> Iterator[Outcome]:
         return
     with get_context("fork").Pool(jobs) as pool:
         # In small bites: imap would read all of an endless list of work ahead.
-        while bite := [one for one, _ in zip(work, range(256 * jobs), strict=False)]:
-            yield from pool.imap_unordered(_seed, bite, chunksize=8)
+        while bite := [one for one, _ in zip(work, range(16 * jobs), strict=False)]:
+            yield from pool.imap_unordered(_seed, bite, chunksize=4)
 
 
 def _seed(one: tuple[int, str]) -> Outcome:

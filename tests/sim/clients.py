@@ -136,6 +136,8 @@ class Client:
             world.after(LATE_MS * random(), self._send, message)
         if random() < 0.1:
             self._read(message.stream)
+        if random() < 0.1:
+            self._read_linear(message.stream)
 
     def _ask(self, message: Message) -> None:
         message.attempts += 1
@@ -168,6 +170,12 @@ class Client:
         node = self._node()
         reply = partial(self._was_read, stream, min_seq)
         self._cluster.network.carry_client(node.read, stream, min_seq, reply)
+
+    def _read_linear(self, stream: int) -> None:
+        """Whatever anybody was told before it is asked must be in the answer."""
+        floor = self._cluster.invariants.told.get(stream, 0)
+        reply = partial(self._was_read, stream, floor)
+        self._cluster.network.carry_client(self._node().read_linear, stream, reply)
 
     def _was_read(self, stream: int, min_seq: int, seq: int, cmid: int) -> None:
         if seq < min_seq:

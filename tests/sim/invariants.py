@@ -38,13 +38,15 @@ class Invariants:
     """Judges one run."""
 
     __slots__ = ("_coordinator", "_heads", "_leaders", "_owners", "_places", "_promised",
-                 "_written", "acks", "chains", "found", "is_lenient", "log", "noticed")  # fmt: skip
+                 "_written", "acks", "chains", "found", "is_lenient", "log", "noticed",
+                 "told")  # fmt: skip
 
     def __init__(self, coordinator: Coordinator, *, is_lenient: bool) -> None:
         self.is_lenient = is_lenient
         self.found: list[Violation] = []
         self.noticed = 0  # how often the product itself saw that a disk lied
         self.acks = 0
+        self.told: dict[int, int] = {}  # stream → the highest seq that some client was told
         self.log: list[bytes] = [b""]  # committed values by index
         self.chains: list[int] = [0]
         self._coordinator = coordinator
@@ -183,6 +185,7 @@ class Invariants:
         """A leader answers a client."""
         self.acks += 1
         message = ask.message
+        self.told[message.stream] = max(self.told.get(message.stream, 0), seq)
         if self._places.get(message.cmid) != seq:
             self.broken("I2", f"{message.cmid} is acknowledged at {seq} and not committed there")
 

@@ -23,9 +23,14 @@ from typing import Final, NamedTuple
 
 from hubbub.ring.map import SlotMap, next_leader
 from node import replica as replica_module
+from node.beats import Beats
+from node.gray import Gray
 from node.progress import Progress
+from node.removals import is_given_up
 from node.replica import Replica, read_promise
+from node.slot import SlotMeta
 from node.slot_log import SlotLog
+from router.relay import Relay
 from tests.sim.coordinator import Coordinator
 from tests.sim.machine import Machine
 from tests.sim.planting import Edit, planted
@@ -216,7 +221,7 @@ MUTANTS: Final = (
            "an_old_entry_is_not_committed_by_counting",
            Edit(Replica._advance, "index < self._start_index or ", "")),
     mutant("commit falls", "a commit may go back",
-           "swarm:0",
+           "pauses:0",
            Edit(Replica._advance, " or index <= self.commit", "")),
     mutant("commit beyond match", "a follower commits what it was not sent",
            "an_append_commits_only_what_it_reaches",
@@ -429,7 +434,10 @@ MUTANTS: Final = (
            Edit(Replica._on_offer, "if sender == self.install_from or", "if self.install_from or")),
     mutant("silent while replaced", "the leader does not learn that a copy is being replaced",
            "a_leader_takes_over_from_a_source_that_is_gone",
-           Edit(Replica._on_append, "if sender != self.install_from:", "if False:")),
+           Edit(Replica._on_append, "if sender == self.install_from:", "if True:")),
+    mutant("waits for a dead source", "whole entries are refused while a snapshot is awaited",
+           "a_whole_log_is_better_than_a_snapshot_that_broke_off",
+           Edit(Replica._on_append, "if body.prev_index or not body.entries:", "if True:")),
     mutant("leader's tail during a snapshot", "a leader takes entries while it is being replaced",
            "a_leader_takes_no_tail_while_it_is_replaced",
            Edit(Replica._on_tail, "if self.install_from:", "if False:")),
@@ -443,6 +451,46 @@ MUTANTS: Final = (
            "a_trimmed_log_survives_a_restart",
            Edit(SlotLog._begin_behind, "return [(Family.META, keys.log_base(self._slot), row)]",
                 "return []")),
+    # --- reads that may not be stale
+    mutant("confirmed by whoever is asked", "a copy that follows another leader says yes",
+           "a_deposed_leader_answers_no_linear_read",
+           Edit(Replica._on_confirm, "if self._is_stale(sender, term, body.boot_id) or",
+                "if")),
+    mutant("confirmed without asking", "a leader reads what it has",
+           "a_deposed_leader_answers_no_linear_read",
+           Edit(Replica._count_confirms, "needed = _majority(members)", "needed = 1")),
+    mutant("confirmed by an earlier round", "any answer is one to the newest question",
+           "an_answer_of_an_earlier_round_confirms_nothing",
+           Edit(Replica._on_confirmed, "max(self._confirms.get(sender, 0), body.n)",
+                "self.asked_n")),
+    mutant("confirmed by a minority", "one other copy is enough",
+           "one_other_copy_of_five_confirms_nothing",
+           Edit(Replica._count_confirms, "needed = _majority(members)",
+                "needed = min(2, len(members))")),
+    mutant("confirmed by who forgot", "a copy with holes is asked and counted",
+           "a_copy_that_forgot_confirms_nothing",
+           Edit(Replica._on_confirm, " or self.promise.recall", "")),
+    mutant("question not repeated", "a lost question is lost for ever",
+           "a_lost_question_is_asked_again",
+           Edit(Replica.tick, "self._send_confirms()", "pass")),
+    # --- around the log
+    mutant("deleted by a stale map", "what was promised since does not count",
+           "a_stale_map_deletes_nothing",
+           Edit(is_given_up, "record.term >= promised_term and", "")),
+    mutant("well at once", "a node is given its slots back after each stall",
+           "a_stalled_node_is_replaced_once",
+           Edit(Gray.look, "now_ms - self._ill_ms >= WELL_MS", "True")),
+    mutant("impatient router", "each request is sent again every moment",
+           "silence_is_no_reason_for_a_storm",
+           Edit(Relay._send, "SILENCE_MS << min(request.attempts, 4)", "BUCKET_MS")),
+    mutant("contact from the answer", "a lease counts from when the answer came",
+           "contact_is_as_old_as_the_question",
+           Edit(Beats.heard, "peer.contact_ms = peer.sent.popleft()[1]",
+                "peer.contact_ms = (peer.sent.popleft(), now_ms)[1]")),
+    mutant("answers dropped by the clock", "each copy ends an hour when its own clock says so",
+           "an_hour_of_answers_ends_by_an_entry",
+           Edit(SlotMeta.after, "entry.number if moves_floor else self.dedup_floor",
+                "self.dedup_floor")),
     # --- failures
     mutant("waiters forgotten", "a deposed leader says nothing to those who wait",
            "a_newer_record_ends_a_leader",

@@ -38,6 +38,7 @@ BEATS_EVERY: Final = 2  # timers
 PATIENCE_MS: Final = 800.0  # without a word of a leader; up to double is drawn
 CAS_DEADLINE_MS: Final = 2_000.0
 INBOX_MAX: Final = 2_000
+READS_MAX: Final = 100
 
 # Effects that a crash point can follow; mails are named by what they carry.
 EFFECTS: Final = (
@@ -79,6 +80,7 @@ class Node:
         "_heard",
         "_inbox",
         "_patience",
+        "_reads",
         "_timers",
         "boot_id",
         "cluster",
@@ -124,6 +126,7 @@ class Node:
         self.seen_role = Role.FOLLOWER
         self.seen_promise = Promise()
         self._inbox: list[tuple[Callable[..., object], tuple[Any, ...]]] = []
+        self._reads: list[tuple[int, int, Callable[[int, int], object]]] = []
         self._timers = 0
         self._heard = 0.0  # when a leader was heard of
         self._patience = PATIENCE_MS
@@ -177,6 +180,7 @@ class Node:
         self.replica = None
         self.fuse = None
         self._inbox.clear()
+        self._reads.clear()
         if keep is None:
             self.disk.crash()
         else:
@@ -312,6 +316,26 @@ class Node:
         if seq >= min_seq:
             self.cluster.network.carry_client(reply, seq, self.machine.newest.get(stream, 0))
 
+    def read_linear(self, stream: int, reply: Callable[[int, int], object]) -> None:
+        """A client's read that may not be stale: answered after a round to the other copies."""
+        replica = self.replica
+        if replica is None or self._must_wait(self.read_linear, stream, reply):
+            return
+        if replica.role is Role.ACTIVE and len(self._reads) < READS_MAX:
+            self._reads.append((replica.confirm(self.now()), stream, reply))
+            self.obey()
+
+    def _answer_reads(self, replica: Replica) -> None:
+        waiting, self._reads = self._reads, []
+        for number, stream, reply in waiting:
+            if replica.role is not Role.ACTIVE:
+                continue  # nobody answers: the client asks again, or not
+            if number > replica.confirmed_n:
+                self._reads.append((number, stream, reply))
+                continue
+            heads, newest = self.machine.heads, self.machine.newest
+            self.cluster.network.carry_client(reply, heads.get(stream, 0), newest.get(stream, 0))
+
     def _read(self, boot_id: int, record: SlotRecord, revision: int) -> None:
         if boot_id == self.boot_id:
             self.map_changed(record, revision)
@@ -419,6 +443,8 @@ class Node:
         if replica is None:
             return
         self.cluster.invariants.observe(self, replica)
+        if self._reads:
+            self._answer_reads(replica)
         if self.fuse is not None:
             self._obey_until_fuse(replica)
             return

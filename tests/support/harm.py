@@ -38,7 +38,8 @@ CHANNELS = 24
 GAP_S = float(os.environ.get("HUBBUB_GAP_S", "0.1"))  # of one sender, between two sends
 ASK_GAP_S = 0.01  # of one session of `Heads`: it is to watch, not to be the load
 UNDER_WAY_MAX = 5  # entries of one slot while its channels are being written
-TAKEN_OVER_S = 15.0  # as long as a send may be retried
+# As long as a send may be retried. On a machine full of other work more, to learn what is lost.
+TAKEN_OVER_S = float(os.environ.get("HUBBUB_SEND_S", "15"))
 Disks = dict[str, FsyncShim]
 SHAPE = {"nodes": 3, "routers": 2, "edges": 2, "copies": 3}
 NODES = tuple(f"node-{n}" for n in range(1, SHAPE["nodes"] + 1))

@@ -290,7 +290,7 @@ def forgetful() -> Stage:
     return stage
 
 
-@scenario()
+@scenario(13)
 def a_copy_that_forgot_does_not_vote() -> None:
     """s1 and s2 are a majority; entries 2 and 3 were on s0 and s1."""
     stage = forgetful()
@@ -338,7 +338,7 @@ def a_copy_that_forgot_does_not_count() -> None:
     stage.check("s0")
 
 
-@scenario()
+@scenario(13)
 def a_copy_that_forgot_does_not_lead() -> None:
     """It is named, and gives its term back."""
     stage = forgetful()
@@ -351,7 +351,7 @@ def a_copy_that_forgot_does_not_lead() -> None:
     stage.check("s0")
 
 
-@scenario()
+@scenario(13)
 def a_match_that_is_lost_is_not_counted() -> None:
     """Entry 4 is on s0's disk alone; s1 acknowledged it and has forgotten it."""
     stage = Stage(5)

@@ -260,6 +260,12 @@ class Stage:
         self.node(storage).read(stream, 0, lambda seq, _cmid: seen.append(seq))
         return seen[0]
 
+    def read_linear(self, storage: str, *, stream: int = 0) -> list[int]:
+        """A read that may not be stale; its answer, once there is one, is in the list."""
+        seen: list[int] = []
+        self.node(storage).read_linear(stream, lambda seq, _cmid: seen.append(seq))
+        return seen
+
     # --- harm and time
 
     def crash(self, storage: str, keep: int = 0) -> None:

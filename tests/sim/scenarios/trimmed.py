@@ -353,3 +353,24 @@ def a_leader_takes_over_from_a_source_that_is_gone() -> None:
         assert stage.replica("s2").is_ok
         assert stage.replica("s2").log.last_chain == stage.replica("s1").log.last_chain
         stage.check("s2")
+
+
+@scenario()
+def a_whole_log_is_better_than_a_snapshot_that_broke_off() -> None:
+    """s0 answers no more; s1 leads and has every entry: s2 takes these without waiting for s0."""
+    with small_parts():
+        stage = installing()
+        stage.drop()
+        stage.crash("s0")
+        stage.name("s1")
+        stage.tell("s1")
+        stage.settle("s1", "s2")
+        assert stage.role("s1") is Role.ACTIVE
+        assert stage.replica("s1").log.base == 0
+        stage.wait(700, "s1")
+        stage.settle("s1", "s2")
+        assert stage.replica("s2").install_from == ""
+        assert stage.node("s2").snapshots.install is None
+        assert stage.replica("s2").is_ok
+        assert stage.replica("s2").log.last_chain == stage.replica("s1").log.last_chain
+        stage.check("s2")
