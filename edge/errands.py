@@ -17,6 +17,7 @@ from edge.carriers import Stream
 from edge.dispatch import App, Reply
 from hubbub.base.errors import INTERNAL, UNKNOWN_OUTCOME, Rejected
 from hubbub.features.contract import Command, Errand, HeadsCall, QueryCall, Steps
+from hubbub.wire.codec import encode_json
 from hubbub.wire.shapes import HeadAsk, HeadRow, Json, Viewer
 
 STEPS_MAX: Final = 64
@@ -97,8 +98,12 @@ class _Way:
     def _heads(self, call: HeadsCall) -> None:
         app, errands = self._app.name, self._errands
         users = (call.user,) if call.user else ()
+        args = encode_json(call.args) if call.args is not None else b""
+        by = self._viewer if call.query else None
         asks = [
-            HeadAsk(errands.slot_of(app, key), app, key, users, None, call.preview)
+            HeadAsk(
+                errands.slot_of(app, key), app, key, users, None, call.preview, call.query, args, by
+            )
             for key in dict.fromkeys(call.keys)
         ]
         if not asks:

@@ -46,7 +46,7 @@ from hubbub.wire.reads import (
     StreamAsk,
     StreamHistory,
 )
-from hubbub.wire.shapes import HeadAsk, HeadRow, Json, Query, Subscribe, Subscribed
+from hubbub.wire.shapes import HeadAsk, HeadRow, Json, Query, Subscribe, Subscribed, Viewer
 from node.engine import Engine
 from node.overlay import Stream, StreamTables
 from node.presence import PresenceLists
@@ -233,8 +233,8 @@ class Reads:
 
     # --- HEADS
 
-    def head(self, slot: Slot, ask: HeadAsk) -> HeadRow:
-        """Position and figures of one stream that this slot leads."""
+    def head(self, slot: Slot, ask: HeadAsk, now_ms: int = 0) -> HeadRow:
+        """Position and figures of one stream that this slot leads; the answer of its query."""
         stream = slot.overlay.stream(ask.app, ask.key)
         tables = slot.overlay.committed(stream)
         return HeadRow(
@@ -248,7 +248,15 @@ class Reads:
             fields=tuple(self._fields(tables, user) for user in ask.users),
             message_seq=stream.committed.message_seq,
             message_ms=stream.committed.message_ms,
+            answer=self._answer(slot, ask, now_ms) if ask.query else b"",
         )
+
+    def _answer(self, slot: Slot, ask: HeadAsk, now_ms: int) -> Json:
+        query = Query(ask.query, ask.viewer or Viewer(""), ask.args)
+        try:
+            return self.query(slot, ask.app, ask.key, query, now_ms)
+        except Rejected:
+            return b""
 
     def _preview(self, stream: Stream, tables: StreamTables) -> Json:
         """The newest message among the last few events, as it may be shown now."""

@@ -446,7 +446,7 @@ class Service:
         if slot is None or not slot.is_active:
             return HeadRow(ask.app, ask.key, led=False)
         try:
-            row = self.reads.head(slot, ask)
+            row = self.reads.head(slot, ask, self._clock.wall_ms())
         except StoreError as error:  # it is another slot's than the message's
             self._copies.unreadable(slot, error)
             return HeadRow(ask.app, ask.key, led=False)

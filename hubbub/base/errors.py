@@ -121,6 +121,7 @@ CHANNEL_FROZEN = _error(425, "channel_frozen", 403, "this channel is frozen")
 OVERLOADED = _error(430, "overloaded", 503, "overloaded, try again", temporary=True)
 STORAGE_FULL = _error(431, "storage_full", 507, "storage is full", temporary=True)
 PROMOTED = _error(440, "promoted", 409, "this conversation became a group")
+CHANNEL_ARCHIVED = _error(441, "channel_archived", 409, "the channel is archived: read only")
 
 # --- closes: reconnect
 CLOSED = _close(3000, "connection closed")

@@ -6,7 +6,8 @@ Rules:
 2. It is written by Forwards of membership events alone; each is idempotent, and those of one
    channel arrive in order.
 3. Rare things only: a message or a mark never comes here.
-4. `name` is the channel's at the time of the entry; the channel's own snapshot has the current one.
+4. `name` is the channel's at the time of the entry, and kept current while it has at most
+   RENAMED_MEMBERS_MAX members; the channel's own snapshot always has the current one.
 
 Long because both halves of the projection, what channels cause and what the user's
 stream keeps of it, stand together.
@@ -15,7 +16,6 @@ stream keeps of it, stand together.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from enum import StrEnum
 from typing import Final
 
 from msgspec import Struct
@@ -23,7 +23,7 @@ from msgspec.structs import replace
 
 from hubbub.base.errors import BAD_REQUEST, PERMISSION_DENIED, TOO_MANY, Rejected
 from hubbub.base.names import StreamKind, check_channel, check_user, user_stream
-from hubbub.features.channels import ChannelCreated, ChannelDeleted
+from hubbub.features.channels import ChannelCreated, ChannelDeleted, ChannelUpdated
 from hubbub.features.contract import (
     Access,
     Command,
@@ -40,10 +40,10 @@ from hubbub.features.contract import (
     QueryRow,
     Route,
     SubscribeArgs,
-    Table,
     Tables,
     Verb,
 )
+from hubbub.features.list_rows import BY_AGE, LISTED, ListedChannel, ListedRow, shown
 from hubbub.features.members import (
     MembersInvited,
     MembersJoined,
@@ -52,7 +52,7 @@ from hubbub.features.members import (
     RoleChanged,
 )
 from hubbub.features.promotion import ChannelPromoted
-from hubbub.features.standing import CHANNEL, MEMBERS, ONLY, MemberRow
+from hubbub.features.standing import CHANNEL, MEMBERS, ONLY, MemberRow, member_count
 from hubbub.features.users import find_profile
 from hubbub.model.channel import ChannelKind
 from hubbub.model.member import Role
@@ -61,14 +61,9 @@ from hubbub.model.user import Profile
 from hubbub.settings.app import AppSettings
 from hubbub.wire.codec import encode_json
 
+# Above it a new name is not told to every list: whoever may rename could flood the nodes.
+RENAMED_MEMBERS_MAX: Final = 1_000
 PAGE_MAX: Final = 200  # features.md: the channels whose heads a connection hears of
-
-
-class ListState(StrEnum):
-    """Why a channel is in the list."""
-
-    JOINED = "joined"
-    INVITED = "invited"
 
 
 class PutListed(Command, frozen=True):
@@ -143,6 +138,15 @@ class ChannelKindChanged(Event, frozen=True):
     role: Role
 
 
+class ChannelRenamed(Event, frozen=True):
+    """The channel has another name."""
+
+    TAG = "channel.renamed"
+
+    channel: str
+    name: str
+
+
 class ChannelRemoved(Event, frozen=True):
     """The channel left the list."""
 
@@ -152,27 +156,6 @@ class ChannelRemoved(Event, frozen=True):
 
     def unlists(self) -> Sequence[str]:
         return (self.channel,)
-
-
-class ListedRow(Struct, frozen=True, array_like=True, gc=False):
-    """`seq`: of the event that put it there, which orders the list."""
-
-    kind: ChannelKind
-    role: Role
-    seq: int
-    name: str = ""
-    peer: str = ""
-
-
-class ListedChannel(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One line of the list."""
-
-    channel: str
-    kind: ChannelKind
-    state: ListState
-    role: Role
-    name: str = ""
-    peer: str = ""
 
 
 class ListRequest(Struct, frozen=True):
@@ -205,17 +188,15 @@ class ScreenRequest(Struct, frozen=True):
     channels: tuple[str, ...]
 
 
-LISTED: Final[Table[str, ListedRow]] = Table("channel_list", str, ListedRow)
-BY_AGE: Final[Table[int, str]] = Table("channel_list.by_age", int, str)
-
-
 def decide_put(cmd: PutListed, tables: Tables, ctx: Context) -> list[Event]:
     require(Action.PROJECT, None, Role.NONE, ctx.viewer.authority)
     if ctx.settings.raw_user_streams:
         return []
     old = tables[LISTED].get(cmd.channel)
-    if old is not None and (old.role, old.kind) == (cmd.role, cmd.kind):
+    if old is not None and (old.role, old.kind, old.name) == (cmd.role, cmd.kind, cmd.name):
         return []
+    if old is not None and (old.role, old.kind) == (cmd.role, cmd.kind):
+        return [ChannelRenamed(channel=cmd.channel, name=cmd.name)]
     if old is not None and old.kind is not cmd.kind:
         return [ChannelKindChanged(channel=cmd.channel, kind=cmd.kind, role=cmd.role)]
     if cmd.role is Role.INVITED:
@@ -256,6 +237,12 @@ def apply_kind(event: ChannelKindChanged, _: Meta, tables: Tables) -> None:
     row = tables[LISTED].get(event.channel)
     if row is not None:
         tables[LISTED].put(event.channel, replace(row, kind=event.kind, role=event.role, peer=""))
+
+
+def apply_renamed(event: ChannelRenamed, _: Meta, tables: Tables) -> None:
+    row = tables[LISTED].get(event.channel)
+    if row is not None:
+        tables[LISTED].put(event.channel, replace(row, name=event.name))
 
 
 def apply_removed(event: ChannelRemoved, _: Meta, tables: Tables) -> None:
@@ -310,6 +297,16 @@ def effects_deleted(_: ChannelDeleted, meta: Meta, tables: Tables) -> list[Effec
     return [Forward(DropListed(user=user, channel=meta.key)) for user, _ in _members(tables)]
 
 
+def effects_updated(event: ChannelUpdated, meta: Meta, tables: Tables) -> list[Effect]:
+    """A new name, while that is not too many Forwards."""
+    row = tables[CHANNEL].get(ONLY)
+    if row is None or not event.renamed or member_count(tables) > RENAMED_MEMBERS_MAX:
+        return []
+    return [
+        _listed(user, member.role, row.kind, row.name, meta) for user, member in _members(tables)
+    ]
+
+
 def effects_promoted(event: ChannelPromoted, meta: Meta, tables: Tables) -> list[Effect]:
     row = tables[CHANNEL].get(ONLY)
     name = "" if row is None else row.name
@@ -351,14 +348,14 @@ def _peer(event: ChannelCreated, user: str) -> str:
 def access_user(_: SubscribeArgs, tables: Tables, ctx: Context) -> Access:
     """The bootstrap of a user: profile and first page of channels."""
     user = ctx.key[1:]
-    _require_own(user, ctx)
+    require_own(user, ctx)
     page = _page(0, PAGE_MAX, tables)
     snapshot = UserSnapshot(user, find_profile(user, tables), page.channels, page.next)
     return Access(data=encode_json(snapshot), channels=_joined(ctx.settings, tables))
 
 
 def run_channels(request: ListRequest, tables: Tables, ctx: Context) -> ListPage:
-    _require_own(ctx.key[1:], ctx)
+    require_own(ctx.key[1:], ctx)
     if not 1 <= request.limit <= PAGE_MAX:
         raise Rejected(BAD_REQUEST, f"limit is 1 to {PAGE_MAX}")
     if request.before < 0:
@@ -372,7 +369,7 @@ def _page(before: int, limit: int, tables: Tables) -> ListPage:
     for _, channel in rows:
         row = tables[LISTED].get(channel)
         if row is not None:
-            found.append(_shown(channel, row))
+            found.append(shown(channel, row, tables))
     return ListPage(found, rows[-1][0] if len(rows) == limit else 0)
 
 
@@ -383,14 +380,8 @@ def _joined(settings: AppSettings, tables: Tables) -> tuple[str, ...]:
     return tuple(c for c, row in listed if row is not None and row.role is not Role.INVITED)
 
 
-def _shown(channel: str, row: ListedRow) -> ListedChannel:
-    state = ListState.INVITED if row.role is Role.INVITED else ListState.JOINED
-    return ListedChannel(
-        channel=channel, kind=row.kind, state=state, role=row.role, name=row.name, peer=row.peer
-    )
-
-
-def _require_own(user: str, ctx: Context) -> None:
+def require_own(user: str, ctx: Context) -> None:
+    """Raises Rejected(PERMISSION_DENIED) unless it is the user's own or the app's to read."""
     if user != ctx.actor:
         try:
             require(Action.READ_ANY_USER_STREAM, None, Role.NONE, ctx.viewer.authority)
@@ -421,6 +412,7 @@ FEATURE: Final = Feature(
         ChannelInvited: apply_invited,
         ChannelRoleChanged: apply_role,
         ChannelKindChanged: apply_kind,
+        ChannelRenamed: apply_renamed,
         ChannelRemoved: apply_removed,
     },
     effects={
@@ -432,6 +424,7 @@ FEATURE: Final = Feature(
         MembersRemoved: effects_gone,
         ChannelDeleted: effects_deleted,
         ChannelPromoted: effects_promoted,
+        ChannelUpdated: effects_updated,
     },
     access={StreamKind.USER: access_user},
     queries=(QueryRow("user.channels", ListRequest, run_channels),),

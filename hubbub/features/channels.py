@@ -133,7 +133,7 @@ class ChannelCreated(Event, frozen=True):
 
 
 class ChannelUpdated(Event, frozen=True):
-    """Name, data and openness as they are from now on."""
+    """Name, data and openness as they are from now on. `renamed`: the name is new."""
 
     TAG = "channel.updated"
 
@@ -142,6 +142,7 @@ class ChannelUpdated(Event, frozen=True):
     public: bool = False
     approval: bool = False
     history: HistoryRule = HistoryRule.ALL
+    renamed: bool = False
 
 
 class ChannelDeleted(Event, frozen=True):
@@ -279,7 +280,12 @@ def decide_update(cmd: UpdateChannel, tables: Tables, ctx: Context) -> list[Even
         return []
     history = HistoryRule.FROM_JOIN if from_join else HistoryRule.ALL
     event = ChannelUpdated(
-        name=name, data=custom(data), public=public, approval=approval, history=history
+        name=name,
+        data=custom(data),
+        public=public,
+        approval=approval,
+        history=history,
+        renamed=name != row.name,
     )
     return [event]
 

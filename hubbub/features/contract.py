@@ -236,11 +236,15 @@ class Local(msgspec.Struct, frozen=True):
 
 class HeadsCall(msgspec.Struct, frozen=True):
     """Where these streams stand: asked of all nodes that lead them at once. `user`: whose figures
-    are wanted (empty: nobody's). Without user and preview it costs microseconds a stream."""
+    are wanted (empty: nobody's). `query`: one to run at each of them for the viewer, whose JSON is
+    the row's `answer`, empty where it was refused. Without all that it costs microseconds a
+    stream."""
 
     keys: Sequence[str]
     user: str = ""
     preview: bool = False
+    query: str = ""
+    args: msgspec.Struct | None = None
 
 
 Steps = Generator[Command | QueryCall | HeadsCall, Any, Json]

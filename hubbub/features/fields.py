@@ -5,15 +5,18 @@ They run at the edge, before anything is sent on, and see no tables.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Iterable, Sequence
+from typing import Final, TypeVar
 
 from msgspec import UNSET, Raw, UnsetType
 
 from hubbub.base.errors import BAD_REQUEST, TOO_LARGE, TOO_MANY, UNKNOWN_CHANNEL, Rejected
 from hubbub.base.names import StreamKind, check_channel, check_user, kind_of
 from hubbub.settings.app import AppSettings
-from hubbub.wire.codec import encode_json
+from hubbub.wire.codec import encode_json, shape_json
+
+T = TypeVar("T")
 
 TITLE_CHARS_MAX: Final = 255  # a name of a channel or a person: one line on a screen
 URL_CHARS_MAX: Final = 2_048  # what browsers and proxies agree on
@@ -70,6 +73,23 @@ def check_users(users: Iterable[str], settings: AppSettings) -> tuple[str, ...]:
     if len(encode_json(unique)) > PLURAL_BYTES_MAX:
         raise Rejected(TOO_MANY, "the names together are too long", limit_bytes=PLURAL_BYTES_MAX)
     return unique
+
+
+def make_cursor(order: str, place: Sequence[object]) -> str:
+    """A place in an order, for the client to hand back."""
+    return urlsafe_b64encode(encode_json([order, list(place)])).decode().rstrip("=")
+
+
+def read_cursor(cursor: str, order: str, shape: type[T]) -> T:
+    """The place in it. Raises Rejected(BAD_REQUEST) if it is none of this order."""
+    try:
+        raw = urlsafe_b64decode(cursor.encode("ascii") + b"==")
+        found, place = shape_json(raw, tuple[str, shape])  # type: ignore[valid-type]
+        if found == order:
+            return place
+    except (Rejected, ValueError):
+        pass
+    raise Rejected(BAD_REQUEST, "cursor is the `next` of a page in the same order")
 
 
 def require_something(*fields: object) -> None:

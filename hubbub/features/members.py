@@ -225,8 +225,8 @@ def decide_add(cmd: AddMembers, tables: Tables, ctx: Context) -> list[Event]:
     refuse_direct(row.kind)
     new = tuple(user for user in cmd.users if tables[MEMBERS].get(user) is None)
     require_not_banned(new, row, tables, ctx)
-    _require_room(len(new), tables)
-    return _joined(row, new, tables)
+    require_room(len(new), tables)
+    return joined_events(row, new, tables)
 
 
 def decide_join(_: JoinChannel, tables: Tables, ctx: Context) -> list[Event]:
@@ -235,15 +235,15 @@ def decide_join(_: JoinChannel, tables: Tables, ctx: Context) -> list[Event]:
     role = role_of(tables, user)
     if role.rank >= Role.MEMBER.rank:
         return []
-    open_to_all = role is Role.NONE and row.public
+    open_to_all = role is Role.NONE and row.public and not row.approval
     standing = Role.INVITED if open_to_all else role
     require_user(user, (Action.JOIN,), tables, ctx, ctx.viewer.authority, role=standing)
     require_not_banned((user,), row, tables, ctx)
     refuse_direct(row.kind)
     if row.kind is ChannelKind.OPEN and role is Role.NONE:
         return []
-    _require_room(1, tables)
-    return _joined(row, (user,), tables)
+    require_room(1, tables)
+    return joined_events(row, (user,), tables)
 
 
 def decide_leave(_: LeaveChannel, tables: Tables, ctx: Context) -> list[Event]:
@@ -273,7 +273,7 @@ def decide_set_role(cmd: SetRole, tables: Tables, ctx: Context) -> list[Event]:
     if role.rank < Role.MEMBER.rank:
         if row.kind is not ChannelKind.OPEN:
             raise Rejected(NOT_FOUND, "no such member")
-        _require_room(1, tables)
+        require_room(1, tables)
     if role is cmd.role:
         return []
     require_above(cmd.user, tables, ctx)
@@ -343,7 +343,8 @@ def turn_remove_one(request: RemoveMembers, _: EdgeContext) -> RemoveMembers:
     return replace(request, users=())
 
 
-def _joined(row: ChannelRow, new: tuple[str, ...], tables: Tables) -> list[Event]:
+def joined_events(row: ChannelRow, new: tuple[str, ...], tables: Tables) -> list[Event]:
+    """These become members, and what follows of it for the channel's guarantees."""
     if not new:
         return []
     return [MembersJoined(users=new), *tier_events(row, member_count(tables) + len(new), tables)]
@@ -364,7 +365,8 @@ def _add_row(user: str, role: Role, meta: Meta, tables: Tables) -> None:
         tables[MEMBERS].put(user, MemberRow(role, meta.ts_ms, meta.seq, history_from))
 
 
-def _require_room(count: int, tables: Tables) -> None:
+def require_room(count: int, tables: Tables) -> None:
+    """Raises Rejected(TOO_MANY) if the channel does not take so many more."""
     if member_count(tables) + count > MEMBERS_MAX:
         raise Rejected(TOO_MANY, f"at most {MEMBERS_MAX} members", limit=MEMBERS_MAX)
 

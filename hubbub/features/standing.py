@@ -26,6 +26,7 @@ from msgspec import Struct
 
 from hubbub.base.errors import (
     BANNED,
+    CHANNEL_ARCHIVED,
     CHANNEL_FROZEN,
     CHANNEL_NOT_FOUND,
     MUTED,
@@ -50,6 +51,15 @@ from hubbub.settings.app import AppSettings, Override
 ONLY: Final = 0  # the key of a table that has one row a stream
 FOREVER_MS: Final = 1 << 62  # the end of a sanction that has none
 Rights = frozenset[Action]
+# What nobody does in an archived channel, whatever his rights.
+ARCHIVED_STOPS: Final = SPEAKING | {
+    Action.JOIN,
+    Action.REQUEST_JOIN,
+    Action.ANSWER_REQUEST,
+    Action.INVITE,
+    Action.ADD,
+    Action.PROMOTE,
+}
 
 
 class ChannelRow(Struct, frozen=True, array_like=True, gc=False):
@@ -152,6 +162,8 @@ def require_user(
     """The channel, if this user may do all of it: for what falls due later, in a user's name.
     `role`: taken for the user's own. Raises Rejected."""
     standing = standing_of(user, tables, ctx, role)
+    if standing.channel.archived and not ARCHIVED_STOPS.isdisjoint(actions):
+        raise Rejected(CHANNEL_ARCHIVED)
     rights = rights_of(standing, ctx.settings)
     for action in actions:
         if action not in rights and action not in of_authority(authority):

@@ -163,7 +163,8 @@ class Subscribed(Body, frozen=True):
 
 class HeadAsk(Body, frozen=True):
     """One stream of a HEADS batch. `users`: whose unread figures are wanted (may be empty).
-    `clients`: absolute presence of the asking edge, None = presence is not kept."""
+    `clients`: absolute presence of the asking edge, None = presence is not kept. `query`: one to
+    run for the viewer, as a QUERY would."""
 
     slot: int
     app: str
@@ -171,6 +172,9 @@ class HeadAsk(Body, frozen=True):
     users: tuple[str, ...] = ()
     clients: tuple[tuple[str, Json], ...] | None = None
     preview: bool = False
+    query: str = ""
+    args: Json = b""
+    viewer: Viewer | None = None
 
 
 class HeadsQuery(Body, frozen=True):
@@ -194,6 +198,7 @@ class HeadRow(Body, frozen=True):
     fields: tuple[Json, ...] = ()
     message_seq: int = 0  # the last message, 0 if there is none
     message_ms: int = 0
+    answer: Json = b""  # of the query; empty where it was refused
 
 
 class HeadsAnswer(Body, frozen=True):

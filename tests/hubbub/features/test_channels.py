@@ -136,7 +136,7 @@ def test_description_changes_by_moderators_and_null_clears() -> None:
     book = Playbook(X, owner="ann", members=["bob"])
     assert book.refused("bob", UpdateChannel(channel=X, name="B")) is PERMISSION_DENIED
     assert book.do("ann", UpdateChannel(channel=X, name="A", data=Raw(b"[1]"))) == [
-        ChannelUpdated(name="A", data=Raw(b"[1]"))
+        ChannelUpdated(name="A", data=Raw(b"[1]"), renamed=True)
     ]
     assert book.do("ann", UpdateChannel(channel=X, name="A")) == []
     book.do("ann", UpdateChannel(channel=X, data=Raw(b"null"), public=True))

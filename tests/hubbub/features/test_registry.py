@@ -14,9 +14,19 @@ from msgspec import Raw
 from hubbub.base.errors import Rejected
 from hubbub.base.names import dm_channel
 from hubbub.features.apps import RevokeToken
+from hubbub.features.archive import ArchiveChannel, UnarchiveChannel
 from hubbub.features.channel_list import DropListed, PutListed
 from hubbub.features.channels import CreateChannel, DeleteChannel, OpenDirect, UpdateChannel
 from hubbub.features.contract import Command, EventKind, Feature, Registry, Table
+from hubbub.features.directory import DropPublic, PutPublic
+from hubbub.features.join_requests import (
+    AcceptRequest,
+    DeclineRequest,
+    NoteDeclined,
+    RequestJoin,
+    WithdrawRequest,
+)
+from hubbub.features.list_settings import SetListed
 from hubbub.features.marks import MarkMany, MarkRead
 from hubbub.features.members import (
     AddMembers,
@@ -78,6 +88,12 @@ def of_channel(key: str, ids: st.SearchStrategy[str]) -> st.SearchStrategy[Comma
         make(LeaveChannel),
         make(SetRole, user=users, role=roles),
         make(PromoteChannel, kind=st.sampled_from(list(ChannelKind)), history=histories),
+        make(ArchiveChannel),
+        make(UnarchiveChannel),
+        make(RequestJoin, text=texts),
+        make(WithdrawRequest),
+        make(AcceptRequest, user=users),
+        make(DeclineRequest, user=users),
     )
 
 
@@ -92,6 +108,32 @@ def of_user() -> st.SearchStrategy[Command]:
         st.builds(UpdateUser, user=user, name=texts, data=data, replace=st.booleans()),
         st.builds(PutListed, user=user, channel=channels, kind=kinds, role=anything),
         st.builds(DropListed, user=user, channel=channels),
+        st.builds(NoteDeclined, user=user, channel=channels),
+        st.builds(
+            SetListed,
+            user=user,
+            channel=channels,
+            hidden=st.sampled_from(["no", "until_message", "for_good"]),
+            muted=st.booleans(),
+            archived=st.booleans() | st.just(msgspec.UNSET),
+            favourite=st.booleans(),
+        ),
+    )
+
+
+def of_directory() -> st.SearchStrategy[Command]:
+    """Any command of an app's directory."""
+    channels = st.sampled_from(["group:a", "open:b", "dm:c"])
+    return st.one_of(
+        st.builds(
+            PutPublic,
+            channel=channels,
+            kind=st.sampled_from(list(ChannelKind)),
+            created_ms=st.integers(0, 9),
+            members=st.integers(0, 9),
+            name=texts,
+        ),
+        st.builds(DropPublic, channel=channels),
     )
 
 
@@ -151,9 +193,10 @@ def test_replay_equals_live_in_channels(draw: st.DataObject, kind: str) -> None:
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.data(), st.sampled_from(["#ann", "@app", "raw:x", "sig:x"]))
+@given(st.data(), st.sampled_from(["#ann", "@app", "@directory", "raw:x", "sig:x"]))
 def test_replay_equals_live_in_other_streams(draw: st.DataObject, key: str) -> None:
-    commands = {"#ann": of_user(), "@app": of_app()}.get(key, of_raw(key))
+    streams = {"#ann": of_user(), "@app": of_app(), "@directory": of_directory()}
+    commands = streams.get(key, of_raw(key))
     book = Playbook(key, settings=SETTINGS)
     run(book, draw.draw(steps_of(commands)))
     book.assert_replay_equal()
@@ -165,7 +208,9 @@ def test_random_commands_cover_every_command() -> None:
         CreateChannel, OpenDirect, UpdateChannel, DeleteChannel, SendMessage, EditMessage,
         DeleteMessage, MarkRead, MarkMany, InviteMembers, AddMembers, RemoveMembers, JoinChannel,
         LeaveChannel, SetRole, EnsureUser, UpdateUser, PutListed, DropListed, RevokeToken,
-        PublishEvent, PromoteChannel,
+        PublishEvent, PromoteChannel, ArchiveChannel, UnarchiveChannel, RequestJoin,
+        WithdrawRequest, AcceptRequest, DeclineRequest, NoteDeclined, SetListed, PutPublic,
+        DropPublic,
     }  # fmt: skip
     assert set(REGISTRY.commands.values()) == known
 

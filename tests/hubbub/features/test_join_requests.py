@@ -1,0 +1,85 @@
+"""Asked, accepted, declined, withdrawn; and who is told."""
+
+from __future__ import annotations
+
+import pytest
+
+from hubbub.base.errors import CONFLICT, NOT_FOUND, PERMISSION_DENIED, TOO_LARGE, Rejected
+from hubbub.features.channels import CreateChannel
+from hubbub.features.join_requests import (
+    TEXT_CHARS_MAX,
+    AcceptRequest,
+    DeclineRequest,
+    JoinRequested,
+    NoteDeclined,
+    RequestJoin,
+    RequestsRequest,
+    WithdrawRequest,
+)
+from hubbub.features.members import InviteMembers, JoinChannel
+from hubbub.features.standing import MEMBERS
+from hubbub.model.member import Role
+from tests.support.playbook import Playbook
+
+X = "group:x"
+
+
+def club(**fields: bool) -> Playbook:
+    book = Playbook(X)
+    book.do("ann", CreateChannel(channel=X, members=("bob",), **fields))
+    return book
+
+
+def waiting(book: Playbook, user: str = "ann") -> list[str]:
+    page = book.query(user, "join_requests.list", RequestsRequest(X))
+    assert page["count"] == len(page["requests"])
+    return [row["user"] for row in page["requests"]]
+
+
+def test_a_request_waits_for_the_staff_who_read_its_words() -> None:
+    book = club()
+    events = book.do("eve", RequestJoin(channel=X, text="please"))
+    assert events[0] == JoinRequested(user="eve")
+    assert "text" not in book.shown(2)
+    assert book.do("eve", RequestJoin(channel=X)) == []
+    [row] = book.query("ann", "join_requests.list", RequestsRequest(X))["requests"]
+    assert (row["user"], row["text"]) == ("eve", "please")
+    with pytest.raises(Rejected) as caught:
+        waiting(book, "bob")
+    assert caught.value.error is PERMISSION_DENIED
+    assert book.refused("bob", AcceptRequest(channel=X, user="eve")) is PERMISSION_DENIED
+    book.do("ann", AcceptRequest(channel=X, user="eve"))
+    assert book.tables[MEMBERS].get("eve").role is Role.MEMBER
+    assert waiting(book) == []
+    book.assert_replay_equal()
+
+
+def test_who_is_declined_is_told_and_may_ask_again() -> None:
+    book = club()
+    book.do("eve", RequestJoin(channel=X))
+    book.do("ann", DeclineRequest(channel=X, user="eve"))
+    assert book.forwards[-1] == NoteDeclined(channel=X, user="eve")
+    assert book.refused("ann", AcceptRequest(channel=X, user="eve")) is NOT_FOUND
+    book.do("eve", RequestJoin(channel=X))
+    book.do("eve", WithdrawRequest(channel=X))
+    assert waiting(book) == []
+    assert book.do("eve", WithdrawRequest(channel=X)) == []
+    mine = Playbook("#eve")
+    [event] = mine.do("", NoteDeclined(channel=X, user="eve"), authority="system")
+    assert event.TAG == "channel.request_declined"
+    assert mine.refused("eve", NoteDeclined(channel=X, user="eve")) is PERMISSION_DENIED
+
+
+def test_nobody_asks_where_he_may_join() -> None:
+    free = club(public=True)
+    assert free.refused("eve", RequestJoin(channel=X)) is CONFLICT
+    asked = club(public=True, approval=True)
+    assert asked.refused("eve", JoinChannel(channel=X)) is not None
+    asked.do("eve", RequestJoin(channel=X))
+    asked.do("ann", InviteMembers(channel=X, users=("eve",)))
+    assert waiting(asked) == []
+    assert asked.refused("eve", RequestJoin(channel=X)) is CONFLICT
+    asked.do("eve", JoinChannel(channel=X))
+    long = RequestJoin(channel=X, text="x" * (TEXT_CHARS_MAX + 1))
+    assert asked.refused("eve", long) is TOO_LARGE
+    asked.assert_replay_equal()
