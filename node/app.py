@@ -73,6 +73,7 @@ _SLOTS_TICKS: Final = 60
 # Retries and elections: their own patience is counted in hundreds of milliseconds.
 _COPIES_TICK_S: Final = 0.1
 _OUTBOX_PAGE: Final = 1_000
+_DUE_BUCKETS_S: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 600.0, 3_600.0)
 _SYNC_BUCKETS_S: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.0)
 
 _log = get_logger()
@@ -139,6 +140,7 @@ class Node:
         self._peers: Peers
         self._registration: Registration
         self._keeper: asyncio.Task[Never]
+        self._due_nearer = asyncio.Event()
 
     # --- start
 
@@ -165,6 +167,7 @@ class Node:
         self._dial_nodes()
         supervise("copies", self._tick_copies_for_ever())
         supervise("ticks", self._tick_for_ever())
+        supervise("due", self._fire_for_ever())
         supervise("backups", self._backups.run())
         supervise("mover", self._mover.run())
         supervise("removals", self._mover.remove_for_ever())
@@ -234,6 +237,8 @@ class Node:
         self._service.writer = self._writer
         self._service.activate = self._activate
         self._service.load_outbox = self._stored_forwards
+        self._service.wake_due = self._due_nearer.set
+        self._service.fired = self._metrics.histogram("node_due_lag_seconds", _DUE_BUCKETS_S).observe
         self._copies.syncing_ms = self._writer.syncing_ms
         self._copies.links = self._peers
         self._copies.obey = self._service.obey
@@ -282,11 +287,16 @@ class Node:
         return Keys(config.keys_dir, config.name) if config.keys_dir else None
 
     def _expose(self, context: SlotContext) -> None:
+        dues = self._service.dues
         self._metrics.expose("node_writer", self._writer.counts)
         self._metrics.expose("node_requests", self._service.counts)
         self._metrics.expose("node_backlog", self._backlog)
         self._metrics.expose("node_link", self._peers.counts)
         self._metrics.expose("node_copies", self._copies.counts)
+        self._metrics.expose("node_due", dues.counts)
+        self._metrics.gauge("node_due_pending", lambda: len(dues))
+        self._metrics.gauge("node_due_spilled_slots", lambda: dues.spilled_count)
+        self._metrics.gauge("node_due_late_ms", lambda: dues.late_ms(self._clock.wall_ms()))
         self._metrics.expose("node_moves", self._mover.moves.counts)
         self._metrics.expose("node_removals", self._mover.counts)
         self._metrics.gauge("node_is_gray", lambda: self._copies.gray.is_gray)
@@ -438,6 +448,17 @@ class Node:
             ticks += 1
             if ticks % _SLOTS_TICKS == 0:
                 self._service.tick_slots()
+
+    async def _fire_for_ever(self) -> None:
+        """What falls due, at its time; earlier if something nearer was set meanwhile."""
+        while True:
+            wait_ms = self._service.fire_due()
+            self._due_nearer.clear()
+            try:
+                async with asyncio.timeout(wait_ms / 1_000):
+                    await self._due_nearer.wait()
+            except TimeoutError:
+                continue
 
     async def _tick_copies_for_ever(self) -> None:
         """Beats keep time whatever the coordinator does: takeovers run beside them."""

@@ -7,7 +7,7 @@ Rules (contracts.md 3 and 4):
 3. Numbered events take the stream's next seqs; each is encoded once, and those bytes are the log's
    row, the history's and the EVENT's. Signals are published without the log.
 4. No events: a success without an entry. A Forward leaves an entry even when it is refused, because
-   its number must be remembered.
+   its number must be remembered; so does what fell due, because its row must go.
 5. Log time never falls within a slot: max(wall clock, the slot's last entry).
 """
 
@@ -24,12 +24,15 @@ from hubbub.features.contract import (
     EVENTS_PER_COMMAND_MAX,
     Context,
     Decision,
+    Due,
     Event,
     EventKind,
     Forward,
     Meta,
     Registry,
+    Undue,
 )
+from hubbub.features.due import DUE, DueRow, change_due
 from hubbub.features.publication import encode_publication, outcome, stamp
 from hubbub.ring.hashing import slot_of
 from hubbub.settings.app import AppSettings
@@ -37,6 +40,7 @@ from hubbub.wire.codec import decode_json, encode_json, encode_pack, shape_json
 from hubbub.wire.event import encode_signal
 from hubbub.wire.shapes import Json, Outcome, Submit, Viewer
 from node import keys
+from node.due import DueChange
 from node.entry import Entry, EntryKind, Origin
 from node.overlay import Overlay, Stream, StreamTables
 from node.store.api import DeleteRange, Family, Op
@@ -88,6 +92,8 @@ class Made(msgspec.Struct, frozen=True):
     publications: tuple[tuple[int, bytes], ...] = ()  # (seq, row)
     signals: tuple[Json, ...] = ()
     forwards: tuple[QueuedForward, ...] = ()
+    dues: tuple[DueChange, ...] = ()
+    is_refused: bool = False  # a Forward, or what fell due: its entry is the only trace
 
 
 class Answered(msgspec.Struct, frozen=True):
@@ -139,8 +145,9 @@ class Engine:
         submit: Submit,
         entropy: bytes,
         request_hash: int = 0,
+        due: str = "",
     ) -> Made | Answered:
-        """Decide a command and apply it to the overlay.
+        """Decide a command and apply it to the overlay. Args: due: the name of the row that it was.
 
         Raises Rejected (nothing changed), FeatureFailed (nothing changed).
         """
@@ -150,11 +157,11 @@ class Engine:
         try:
             decision = self._decide(submit, overlay.live(stream), ctx)
         except Rejected as refusal:
-            if not is_forward or refusal.error.temporary:
+            if not (is_forward or due) or refusal.error.temporary:
                 raise
             decision, is_refused = Decision([]), True
         logged, signals = self._split(decision.events, ctx)
-        if not logged and not is_refused:
+        if not logged and not is_refused and not due:
             return Answered(_head_outcome(stream, decision.reply), signals)
         entry = Entry(
             index=place.index,
@@ -170,8 +177,14 @@ class Engine:
             origin=_origin(submit) if is_forward else None,
             reply=decision.reply,
             events=tuple((event.TAG, encode_json(event)) for event in logged),
+            due=due,
         )
-        return self._make(overlay, place.slot, stream, entry, logged, ctx.id_secret, signals)
+        made = self._make(overlay, place.slot, stream, entry, logged, ctx.id_secret, signals)
+        return msgspec.structs.replace(made, is_refused=True) if is_refused else made
+
+    def due_row(self, overlay: Overlay, app: str, key: str, name: str) -> DueRow | None:
+        """What is to be proposed under a name, pending changes included."""
+        return overlay.live(overlay.stream(app, key))[DUE].get(name)
 
     def _decide(self, submit: Submit, tables: StreamTables, ctx: Context) -> Decision:
         shape = self.registry.commands.get(submit.tag)
@@ -232,6 +245,8 @@ class Engine:
         overlay.begin(entry.index, stream)
         try:
             run = _Application(self, overlay, slot, stream, entry, id_secret)
+            if entry.due:
+                run.queue_due(Undue(entry.due))
             for event in events:
                 run.apply(event)
             if entry.origin is not None:
@@ -248,7 +263,15 @@ class Engine:
             for f in run.forwards
         )
         answer = run.outcome or _head_outcome(stream, entry.reply)
-        return Made(entry, answer, ops, tuple(run.publications), signals, tuple(run.forwards))
+        return Made(
+            entry,
+            answer,
+            ops,
+            tuple(run.publications),
+            signals,
+            tuple(run.forwards),
+            tuple(run.dues),
+        )
 
     def target_of(self, app: str, key: str) -> int:
         """The slot of a stream key."""
@@ -277,6 +300,7 @@ class _Application:
         self.outcome: Outcome | None = None
         self.publications: list[tuple[int, bytes]] = []
         self.forwards: list[QueuedForward] = []
+        self.dues: list[DueChange] = []
 
     def apply(self, event: Event) -> None:
         """One event: its publication, its rows, its Forwards."""
@@ -296,7 +320,21 @@ class _Application:
             hook(event, meta, self._tables)
         for hook in registry.effects.get(type(event), ()):
             for effect in hook(event, meta, self._tables):
-                self._queue(effect)
+                if isinstance(effect, Forward):
+                    self._queue(effect)
+                else:
+                    self.queue_due(effect)
+
+    def queue_due(self, effect: Due | Undue) -> None:
+        """Write the row, and the index by time."""
+        entry = self._entry
+        if isinstance(effect, Due):
+            key = effect.command.stream_key()
+            assert key == entry.key, f"{effect.name}: what falls due stays in its stream"
+        for at_ms, is_set in change_due(effect, entry.by, self._tables[DUE]):
+            key = keys.due(self._slot, at_ms, entry.app, entry.key, effect.name)
+            self._overlay.put_meta(key, b"" if is_set else None)
+            self.dues.append(DueChange(key, is_set))
 
     def _queue(self, effect: Forward) -> None:
         command, app = effect.command, self._entry.app

@@ -55,6 +55,7 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
     incarnation: bytes = b""
     number: int = 0  # an hour
     done: tuple[tuple[int, int], ...] = ()  # OUTBOX_DONE: (target slot, n)
+    due: str = ""  # of a command that fell due: the name of its row, which this entry deletes
 
 
 class BrokenChain(Exception):

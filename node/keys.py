@@ -12,6 +12,8 @@ Shape, big-endian:
           | "z" | u16 slot | u16 source | incarnation → highest Forward taken from it
           | "g"                                   → u64 generation | cluster id: whose it is
           | "r" | u16 slot                        → the incarnation that a restore ended
+          | "d" | u16 slot | u64 ms | stream' | name → nothing: something falls due (stream' = stream
+                                                    without its slot, name to the end)
   LOG     = u16 slot | u64 index
   CHAN    = stream | u64 seq
   STATE   = stream | u8 table length | table | row
@@ -49,6 +51,7 @@ _STR: Final = 2
 _STR_END: Final = b"\x00\x01"
 pack_u64: Final = _U64.pack
 _MAX_SUFFIX: Final = b"\xff" * 9
+_DUE_MS_AT: Final = 3  # behind the kind and the slot
 
 
 def read_u64(data: bytes, at: int = 0) -> int:
@@ -140,7 +143,8 @@ def slot_of_row(key: bytes) -> int:
 
 DATABASE: Final = b"c"
 GENERATION: Final = b"g"
-_OF_DATA: Final = (b"m", b"t", b"b", b"s", b"n", b"z", b"r")  # what goes with the data of a slot
+# What goes with the data of a slot.
+_OF_DATA: Final = (b"m", b"t", b"b", b"s", b"n", b"z", b"r", b"d")
 
 
 def meta_ranges(slot: int) -> list[tuple[bytes, bytes]]:
@@ -208,6 +212,42 @@ def forward_count(source: int, target: int) -> bytes:
 def seen(slot: int, source: int, incarnation: bytes) -> bytes:
     """Where the highest Forward that a slot took from a source stands."""
     return b"z" + _PAIR.pack(slot, source) + incarnation
+
+
+def due(slot: int, at_ms: int, app: str, key: str, name: str) -> bytes:
+    """Where stands that something of a stream falls due at a time."""
+    app_bytes, key_bytes = app.encode(), key.encode()
+    return b"".join(
+        (
+            b"d",
+            _SLOT_U64.pack(slot, at_ms),
+            len(app_bytes).to_bytes(1, "big"),
+            app_bytes,
+            _SLOT.pack(len(key_bytes)),
+            key_bytes,
+            name.encode(),
+        )
+    )
+
+
+def due_ms(key: bytes) -> int:
+    """The time in such a key."""
+    return read_u64(key, _DUE_MS_AT)
+
+
+def parse_due(key: bytes) -> tuple[str, str, str]:
+    """(app, stream key, name) in such a key."""
+    at = _DUE_MS_AT + SEQ_BYTES + 1
+    app_end = at + key[at - 1]
+    key_at = app_end + _SLOT.size
+    key_end = key_at + _SLOT.unpack_from(key, app_end)[0]
+    return key[at:app_end].decode(), key[key_at:key_end].decode(), key[key_end:].decode()
+
+
+def due_range(slot: int, after: bytes = b"") -> tuple[bytes, bytes]:
+    """Whatever falls due in a slot behind a key (none: all of it): [start, end)."""
+    start, end = slot_range(slot)
+    return after + b"\x00" if after else b"d" + start, b"d" + end
 
 
 # --- LOG, OUTBOX, DEDUP

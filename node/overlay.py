@@ -225,8 +225,8 @@ class Overlay:
         message = (seq, ts_ms) if row[0] & COUNTABLE else (old.message_seq, old.message_ms)
         self._set_head(change, stream, Head(seq, ts_ms, old.floor, *message))
 
-    def put_meta(self, key: bytes, value: bytes) -> None:
-        """A row of META that belongs to this entry."""
+    def put_meta(self, key: bytes, value: bytes | None) -> None:
+        """A row of META that belongs to this entry (None: deleted)."""
         change = self._change
         assert change is not None
         cell = self._meta.get(key)
@@ -242,6 +242,19 @@ class Overlay:
             value: bytes | None = cell.live()
             return value
         return self._store.get(Family.META, key)
+
+    def meta_keys(self, start: bytes, end: bytes, limit: int) -> list[bytes]:
+        """The committed keys of META with start <= key < end, ascending, at most `limit`."""
+        changed = {key: cell for key, cell in self._meta.items() if start <= key < end}
+        found = self._store.iterate(Family.META, start, end, limit=limit + len(changed))
+        stored = {key for key, _ in found}
+        is_cut = len(found) == limit + len(changed)
+        for key, cell in changed.items():
+            if cell.base is None:
+                stored.discard(key)
+            elif not is_cut or key < found[-1][0]:
+                stored.add(key)
+        return sorted(stored)[:limit]
 
     def finish(self) -> list[Op]:
         """End the entry; everything that it writes besides the log."""

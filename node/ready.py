@@ -10,6 +10,7 @@ import msgspec
 from hubbub.base.errors import Rejected
 from hubbub.ring.map import SlotRecord
 from hubbub.wire.shapes import Json, Outcome
+from node.due import DueChange
 from node.engine import QueuedForward
 from node.replica import Mail
 from node.store.api import Op
@@ -29,7 +30,14 @@ class Unknown(NamedTuple):
     """A result: it may or may not have happened."""
 
 
-Result = Outcome | Rejected | Redirected | ReadNow | Unknown
+class Fired(NamedTuple):
+    """A result: what fell due is done. Its row is gone."""
+
+    is_refused: bool = False  # `decide` refused it for good
+    is_gone: bool = False  # nothing was left to do
+
+
+Result = Outcome | Rejected | Redirected | ReadNow | Unknown | Fired
 
 
 class Record(msgspec.Struct, frozen=True, gc=False):
@@ -69,6 +77,8 @@ class Ready(NamedTuple):
     committed: Sequence[Publication] = ()
     # Forwards of committed entries: send only now, BEFORE is forbidden.
     forwards: Sequence[QueuedForward] = ()
+    # Committed changes of what falls due: take note BEFORE results are looked at.
+    dues: Sequence[DueChange] = ()
     # (request, result): send AFTER `committed` was published; each request is answered once.
     results: Sequence[tuple[Any, Result]] = ()
 

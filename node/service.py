@@ -42,13 +42,24 @@ from hubbub.wire.shapes import (
     Subscribe,
     Viewer,
 )
+from node import keys
 from node.copies import NODE_KINDS, Copies
+from node.due import LOOK_MS_MAX, Dues
 from node.engine import SYSTEM, Engine, FeatureFailed, QueuedForward
 from node.outbox import Outbox
 from node.presence import PresenceLists, PresenceSignal
 from node.publish import Interest, encode_presence_signal, encode_publication
 from node.reads import Reads
-from node.ready import Publication, ReadNow, Ready, Record, Redirected, Result, Unknown
+from node.ready import (
+    Fired,
+    Publication,
+    ReadNow,
+    Ready,
+    Record,
+    Redirected,
+    Result,
+    Unknown,
+)
 from node.removals import REMOVED
 from node.slot import Now, Slot
 from node.store.api import StoreError
@@ -72,7 +83,8 @@ class RecordSink(Protocol):
 
 
 class Request(NamedTuple):
-    """Who waits for an answer: a request of a link, or a Forward that this node sent to itself."""
+    """Who waits for an answer: a request of a link; or, without a peer, a Forward that this node
+    sent to itself, or what fell due here (its index key)."""
 
     peer: str
     id: int
@@ -80,6 +92,7 @@ class Request(NamedTuple):
     deadline_ms: int = 0  # monotonic; 0: none
     forward: QueuedForward | None = None
     read: Message | None = None  # a QUERY that waits for ReadNow
+    due: bytes = b""
 
 
 class ServiceCounts(msgspec.Struct):
@@ -119,7 +132,8 @@ class Service:
     ) -> None:
         """Args: slots: those held here; may grow. leader_of: slot → (term, name) by the map, "" =
         nobody. is_node: a link's peer is another node. `links`, `writer`, `activate` and
-        `load_outbox` are set before anything is received.
+        `load_outbox` are set before anything is received. `wake_due` is called when something may
+        fall due earlier than `fire_due` has said; `fired` with its delay in seconds.
         """
         self._slots = slots
         self._copies = copies
@@ -135,9 +149,12 @@ class Service:
         self.load_outbox: Callable[[int], Iterable[QueuedForward]]
         self.paused: Collection[int] = ()  # slots that take no commands for a moment
         self.removed: Callable[[int], None]
+        self.wake_due: Callable[[], None] = _nothing
+        self.fired: Callable[[float], None] = _nothing_of
         self.presence = PresenceLists()
         self.interest = Interest()
         self.reads = Reads(engine, self.presence)
+        self.dues = Dues(lambda number, after, limit: slots[number].due_keys(after, limit))
         self.counts = ServiceCounts()
         self._routers: set[str] = set()
         self._led: set[int] = set()
@@ -148,6 +165,7 @@ class Service:
         self._holds_forwards = False
         self._takes = True
         self._next_id = 1
+        self._looked_ms = 0
         self._handlers: dict[int, Callable[[str, Message], None]] = {
             Kind.SUBMIT: self._submit,
             Kind.QUERY: self._query,
@@ -276,6 +294,52 @@ class Service:
                 self.obey(slot, slot.forwards_done(done, now))
         self._announce(self.presence.tick(live_edges, now_ms))
 
+    def fire_due(self) -> int:
+        """Propose what has fallen due; the ms after which to call again at the latest."""
+        now = self._now()
+        if self._takes:
+            for due in self.dues.take(now.wall_ms, now.mono_ms, self._ahead(now)):
+                self._fire(due, now)
+        return self.dues.look_in_ms(now.wall_ms, now.mono_ms)
+
+    def _ahead(self, now: Now) -> dict[int, int]:
+        """Slots with a log time that is later than the wall clock, which was set back. Once a second."""
+        if now.mono_ms - self._looked_ms < LOOK_MS_MAX:
+            return {}
+        self._looked_ms = now.mono_ms
+        times = ((number, self._slots[number].log_time(now)) for number in self._led)
+        return {number: log_ms for number, log_ms in times if log_ms > now.wall_ms}
+
+    def _fire(self, due: bytes, now: Now) -> None:
+        number = keys.slot_of_meta(due)
+        slot = self._slots.get(number)
+        if slot is None or number in self.paused:
+            self.dues.failed(due, now.mono_ms, 0.0)
+            return
+        request = Request("", 0, number, due=due)
+        try:
+            ready = slot.submit_due(request, due, now, entropy(ENTROPY_BYTES))
+        except StoreError as error:
+            self.dues.failed(due, now.mono_ms, self._random())
+            self._copies.unreadable(slot, error)
+            return
+        self.obey(slot, ready)
+        self._copies.note(slot)
+
+    def _due_answered(self, due: bytes, result: Result) -> None:
+        now = self._now()
+        if isinstance(result, Fired):
+            self.dues.fired(due, is_refused=result.is_refused, is_gone=result.is_gone)
+            if not result.is_gone:
+                self.fired(max(0, now.wall_ms - keys.due_ms(due)) / 1_000)
+            return
+        retry_after_ms = 0
+        if isinstance(result, Rejected):
+            self._count_refusal(result)
+            told = result.details.get("retry_after_ms")
+            retry_after_ms = told if isinstance(told, int) else 0
+        self.dues.failed(due, now.mono_ms, self._random(), retry_after_ms=retry_after_ms)
+
     def hold_forwards(self, is_held: bool) -> None:
         """While a backup freezes the slots: no Forward leaves, none is forgotten as answered."""
         self._holds_forwards = is_held
@@ -303,6 +367,9 @@ class Service:
             self.activate(slot, ready.activate)
         for publication in ready.committed:
             self._publish(slot, publication)
+        if ready.dues:
+            self.dues.change(slot.number, ready.dues)
+            self.wake_due()
         for request, result in ready.results:
             self._answer(slot, request, result)
         if ready.forwards:
@@ -315,9 +382,12 @@ class Service:
             self._led.add(number)
             forwards = list(self.load_outbox(number))
             self._send_forwards(self._outbox.add(forwards, self._clock.monotonic_ms()))
+            self.dues.lead(number)
+            self.wake_due()
             return
         self._led.discard(number)
         self._outbox.forget(number)
+        self.dues.forget(number)
         led_elsewhere = [
             name for name in self.presence.streams() if self._engine.target_of(*name) == number
         ]
@@ -482,8 +552,11 @@ class Service:
     # --- answers
 
     def _answer(self, slot: Slot, request: Request, result: Result) -> None:
-        if request.forward is not None:
-            self._forward_answered(request.forward, _status(result), result)
+        if not request.peer:
+            if request.forward is not None:
+                self._forward_answered(request.forward, _status(result), result)
+            else:
+                self._due_answered(request.due, result)
             return
         if request.deadline_ms and self._clock.monotonic_ms() > request.deadline_ms:
             self.counts.late_total += 1
@@ -619,6 +692,14 @@ class Service:
             self._send_forwards(leaving)
         else:
             self._outbox.failed(forward, now_ms, self._random())
+
+
+def _nothing() -> None:
+    return
+
+
+def _nothing_of(_: float) -> None:
+    return
 
 
 def _status(result: Result) -> Status:

@@ -39,7 +39,7 @@ from hubbub.ring.map import SlotRecord
 from hubbub.ring.moves import is_settled
 from hubbub.wire.codec import encode_pack
 from hubbub.wire.replication import Ask, CopyMessage, Part
-from hubbub.wire.shapes import Outcome, Submit
+from hubbub.wire.shapes import Outcome, Submit, Viewer
 from node import keys
 from node.dedup import (
     Asker,
@@ -52,11 +52,22 @@ from node.dedup import (
     dedup_key,
     encode_answer,
 )
-from node.engine import Answered, Engine, FeatureFailed, Made, Place, QueuedForward, upkeep
+from node.due import DueChange
+from node.engine import (
+    SYSTEM,
+    Answered,
+    Engine,
+    FeatureFailed,
+    Made,
+    Place,
+    QueuedForward,
+    upkeep,
+)
 from node.entry import BrokenChain, Entry, EntryKind, decode_logged
 from node.overlay import Caches, Overlay
 from node.ready import (
     NOTHING,
+    Fired,
     Publication,
     ReadNow,
     Ready,
@@ -142,7 +153,7 @@ class _Pending:
         self.digest = digest
         self.byte_count = byte_count
         self.is_written = is_written  # its rows travel with it (rule 3)
-        self.waiters: list[tuple[Any, Outcome]] = []
+        self.waiters: list[tuple[Any, Outcome | Fired]] = []
 
 
 class Backlog(msgspec.Struct):
@@ -179,6 +190,7 @@ class Slot:
         "_newest_dedup_hour",
         "_now",
         "_out_committed",
+        "_out_dues",
         "_out_early",
         "_out_forwards",
         "_out_results",
@@ -215,6 +227,7 @@ class Slot:
         self._out_rows: list[Op] = []
         self._out_early: list[Record] = []
         self._out_committed: list[Publication] = []
+        self._out_dues: list[DueChange] = []
         self._out_forwards: list[QueuedForward] = []
         self._out_results: list[tuple[Any, Result]] = []
         self._verify()
@@ -333,14 +346,19 @@ class Slot:
         mails: Sequence[Mail] = ()
         if replica.mails:
             mails, replica.mails = replica.mails, []
-        if not self._out_committed and not self._out_results and not self._out_forwards:
+        if not (
+            self._out_committed or self._out_results or self._out_forwards or self._out_dues
+        ):
             if replica.activate is None:
                 return Ready(mails, (), persist)
             return Ready(mails, (), persist, replica.take_activate())
         committed, self._out_committed = self._out_committed, []
         forwards, self._out_forwards = self._out_forwards, []
         results, self._out_results = self._out_results, []
-        return Ready(mails, (), persist, replica.take_activate(), committed, forwards, results)
+        dues, self._out_dues = self._out_dues, []
+        return Ready(
+            mails, (), persist, replica.take_activate(), committed, forwards, dues, results
+        )
 
     def _records(self) -> Sequence[Record]:
         """What to write, in the order of the tokens."""
@@ -413,6 +431,31 @@ class Slot:
             return self._after_pending(request, outcome, always=True)
         return self._run(request, app, key, submit, entropy, None, 0)
 
+    def submit_due(self, request: Any, due: bytes, now: Now, entropy: bytes) -> Ready:
+        """Propose what falls due at an index key, if it is still there; answered by Fired."""
+        if self.replica.role is not Role.ACTIVE:
+            return Ready(results=[(request, Redirected(self.term))])
+        self._now = now
+        app, key, name = keys.parse_due(due)
+        row = self._context.engine.due_row(self.overlay, app, key, name)
+        if row is None or row.at_ms != keys.due_ms(due):
+            return Ready(results=[(request, Fired(is_gone=True))])
+        assert row.at_ms <= self._log_time(), (due, self._log_time())
+        submit = Submit(row.tag, Viewer(row.by, SYSTEM), row.cmid, row.body)
+        try:
+            return self._run(request, app, key, submit, entropy, None, 0, name)
+        except Rejected as refusal:
+            return Ready(results=[(request, refusal)])
+
+    def log_time(self, now: Now) -> int:
+        """The time that its next entry would bear."""
+        return max(now.wall_ms, self.meta.ts_ms)
+
+    def due_keys(self, after: bytes, limit: int) -> list[bytes]:
+        """Committed index keys of what falls due, behind a key (b"": from the first one)."""
+        start, end = keys.due_range(self.number, after)
+        return self.overlay.meta_keys(start, end, limit)
+
     def _run(
         self,
         request: Any,
@@ -422,11 +465,14 @@ class Slot:
         entropy: bytes,
         place: DedupKey | None,
         asked: int,
+        due: str = "",
     ) -> Ready:
         self._check_room()
         at = Place(self.number, self.last_index + 1, self.replica.term, self._log_time())
         try:
-            made = self._context.engine.run(self.overlay, at, app, key, submit, entropy, asked)
+            made = self._context.engine.run(
+                self.overlay, at, app, key, submit, entropy, asked, due
+            )
         except FeatureFailed as failure:
             raise Rejected(INTERNAL) from failure
         if isinstance(made, Answered):
@@ -436,7 +482,8 @@ class Slot:
             return ready._replace(signals=signals)
         if place is not None:
             self._newest_dedup_hour = max(self._newest_dedup_hour, place.hour)
-        self._append(made, place).waiters.append((request, made.outcome))
+        answer = made.outcome if not due else Fired(made.is_refused)
+        self._append(made, place).waiters.append((request, answer))
         return self._ready()
 
     def _after_pending(self, request: Any, outcome: Outcome, *, always: bool) -> Ready:
@@ -635,7 +682,7 @@ class Slot:
     def _add_answer(self, made: Made, place: DedupKey | None = None) -> None:
         """The row that answers a retry of the command."""
         entry = made.entry
-        if entry.kind is EntryKind.COMMAND and entry.origin is None:
+        if entry.kind is EntryKind.COMMAND and entry.origin is None and not entry.due:
             row = place.row if place is not None else self._answer_row(entry)
             answer = encode_answer(entry.request_hash, made.outcome)
             made.ops.append((Family.DEDUP, row, answer))
@@ -717,6 +764,8 @@ class Slot:
             publication = Publication(entry.app, entry.key, made.publications, made.signals)
             self._out_committed.append(publication)
         self._out_forwards.extend(made.forwards)
+        if made.dues:
+            self._out_dues.extend(made.dues)
         self._out_results.extend(first.waiters)
         self._applied = first.meta
         self.overlay.commit(entry.index, is_written=first.is_written)
@@ -754,7 +803,7 @@ class Slot:
         return found
 
     def _digest_of(self, entry: Entry) -> bytes:
-        if entry.kind is not EntryKind.COMMAND or entry.origin is not None:
+        if entry.kind is not EntryKind.COMMAND or entry.origin is not None or entry.due:
             return b""
         return keys.dedup_digest(entry.app, entry.by, entry.key, entry.cmid)
 

@@ -7,7 +7,8 @@ Rules:
 1. `decide` reads tables and refuses; `apply` writes its own tables and never refuses. Both see
    the rows of one stream key only. `apply` is total and deterministic: it runs on every replica
    and at replay.
-2. A consequence under another key is an effect (`Forward`), returned as data.
+2. A consequence under another key is an effect (`Forward`), returned as data; so is what is to
+   happen later (`Due`).
 3. Time in a feature is log time: `ctx.now_ms` in decide, `meta.ts_ms` in apply. No clock, no
    randomness.
 4. Bodies of commands and events are JSON (decision record 0004), so `msgspec.Raw` fields keep a
@@ -39,6 +40,8 @@ V = TypeVar("V")
 
 EVENTS_PER_COMMAND_MAX: Final = 16  # one command = one entry, applied and fanned out atomically
 PLURAL_IDS_MAX: Final = 1_000  # ids in one plural event (member.joined {users: […]})
+DUE_TABLE: Final = "due"  # what falls due, of all features; written by their effects alone
+DUE_NAME_BYTES_MAX: Final = 255
 
 
 # --- what a feature is made of
@@ -213,7 +216,40 @@ class Forward(msgspec.Struct, frozen=True):
     command: Command
 
 
-Effect = Forward
+class Due(msgspec.Struct, frozen=True):
+    """Something of this stream that falls due: from `at_ms` (log time) on, `command` is proposed.
+
+    - `name` is the feature's own under the stream key (`poll.close:<id>`, at most 255 bytes). Set
+      again, it replaces what stood there; `Undue` takes it back. One that lies in the past is
+      proposed at once.
+    - The command belongs to the same stream key and is decided like any other, with authority
+      `system` and, as its actor, `command.by` or else the actor of the event. Guards of features
+      run; `ctx.now_ms` is never before `at_ms`. It needs no cmid; a `cmid` that it has is borne by
+      its events, and is not deduplicated. A feature offers no verb for it, and its `decide` asks
+      for Action.PROJECT, which no client has.
+    - Exactly once: its entry deletes the row, with or without events, before the events are
+      applied. So a leader that dies in between changes nothing, and the events' own effects may
+      set the same name anew: that is how something repeats, and how long work goes on in steps.
+    - Refused for good (any lasting error): done, nothing happens; what somebody should hear of
+      has to be an event instead of a refusal. A temporary error (RATE_LIMITED with its
+      retry_after_ms, OVERLOADED) and a bug are tried again, later each time.
+    - Usually within 50 ms of its time; after downtime in order of time, at a bounded rate. It is a
+      row like others: in every copy, snapshot and backup.
+    - Tests: `Playbook.tick` moves log time, `Playbook.fall_due` proposes what has fallen due.
+    """
+
+    at_ms: int
+    name: str
+    command: Command
+
+
+class Undue(msgspec.Struct, frozen=True):
+    """Take back what was set under `name`; nothing if it is not there (any more)."""
+
+    name: str
+
+
+Effect = Forward | Due | Undue
 
 # --- what the edge turns a request into
 
@@ -441,6 +477,7 @@ class Registry:
 
     def _add(self, feature: Feature) -> None:
         for table in feature.tables:
+            assert table.name != DUE_TABLE, f"{feature.name}: a table needs another name"
             _once(self.tables, table.name, table)
         for command, decide in feature.decide.items():
             _once(self.commands, command.TAG, command)

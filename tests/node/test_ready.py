@@ -15,6 +15,7 @@ def test_the_fields_stand_in_the_order_in_which_they_are_obeyed() -> None:
         "activate",
         "committed",
         "forwards",
+        "dues",
         "results",
     )
 

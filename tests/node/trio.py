@@ -7,6 +7,7 @@ from random import Random
 from typing import Any
 
 from hubbub.base.ids import uuid7
+from hubbub.features.contract import Registry
 from hubbub.features.registry import REGISTRY
 from hubbub.ring.map import Leader, SlotRecord, next_leader, placed
 from hubbub.settings.profiles import BENCH
@@ -32,10 +33,12 @@ KEPT = 10
 class Member:
     """One node: its store, and its copy of the slot."""
 
-    def __init__(self, number: int, store: MemoryStore, boot: int, slot_number: int) -> None:
+    def __init__(
+        self, number: int, store: MemoryStore, boot: int, slot_number: int, registry: Registry
+    ) -> None:
         self.copy = Copy(f"disk-{number}", Leader(f"node-{number}", boot))
         self.store = store
-        engine = Engine(REGISTRY, {APP: AppInfo(SECRET, BENCH)}.get, SLOTS, HASH_SEED)
+        engine = Engine(registry, {APP: AppInfo(SECRET, BENCH)}.get, SLOTS, HASH_SEED)
         self.engine = engine
         self.context = SlotContext(
             self.copy,
@@ -57,11 +60,12 @@ class Member:
 class Trio:
     """The slot of one channel on three nodes. `cut` names nodes that nobody reaches."""
 
-    def __init__(self, key: str, seed: int = 1) -> None:
+    def __init__(self, key: str, seed: int = 1, registry: Registry = REGISTRY) -> None:
+        self.registry = registry
         self.key = key
         self.random = Random(seed)
         self.now_ms = START_MS
-        engine = Engine(REGISTRY, {}.get, SLOTS, HASH_SEED)
+        engine = Engine(registry, {}.get, SLOTS, HASH_SEED)
         self.number = engine.target_of(APP, key)
         self.boots = 0
         self.members = [self._boot(number, MemoryStore()) for number in range(3)]
@@ -73,7 +77,7 @@ class Trio:
 
     def _boot(self, number: int, store: MemoryStore) -> Member:
         self.boots += 1
-        return Member(number, store, self.boots, self.number)
+        return Member(number, store, self.boots, self.number, self.registry)
 
     @property
     def now(self) -> Now:

@@ -44,6 +44,7 @@ ONLY = {  # parts that may use less than what lies below them
 FEATURE_DOORS = {
     "hubbub.features",
     "hubbub.features.contract",
+    "hubbub.features.due",
     "hubbub.features.publication",
     "hubbub.features.registry",
 }

@@ -22,6 +22,7 @@ from hubbub.features.contract import (
     Command,
     Context,
     Decision,
+    Due,
     EdgeContext,
     Errand,
     Event,
@@ -31,8 +32,10 @@ from hubbub.features.contract import (
     Registry,
     SubscribeArgs,
     Table,
+    Undue,
     stream_kind,
 )
+from hubbub.features.due import DUE, DueRow, change_due
 from hubbub.features.publication import encode_publication, outcome, stamp
 from hubbub.features.registry import REGISTRY
 from hubbub.settings.app import AppSettings
@@ -46,6 +49,7 @@ V = TypeVar("V")
 APP = "demo"
 ID_SECRET = b"playbook"
 START_MS = 1_769_860_800_000
+DUE_MAX = 10_000
 
 
 class MemoryRows:
@@ -161,6 +165,7 @@ class LogEntry(msgspec.Struct, frozen=True):
     by: str
     cmid: str
     events: tuple[tuple[str, bytes], ...]
+    due: str = ""  # the name of what fell due
 
 
 class Playbook:
@@ -210,16 +215,42 @@ class Playbook:
     ) -> list[Event]:
         """The events of a command; raises Rejected. Its answer is in `outcome` and `reply`."""
         viewer = Viewer(user, authority, info=info)
-        decision, ctx = self._decide(viewer, command)
+        return self._log(*self._decide(viewer, command))
+
+    def fall_due(self) -> list[Event]:
+        """Propose what has fallen due, as a leader does, in order; the events. What is refused for
+        the moment stays; it raises Rejected."""
+        events: list[Event] = []
+        for _ in range(DUE_MAX):
+            waiting = sorted((row.at_ms, name) for name, row in self.dues.items())
+            if not waiting or waiting[0][0] > self.now_ms:
+                return events
+            events += self._fall_due(waiting[0][1])
+        raise AssertionError("it never ends")
+
+    def _fall_due(self, name: str) -> list[Event]:
+        row = self.dues[name]
+        command = decode_json(row.body, self.registry.commands[row.tag])
+        viewer = Viewer(row.by, "system")
+        try:
+            decision, ctx = self._decide(viewer, command, is_checked=True)
+        except Rejected as refusal:
+            if refusal.error.temporary:
+                raise
+            decision, ctx = Decision([]), self.context(viewer)
+        return self._log(decision, msgspec.structs.replace(ctx, cmid=row.cmid), due=name)
+
+    def _log(self, decision: Decision, ctx: Context, *, due: str = "") -> list[Event]:
+        """The entry of a decision, applied."""
         logged = [event for event in decision.events if event.KIND is not EventKind.SIGNAL]
         meta = Meta(APP, self.key, 0, ctx.now_ms, ctx.actor, ctx.cmid, "")
         self.signals += [stamp(e, meta) for e in decision.events if e.KIND is EventKind.SIGNAL]
         self.outcome = Outcome(
             self.tables.head_seq, self.tables.head_ts_ms, "", reply=decision.reply
         )
-        if logged:
+        if logged or due:
             events = tuple((event.TAG, encode_json(event)) for event in logged)
-            entry = LogEntry(ctx.now_ms, ctx.actor, ctx.cmid, events)
+            entry = LogEntry(ctx.now_ms, ctx.actor, ctx.cmid, events, due)
             self.log.append(entry)
             answer, forwards = apply_entry(
                 self.registry, self.tables, self.key, entry, decision.reply
@@ -254,6 +285,11 @@ class Playbook:
         return decode_json(self.outcome.reply, dict[str, Any]) if self.outcome.reply else {}
 
     # --- reading
+
+    @property
+    def dues(self) -> dict[str, DueRow]:
+        """What will fall due, by name."""
+        return dict(self.tables[DUE].scan(limit=DUE_MAX))
 
     def query(
         self, user: str, name: str, args: msgspec.Struct, *, authority: str = "client"
@@ -311,9 +347,11 @@ class Playbook:
             apply_entry(self.registry, tables, self.key, entry)
         assert tables.image() == self.tables.image()
 
-    def _decide(self, viewer: Viewer, command: Command) -> tuple[Decision, Context]:
+    def _decide(
+        self, viewer: Viewer, command: Command, *, is_checked: bool = False
+    ) -> tuple[Decision, Context]:
         self._count += 1
-        for check in self.registry.checks.get(type(command), ()):
+        for check in self.registry.checks.get(type(command), ()) if not is_checked else ():
             command = check(command, self.edge_context(viewer))
         assert command.stream_key() == self.key, (command, self.key)
         command = decode_json(encode_json(command), type(command))
@@ -335,6 +373,8 @@ def apply_entry(
     """Apply one logged entry as every replica does. Returns (answer, Forwards)."""
     answer: Outcome | None = None
     forwards: list[Command] = []
+    if entry.due:
+        change_due(Undue(entry.due), entry.by, tables[DUE])
     for tag, body in entry.events:
         event = decode_json(body, registry.events[tag])
         assert encode_json(event) == body, "an event must survive its log form"
@@ -350,6 +390,11 @@ def apply_entry(
             hook(event, meta, tables)
         for hook in registry.effects.get(type(event), ()):
             for effect in hook(event, meta, tables):
-                assert isinstance(effect, Forward)
-                forwards.append(effect.command)
+                if isinstance(effect, Forward):
+                    forwards.append(effect.command)
+                    continue
+                if isinstance(effect, Due):
+                    assert effect.command.stream_key() == key, "what falls due stays in its stream"
+                    assert effect.command.TAG in registry.commands
+                change_due(effect, entry.by, tables[DUE])
     return answer, forwards

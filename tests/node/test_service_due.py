@@ -1,0 +1,102 @@
+"""What falls due, through the service: its time, its answers, its retries."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hubbub.wire.codec import decode_json
+from hubbub.wire.shapes import Kind, Status
+from tests.node import alarms
+from tests.node.rig import APP, START_MS
+from tests.node.test_service import ROOM, Bench
+
+
+def alarm(bench: Bench, name: str, after_ms: int, mode: str = "") -> None:
+    body = {"channel": ROOM, "name": name, "at": bench.clock.wall_ms() + after_ms, "mode": mode}
+    request = bench.command(ROOM, "alarm.set", body)
+    bench.settle()
+    assert bench.answer(request).flags == Status.OK
+
+
+def rung(bench: Bench) -> list[str]:
+    tables = bench.rig.slot(ROOM).overlay
+    rows = tables.committed(tables.stream(APP, ROOM)).published_range(limit=1_000)
+    return [decode_json(row.data, dict[str, Any])["name"] for row in rows]
+
+
+def test_what_falls_due_is_proposed_at_its_time_and_once() -> None:
+    bench = Bench(alarms.REGISTRY)
+    woken: list[int] = []
+    late: list[float] = []
+    bench.service.wake_due, bench.service.fired = lambda: woken.append(1), late.append
+    bench.want(ROOM)
+    alarm(bench, "b", 400)
+    alarm(bench, "a", 300)
+    assert woken
+    assert bench.service.fire_due() == 300
+    bench.clock.advance(300)
+    bench.service.fire_due()
+    assert rung(bench) == [], "not before it is durable"
+    bench.service.fire_due()
+    bench.settle()
+    assert rung(bench) == ["a"]
+    assert [m.type for m in bench.out if m.type == Kind.EVENT] == [Kind.EVENT]
+    bench.clock.advance(150)
+    bench.service.fire_due()
+    bench.settle()
+    assert rung(bench) == ["a", "b"]
+    assert late == [0.0, 0.05]
+    counts = bench.service.dues.counts
+    assert (counts.set_total, counts.fired_total, counts.gone_total) == (2, 2, 0)
+    assert len(bench.service.dues) == 0
+
+
+def test_what_fails_is_counted_and_tried_again() -> None:
+    bench = Bench(alarms.REGISTRY)
+    alarm(bench, "bug", 10, "break")
+    alarm(bench, "busy", 10, "later")
+    alarm(bench, "no", 10, "refuse")
+    bench.clock.advance(10)
+    bench.service.fire_due()
+    bench.settle()
+    assert bench.service.counts.features_failed_total == 1
+    assert bench.service.dues.counts.refused_total == 1
+    request = bench.command(ROOM, "alarm.mend", {"channel": ROOM})
+    bench.settle()
+    assert bench.answer(request).flags == Status.OK
+    bench.clock.advance(400)
+    bench.service.fire_due()
+    bench.settle()
+    assert rung(bench) == ["bug"], "the other one named 500 ms"
+    bench.clock.advance(100)
+    bench.service.fire_due()
+    bench.settle()
+    assert rung(bench) == ["bug", "busy"]
+
+
+def test_a_slot_that_pauses_or_a_node_that_goes_proposes_nothing() -> None:
+    bench = Bench(alarms.REGISTRY)
+    alarm(bench, "a", 10)
+    bench.clock.advance(10)
+    bench.service.paused = {bench.rig.slot(ROOM).number}
+    bench.service.fire_due()
+    bench.settle()
+    assert rung(bench) == []
+    bench.service.paused = ()
+    bench.service.stop_intake()
+    bench.clock.advance(1_000)
+    bench.service.fire_due()
+    bench.settle()
+    assert rung(bench) == []
+
+
+def test_a_clock_that_is_set_back_holds_nothing_up() -> None:
+    bench = Bench(alarms.REGISTRY)
+    alarm(bench, "a", 5_000)
+    bench.clock.advance(5_000)
+    alarm(bench, "b", 60_000)  # the slot's log time is at a's time now
+    bench.clock.set_wall(START_MS)
+    bench.clock.advance(1_000)
+    bench.service.fire_due()
+    bench.settle()
+    assert rung(bench) == ["a"]
