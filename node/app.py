@@ -238,7 +238,9 @@ class Node:
         self._service.activate = self._activate
         self._service.load_outbox = self._stored_forwards
         self._service.wake_due = self._due_nearer.set
-        self._service.fired = self._metrics.histogram("node_due_lag_seconds", _DUE_BUCKETS_S).observe
+        self._service.fired = self._metrics.histogram(
+            "node_due_lag_seconds", _DUE_BUCKETS_S
+        ).observe
         self._copies.syncing_ms = self._writer.syncing_ms
         self._copies.links = self._peers
         self._copies.obey = self._service.obey

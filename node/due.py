@@ -3,7 +3,7 @@
 Rules:
 1. The rows are the truth (`hubbub.features.due`). Here are index keys of committed rows only, and
    what is proposed here the slot looks up again: a row that is gone in the meantime does nothing.
-2. Of each slot the earliest `WINDOW` are in memory. Up to its `horizon` a slot's window is complete;
+2. Of each slot the earliest `WINDOW` are in memory. Up to its `horizon` a slot's window is whole;
    what lies behind is read from the store once most of the window is done.
 3. Time is the slot's log time: the wall clock, or the slot's last entry where that is later (the
    clock was set back). So an entry is never older than what it was due for, and nothing waits for

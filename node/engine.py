@@ -329,8 +329,8 @@ class _Application:
         """Write the row, and the index by time."""
         entry = self._entry
         if isinstance(effect, Due):
-            key = effect.command.stream_key()
-            assert key == entry.key, f"{effect.name}: what falls due stays in its stream"
+            target = effect.command.stream_key()
+            assert target == entry.key, f"{effect.name}: what falls due stays in its stream"
         for at_ms, is_set in change_due(effect, entry.by, self._tables[DUE]):
             key = keys.due(self._slot, at_ms, entry.app, entry.key, effect.name)
             self._overlay.put_meta(key, b"" if is_set else None)

@@ -12,8 +12,7 @@ Shape, big-endian:
           | "z" | u16 slot | u16 source | incarnation → highest Forward taken from it
           | "g"                                   → u64 generation | cluster id: whose it is
           | "r" | u16 slot                        → the incarnation that a restore ended
-          | "d" | u16 slot | u64 ms | stream' | name → nothing: something falls due (stream' = stream
-                                                    without its slot, name to the end)
+          | "d" | u16 slot | u64 ms | stream without its slot | name → empty: it falls due then
   LOG     = u16 slot | u64 index
   CHAN    = stream | u64 seq
   STATE   = stream | u8 table length | table | row

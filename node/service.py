@@ -303,7 +303,7 @@ class Service:
         return self.dues.look_in_ms(now.wall_ms, now.mono_ms)
 
     def _ahead(self, now: Now) -> dict[int, int]:
-        """Slots with a log time that is later than the wall clock, which was set back. Once a second."""
+        """Once a second: slots with a log time behind which the wall clock was set back."""
         if now.mono_ms - self._looked_ms < LOOK_MS_MAX:
             return {}
         self._looked_ms = now.mono_ms

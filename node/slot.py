@@ -346,9 +346,7 @@ class Slot:
         mails: Sequence[Mail] = ()
         if replica.mails:
             mails, replica.mails = replica.mails, []
-        if not (
-            self._out_committed or self._out_results or self._out_forwards or self._out_dues
-        ):
+        if not (self._out_committed or self._out_results or self._out_forwards or self._out_dues):
             if replica.activate is None:
                 return Ready(mails, (), persist)
             return Ready(mails, (), persist, replica.take_activate())
@@ -470,9 +468,7 @@ class Slot:
         self._check_room()
         at = Place(self.number, self.last_index + 1, self.replica.term, self._log_time())
         try:
-            made = self._context.engine.run(
-                self.overlay, at, app, key, submit, entropy, asked, due
-            )
+            made = self._context.engine.run(self.overlay, at, app, key, submit, entropy, asked, due)
         except FeatureFailed as failure:
             raise Rejected(INTERNAL) from failure
         if isinstance(made, Answered):

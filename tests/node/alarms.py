@@ -115,9 +115,7 @@ def effects_rang(event: Rang, meta: Meta, tables: Tables) -> Sequence[Effect]:
     """`again`: at the very same moment, until it rang three times."""
     if event.mode != "again" or (tables[RANG].get(event.name) or 0) >= 3:
         return []
-    return [
-        Due(meta.ts_ms, event.name, Ring(channel=event.channel, name=event.name, mode="again"))
-    ]
+    return [Due(meta.ts_ms, event.name, Ring(channel=event.channel, name=event.name, mode="again"))]
 
 
 FEATURE = Feature(
