@@ -44,7 +44,13 @@ from hubbub.features.members import (
     require_room,
 )
 from hubbub.features.publication import rfc3339
-from hubbub.features.standing import ONLY, channel_row, require_standing, role_of
+from hubbub.features.standing import (
+    ONLY,
+    channel_row,
+    require_not_banned,
+    require_standing,
+    role_of,
+)
 from hubbub.model.channel import ChannelKind
 from hubbub.model.member import Role
 from hubbub.model.permissions import Action, require
@@ -225,6 +231,7 @@ def decide_withdraw(_: WithdrawRequest, tables: Tables, ctx: Context) -> list[Ev
 def decide_accept(cmd: AcceptRequest, tables: Tables, ctx: Context) -> list[Event]:
     row = require_standing(Action.ANSWER_REQUEST, tables, ctx)
     _require_waiting(cmd.user, tables)
+    require_not_banned((cmd.user,), row, tables, ctx)
     require_room(1, tables)
     return joined_events(row, (cmd.user,), tables)
 

@@ -63,7 +63,8 @@ from hubbub.features.message_parts import (
     snippet,
 )
 from hubbub.features.publication import rfc3339
-from hubbub.features.standing import readable_from, require_standing, role_of
+from hubbub.features.slow_mode import slowed
+from hubbub.features.standing import ChannelRow, readable_from, require_standing, role_of
 from hubbub.model.channel import ChannelKind
 from hubbub.model.member import Role
 from hubbub.model.message import MESSAGE_CREATED, Attachment, Forwarded, Message, Quote
@@ -334,19 +335,20 @@ def _check_sizes(text: str, data: CustomData, settings: AppSettings) -> None:
 
 
 def decide_send(cmd: SendMessage, tables: Tables, ctx: Context) -> list[Event]:
+    more = () if is_plain(cmd) else actions_of(cmd)
+    channel = require_standing(Action.SEND, tables, ctx, *more)
     if is_plain(cmd):
-        require_standing(Action.SEND, tables, ctx)
         created = MessageCreated(text=cmd.text, data=custom(json_bytes(cmd.data)))
     else:
-        created = _created(cmd, tables, ctx)
+        created = _created(cmd, channel, tables, ctx)
+    timed = slowed(channel, tables, ctx)
     rate = ctx.settings.send_per_channel
     if rate.is_off or ctx.viewer.authority != Authority.CLIENT:
-        return [created]
-    return [created, _pace(rate, tables, ctx)]
+        return [created, *timed]
+    return [created, *timed, _pace(rate, tables, ctx)]
 
 
-def _created(cmd: SendMessage, tables: Tables, ctx: Context) -> MessageCreated:
-    channel = require_standing(Action.SEND, tables, ctx, *actions_of(cmd))
+def _created(cmd: SendMessage, channel: ChannelRow, tables: Tables, ctx: Context) -> MessageCreated:
     check_mentioned(cmd.mentions, channel.kind, tables)
     return MessageCreated(
         text=cmd.text,

@@ -60,6 +60,8 @@ ARCHIVED_STOPS: Final = SPEAKING | {
     Action.ADD,
     Action.PROMOTE,
 }
+# Nobody inside has these himself: who may invite may grant them.
+_LETTING_IN: Final = frozenset({Action.JOIN, Action.REQUEST_JOIN})
 
 
 class ChannelRow(Struct, frozen=True, array_like=True, gc=False):
@@ -247,7 +249,7 @@ def granted(standing: Standing, settings: AppSettings) -> Rights:
 def role_rights(channel: ChannelRow, role: Role, settings: AppSettings) -> Rights:
     """What a role may do in this channel."""
     rights = kind_rights(channel.kind, role, settings)
-    own = channel.rights.get(_layer(channel.kind, role)) if channel.rights else None
+    own = channel.rights.get(layer_of(channel.kind, role)) if channel.rights else None
     return rights if own is None else _laid(rights, own)
 
 
@@ -256,8 +258,13 @@ def kind_rights(kind: ChannelKind, role: Role, settings: AppSettings) -> Rights:
     rights = of_role(kind, role)
     if not settings.capabilities:
         return rights
-    own = settings.capabilities.get(kind, {}).get(_layer(kind, role))
+    own = settings.capabilities.get(kind, {}).get(layer_of(kind, role))
     return rights if own is None else _laid(rights, own)
+
+
+def layer_of(kind: ChannelKind, role: Role) -> Role:
+    """Whose rights are meant: in an open channel an invitation changes nothing."""
+    return Role.NONE if kind is ChannelKind.OPEN and role is Role.INVITED else role
 
 
 def require_kind(action: Action, kind: ChannelKind, ctx: Context) -> None:
@@ -285,7 +292,8 @@ def require_held(gained: Iterable[Action], tables: Tables, ctx: Context) -> None
     """Raises Rejected unless the viewer has all of it himself: nobody grants what he has not."""
     missing = frozenset(gained) - of_authority(ctx.viewer.authority)
     if missing:
-        missing -= rights_of(standing_of(ctx.actor, tables, ctx), ctx.settings)
+        own = rights_of(standing_of(ctx.actor, tables, ctx), ctx.settings)
+        missing -= own | _LETTING_IN if Action.INVITE in own else own
     if missing:
         raise Rejected(
             PERMISSION_DENIED,
@@ -334,11 +342,6 @@ def _story(row: SanctionRow) -> dict[str, object]:
 
 def _live(row: SanctionRow | None, ctx: Context) -> SanctionRow | None:
     return row if row is not None and ctx.now_ms < row.until_ms else None
-
-
-def _layer(kind: ChannelKind, role: Role) -> Role:
-    """Whose rights are meant: in an open channel an invitation changes nothing."""
-    return Role.NONE if kind is ChannelKind.OPEN and role is Role.INVITED else role
 
 
 @lru_cache(maxsize=4_096)

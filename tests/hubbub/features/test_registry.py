@@ -15,10 +15,12 @@ from hubbub.base.errors import Rejected
 from hubbub.base.names import dm_channel
 from hubbub.features.apps import RevokeToken
 from hubbub.features.archive import ArchiveChannel, UnarchiveChannel
+from hubbub.features.capabilities import SetMemberCapabilities, SetRoleCapabilities
 from hubbub.features.channel_list import DropListed, PutListed
 from hubbub.features.channels import CreateChannel, DeleteChannel, OpenDirect, UpdateChannel
 from hubbub.features.contract import Command, EventKind, Feature, Registry, Table
 from hubbub.features.directory import DropPublic, PutPublic
+from hubbub.features.freezing import FreezeChannel, UnfreezeChannel
 from hubbub.features.join_requests import (
     AcceptRequest,
     DeclineRequest,
@@ -40,6 +42,14 @@ from hubbub.features.messages import DeleteMessage, EditMessage, SendMessage
 from hubbub.features.promotion import PromoteChannel
 from hubbub.features.raw_events import PublishEvent
 from hubbub.features.registry import FEATURES, REGISTRY
+from hubbub.features.sanctions import (
+    BanMembers,
+    MuteMembers,
+    TimeoutMembers,
+    UnbanMembers,
+    UnmuteMembers,
+)
+from hubbub.features.slow_mode import SetSlowMode
 from hubbub.features.users import EnsureUser, UpdateUser
 from hubbub.model.channel import ChannelKind, HistoryRule
 from hubbub.model.member import Role
@@ -61,6 +71,10 @@ texts = st.text(max_size=8)
 data = st.sampled_from([msgspec.UNSET, Raw(b"null"), Raw(b'{"a":[1,"\\u00e9"]}'), Raw(b"1.50")])
 histories = st.sampled_from(list(HistoryRule))
 roles = st.sampled_from([Role.MEMBER, Role.MODERATOR, Role.OWNER])
+names = st.lists(st.sampled_from(["send", "invite", "ban", "set_role", "join"]), max_size=2).map(
+    tuple
+)
+spans = st.none() | st.integers(1, 3)
 
 
 def of_channel(key: str, ids: st.SearchStrategy[str]) -> st.SearchStrategy[Command]:
@@ -94,6 +108,16 @@ def of_channel(key: str, ids: st.SearchStrategy[str]) -> st.SearchStrategy[Comma
         make(WithdrawRequest),
         make(AcceptRequest, user=users),
         make(DeclineRequest, user=users),
+        make(SetRoleCapabilities, role=st.sampled_from(list(Role)), grant=names, deny=names),
+        make(SetMemberCapabilities, user=users, grant=names, deny=names),
+        make(BanMembers, users=groups, for_s=spans, reason=texts),
+        make(MuteMembers, users=groups, for_s=spans),
+        make(TimeoutMembers, users=groups, for_s=spans, reason=texts),
+        make(UnbanMembers, users=groups),
+        make(UnmuteMembers, users=groups),
+        make(FreezeChannel),
+        make(UnfreezeChannel),
+        make(SetSlowMode, seconds=st.integers(0, 2)),
     )
 
 
@@ -211,6 +235,8 @@ def test_random_commands_cover_every_command() -> None:
         PublishEvent, PromoteChannel, ArchiveChannel, UnarchiveChannel, RequestJoin,
         WithdrawRequest, AcceptRequest, DeclineRequest, NoteDeclined, SetListed, PutPublic,
         DropPublic,
+        PublishEvent, SetRoleCapabilities, SetMemberCapabilities, BanMembers, MuteMembers,
+        TimeoutMembers, UnbanMembers, UnmuteMembers, FreezeChannel, UnfreezeChannel, SetSlowMode,
     }  # fmt: skip
     assert set(REGISTRY.commands.values()) == known
 
