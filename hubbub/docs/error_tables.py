@@ -38,13 +38,11 @@ def error_page() -> str:
     return "\n".join(
         [
             HEAD,
-            *_table(
-                ["code", "name", "HTTP", "temporary", "text"], map(_error, errors.all_errors())
-            ),
+            *table(["code", "name", "HTTP", "temporary", "text"], map(_error, errors.all_errors())),
             CLOSES,
-            *_table(["code", "reason", "reconnects"], map(_close, errors.all_closes())),
+            *table(["code", "reason", "reconnects"], map(_close, errors.all_closes())),
             UNSUBSCRIBES,
-            *_table(["code", "reason", "resubscribes"], map(_unsubscribe, _unsubscribes())),
+            *table(["code", "reason", "resubscribes"], map(_unsubscribe, _unsubscribes())),
             "",
         ]
     )
@@ -68,7 +66,8 @@ def _unsubscribes() -> list[CloseCode]:
     return sorted(rows, key=lambda row: row.code)
 
 
-def _table(names: list[str], rows: Iterable[list[str]]) -> list[str]:
+def table(names: list[str], rows: Iterable[list[str]]) -> list[str]:
+    """The lines of a Markdown table."""
     return [
         f"| {' | '.join(names)} |",
         f"|{'---|' * len(names)}",

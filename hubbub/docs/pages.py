@@ -7,9 +7,13 @@ from pathlib import Path
 from typing import Final
 
 from hubbub.docs.error_tables import error_page
+from hubbub.docs.permission_tables import permission_page
 
 FOLDER: Final = Path(__file__).parent
-PAGES: Final[Mapping[str, Callable[[], str]]] = {"ERRORS.md": error_page}
+PAGES: Final[Mapping[str, Callable[[], str]]] = {
+    "ERRORS.md": error_page,
+    "PERMISSIONS.md": permission_page,
+}
 
 
 def write_pages(folder: Path = FOLDER) -> list[str]:

@@ -8,6 +8,7 @@ import pytest
 
 from hubbub.base.errors import all_closes, all_errors
 from hubbub.docs.pages import FOLDER, PAGES, write_pages
+from hubbub.model.permissions import Action, Authority
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -27,3 +28,12 @@ def test_writing_changes_only_what_is_stale(tmp_path: Path) -> None:
     assert write_pages(tmp_path) == []
     (tmp_path / "ERRORS.md").write_text("old")
     assert write_pages(tmp_path) == ["ERRORS.md"]
+
+
+def test_the_permission_page_has_every_action_and_authority() -> None:
+    page = PAGES["PERMISSIONS.md"]()
+    by_authority = page[page.index("## By authority") :]
+    for action in Action:
+        assert by_authority.count(f"| `{action}` |") == 1, action
+    for authority in Authority:
+        assert f" {authority} |" in by_authority
