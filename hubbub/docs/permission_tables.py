@@ -41,8 +41,8 @@ A server key and the other authorities add to that, whatever it came to. `capabi
 what a user or a role may do, and which of these layers says so. Nobody grants what he may not do
 himself, or sets the rights of somebody who does not rank below him.
 
-Refusals: `banned`, `muted` and `channel_frozen` name their reason; `not_a_member` means that joining
-would help; everything else is `permission_denied` ([ERRORS.md](ERRORS.md)).
+Refusals: `banned`, `muted` and `channel_frozen` say what takes it; `not_a_member` means that
+joining would help; everything else is `permission_denied` ([ERRORS.md](ERRORS.md)).
 """
 
 ROLES: Final = """
