@@ -307,7 +307,11 @@ class Node:
         self._metrics.gauge("node_slots_held", lambda: len(self._slots))
         self._metrics.gauge("node_slots_led", lambda: sum(s.is_active for s in self._led()))
         self._metrics.gauge("node_records_per_fsync", self._records_per_fsync)
-        self._metrics.gauge("node_rows_cached", lambda: len(context.caches.rows))
+        caches = context.caches
+        self._metrics.gauge("node_rows_cached", lambda: len(caches.rows))
+        self._metrics.gauge("node_pages_cached", lambda: len(caches.pages))
+        self._metrics.gauge("node_pages_read", lambda: caches.pages_read)
+        self._metrics.gauge("node_pages_found", lambda: caches.pages_found)
         self._metrics.gauge("node_streams_cached", lambda: len(context.caches.streams))
         self._admin.register("writer", self._writer)
         self._admin.register("interest", self._service.interest)

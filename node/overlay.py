@@ -8,7 +8,9 @@ Rules:
    `truncate` from the back. An entry touches one stream at most.
 3. Committed rows may reach the store later: their cells end with `written`, not before. Rows that
    were read or written lately stay decoded in a bounded cache.
-4. A stream's head is found by one seek and then kept; above the floor its seqs have no holes.
+4. A range of events is read from the store once for all who ask: the page stays until one of its
+   events changes in the store, which is when that event's cell ends.
+5. A stream's head is found by one seek and then kept; above the floor its seqs have no holes.
 
 Long because versions and the two views of them are one invariant: rule 1.
 """
@@ -17,9 +19,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
+from itertools import count
 from typing import Any, Final, Generic, TypeVar, cast
 
 from hubbub.base.bounded import BoundedCache
+from hubbub.base.units import KIB
 from hubbub.features.contract import Table
 from hubbub.wire.codec import decode_pack, encode_pack
 from hubbub.wire.event import CHANGED, COUNTABLE, StoredEvent, decode_row, with_flags
@@ -35,6 +39,11 @@ CACHED_ROWS_MAX: Final = 16_384
 CACHED_ROW_BYTES_MAX: Final = 4_096
 # Streams whose head is known without a seek; about 600 bytes each.
 CACHED_STREAMS_MAX: Final = 16_384
+# Pages of events as the store has them: what people open first, and scroll back to. 32 MiB at most,
+# usually 4; half reads hot rooms again, double helps only who scrolls through everything.
+CACHED_PAGES_MAX: Final = 512
+CACHED_PAGE_BYTES_MAX: Final = 64 * KIB
+_PAGES_A_STREAM: Final = 16
 
 _ABSENT: Final = object()
 _FIRST_SEQ: Final = 1
@@ -95,13 +104,18 @@ class Stream:
         "head",
         "id_bytes",
         "key",
+        "pages",
         "pending_count",
         "prefix",
         "rows",
+        "serial",
         "tables",
     )
 
-    def __init__(self, app: str, key: str, prefix: bytes, head: Head) -> None:
+    def __init__(self, app: str, key: str, prefix: bytes, head: Head, serial: int = 0) -> None:
+        """Args: serial: of this object: pages of an earlier one of the same key are not its own."""
+        self.serial = serial
+        self.pages: list[tuple[int, int]] = []  # cached ranges of events
         self.app = app
         self.key = key
         self.prefix = prefix
@@ -131,18 +145,24 @@ class Change:
 
 
 class Caches:
-    """What all slots of a node share: decoded rows and stream heads."""
+    """What all slots of a node share: decoded rows, stream heads, pages of events."""
 
     def __init__(
         self, rows_max: int = CACHED_ROWS_MAX, streams_max: int = CACHED_STREAMS_MAX
     ) -> None:
         self.rows: BoundedCache[bytes, Any] = BoundedCache(rows_max)
         self.streams: BoundedCache[tuple[str, str], Stream] = BoundedCache(streams_max)
+        self.pages: BoundedCache[tuple[int, int, int], list[tuple[int, bytes]]] = BoundedCache(
+            CACHED_PAGES_MAX
+        )
+        self.serials = count(1)
+        self.pages_read = self.pages_found = 0
 
     def clear(self) -> None:
         """Rows were deleted by another way than a slot's own entries: know nothing."""
         self.rows.clear()
         self.streams.clear()
+        self.pages.clear()
 
 
 class Overlay:
@@ -200,7 +220,8 @@ class Overlay:
             floor = keys.read_u64(stored)
             if seq < floor - 1:  # everything was deleted; its numbers are not used again
                 seq, ts_ms = floor - 1, keys.read_u64(stored, keys.SEQ_BYTES)
-        return Stream(app, key, prefix, Head(seq, ts_ms, floor, *message))
+        head = Head(seq, ts_ms, floor, *message)
+        return Stream(app, key, prefix, head, next(self._caches.serials))
 
     def _newest(self, prefix: bytes, limit: int) -> list[tuple[bytes, bytes]]:
         end = keys.prefix_end(prefix)
@@ -347,6 +368,8 @@ class Overlay:
                 self._keep(row_key, cell)
         for seq in change.seqs:
             _shift(stream.events, seq, stream.events[seq], is_written=is_written)
+        if is_written:
+            self._forget_pages(stream, change.seqs)
         if change.head is not None:
             stream.committed = change.head
 
@@ -363,6 +386,7 @@ class Overlay:
                 self._keep(row_key, cell)
         for seq in change.seqs:
             _end(stream.events, seq, stream.events[seq])
+        self._forget_pages(stream, change.seqs)
         self._unpin(stream)
 
     def _keep(self, row_key: bytes, cell: Cell) -> None:
@@ -384,6 +408,7 @@ class Overlay:
                 self._caches.rows.pop(row_key)
         for seq in change.seqs:
             _drop(stream.events, seq, stream.events[seq])
+        self._forget_pages(stream, change.seqs)
         if change.before is not None:
             stream.head = change.before
 
@@ -438,6 +463,23 @@ class Overlay:
         """(seq, row) of the published events first..last, ascending; the caller bounds it."""
         if last < first:
             return []
+        rows = self._page(stream, first, last)
+        if not stream.events:
+            return rows[:]
+        merged: dict[int, bytes | None] = dict(rows)
+        for seq, cell in stream.events.items():
+            if first <= seq <= last:
+                merged[seq] = cell.live() if is_live else cell.base
+        return sorted((seq, row) for seq, row in merged.items() if row is not None)
+
+    def _page(self, stream: Stream, first: int, last: int) -> list[tuple[int, bytes]]:
+        """What the store has of a range: rule 4."""
+        caches, name = self._caches, (stream.serial, first, last)
+        page = caches.pages.get(name)
+        if page is not None:
+            caches.pages_found += 1
+            return page
+        caches.pages_read += 1
         prefix = stream.prefix
         found = self._store.iterate(
             Family.CHAN,
@@ -445,14 +487,22 @@ class Overlay:
             prefix + keys.pack_u64(last + 1),
             limit=last - first + 1,
         )
-        rows = [(keys.seq_of(key), row) for key, row in found]
-        if not stream.events:
-            return rows
-        merged: dict[int, bytes | None] = dict(rows)
-        for seq, cell in stream.events.items():
-            if first <= seq <= last:
-                merged[seq] = cell.live() if is_live else cell.base
-        return sorted((seq, row) for seq, row in merged.items() if row is not None)
+        page = [(keys.seq_of(key), row) for key, row in found]
+        if sum(len(row) for _, row in page) <= CACHED_PAGE_BYTES_MAX:
+            if (first, last) not in stream.pages:  # else it had to make room
+                if len(stream.pages) == _PAGES_A_STREAM:
+                    caches.pages.pop((stream.serial, *stream.pages.pop(0)))
+                stream.pages.append((first, last))
+            caches.pages.put(name, page)
+        return page
+
+    def _forget_pages(self, stream: Stream, seqs: Sequence[int]) -> None:
+        """The store has, or is about to have, other rows of these events."""
+        if seqs and stream.pages:
+            for first, last in stream.pages[:]:
+                if any(first <= seq <= last for seq in seqs):
+                    stream.pages.remove((first, last))
+                    self._caches.pages.pop((stream.serial, first, last))
 
     def event_row(self, stream: Stream, seq: int, *, is_live: bool) -> bytes | None:
         """The row of one published event, None if there is none."""

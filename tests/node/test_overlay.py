@@ -212,3 +212,42 @@ def test_tuple_keys_scan_in_order() -> None:
     store.write(overlay.finish())
     overlay.commit(1)
     assert [k for k, _ in rows.scan(after=("u", 0))] == [("u", 2), ("u", 300), ("u", 70_000)]
+
+
+def page_of(overlay: Overlay, first: int, last: int) -> list[tuple[int, bytes]]:
+    stream = overlay.stream("demo", "a")
+    return overlay.committed(stream).published_rows(after=first - 1, limit=last - first + 1)
+
+
+def test_a_page_is_read_from_the_store_once_until_one_of_its_events_changes() -> None:
+    store, caches = MemoryStore(), Caches()
+    overlay = Overlay(1, store, caches)
+    stream = overlay.stream("demo", "a")
+    for seq in (1, 2, 3):
+        overlay.begin(seq, stream)
+        overlay.append_event(seq, 1_000 + seq, encode_row(0, 1_000 + seq, 0, "t", "ann", b"{}"))
+        store.write(overlay.finish())
+        overlay.commit(seq)
+        overlay.written(seq)
+    first, again = page_of(overlay, 1, 3), page_of(overlay, 1, 3)
+    assert [seq for seq, _ in first] == [1, 2, 3]
+    assert again == first
+    assert (caches.pages_read, caches.pages_found) == (1, 1)
+    again.clear()
+    assert page_of(overlay, 1, 3) == first, "a caller may do with it what he likes"
+    page_of(overlay, 1, 1)
+    overlay.begin(4, stream)
+    overlay.mark_changed(stream, 2)
+    ops = overlay.finish()
+    overlay.commit(4)
+    changed = page_of(overlay, 1, 3)
+    assert changed[1][1][0] & CHANGED, "committed, and not in the store yet"
+    store.write(ops)
+    overlay.written(4)
+    assert page_of(overlay, 1, 3) == changed
+    reads = caches.pages_read
+    page_of(overlay, 1, 1)
+    assert caches.pages_read == reads, "a page without the event stays"
+    overlay.reset()
+    assert page_of(overlay, 1, 3) == changed
+    assert caches.pages_read == reads + 1, "whoever begins anew knows nothing"
