@@ -12,11 +12,13 @@ from __future__ import annotations
 import asyncio
 import platform
 import random
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Never, cast
 
+from hubbub.base.units import DAY_MS
 from hubbub.coordinator.api import Coordinator
 from hubbub.coordinator.cluster import (
     ClusterView,
@@ -55,7 +57,10 @@ from node.entry import BrokenChain
 from node.mover import Mover
 from node.outbox import Outbox
 from node.overlay import Caches
+from node.ready import Record
 from node.replica import Copy, Role
+from node.room import Level, Room, RoomLimits
+from node.scrub import BYTES_PER_S, DamagedLog, Scrub
 from node.service import Service
 from node.slot import Backlog, Now, Slot, SlotContext
 from node.snapshot import Sources
@@ -70,6 +75,7 @@ EXIT_DISK_FAILED: Final = 6  # a write or sync failed: the next start verifies w
 _TICK_S: Final = 1.0
 _FORWARD_TICK_S: Final = 0.1
 _SLOTS_TICKS: Final = 60
+_SCRUB_LOOK_S: Final = 60.0
 # Retries and elections: their own patience is counted in hundreds of milliseconds.
 _COPIES_TICK_S: Final = 0.1
 _OUTBOX_PAGE: Final = 1_000
@@ -133,6 +139,7 @@ class Node:
         self._dialled: dict[str, str] = {}
         self._backups: Backups
         self._mover: Mover
+        self._scrub: Scrub
         self._copies: Copies
         self._service: Service
         self._writer: Writer
@@ -171,6 +178,7 @@ class Node:
         supervise("backups", self._backups.run())
         supervise("mover", self._mover.run())
         supervise("removals", self._mover.remove_for_ever())
+        supervise("scrub", self._scrub_for_ever())
         supervise("lag", self._metrics.sample_loop_lag())
         self._process.started()
         _log.info("node.started", slots=len(self._slots), address=address, admin=url)
@@ -189,6 +197,7 @@ class Node:
             self._backlog,
             Sources((self._boot_id & 0xFFFF_FFFF) << 20),
             config.log_entries_kept,
+            lambda tag: self._copies.room.refuses(tag),
         )
         self._copies = Copies(
             self._me, self._slots, self._view.nodes, self._view.slot_map, self._clock
@@ -242,6 +251,17 @@ class Node:
             "node_due_lag_seconds", _DUE_BUCKETS_S
         ).observe
         self._copies.syncing_ms = self._writer.syncing_ms
+        self._copies.room = Room(
+            RoomLimits(
+                config.disk_alarm_percent,
+                config.disk_moves_percent,
+                config.disk_full_percent,
+                config.disk_headroom_bytes,
+            )
+        )
+        self._look_at_disk()
+        period_ms = int(config.scrub_days * DAY_MS)
+        self._scrub = Scrub(self._store, self._slots, period_ms, self._clock.wall_ms())
         self._copies.links = self._peers
         self._copies.obey = self._service.obey
         self._backups = self._make_backups()
@@ -301,6 +321,11 @@ class Node:
         self._metrics.gauge("node_due_late_ms", lambda: dues.late_ms(self._clock.wall_ms()))
         self._metrics.expose("node_moves", self._mover.moves.counts)
         self._metrics.expose("node_removals", self._mover.counts)
+        self._metrics.expose("node_scrub", self._scrub.counts)
+        room = self._copies.room
+        self._metrics.gauge("node_disk_used_percent", lambda: room.used_percent)
+        self._metrics.gauge("node_disk_level", lambda: room.level)
+        self._metrics.gauge("node_disk_refused_total", lambda: room.refused_total)
         self._metrics.gauge("node_is_gray", lambda: self._copies.gray.is_gray)
         self._metrics.gauge("node_is_clock_off", lambda: self._copies.gray.is_clock_off)
         self._metrics.gauge("node_clock_ahead_ms", lambda: self._copies.gray.clock_ahead_ms)
@@ -451,6 +476,7 @@ class Node:
             await asyncio.sleep(_FORWARD_TICK_S if waiting else _TICK_S)
             edges = self._view.edges.values()
             self._service.tick([f"{edge.name}.{edge.boot_id}" for edge in edges])
+            self._look_at_disk()
             ticks += 1
             if ticks % _SLOTS_TICKS == 0:
                 self._service.tick_slots()
@@ -465,6 +491,39 @@ class Node:
                     await self._due_nearer.wait()
             except TimeoutError:
                 continue
+
+    def _look_at_disk(self) -> None:
+        room = self._copies.room
+        usage = shutil.disk_usage(self._config.data_dir)
+        if room.look(usage.used, usage.free):
+            tell = _log.error if room.level > Level.ALARM else _log.warning
+            tell("disk.room", level=room.level.name.lower(), used_percent=round(room.used_percent))
+
+    async def _scrub_for_ever(self) -> Never:
+        """Slot after slot, each once in its period, as slowly as that allows."""
+        scrub, slots = self._scrub, self._slots
+        look_s = min(
+            _SCRUB_LOOK_S,
+            self._config.scrub_days * DAY_MS / 1_000 / (2 * self._view.slot_map.slots),
+        )
+        while True:
+            slot = scrub.due(self._clock.wall_ms())
+            if slot is None:
+                await asyncio.sleep(look_s)
+                continue
+            try:
+                for byte_count in scrub.read(slot, slot.hours()):
+                    await asyncio.sleep(byte_count / BYTES_PER_S)
+                    if slots.get(slot.number) is not slot:
+                        break
+                else:
+                    token = slot.replica.next_token()
+                    cursor = Record(slot.number, token, [scrub.cursor()], b"", 0, lazy=True)
+                    self._writer.submit([cursor])
+            except (StoreError, DamagedLog) as error:
+                scrub.counts.damaged_total += 1
+                _log.error("scrub.damaged", slot=slot.number, reason=str(error))
+                self._copies.unreadable(slot, StoreError(f"scrub: {error}"))
 
     async def _tick_copies_for_ever(self) -> None:
         """Beats keep time whatever the coordinator does: takeovers run beside them."""

@@ -32,6 +32,7 @@ class _Peer:
         "boot_id",
         "contact_ms",
         "fsync_us",
+        "has_room",
         "heard_ms",
         "is_clock_off",
         "is_gray",
@@ -47,6 +48,7 @@ class _Peer:
         self.contact_ms = now_ms
         self.is_up = True
         self.is_gray = self.is_clock_off = False
+        self.has_room = True
         self.ahead_ms: int | None = None  # its clock of ours, when it was heard last
         self.fsync_us = 0
         self.their_n = 0
@@ -90,9 +92,10 @@ class Beats:
         is_gray: bool = False,
         wall_ms: int = 0,
         is_clock_off: bool = False,
+        has_room: bool = True,
     ) -> NodeBeat:
         """The next beat for a node. Args: commits: (slot, term, commit) of what is led. fsync_us,
-        is_gray, is_clock_off: how well this node is (`gray`).
+        is_gray, is_clock_off, has_room: how well this node is (`gray`, `room`).
         """
         peer = self._peers[name]
         self._n += 1
@@ -108,6 +111,7 @@ class Beats:
             is_gray,
             wall_ms,
             is_clock_off,
+            has_room,
         )
 
     def heard(self, name: str, beat: NodeBeat, now_ms: int, wall_ms: int = 0) -> None:
@@ -123,6 +127,7 @@ class Beats:
         peer.fsync_us = beat.fsync_us
         peer.is_gray = beat.is_gray
         peer.is_clock_off = beat.is_clock_off
+        peer.has_room = beat.has_room
         peer.ahead_ms = beat.wall_ms - wall_ms if beat.wall_ms and wall_ms else None
         while peer.sent and peer.sent[0][0] <= beat.echo:
             peer.contact_ms = peer.sent.popleft()[1]
@@ -178,6 +183,10 @@ class Beats:
         return frozenset(
             n for n, peer in self._peers.items() if peer.is_clock_off and n not in suspects
         )
+
+    def crowded(self) -> frozenset[str]:
+        """Nodes that have no room for one copy more."""
+        return frozenset(name for name, peer in self._peers.items() if not peer.has_room)
 
     def clock_ahead_ms(self, now_ms: int) -> int:
         """How far our clock is ahead of the median of all; of two middle ones the nearer counts."""

@@ -37,6 +37,7 @@ from node.failovers import Failovers
 from node.gray import Gray
 from node.ready import Ready
 from node.replica import QUORUM_LOST_MS, Copy, Mail, Role
+from node.room import Level, Room, RoomLimits
 from node.slot import Now, Slot
 from node.store.api import StoreError
 
@@ -93,6 +94,7 @@ class Copies:
         self.beats = Beats()
         self.failovers = Failovers()
         self.gray = Gray()
+        self.room = Room(RoomLimits())
         self.syncing_ms: Callable[[], int] = lambda: 0  # of the sync that is under way
         self._me = me
         self._slots = slots
@@ -144,6 +146,10 @@ class Copies:
     def storages_gray(self) -> frozenset[str]:
         """The copies whose node lives and is too slow to lead; not this one's."""
         return self._storages_of(self.beats.gray(self._clock.monotonic_ms()))
+
+    def storages_crowded(self) -> frozenset[str]:
+        """The copies whose disk has no room for one more."""
+        return self._storages_of(self.beats.crowded())
 
     def peer_up(self, name: str) -> None:
         """A link to a node is new."""
@@ -299,6 +305,7 @@ class Copies:
                     is_gray=gray.is_gray,
                     wall_ms=self._clock.wall_ms(),
                     is_clock_off=gray.is_clock_off,
+                    has_room=self.room.level < Level.NO_MOVES,
                 )
                 self.links.send(name, encode_message(Kind.NODE_BEAT, encode_pack(beat)))
         if now_ms < self._ask_until_ms and now_ms - self._asked_ms >= _ASK_AGAIN_MS:
@@ -321,6 +328,7 @@ class Copies:
             late_ms=late_ms,
             peers_us=peers_us,
             ahead_ms=ahead_ms,
+            is_full=self.room.level is Level.FULL,
         )
         if gray.is_clock_off:
             self._lead_nothing()

@@ -7,6 +7,7 @@ Rules (replication.md 2.10):
    under way counts with what it has taken so far, so that a disk that hangs is slow as well.
 2. A node is gray once its disk was slow for `SLOW_MS` without a break, or its loop was late by more
    than `LATE_MS`; it is so until neither was seen for `WELL_MS`.
+   So is one whose disk is full (`room`).
 3. Its clock is off while it is more than `CLOCK_OFF_MS` away from the median of all nodes', for
    longer than a queue of late beats explains. It would stamp entries with a time that log time
    never comes back from: so it must not lead, and is gray as well.
@@ -62,12 +63,13 @@ class Gray:
         late_ms: int,
         peers_us: Sequence[int],
         ahead_ms: int = 0,
+        is_full: bool = False,
     ) -> bool:
         """Several times a second: whether `is_gray` is another one now.
 
         Args: syncing_ms: of the sync that is under way, 0: none is. late_ms: how late the loop
         came. peers_us: the medians of the other nodes, of those that synced lately. ahead_ms: how
-        far the clock is ahead of theirs.
+        far the clock is ahead of theirs. is_full: the disk.
         """
         self._compare_clocks(now_ms, ahead_ms)
         self.fsync_us = self._median_us(now_ms, syncing_ms)
@@ -77,7 +79,7 @@ class Gray:
             self._slow_since_ms = now_ms
         was_gray, slow_since_ms = self.is_gray, self._slow_since_ms
         is_slow = slow_since_ms is not None and now_ms - slow_since_ms >= SLOW_MS
-        if late_ms > LATE_MS or is_slow or self.is_clock_off:
+        if late_ms > LATE_MS or is_slow or self.is_clock_off or is_full:
             self.is_gray, self._ill_ms = True, now_ms
         elif slow_since_ms is not None:
             self._ill_ms = now_ms

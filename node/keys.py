@@ -142,6 +142,7 @@ def slot_of_row(key: bytes) -> int:
 
 DATABASE: Final = b"c"
 GENERATION: Final = b"g"
+SCRUBBED: Final = b"w"  # (slot, wall ms): the last one that was read whole
 # What goes with the data of a slot.
 _OF_DATA: Final = (b"m", b"t", b"b", b"s", b"n", b"z", b"r", b"d")
 

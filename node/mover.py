@@ -46,6 +46,7 @@ class Contacts(Protocol):
     def run(self, slot: Slot, step: Callable[..., Ready], *arguments: Any) -> None: ...
     def storages_heard(self) -> frozenset[str]: ...
     def storages_gray(self) -> frozenset[str]: ...
+    def storages_crowded(self) -> frozenset[str]: ...
     def forget(self, name: str) -> None: ...
 
 
@@ -179,13 +180,14 @@ class Mover:
 
     def _look_at_peers(self, now_ms: int) -> None:
         heard, me = self._contacts.storages_heard(), self._me
-        gray = self._contacts.storages_gray()
+        gray, crowded = self._contacts.storages_gray(), self._contacts.storages_crowded()
         places = self._view.storages
         peers = {
             record.storage_id: Peer(
                 Leader(record.name, record.boot_id),
                 places[record.storage_id].state if record.storage_id in places else "active",
                 record.storage_id in gray,
+                record.storage_id not in crowded,
             )
             for record in self._view.nodes.values()
             if record.storage_id in heard and record.storage_id != me.storage

@@ -17,7 +17,8 @@ Rules (replication.md 2.7):
    changes of term at once on a node.
 5. Where nothing is planned, and in slots that are done, the first member leads: it gets the slot
    once its node was well for `healthy_ms` and lags by at most `LAG_MAX`.
-6. A place whose node is not alive is no learner: what it held up goes on.
+6. A place whose node is not alive is no learner: what it held up goes on. None begins to learn
+   whose disk is nearly full.
 
 Long because a plan, learners, hand-overs and returns share every limit.
 """
@@ -69,6 +70,7 @@ class Peer(NamedTuple):
     leader: Leader
     state: HolderState
     is_gray: bool = False
+    has_room: bool = True
 
 
 class Log(Protocol):
@@ -344,7 +346,9 @@ class Moves:
         if self._state != "active" and staying and me not in target:
             return _Goal(_Kind.HAND_OVER, record, members, (), staying)
         if set(record.learners) != set(wanted) or not self._are_alive(wanted):
+            begins = [name for name in wanted if name not in record.learners]
             is_wanted = self._are_alive(wanted) and not self._is_paused()
+            is_wanted = is_wanted and all(self._peers[name].has_room for name in begins)
             learners = wanted if is_wanted else ()
             if learners != record.learners:
                 return _Goal(_Kind.LEARN, replace(record, learners=learners))

@@ -20,7 +20,7 @@ Long because leading and following share every variable.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from hashlib import blake2b
 from struct import Struct as Packed
 from typing import Any, Final, NamedTuple
@@ -31,6 +31,7 @@ from hubbub.base.errors import (
     BAD_REQUEST,
     INTERNAL,
     OVERLOADED,
+    STORAGE_FULL,
     Rejected,
 )
 from hubbub.base.units import HOUR_MS, MIB
@@ -87,6 +88,7 @@ INCARNATION_BYTES: Final = 8
 PENDING_ENTRIES_MAX: Final = 2_000
 PENDING_BYTES_MAX: Final = 8 * MIB
 RETRY_AFTER_MS: Final = 100  # a few batches later
+FULL_RETRY_AFTER_MS: Final = 1_000  # room is looked for every second
 # Reads of one slot that wait for a round to the other copies: rounds take some ms.
 READS_WAITING_MAX: Final = 1_000
 # Entries that a follower applies in one go; the loop has other slots. 500 take some 25 ms.
@@ -176,6 +178,7 @@ class SlotContext(msgspec.Struct, frozen=True):
     backlog: Backlog
     sources: Sources
     log_entries_kept: int = LOG_ENTRIES_KEPT
+    is_out_of_room: Callable[[str], bool] = lambda _: False  # for a command with that tag
 
 
 class Slot:
@@ -466,6 +469,8 @@ class Slot:
         due: str = "",
     ) -> Ready:
         self._check_room()
+        if submit.origin_slot < 0 and self._context.is_out_of_room(submit.tag):
+            raise Rejected(STORAGE_FULL, retry_after_ms=FULL_RETRY_AFTER_MS)
         at = Place(self.number, self.last_index + 1, self.replica.term, self._log_time())
         try:
             made = self._context.engine.run(self.overlay, at, app, key, submit, entropy, asked, due)
@@ -594,7 +599,7 @@ class Slot:
             applied = decode_meta(rows[0][1]).applied
             terms = tuple(row for row in replica.log.terms if row[1] <= applied)
             source = context.sources.open(
-                self.number, ask.storage, snapshot, rows[0][1], terms, self._hours()
+                self.number, ask.storage, snapshot, rows[0][1], terms, self.hours()
             )
         part = context.sources.part(self.number, context.me.storage, source, ask)
         replica.mails.append(Mail(ask.storage, self.term, part))
@@ -642,7 +647,7 @@ class Slot:
         elif install.is_due(mono_ms):
             self._ask()
 
-    def _hours(self) -> range:
+    def hours(self) -> range:
         """Hours that may have answers of this slot."""
         window, meta = self._context.window, self.meta
         first = min(meta.dedup_floor or _HOUR_MAX, window.floor_hour(self._log_time()) - 1)
@@ -727,7 +732,7 @@ class Slot:
 
     def wipe(self) -> list[Op]:
         """This copy begins anew, from a snapshot."""
-        ops = wipe(self.number, self._hours())
+        ops = wipe(self.number, self.hours())
         self.overlay.reset()
         self._out_rows.clear()
         self.meta = self._applied = SlotMeta()

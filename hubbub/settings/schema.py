@@ -134,6 +134,15 @@ class NodeConfig(ProcessConfig, frozen=True, kw_only=True, forbid_unknown_fields
     # look, should the map ever be wrong. Double only keeps disk space.
     copy_grace_s: Annotated[float, Meta(ge=0, le=86_400)] = 600.0
 
+    # Shares of the disk: somebody is told; no more copies come here; leaderships go, and commands
+    # are refused. None of it while more than the headroom is free: 5 % of 10 TB is no emergency.
+    disk_alarm_percent: Annotated[float, Meta(gt=0, le=100)] = 85.0
+    disk_moves_percent: Annotated[float, Meta(gt=0, le=100)] = 92.0
+    disk_full_percent: Annotated[float, Meta(gt=0, le=100)] = 95.0
+    disk_headroom_bytes: Annotated[int, Meta(ge=0)] = 20 * 1_024 * MIB
+    # Everything is read once in so long, to find damage while there are copies to recover from.
+    scrub_days: Annotated[float, Meta(gt=0, le=365)] = 7.0
+
     def __post_init__(self) -> None:
         ProcessConfig.__post_init__(self)
         if not self.listen:

@@ -161,7 +161,8 @@ class NodeBeat(Body, frozen=True):
     `n` counts the sender's beats, `echo` is the last one heard from the receiver. `suspects`: names
     of nodes. `commits`: (slot, term, commit) of slots led by the process `boot_id`. `fsync_us`: the
     median of its recent syncs, 0 without any. `is_gray`: too slow to lead. `wall_ms`: its clock;
-    `is_clock_off`: which is not that of the others, so that it must not lead.
+    `is_clock_off`: which is not that of the others, so that it must not lead. `has_room`: on its
+    disk, for one copy more.
     """
 
     boot_id: U64
@@ -173,6 +174,7 @@ class NodeBeat(Body, frozen=True):
     is_gray: bool = False
     wall_ms: U64 = 0
     is_clock_off: bool = False
+    has_room: bool = True
 
 
 CopyMessage: TypeAlias = (

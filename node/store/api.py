@@ -88,6 +88,12 @@ class Store(Protocol):
         """
         ...
 
+    def scan(
+        self, family: Family, start: bytes, end: bytes, *, limit: int
+    ) -> list[tuple[bytes, bytes]]:
+        """As `iterate`, for who reads everything once: no cache keeps it."""
+        ...
+
     def write(self, ops: Sequence[Op]) -> int:
         """Apply in order, atomically; the latest sequence number. Not durable before `sync`."""
         ...

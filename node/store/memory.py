@@ -40,6 +40,12 @@ class MemoryStore:
             found.reverse()
         return [(key, values[key]) for key in found[:limit]]
 
+    def scan(
+        self, family: Family, start: bytes, end: bytes, *, limit: int
+    ) -> list[tuple[bytes, bytes]]:
+        """As Store.scan."""
+        return self.iterate(family, start, end, limit=limit)
+
     def write(self, ops: Sequence[Op]) -> int:
         """As Store.write."""
         self._check_open()

@@ -96,6 +96,18 @@ class RocksStore:
             rows.status()
             return found
 
+    def scan(
+        self, family: Family, start: bytes, end: bytes, *, limit: int
+    ) -> list[tuple[bytes, bytes]]:
+        """As Store.scan."""
+        with _mapped():
+            options: Any = rocksdict.ReadOptions()  # whose stub lacks an argument
+            options.fill_cache(False)
+            rows = self._views[family].iter(options)
+            found = _ahead(rows, start, end, limit)
+            rows.status()
+            return found
+
     def write(self, ops: Sequence[Op]) -> int:
         """As Store.write."""
         with _mapped():

@@ -130,6 +130,9 @@ class Party:
     def storages_heard(self) -> frozenset[str]:
         return frozenset({"rig", "s2"})
 
+    def storages_crowded(self) -> frozenset[str]:
+        return frozenset()
+
     def storages_gray(self) -> frozenset[str]:
         return frozenset()
 

@@ -676,3 +676,17 @@ def test_more_copies_and_fewer_again() -> None:
     world.start(3)
     assert world.run(120_000)
     assert all(len(record.members) == 1 for record in world.map.values())
+
+
+def test_a_place_without_room_begins_no_copy_and_finishes_what_it_began() -> None:
+    one = One()
+    crowded = {**PEERS, "d": PEERS["d"]._replace(has_room=False)}
+    one.moves.peers_changed(crowded, "active", one.now_ms)
+    one.plan("abd")
+    assert one.tick(500) == []
+    one.moves.peers_changed(PEERS, "active", one.now_ms)
+    assert one.written().learners == ("d",)
+    one.moves.peers_changed(crowded, "active", one.now_ms)
+    one.slot.replica.lags["d"] = LAG_MAX
+    assert one.tick() == one.tick() == []
+    assert one.written().members == ("a", "b", "d")

@@ -5,7 +5,14 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from hubbub.base.errors import CMID_CLOCK, CMID_REUSED, NOT_A_MEMBER, OVERLOADED, Rejected
+from hubbub.base.errors import (
+    CMID_CLOCK,
+    CMID_REUSED,
+    NOT_A_MEMBER,
+    OVERLOADED,
+    STORAGE_FULL,
+    Rejected,
+)
 from hubbub.base.ids import IDEMPOTENCY_PREFIX
 from hubbub.wire.event import decode_row
 from hubbub.wire.shapes import Outcome
@@ -313,3 +320,23 @@ def test_an_entry_holds_what_a_replay_needs() -> None:
     entry = decode_logged(value)
     assert (entry.app, entry.key, entry.seq, entry.by) == (APP, ROOM, 2, "alice")
     assert [tag for tag, _ in entry.events] == ["message.created"]
+
+
+def test_a_full_disk_refuses_what_is_new_and_answers_what_it_has_taken() -> None:
+    """A retry of a stored command is no new one: refusing it would be a lie."""
+    rig = Rig()
+    rig.create(ROOM)
+    stored = rig.command("message.send", {"channel": ROOM, "text": "before"})
+    rig.submit(ROOM, stored)
+    rig.settle()
+    full = msgspec.structs.replace(rig.context, is_out_of_room=lambda tag: tag == "message.send")
+    rig.slot(ROOM)._context = full
+    refused = rig.results[rig.submit(ROOM, rig.command("message.send", {"channel": ROOM}))]
+    assert isinstance(refused, Rejected)
+    assert refused.error is STORAGE_FULL
+    again = rig.results[rig.submit(ROOM, stored)]
+    assert isinstance(again, Outcome)
+    assert again.dup
+    freed = rig.submit(ROOM, rig.command("message.delete", {"channel": ROOM, "id": again.id}))
+    rig.settle()
+    assert isinstance(rig.results[freed], Outcome)
