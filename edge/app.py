@@ -21,17 +21,15 @@ from edge.limits import SharedLimits
 from edge.origins import Origins
 from edge.pace import Pace
 from edge.pushes import PushEncoder
-from edge.reading import Readings
 from edge.relayed import Relayed
 from edge.server import Server
 from edge.session import SessionSettings
 from edge.streams import StreamEndpoints
 from edge.subscribing import Subscribing
 from edge.uplink import TICK_MS, Uplink
-from edge.web import demo
+from edge.web import demo, docs
 from edge.web.api import Api
 from edge.web.compat import Compat
-from edge.web.documents import openapi
 from edge.websocket import WebSocketEndpoint
 from hubbub.base.units import SECOND_MS
 from hubbub.coordinator.cluster import ClusterView, ProcessRecord, register
@@ -48,7 +46,7 @@ from hubbub.settings.schema import EdgeConfig
 from hubbub.transport.curve import Keys
 from hubbub.transport.limits import limits_of
 from hubbub.transport.peer import Peers
-from hubbub.wire.codec import dump_json, encode_pack
+from hubbub.wire.codec import encode_pack
 
 _log = get_logger("edge")
 DRAIN_STEP_S: Final = 0.05  # between batches of closed connections while draining
@@ -122,9 +120,6 @@ class Edge:
             in_flight_max=config.commands_in_flight_max,
         )
         dispatch.local = clients
-        self._readings = dispatch.readings = Readings(
-            uplink.request, uplink.slot_of, uplink.leader_of, clock.monotonic_ms
-        )
         self._gathering = dispatch.gathering = Gathering(
             dispatch.submit, clients.figures_changed, clock.monotonic_ms
         )
@@ -212,8 +207,7 @@ class Edge:
             websocket=websocket,
             streams=streams,
             api=api,
-            extra=extra,
-            openapi=dump_json(openapi(REGISTRY, api.own_rows())),
+            extra=[*extra, *docs.routes(REGISTRY, api.own_rows())],
             metrics=metrics,
             readiness=self.missing,
             body_bytes_max=config.frame_bytes_max,
@@ -254,7 +248,6 @@ class Edge:
         self._uplink.tick()
         self._apps.tick()
         self._gathering.tick()
-        self._readings.tick()
         self._heads.flush()
 
     def _changed(self, kind: str, name: str) -> None:

@@ -1,7 +1,7 @@
 """The public port: every path of an edge, and who answers it.
 
 /connection/…, /emulation    clients (websocket, streams)        /v1/…   REST (web.api)
-/healthz /readyz /metrics    operators                           /openapi.json
+/healthz /readyz /metrics    operators                           /docs, /openapi.json
 / and /static/…              the chat page                       /demo/…  the public demo's sign-in
 """
 
@@ -36,7 +36,6 @@ class Server:
         streams: StreamEndpoints,
         api: Api,
         extra: Sequence[web.RouteDef],
-        openapi: bytes,
         metrics: Metrics,
         readiness: Callable[[], Sequence[str]],
         body_bytes_max: int,
@@ -46,7 +45,6 @@ class Server:
         self._silence_s = silence_s
         self._doors: Doors | None = None
         self._api = api
-        self._openapi = openapi
         self._metrics = metrics
         self._readiness = readiness
         self._app = web.Application(
@@ -62,7 +60,6 @@ class Server:
                 web.get("/healthz", self._healthz),
                 web.get("/readyz", self._readyz),
                 web.get("/metrics", self._render_metrics),
-                web.get("/openapi.json", self._document),
                 *extra,
                 *api.routes(),
                 *pages.routes(),
@@ -111,6 +108,3 @@ class Server:
             return web.Response(body=self._metrics.render(), headers={"Content-Type": CONTENT_TYPE})
 
         return await self._api.guarded(answer)(request)
-
-    async def _document(self, _: web.Request) -> web.Response:
-        return web.Response(body=self._openapi, content_type="application/json")

@@ -5,8 +5,8 @@ Rules:
    are named in `ignored_fields` of the answer, never dropped silently.
 2. The caller is a server key (`Authorization: Bearer <key>`, authority `server`) or a user's own
    connection token (authority `client`), and the same decide functions rule over both.
-3. `Idempotency-Key` (≤ 255 bytes) becomes the command's cmid `key:<hash>`, which the log looks up
-   in every hour it remembers, since such a key carries no time.
+3. `Idempotency-Key` (1-255 bytes) becomes the command's cmid `key:<hash>`,
+   which the log looks up in every hour it remembers, since such a key carries no time.
 4. Every refusal is problem+json with a documented code.
 """
 
@@ -28,6 +28,7 @@ from edge.web.problems import problem
 from hubbub.base.errors import (
     BAD_REQUEST,
     INTERNAL,
+    METHOD_NOT_ALLOWED,
     METHOD_NOT_FOUND,
     PERMISSION_DENIED,
     TOO_LARGE,
@@ -105,6 +106,8 @@ class Api:
         self._now_ms = now_ms
         self._entropy = entropy
         self._body_bytes_max = body_bytes_max
+        rows = [*registry.routes, *self.own_rows()]
+        self._paths = [(row.method, _pattern(row.path)) for row in rows]
 
     def routes(self) -> list[web.RouteDef]:
         """All routes for the server's table."""
@@ -231,15 +234,20 @@ class Api:
         return value
 
     def _idempotency(self, request: web.Request, params: dict[str, Any]) -> None:
-        key = request.headers.get("Idempotency-Key", "")
-        if not key:
+        key = request.headers.get("Idempotency-Key")
+        if key is None:
             return
-        if len(key.encode(errors="surrogateescape")) > IDEMPOTENCY_KEY_BYTES_MAX:
-            raise Rejected(BAD_REQUEST, "Idempotency-Key is longer than 255 bytes")
+        if not 1 <= len(key.encode(errors="surrogateescape")) <= IDEMPOTENCY_KEY_BYTES_MAX:
+            raise Rejected(BAD_REQUEST, "an Idempotency-Key has 1-255 bytes")
         params["cmid"] = idempotency_cmid(key)
 
     async def _nothing(self, request: web.Request) -> web.StreamResponse:
-        raise Rejected(METHOD_NOT_FOUND, f"no {request.method} {request.path}")
+        """What no row answers: the path is unknown, or knows other methods."""
+        allowed = sorted({m for m, path in self._paths if path.fullmatch(request.path)})
+        if not allowed:
+            raise Rejected(METHOD_NOT_FOUND, f"no {request.path}")
+        allow = ", ".join(allowed)
+        raise Rejected(METHOD_NOT_ALLOWED, f"{request.path} knows {allow}", allow=allow)
 
     # --- tokens
 
@@ -267,6 +275,10 @@ class Api:
         system = Viewer(user=user, authority="system")
         await self.ask(lambda reply: self.dispatch.submit(command, app, system, reply))
         return self._auth.sign(app.name, user, now_ms=self._now_ms(), ttl_s=ttl_s, info=info)
+
+
+def _pattern(path: str) -> re.Pattern[str]:
+    return re.compile(re.sub(r"\\{\w+\\}", "[^{}/]+", re.escape(path)))
 
 
 def _never() -> Command:

@@ -1,105 +1,167 @@
 """`/openapi.json`: made from the very Structs that validate. Pure.
 
-Source: OpenAPI 3.1, JSON Schema 2020-12.
+Rules:
+1. Every route is there, and nothing else; examples are recorded from a run against a cluster
+   (`examples.json`, written by tests/acceptance/test_examples.py).
+2. What a shape cannot say (patterns of names, bounds) comes from `schemas`.
+
+Source: OpenAPI 3.1, JSON Schema 2020-12, RFC 9457 (problem details).
 """
 
 from __future__ import annotations
 
 import re
-from typing import Any
-
-import msgspec
+from collections.abc import Mapping
+from typing import Any, Final
 
 from edge.dispatch import Wish
+from edge.web.schemas import fields_of, properties_of
 from hubbub import VERSION
 from hubbub.base.errors import all_errors
 from hubbub.features.contract import Registry, Route
 from hubbub.wire.codec import json_schema_components
 
+Examples = Mapping[str, Mapping[str, Any]]  # "GET /v1/users/{user}" → {"request"?, "answer"}
+
+WITH_BODY: Final = ("POST", "PUT", "PATCH")
 _PARAMETER = re.compile(r"{(\w+)}")
+_WORDS = re.compile(r"[A-Za-z0-9]+")
 _PROBLEM = {"$ref": "#/components/schemas/Problem"}
+_ID_HEADER = {"X-Request-Id": {"schema": {"type": "string"}, "description": "names this request"}}
+_IDEMPOTENCY: Final = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "Sent again within 24 hours, the request is answered as the first time.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255},
+}
 
 
-def openapi(registry: Registry, extra: list[Route]) -> dict[str, Any]:
+def openapi(registry: Registry, extra: list[Route], examples: Examples) -> dict[str, Any]:
     """The document of every REST route: the registry's and the edge's own (`extra`)."""
     rows = [*registry.routes, *extra]
     shapes = list(dict.fromkeys([*(r.shape for r in rows), *(r.answer for r in rows)]))
     schemas, components = json_schema_components(shapes)
     schema_of = dict(zip(shapes, schemas, strict=True))
-    components["Problem"] = _problem_schema()
+    components["Problem"] = problem_schema()
     paths: dict[str, dict[str, Any]] = {}
     for row in rows:
-        paths.setdefault(row.path, {})[row.method.lower()] = _operation(row, schema_of)
+        example = examples.get(f"{row.method} {row.path}", {})
+        operation = _operation(row, schema_of, example)
+        paths.setdefault(row.path, {})[row.method.lower()] = operation
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Hubbub", "version": VERSION, "license": {"name": "Apache-2.0"}},
+        "info": {
+            "title": "Hubbub",
+            "version": VERSION,
+            "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+            "description": "The platform API. Authorization: a server key, or a user's own token.",
+        },
         "security": [{"bearer": []}],
+        "tags": [{"name": tag} for tag in dict.fromkeys(_tag(row) for row in rows)],
         "paths": paths,
         "components": {
             "schemas": components,
             "securitySchemes": {"bearer": {"type": "http", "scheme": "bearer"}},
         },
+        "x-errors": error_rows(),
     }
 
 
-def _operation(row: Route, schema_of: dict[type, dict[str, Any]]) -> dict[str, Any]:
+def summary_of(row: Route) -> str:
+    """One line: the row's own, or what its shape says of itself."""
+    return row.doc or (row.shape.__doc__ or row.path).strip().splitlines()[0]
+
+
+def error_rows() -> list[dict[str, Any]]:
+    """Every error that a client can meet."""
+    return [
+        {
+            "code": row.code,
+            "name": row.name,
+            "status": row.http_status,
+            "retryable": row.temporary,
+            "text": row.text,
+        }
+        for row in all_errors()
+    ]
+
+
+def _operation(
+    row: Route, schema_of: dict[type, dict[str, Any]], example: Mapping[str, Any]
+) -> dict[str, Any]:
     in_path = set(_PARAMETER.findall(row.path))
-    body = row.method in ("POST", "PUT", "PATCH")
-    fields = msgspec.structs.fields(row.shape)
-    if row.method == "GET":
-        fields += msgspec.structs.fields(Wish)
+    has_body = row.method in WITH_BODY
+    fields = fields_of(row.shape) + (fields_of(Wish) if row.method == "GET" else [])
+    answer: dict[str, Any] = {"schema": schema_of[row.answer]}
+    if "answer" in example:
+        answer["example"] = example["answer"]
     operation: dict[str, Any] = {
-        "operationId": f"{row.method.lower()} {row.path}",
-        "summary": row.doc or row.path,
+        "operationId": "_".join([row.method.lower(), *_WORDS.findall(row.path.lower())[1:]]),
+        "tags": [_tag(row)],
+        "summary": summary_of(row),
         "parameters": [
-            _parameter(field, in_path)
+            {
+                "name": field.encode_name,
+                "in": "path" if field.encode_name in in_path else "query",
+                "required": field.encode_name in in_path or field.required,
+                "schema": properties_of([field])[field.encode_name],
+            }
             for field in fields
-            if field.encode_name in in_path or not body
+            if field.encode_name in in_path or not has_body
         ],
         "responses": {
             str(row.status): {
                 "description": "done",
-                "content": {"application/json": {"schema": schema_of[row.answer]}},
+                "headers": _ID_HEADER,
+                "content": {"application/json": answer},
             },
             "default": {
                 "description": "refused",
+                "headers": _ID_HEADER,
                 "content": {"application/problem+json": {"schema": _PROBLEM}},
             },
         },
     }
-    if body:
+    if row.status == 201:  # what was there before is answered as it is
+        operation["responses"]["200"] = {
+            **operation["responses"]["201"],
+            "description": "was there",
+        }
+    if has_body:
+        if _is_command(row):
+            operation["parameters"].append(_IDEMPOTENCY)
+        body: dict[str, Any] = {"schema": _body_schema(row, in_path)}
+        if "request" in example:
+            body["example"] = example["request"]
         operation["requestBody"] = {
-            "content": {"application/json": {"schema": _body_schema(row, in_path)}}
+            "required": bool(body["schema"]["required"]),
+            "content": {"application/json": body},
         }
     return operation
 
 
-def _parameter(field: Any, in_path: set[str]) -> dict[str, Any]:
-    schemas, _ = json_schema_components([field.type])
-    name = field.encode_name
-    return {
-        "name": name,
-        "in": "path" if name in in_path else "query",
-        "required": name in in_path or field.required,
-        "schema": schemas[0],
-    }
+def _is_command(row: Route) -> bool:
+    return "cmid" in row.shape.__struct_fields__
+
+
+def _tag(row: Route) -> str:
+    """What the route is about: `/v1/channels/…/members` is about channels."""
+    return row.path.split("/")[2]
 
 
 def _body_schema(row: Route, in_path: set[str]) -> dict[str, Any]:
-    """The shape without what the path gives."""
-    properties: dict[str, Any] = {}
-    required = []
-    for field in msgspec.structs.fields(row.shape):
-        if field.encode_name not in in_path:
-            schemas, _ = json_schema_components([field.type])
-            properties[field.encode_name] = schemas[0]
-            if field.required:
-                required.append(field.encode_name)
-    return {"type": "object", "properties": properties, "required": required}
+    """The shape without what the path gives. Unknown members are named in `ignored_fields`."""
+    fields = [field for field in fields_of(row.shape) if field.encode_name not in in_path]
+    return {
+        "type": "object",
+        "properties": properties_of(fields),
+        "required": [field.encode_name for field in fields if field.required],
+    }
 
 
-def _problem_schema() -> dict[str, Any]:
-    codes = [row.name for row in all_errors()]
+def problem_schema() -> dict[str, Any]:
+    """What every refusal looks like."""
     return {
         "type": "object",
         "required": ["type", "title", "status", "code", "detail", "retryable", "request_id"],
@@ -107,7 +169,7 @@ def _problem_schema() -> dict[str, Any]:
             "type": {"type": "string"},
             "title": {"type": "string"},
             "status": {"type": "integer"},
-            "code": {"type": "string", "enum": codes},
+            "code": {"type": "string", "enum": [row.name for row in all_errors()]},
             "detail": {"type": "string"},
             "retryable": {"type": "boolean"},
             "retry_after_ms": {"type": "integer"},

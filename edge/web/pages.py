@@ -3,6 +3,7 @@ Content-Security-Policy."""
 
 from __future__ import annotations
 
+from functools import cache
 from importlib.resources import files
 from typing import Final
 
@@ -29,25 +30,32 @@ HEADERS: Final = {
 }
 
 
-def routes() -> list[web.RouteDef]:
-    """`/` and `/static/<file>`. Files are read once: they belong to the installed version."""
+@cache
+def _found() -> dict[str, tuple[bytes, str]]:
+    """Name → (bytes, type). Read once: the files belong to the installed version."""
     folder = files("edge.web") / "static"
-    found = {
+    return {
         entry.name: (entry.read_bytes(), kind)
         for entry in folder.iterdir()
         if (kind := CONTENT_TYPES.get(entry.name[entry.name.rfind(".") :])) is not None
     }
 
-    def answer(name: str) -> web.Response:
-        if name not in found:
-            raise web.HTTPNotFound
-        body, kind = found[name]
-        return web.Response(body=body, content_type=kind, charset="utf-8", headers=HEADERS)
+
+def page(name: str) -> web.Response:
+    """One of the static files. Raises HTTPNotFound."""
+    if name not in _found():
+        raise web.HTTPNotFound
+    body, kind = _found()[name]
+    return web.Response(body=body, content_type=kind, charset="utf-8", headers=HEADERS)
+
+
+def routes() -> list[web.RouteDef]:
+    """`/` and `/static/<file>`."""
 
     async def index(_: web.Request) -> web.Response:
-        return answer("index.html")
+        return page("index.html")
 
     async def static(request: web.Request) -> web.Response:
-        return answer(request.match_info["name"])
+        return page(request.match_info["name"])
 
     return [web.get("/", index), web.get("/static/{name}", static)]

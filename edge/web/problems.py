@@ -5,7 +5,7 @@ Source: RFC 9457 (problem details); the object is the one that stands behind a s
 
 from __future__ import annotations
 
-from hubbub.base.errors import RATE_LIMITED, Rejected
+from hubbub.base.errors import METHOD_NOT_ALLOWED, RATE_LIMITED, Rejected
 from hubbub.wire.codec import dump_json
 
 MEDIA_TYPE = "application/problem+json"
@@ -25,6 +25,8 @@ def problem(refusal: Rejected, request_id: str) -> tuple[int, bytes, dict[str, s
         **refusal.details,
     }
     headers = {"Content-Type": MEDIA_TYPE, "X-Request-Id": request_id}
+    if error is METHOD_NOT_ALLOWED:
+        headers["Allow"] = str(refusal.details["allow"])  # RFC 9110, 15.5.6
     wait_ms = refusal.details.get("retry_after_ms")
     if isinstance(wait_ms, int):
         wait_s = -(-wait_ms // 1000)

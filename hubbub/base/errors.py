@@ -107,6 +107,7 @@ UNKNOWN_OUTCOME = _error(
 )
 NOT_FOUND = _error(404, "not_found", 404, "not found")
 CHANNEL_NOT_FOUND = _error(405, "channel_not_found", 404, "channel does not exist")
+METHOD_NOT_ALLOWED = _error(408, "method_not_allowed", 405, "method not allowed")
 CONFLICT = _error(409, "conflict", 409, "conflict")
 CMID_REUSED = _error(410, "cmid_reused", 409, "this id was used for another request")
 CMID_CLOCK = _error(411, "cmid_clock", 422, "the id's time is outside -24 h to +10 min")

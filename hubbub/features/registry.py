@@ -28,7 +28,6 @@ from hubbub.features import (
     sanctions,
     slow_mode,
     subscriptions,
-    sync,
     users,
 )
 from hubbub.features.contract import Registry
@@ -54,7 +53,6 @@ FEATURES: Final = (
     list_settings.FEATURE,
     channel_query.FEATURE,
     raw_events.FEATURE,
-    sync.FEATURE,
     subscriptions.FEATURE,
 )
 REGISTRY: Final = Registry(FEATURES)

@@ -12,14 +12,13 @@ from aiohttp import web
 from edge.origins import Origins
 from edge.server import Server
 from edge.streams import StreamEndpoints
-from edge.web import demo
+from edge.web import demo, docs
 from edge.web.api import Api
 from edge.web.compat import Compat
-from edge.web.documents import openapi
 from edge.websocket import WebSocketEndpoint
 from hubbub.features.registry import REGISTRY
 from hubbub.runtime.metrics import Metrics
-from hubbub.wire.codec import decode_pack, dump_json, encode_pack
+from hubbub.wire.codec import decode_pack, encode_pack
 from hubbub.wire.shapes import Kind, Outcome, Query, Submit
 from tests.edge.stage import SERVER_KEY, Ask, EdgeStage
 from tests.support.clock import SeededEntropy
@@ -112,8 +111,7 @@ async def serve(**app_changes: Any) -> AsyncIterator[Rest]:
             frame_bytes_max=BODY_BYTES_MAX,
         ),
         api=api,
-        extra=extra,
-        openapi=dump_json(openapi(REGISTRY, api.own_rows())),
+        extra=[*extra, *docs.routes(REGISTRY, api.own_rows())],
         metrics=Metrics("edge"),
         readiness=lambda: reasons,
         body_bytes_max=BODY_BYTES_MAX,

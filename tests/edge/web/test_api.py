@@ -184,9 +184,21 @@ async def test_bodies_that_are_too_large(path: str, chunked: bool) -> None:
 
 async def test_routes_that_do_not_exist() -> None:
     async with serve() as rest:
-        for method, path in (("GET", "/v1/nothing"), ("PATCH", "/v1/tokens"), ("GET", "/v1/")):
+        for method, path in (("GET", "/v1/nothing"), ("PATCH", "/v1/nothing"), ("GET", "/v1/")):
             response, body = await rest.call(method, path)
             check_problem(response, body, 404, "method_not_found")
+
+
+async def test_a_path_says_which_methods_it_knows() -> None:
+    async with serve() as rest:
+        for method, path, allow in (
+            ("GET", "/v1/tokens", "POST"),
+            ("PUT", SEND, "GET, POST"),
+            ("TRACE", "/v1/channels/group:x", "DELETE, GET, PATCH"),
+        ):
+            response, body = await rest.call(method, path)
+            check_problem(response, body, 405, "method_not_allowed")
+            assert response.headers["Allow"] == allow
 
 
 async def test_what_the_cluster_refuses_keeps_its_details() -> None:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from edge.web.docs import recorded
 from edge.web.documents import openapi
 from hubbub.base.errors import all_errors
 from hubbub.features.registry import REGISTRY
@@ -17,7 +18,7 @@ TYPES = {"object", "array", "string", "integer", "number", "boolean", "null"}
 
 
 def made() -> dict[str, Any]:
-    document = openapi(REGISTRY, api_of(EdgeStage()).own_rows())
+    document = openapi(REGISTRY, api_of(EdgeStage()).own_rows(), recorded())
     return json.loads(json.dumps(document))
 
 

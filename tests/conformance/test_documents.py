@@ -1,0 +1,81 @@
+"""The documents of the API are judged by tools that are not ours, and the API by its documents.
+
+openapi-spec-validator reads `/openapi.json`, the AsyncAPI project's own JSON Schema (npm
+`@asyncapi/specs`) reads `/asyncapi.json`, and schemathesis asks every operation what the document
+promises: HUBBUB_EXAMPLES (20) requests an operation, HUBBUB_SEED (1), HUBBUB_PHASES (fuzzing;
+the long form is "examples,coverage,fuzzing").
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.cluster import Cluster
+from tests.support.requirement import program
+
+EXAMPLES = os.environ.get("HUBBUB_EXAMPLES", "20")
+SEED = os.environ.get("HUBBUB_SEED", "1")
+PHASES = os.environ.get("HUBBUB_PHASES", "fuzzing")
+ASYNCAPI_SPECS = "@asyncapi/specs@6.11.1"
+# Not asked: whether a request that fits its schema is accepted. Most name a channel or a message
+# that does not exist, and what two fields may not say together is no matter of a schema.
+CHECKS = (
+    "not_a_server_error,status_code_conformance,content_type_conformance,"
+    "response_schema_conformance,response_headers_conformance,negative_data_rejection,"
+    "unsupported_method,ignored_auth,missing_required_header"
+)
+
+pytestmark = [pytest.mark.conformance, pytest.mark.timeout(600)]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[Cluster]:
+    with Cluster("--profile", "bench", "--compact") as running:
+        yield running
+
+
+def document(cluster: Cluster, name: str) -> dict[str, Any]:
+    with urllib.request.urlopen(f"{cluster.url}/{name}", timeout=10) as answer:
+        found: dict[str, Any] = json.load(answer)
+        return found
+
+
+def test_openapi_is_valid(cluster: Cluster) -> None:
+    validator = pytest.importorskip("openapi_spec_validator", reason="needs the extra `api`")
+    validator.validate(document(cluster, "openapi.json"))
+
+
+def test_asyncapi_is_valid(cluster: Cluster, tmp_path: Path) -> None:
+    jsonschema = pytest.importorskip("jsonschema", reason="needs the extra `api`")
+    command = [program("npm"), "install", "--no-audit", "--no-fund", "--silent", ASYNCAPI_SPECS]
+    subprocess.run(command, cwd=tmp_path, check=True, timeout=120)
+    schema = json.loads(next(tmp_path.rglob("schemas/3.0.0.json")).read_text())
+    errors = jsonschema.Draft7Validator(schema).iter_errors(document(cluster, "asyncapi.json"))
+    assert [f"{list(error.absolute_path)}: {error.message[:200]}" for error in errors] == []
+
+
+def test_every_operation_keeps_its_promise(cluster: Cluster) -> None:
+    pytest.importorskip("schemathesis", reason="needs the extra `api`")
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "schemathesis.cli", "run", f"{cluster.url}/openapi.json"),
+            *("-H", f"Authorization: Bearer {cluster.server_key}"),
+            *("--max-examples", EXAMPLES, "--seed", SEED, "--phases", PHASES),
+            *("--checks", CHECKS, "--generation-database", "none", "--no-color"),
+            *("--workers", "2"),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=580,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout[-8_000:] + done.stderr[-2_000:]
