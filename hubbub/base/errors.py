@@ -122,6 +122,8 @@ CHANNEL_FROZEN = _error(425, "channel_frozen", 403, "this channel is frozen")
 OVERLOADED = _error(430, "overloaded", 503, "overloaded, try again", temporary=True)
 STORAGE_FULL = _error(431, "storage_full", 507, "storage is full", temporary=True)
 PROMOTED = _error(440, "promoted", 409, "this conversation became a group")
+COUNTER_BOUND = _error(442, "counter_bound", 409, "the counter would leave its bounds")
+SCHEMA_MISMATCH = _error(443, "schema_mismatch", 422, "the data does not follow its schema")
 CHANNEL_ARCHIVED = _error(441, "channel_archived", 409, "the channel is archived: read only")
 
 # --- closes: reconnect

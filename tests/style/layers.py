@@ -60,6 +60,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
     "orjson": ("hubbub/wire/codec.py",),
     "msgspec.json": ("hubbub/wire/codec.py",),
     "msgspec.msgpack": ("hubbub/wire/codec.py",),
+    "jsonschema_rs": ("hubbub/wire/schemas.py",),
     "mmh3": ("hubbub/ring/hashing.py",),
     "uvloop": ("hubbub/runtime/process.py",),
     "rocksdict": ("node/store/rocks.py",),

@@ -19,7 +19,9 @@ from hubbub.features.capabilities import SetMemberCapabilities, SetRoleCapabilit
 from hubbub.features.channel_list import DropListed, PutListed
 from hubbub.features.channels import CreateChannel, DeleteChannel, OpenDirect, UpdateChannel
 from hubbub.features.contract import Command, EventKind, Feature, Registry, Table
+from hubbub.features.counters import DeleteCounter, IncrementCounter, SetCounter
 from hubbub.features.directory import DropPublic, PutPublic
+from hubbub.features.event_types import DeleteType, RegisterType, SendEvent
 from hubbub.features.freezing import FreezeChannel, UnfreezeChannel
 from hubbub.features.join_requests import (
     AcceptRequest,
@@ -39,6 +41,7 @@ from hubbub.features.members import (
     SetRole,
 )
 from hubbub.features.messages import DeleteMessage, EditMessage, SendMessage
+from hubbub.features.metadata import DeleteMetadata, SetMetadata
 from hubbub.features.promotion import PromoteChannel
 from hubbub.features.raw_events import PublishEvent
 from hubbub.features.registry import FEATURES, REGISTRY
@@ -69,6 +72,8 @@ users = st.sampled_from(PEOPLE)
 groups = st.lists(users, max_size=3).map(tuple)
 texts = st.text(max_size=8)
 data = st.sampled_from([msgspec.UNSET, Raw(b"null"), Raw(b'{"a":[1,"\\u00e9"]}'), Raw(b"1.50")])
+keys = st.sampled_from(["a", "b"])
+data_values = st.sampled_from([Raw(b"null"), Raw(b'{"a":2}'), Raw(b"1.50")])
 histories = st.sampled_from(list(HistoryRule))
 roles = st.sampled_from([Role.MEMBER, Role.MODERATOR, Role.OWNER])
 names = st.lists(st.sampled_from(["send", "invite", "ban", "set_role", "join"]), max_size=2).map(
@@ -118,6 +123,13 @@ def of_channel(key: str, ids: st.SearchStrategy[str]) -> st.SearchStrategy[Comma
         make(FreezeChannel),
         make(UnfreezeChannel),
         make(SetSlowMode, seconds=st.integers(0, 2)),
+        make(SetMetadata, key=keys, value=data_values, user=st.just("") | users),
+        make(SetMetadata, key=keys, value=data_values, if_rev=st.integers(0, 3)),
+        make(DeleteMetadata, key=keys, user=st.just("") | users),
+        make(SetCounter, name=keys, max=st.integers(0, 3)),
+        make(IncrementCounter, name=keys, amount=st.sampled_from([1, 2, -1])),
+        make(DeleteCounter, name=keys),
+        make(SendEvent, type=keys, version=st.just(1), data=data_values),
     )
 
 
@@ -166,6 +178,8 @@ def of_app() -> st.SearchStrategy[Command]:
     return st.one_of(
         st.builds(RevokeToken, user=users, before=st.integers(0, 99) | st.none()),
         st.builds(RevokeToken, jti=users),
+        st.builds(RegisterType, name=keys, schema=st.sampled_from([Raw(b"true"), Raw(b"{}")])),
+        st.builds(DeleteType, name=keys),
     )
 
 
@@ -234,9 +248,10 @@ def test_random_commands_cover_every_command() -> None:
         LeaveChannel, SetRole, EnsureUser, UpdateUser, PutListed, DropListed, RevokeToken,
         PublishEvent, PromoteChannel, ArchiveChannel, UnarchiveChannel, RequestJoin,
         WithdrawRequest, AcceptRequest, DeclineRequest, NoteDeclined, SetListed, PutPublic,
-        DropPublic,
-        PublishEvent, SetRoleCapabilities, SetMemberCapabilities, BanMembers, MuteMembers,
+        DropPublic, SetRoleCapabilities, SetMemberCapabilities, BanMembers, MuteMembers,
         TimeoutMembers, UnbanMembers, UnmuteMembers, FreezeChannel, UnfreezeChannel, SetSlowMode,
+        SetMetadata, DeleteMetadata, SetCounter, IncrementCounter, DeleteCounter, RegisterType,
+        DeleteType, SendEvent,
     }  # fmt: skip
     assert set(REGISTRY.commands.values()) == known
 

@@ -1,0 +1,61 @@
+"""JSON Schema of an app's own events: whether a schema is one, whether a document follows it.
+
+Rules:
+1. Drafts 4 to 2020-12, as the schema says; without a word, 2020-12. Nothing is ever fetched: a
+   reference leads inside the schema or nowhere.
+2. Patterns are matched in linear time; a schema that needs more (look-around, back references) is
+   refused when it is registered.
+3. The library is an optional part (extra `schemas`, decision record 0019): without it, an edge
+   refuses with `not_available`.
+
+Source: JSON Schema 2020-12. Owner of `jsonschema_rs`.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any, Final
+
+from hubbub.base.errors import BAD_REQUEST, NOT_AVAILABLE, SCHEMA_MISMATCH, Rejected
+from hubbub.wire.codec import parse_json
+
+# Compiled schemas kept: some 20 KB each; an app has at most 200 types.
+COMPILED_MAX: Final = 512
+REASONS_MAX: Final = 5
+
+
+def check_schema(schema: bytes) -> None:
+    """Raises Rejected: BAD_REQUEST if it is no JSON Schema, NOT_AVAILABLE without the library."""
+    _compiled(schema)
+
+
+def check_document(document: bytes, schema: bytes) -> None:
+    """Raises Rejected(SCHEMA_MISMATCH) with up to five reasons if the document is not as the schema
+    says."""
+    validator = _compiled(schema)
+    reasons = []
+    for error in validator.iter_errors(parse_json(document)):
+        path = "/".join(str(step) for step in error.instance_path)
+        reasons.append({"at": "/" + path, "why": error.message[:200]})
+        if len(reasons) == REASONS_MAX:
+            break
+    if reasons:
+        raise Rejected(SCHEMA_MISMATCH, reasons[0]["why"], errors=reasons)
+
+
+def _refuse(uri: str) -> Any:
+    raise ValueError("schemas refer to nothing outside themselves")
+
+
+@lru_cache(maxsize=COMPILED_MAX)
+def _compiled(schema: bytes) -> Any:
+    try:
+        import jsonschema_rs
+    except ImportError:
+        raise Rejected(NOT_AVAILABLE, "this edge has no JSON Schema (extra `schemas`)") from None
+    try:
+        return jsonschema_rs.validator_for(
+            parse_json(schema), retriever=_refuse, pattern_options=jsonschema_rs.RegexOptions()
+        )
+    except (ValueError, jsonschema_rs.ReferencingError) as error:
+        raise Rejected(BAD_REQUEST, f"no JSON Schema: {str(error)[:200]}") from None
