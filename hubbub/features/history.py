@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
-from msgspec import Raw, Struct
+from msgspec import Raw, Struct, field
 
 from hubbub.base.errors import BAD_REQUEST, Rejected
 from hubbub.features.contract import (
@@ -28,6 +28,8 @@ from hubbub.features.contract import (
 from hubbub.features.fields import check_chat_channel
 from hubbub.features.messages import MESSAGE, MESSAGES, find_message, readable
 from hubbub.features.publication import parse_time
+from hubbub.features.removed import RemovedRange, removed_ranges
+from hubbub.features.retention import seq_at
 from hubbub.features.standing import readable_from, require_standing
 from hubbub.model.message import MESSAGE_CREATED, Message
 from hubbub.model.permissions import Action
@@ -66,11 +68,13 @@ class HistoryRequest(Struct, frozen=True):
 class HistoryPage(Struct, frozen=True, omit_defaults=True):
     """Messages ascending, each with its current state (see model/message.py). `head`: the
     channel's last seq. `reached`: the search went no further than this seq, go on behind it. An
-    empty page without it is the end. The node adds `epoch`."""
+    empty page without it is the end. `removed`: seqs where the page looked that are gone, and why.
+    The node adds `epoch`."""
 
     messages: list[Raw]
     head: int
     reached: int = 0
+    removed: list[RemovedRange] = field(default_factory=list)
 
 
 class _TypeOf(Struct, frozen=True):
@@ -96,7 +100,18 @@ def run_history(request: HistoryRequest, tables: Tables, ctx: Context) -> Histor
     else:
         before = tables.head_seq + 1 if request.before_seq is None else request.before_seq
         messages = pager.backward(before, limit)
-    return HistoryPage([Raw(data) for data in messages], tables.head_seq, pager.reached)
+    found = [Raw(data) for data in messages]
+    removed = _removed(request, tables, is_short=len(found) < limit and not pager.reached)
+    return HistoryPage(found, tables.head_seq, pager.reached, removed)
+
+
+def _removed(request: HistoryRequest, tables: Tables, *, is_short: bool) -> list[RemovedRange]:
+    """What is missing where the page looked: below its start, or where it went down to the end."""
+    if tables.floor_seq <= 1 or request.at is not None:
+        return []
+    if request.after_seq is not None:
+        return removed_ranges(tables, request.after_seq)
+    return removed_ranges(tables) if is_short else []
 
 
 def _wanted(request: HistoryRequest) -> Callable[[StoredEvent], bool]:
@@ -110,19 +125,6 @@ def _wanted(request: HistoryRequest) -> Callable[[StoredEvent], bool]:
         return not kind or decode_json(stored.data, _TypeOf).type == kind
 
     return is_wanted
-
-
-def seq_at(ts_ms: int, tables: Tables) -> int:
-    """The lowest readable seq whose event is not older than `ts_ms`; head + 1 if there is none."""
-    low, high = max(1, tables.floor_seq), tables.head_seq + 1
-    while low < high:
-        middle = (low + high) // 2
-        stored = tables.published(middle)
-        if stored is not None and stored.head.ts_ms >= ts_ms:
-            high = middle
-        else:
-            low = middle + 1
-    return low
 
 
 class Pager:

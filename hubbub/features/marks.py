@@ -209,7 +209,8 @@ def mark_of(tables: Tables, user: str) -> int:
 
 
 def unread_of(tables: Tables, user: str, mark: int) -> int:
-    """Alive countable messages of others behind `mark`."""
+    """Alive countable messages of others behind `mark`; what was removed is not alive."""
+    mark = max(mark, tables.floor_seq - 1)
     return _count(tables, mark) - _count_own(tables, user, mark)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from hubbub.features import (
+    add_jobs,
     apps,
     archive,
     capabilities,
@@ -17,6 +18,7 @@ from hubbub.features import (
     counters,
     directory,
     event_types,
+    expiry,
     freezing,
     guarantees,
     history,
@@ -28,6 +30,7 @@ from hubbub.features import (
     metadata,
     promotion,
     raw_events,
+    retention,
     sanctions,
     slow_mode,
     subscriptions,
@@ -46,6 +49,7 @@ FEATURES: Final = (
     sanctions.FEATURE,
     slow_mode.FEATURE,
     promotion.FEATURE,
+    add_jobs.FEATURE,
     archive.FEATURE,
     join_requests.FEATURE,
     directory.FEATURE,
@@ -53,6 +57,8 @@ FEATURES: Final = (
     counters.FEATURE,
     event_types.FEATURE,
     messages.FEATURE,
+    retention.FEATURE,
+    expiry.FEATURE,
     history.FEATURE,
     marks.FEATURE,
     channel_list.FEATURE,

@@ -14,7 +14,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
-from hubbub.base.names import RESERVED_NAMESPACES
+from hubbub.base.names import CHAT_NAMESPACES, RESERVED_NAMESPACES
 from hubbub.base.units import KIB
 
 # Who may do something in a raw channel; `subscribers` are the connections subscribed to it.
@@ -95,6 +95,8 @@ class AppSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     # A command as received, and the publication it makes: an event is copied to every member.
     envelope_bytes_max: Annotated[int, Meta(ge=1 * KIB, le=64 * KIB)] = 64 * KIB
     send_per_channel: Rate = Rate(5.0, 10)  # of one user in one channel
+    # By kind of channel (dm, group, open): how long events are kept. Absent or 0: for ever.
+    retention_s: dict[str, Annotated[int, Meta(ge=0, le=3_153_600_000)]] = {}
     send_per_user: Rate = Rate(20.0, 20)  # over all channels of one user
     members_per_command_max: Annotated[int, Meta(ge=1, le=1_000)] = 1_000
     # What a page of history holds; 200 of the largest messages are bounded by bytes as well.
@@ -127,6 +129,8 @@ class AppSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
             raise ValueError("history_page_default must not exceed history_page_max")
         if 0 < len(self.token_secret_initial.encode()) < self.token_secret_bytes_min:
             raise ValueError("token_secret_initial is shorter than token_secret_bytes_min")
+        if unknown := set(self.retention_s) - CHAT_NAMESPACES:
+            raise ValueError(f"retention_s: no kind of channel is called {min(unknown)!r}")
         for name in self.namespaces:
             if name in RESERVED_NAMESPACES:
                 raise ValueError(f"namespaces: {name!r} is reserved")

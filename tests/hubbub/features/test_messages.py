@@ -145,6 +145,7 @@ def test_a_rate_with_a_fraction() -> None:
 
 
 def test_nothing_is_written_for_the_limit_while_it_is_off(book: Playbook) -> None:
+    book.do("ann", SendMessage(channel=X, text="the first one sets when to look for what is old"))
     before = book.tables.write_count
     book.do("ann", SendMessage(channel=X, text="hi"))
     assert book.tables.write_count - before == 2, "the two counters of unread figures"

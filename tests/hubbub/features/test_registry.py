@@ -13,6 +13,7 @@ from msgspec import Raw
 
 from hubbub.base.errors import Rejected
 from hubbub.base.names import dm_channel
+from hubbub.features.add_jobs import AddPart, RunPart
 from hubbub.features.apps import RevokeToken
 from hubbub.features.archive import ArchiveChannel, UnarchiveChannel
 from hubbub.features.capabilities import SetMemberCapabilities, SetRoleCapabilities
@@ -22,6 +23,7 @@ from hubbub.features.contract import Command, EventKind, Feature, Registry, Tabl
 from hubbub.features.counters import DeleteCounter, IncrementCounter, SetCounter
 from hubbub.features.directory import DropPublic, PutPublic
 from hubbub.features.event_types import DeleteType, RegisterType, SendEvent
+from hubbub.features.expiry import EndMessage, ExpireMessage
 from hubbub.features.freezing import FreezeChannel, UnfreezeChannel
 from hubbub.features.join_requests import (
     AcceptRequest,
@@ -45,6 +47,7 @@ from hubbub.features.metadata import DeleteMetadata, SetMetadata
 from hubbub.features.promotion import PromoteChannel
 from hubbub.features.raw_events import PublishEvent
 from hubbub.features.registry import FEATURES, REGISTRY
+from hubbub.features.retention import SetRetention, SweepChannel, TruncateChannel
 from hubbub.features.sanctions import (
     BanMembers,
     MuteMembers,
@@ -57,7 +60,7 @@ from hubbub.features.users import EnsureUser, UpdateUser
 from hubbub.model.channel import ChannelKind, HistoryRule
 from hubbub.model.member import Role
 from hubbub.settings.app import AppSettings, Namespace
-from tests.support.playbook import ID_SECRET, Playbook
+from tests.support.playbook import ID_SECRET, START_MS, Playbook
 
 PEOPLE = ("ann", "bob", "cid")
 STAMPED = {"t", "seq", "id", "cmid", "by", "ts"}
@@ -129,6 +132,13 @@ def of_channel(key: str, ids: st.SearchStrategy[str]) -> st.SearchStrategy[Comma
         make(SetCounter, name=keys, max=st.integers(0, 3)),
         make(IncrementCounter, name=keys, amount=st.sampled_from([1, 2, -1])),
         make(DeleteCounter, name=keys),
+        make(AddPart, job=keys, part=st.integers(1, 2), parts=st.integers(1, 2), users=groups),
+        make(RunPart, job=keys),
+        make(SetRetention, retention_s=st.sampled_from([0, 1, None])),
+        make(TruncateChannel, before_seq=st.integers(0, 20)),
+        make(SweepChannel),
+        make(ExpireMessage, id=ids, at=st.sampled_from([0, 1, START_MS + 100_000])),
+        make(EndMessage, id=ids),
         make(SendEvent, type=keys, version=st.just(1), data=data_values),
     )
 
@@ -251,7 +261,8 @@ def test_random_commands_cover_every_command() -> None:
         DropPublic, SetRoleCapabilities, SetMemberCapabilities, BanMembers, MuteMembers,
         TimeoutMembers, UnbanMembers, UnmuteMembers, FreezeChannel, UnfreezeChannel, SetSlowMode,
         SetMetadata, DeleteMetadata, SetCounter, IncrementCounter, DeleteCounter, RegisterType,
-        DeleteType, SendEvent,
+        DeleteType, SendEvent, AddPart, RunPart, SetRetention, TruncateChannel, SweepChannel,
+        ExpireMessage, EndMessage,
     }  # fmt: skip
     assert set(REGISTRY.commands.values()) == known
 

@@ -1,0 +1,167 @@
+"""What is too old goes, its rows too, and history says which seqs and why."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from hubbub.base.errors import BAD_REQUEST, PERMISSION_DENIED
+from hubbub.base.units import DAY_MS, SECOND_MS
+from hubbub.features.history import HistoryRequest
+from hubbub.features.messages import FOLDED, EditMessage, SendMessage
+from hubbub.features.retention import (
+    FIRST_SWEEP_MS,
+    SWEEP,
+    RetentionRequest,
+    SetRetention,
+    SweepChannel,
+    TruncateChannel,
+)
+from hubbub.settings.app import AppSettings
+from tests.support.playbook import Playbook
+
+X = "group:x"
+HOUR_S = 3_600
+HOUR_MS = HOUR_S * SECOND_MS
+
+
+def group(retention_s: int = 0) -> Playbook:
+    settings = AppSettings(retention_s={"group": retention_s}) if retention_s else AppSettings()
+    return Playbook(X, owner="ann", members=["bob"], settings=settings)
+
+
+def say(book: Playbook, text: str = "hi") -> str:
+    book.do("bob", SendMessage(channel=X, text=text))
+    return book.outcome.id
+
+
+def page(book: Playbook, **place: Any) -> dict[str, Any]:
+    return book.query("bob", "history.get", HistoryRequest(X, **place))
+
+
+def info(book: Playbook) -> dict[str, Any]:
+    return book.query("bob", "channel.retention", RetentionRequest(X))
+
+
+def test_the_apps_retention_removes_what_is_too_old_and_goes_on() -> None:
+    book = group(HOUR_S)
+    mid = say(book, "one")
+    book.do("bob", EditMessage(channel=X, id=mid, text="one!"))
+    assert book.tables[FOLDED].get(2) is not None
+    book.tick(FIRST_SWEEP_MS)
+    book.fall_due()
+    assert book.tables.floor_seq == 1
+    book.tick(HOUR_MS // 2)
+    say(book, "two")
+    book.tick(HOUR_MS // 2)
+    head = book.tables.head_seq
+    book.fall_due()
+    assert (book.tables.floor_seq, book.tables.head_seq) == (4, head)
+    assert book.tables[FOLDED].get(2) is None
+    assert [m["text"] for m in page(book)["messages"]] == ["two"]
+    gone = [{"from": 1, "to": 3, "why": "retention"}]
+    assert page(book)["removed"] == gone
+    assert page(book, after_seq=2)["removed"] == gone
+    assert "removed" not in page(book, after_seq=3)
+    assert "removed" not in page(book, limit=1)
+    book.tick(HOUR_MS)
+    book.fall_due()
+    assert page(book)["messages"] == []
+    assert page(book)["removed"] == [{"from": 1, "to": 4, "why": "retention"}]
+    assert book.dues == {}
+    assert book.head("ann")["unread"] == 0
+    say(book)
+    assert (book.outcome.seq, list(book.dues)) == (5, [])
+    book.tick(DAY_MS)
+    say(book)
+    assert list(book.dues) == [SWEEP]
+    book.assert_replay_equal()
+
+
+def test_a_channel_without_retention_is_looked_at_once_a_day_at_most() -> None:
+    book = group()
+    say(book)
+    assert list(book.dues) == [SWEEP]
+    book.tick(FIRST_SWEEP_MS)
+    book.fall_due()
+    for _ in range(5):
+        say(book)
+        book.tick(HOUR_MS)
+    assert (book.dues, book.tables.floor_seq) == ({}, 1)
+
+
+def test_a_channels_own_retention_wins_at_once() -> None:
+    book = group(HOUR_S)
+    say(book)
+    own = SetRetention(channel=X, retention_s=10)
+    assert book.refused("bob", own) is PERMISSION_DENIED
+    book.do("ann", own)
+    assert (info(book)["retention_s"], info(book)["own"]) == (10, True)
+    book.fall_due()
+    book.tick(11 * SECOND_MS)
+    book.fall_due()
+    assert book.tables.floor_seq == book.tables.head_seq + 1
+    book.do("ann", SetRetention(channel=X, retention_s=0))
+    say(book)
+    book.tick(10 * DAY_MS)
+    book.fall_due()
+    assert len(page(book)["messages"]) == 1
+    book.do("ann", SetRetention(channel=X, retention_s=None))
+    assert book.do("ann", SetRetention(channel=X, retention_s=None)) == []
+    assert (info(book)["retention_s"], info(book)["own"]) == (HOUR_S, False)
+    book.fall_due()
+    assert page(book)["messages"] == []
+    book.assert_replay_equal()
+
+
+def test_the_owner_empties_a_channel() -> None:
+    book = group()
+    for n in range(4):
+        say(book, str(n))
+    assert book.refused("bob", TruncateChannel(channel=X)) is PERMISSION_DENIED
+    book.do("ann", TruncateChannel(channel=X, before_seq=4))
+    assert [m["text"] for m in page(book)["messages"]] == ["2", "3"]
+    assert book.do("ann", TruncateChannel(channel=X, before_seq=4)) == []
+    book.do("ann", TruncateChannel(channel=X))
+    assert page(book)["messages"] == []
+    assert book.shown(7)["before_seq"] == 7
+    assert info(book)["removed"] == [{"from": 1, "to": 6, "why": "truncated"}]
+    say(book, "new")
+    assert [m["text"] for m in page(book)["messages"]] == ["new"]
+    book.assert_replay_equal()
+
+
+def test_ranges_of_different_reasons_lie_side_by_side() -> None:
+    book = group()
+    say(book)
+    book.do("ann", TruncateChannel(channel=X))
+    book.do("ann", SetRetention(channel=X, retention_s=1))
+    book.tick(2 * SECOND_MS)
+    book.fall_due()
+    assert info(book)["removed"] == [
+        {"from": 1, "to": 2, "why": "truncated"},
+        {"from": 3, "to": 4, "why": "retention"},
+    ]
+    book.assert_replay_equal()
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        SetRetention(channel=X),
+        SetRetention(channel=X, retention_s=-1),
+        TruncateChannel(channel=X, before_seq=-1),
+    ],
+)
+def test_what_makes_no_sense(wrong: SetRetention) -> None:
+    assert group().refused("ann", wrong) is BAD_REQUEST
+
+
+def test_nobody_sweeps_by_hand() -> None:
+    assert group().refused("ann", SweepChannel(channel=X)) is PERMISSION_DENIED
+
+
+def test_settings_name_kinds_that_there_are() -> None:
+    with pytest.raises(ValueError, match="no kind"):
+        AppSettings(retention_s={"groups": 5})
