@@ -253,7 +253,7 @@ def decide_leave(_: LeaveChannel, tables: Tables, ctx: Context) -> list[Event]:
     refuse_direct(row.kind)
     if role is Role.NONE:
         return []
-    return [MembersLeft(users=(user,)), *_fallen(row, (user,), tables)]
+    return [MembersLeft(users=(user,)), *fallen_events(row, (user,), tables)]
 
 
 def decide_remove(cmd: RemoveMembers, tables: Tables, ctx: Context) -> list[Event]:
@@ -263,7 +263,7 @@ def decide_remove(cmd: RemoveMembers, tables: Tables, ctx: Context) -> list[Even
     gone = tuple(u for u in cmd.users if is_open or role_of(tables, u) is not Role.NONE)
     for user in gone:
         require_above(user, tables, ctx)
-    return [MembersRemoved(users=gone), *_fallen(row, gone, tables)] if gone else []
+    return [MembersRemoved(users=gone), *fallen_events(row, gone, tables)] if gone else []
 
 
 def decide_set_role(cmd: SetRole, tables: Tables, ctx: Context) -> list[Event]:
@@ -350,7 +350,8 @@ def joined_events(row: ChannelRow, new: tuple[str, ...], tables: Tables) -> list
     return [MembersJoined(users=new), *tier_events(row, member_count(tables) + len(new), tables)]
 
 
-def _fallen(row: ChannelRow, gone: tuple[str, ...], tables: Tables) -> list[Event]:
+def fallen_events(row: ChannelRow, gone: tuple[str, ...], tables: Tables) -> list[Event]:
+    """What follows for the channel's guarantees when these go."""
     members = sum(tables[MEMBERS].get(user) is not None for user in gone)
     return tier_events(row, member_count(tables) - members, tables)
 

@@ -46,7 +46,7 @@ from hubbub.features.contract import (
     as_command,
 )
 from hubbub.features.fields import check_chat_channel, check_users
-from hubbub.features.members import MembersRemoved
+from hubbub.features.members import MembersRemoved, fallen_events
 from hubbub.features.publication import parse_time, rfc3339
 from hubbub.features.standing import (
     BANS,
@@ -232,7 +232,9 @@ def decide_ban(cmd: BanMembers, tables: Tables, ctx: Context) -> list[Event]:
     if not users:
         return []
     gone = tuple(user for user in users if role_of(tables, user) is not Role.NONE)
-    removed = [MembersRemoved(users=gone)] if gone else []
+    removed: list[Event] = []
+    if gone:
+        removed = [MembersRemoved(users=gone), *fallen_events(channel, gone, tables)]
     banned = MembersBanned(users=users, until=_text(until_ms))
     return [*removed, banned, *_explained(BAN, users, cmd.reason)]
 
