@@ -236,6 +236,18 @@ class Reads:
     def head(self, slot: Slot, ask: HeadAsk, now_ms: int = 0) -> HeadRow:
         """Position and figures of one stream that this slot leads; the answer of its query."""
         stream = slot.overlay.stream(ask.app, ask.key)
+        if not (ask.users or ask.preview or ask.query):  # one of thousands, to sort a list by
+            at = stream.committed
+            return HeadRow(
+                ask.app,
+                ask.key,
+                True,
+                slot.epoch,
+                at.seq,
+                at.ts_ms,
+                message_seq=at.message_seq,
+                message_ms=at.message_ms,
+            )
         tables = slot.overlay.committed(stream)
         return HeadRow(
             app=ask.app,
