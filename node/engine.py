@@ -94,6 +94,7 @@ class Made(msgspec.Struct, frozen=True):
     forwards: tuple[QueuedForward, ...] = ()
     dues: tuple[DueChange, ...] = ()
     is_refused: bool = False  # a Forward, or what fell due: its entry is the only trace
+    pulses: tuple[tuple[str, int], ...] = ()  # (feature, what): to be told within a second
 
 
 class Answered(msgspec.Struct, frozen=True):
@@ -218,6 +219,20 @@ class Engine:
         ]
         return logged, tuple(signals)
 
+    def told(self, overlay: Overlay, app: str, key: str, noted: tuple[str, int]) -> Json | None:
+        """The body of the signal of what was noted, from committed rows; None: there is nothing to
+        tell any more. Raises FeatureFailed."""
+        name, what = noted
+        stream = overlay.stream(app, key)
+        meta = Meta(app, key, 0, stream.committed.ts_ms, "", "", "")
+        try:
+            event = self.registry.pulses[name].told(what, overlay.committed(stream))
+        except Exception as error:  # boundary: a feature's bug is one signal's failure
+            raise FeatureFailed(f"pulse of {name}: {error!r}") from error
+        if event is None:
+            return None
+        return encode_signal(stamp(event, meta), event.publisher_info())
+
     # --- every replica
 
     def replay(self, overlay: Overlay, slot: int, entry: Entry) -> Made:
@@ -271,6 +286,7 @@ class Engine:
             signals,
             tuple(run.forwards),
             tuple(run.dues),
+            tuple(run.pulses),
         )
 
     def target_of(self, app: str, key: str) -> int:
@@ -301,6 +317,7 @@ class _Application:
         self.publications: list[tuple[int, bytes]] = []
         self.forwards: list[QueuedForward] = []
         self.dues: list[DueChange] = []
+        self.pulses: list[tuple[str, int]] = []
 
     def apply(self, event: Event) -> None:
         """One event: its publication, its rows, its Forwards."""
@@ -324,6 +341,8 @@ class _Application:
                     self._queue(effect)
                 else:
                     self.queue_due(effect)
+        for name, noted in registry.noted.get(type(event), ()):
+            self.pulses += [(name, what) for what in noted(event, meta)]
 
     def queue_due(self, effect: Due | Undue) -> None:
         """Write the row, and the index by time."""

@@ -61,6 +61,7 @@ class Publication(msgspec.Struct, frozen=True, gc=False):
     key: str
     events: tuple[tuple[int, bytes], ...]
     signals: tuple[Json, ...]
+    pulses: tuple[tuple[str, int], ...] = ()  # (feature, what): to be told within a second
 
 
 class Ready(NamedTuple):

@@ -49,6 +49,7 @@ from node.engine import SYSTEM, Engine, FeatureFailed, QueuedForward
 from node.outbox import Outbox
 from node.presence import PresenceLists, PresenceSignal
 from node.publish import Interest, encode_presence_signal, encode_publication
+from node.pulses import Pulses
 from node.reads import Reads
 from node.ready import (
     Fired,
@@ -153,6 +154,7 @@ class Service:
         self.fired: Callable[[float], None] = _nothing_of
         self.presence = PresenceLists()
         self.interest = Interest()
+        self.pulses = Pulses()
         self.reads = Reads(engine, self.presence)
         self.dues = Dues(lambda number, after, limit: slots[number].due_keys(after, limit))
         self.counts = ServiceCounts()
@@ -293,6 +295,7 @@ class Service:
                 slot = self._slots[number]
                 self.obey(slot, slot.forwards_done(done, now))
         self._announce(self.presence.tick(live_edges, now_ms))
+        self._tell_pulses()
 
     def fire_due(self) -> int:
         """Propose what has fallen due; the ms after which to call again at the latest."""
@@ -399,8 +402,27 @@ class Service:
         peers = self.interest.peers(publication.app, publication.key)
         if not peers:
             return
+        if publication.pulses:
+            self.pulses.note((publication.app, publication.key), publication.pulses)
         for message in encode_publication(slot.number, slot.term, publication):
             self._fan_out(peers, message)
+
+    def _tell_pulses(self) -> None:
+        """What was noted since the last tick, of the streams that are still led here."""
+        for (app, key), noted in self.pulses.take().items():
+            slot = self._slots.get(self._engine.target_of(app, key))
+            if slot is None or not slot.is_active:
+                continue
+            signals = []
+            for one in noted:
+                try:
+                    signal = self._engine.told(slot.overlay, app, key, one)
+                except FeatureFailed as failure:
+                    _log.error("pulse.failed", feature=one[0], reason=str(failure))
+                    continue
+                if signal is not None:
+                    signals.append(signal)
+            self._publish(slot, Publication(app, key, (), tuple(signals)))
 
     def _announce(self, signals: Sequence[PresenceSignal]) -> None:
         for signal in signals:

@@ -761,8 +761,10 @@ class Slot:
         if first.digest:
             del self._in_flight[first.digest]
         entry = made.entry
-        if made.publications or made.signals:
-            publication = Publication(entry.app, entry.key, made.publications, made.signals)
+        if made.publications or made.signals or made.pulses:
+            publication = Publication(
+                entry.app, entry.key, made.publications, made.signals, made.pulses
+            )
             self._out_committed.append(publication)
         self._out_forwards.extend(made.forwards)
         if made.dues:

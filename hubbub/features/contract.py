@@ -14,9 +14,9 @@ Rules:
 4. Bodies of commands and events are JSON (decision record 0004), so `msgspec.Raw` fields keep a
    client's own JSON untouched from sender to receiver.
 
-Where each hook runs: check, verbs, routes at the edge; decide, guards at a slot's leader; apply,
-effects on every replica; render, head, queries on any replica that is new enough; deliver at the
-edge.
+Where each hook runs: check, verbs, routes at the edge; decide, guards, pulse at a slot's leader;
+apply, effects on every replica; render, head, queries on any replica that is new enough; deliver at
+the edge.
 
 Long because it is the whole contract: a reader of one feature needs this file and no other.
 """
@@ -378,6 +378,20 @@ class SubscribeArgs(msgspec.Struct, frozen=True):
     token_channel: bool = False
 
 
+class Pulse(msgspec.Struct, frozen=True):
+    """Figures that many events change and nobody needs at once: told at most once a second, as
+    signals, instead of once an event (decision record 0015).
+
+    noted: event → what changed by it (such as seqs of messages).
+    told(what, tables) → the signal, of committed rows as they are when it is told; None: nothing.
+    Only the leader tells, and what it had noted goes with it: the figures of a signal carry a rev,
+    which whoever reads a page compares.
+    """
+
+    noted: Mapping[type[Event], Callable[[Any, Meta], Sequence[int]]]
+    told: Callable[[int, Tables], Event | None]
+
+
 KEEP: Final = "keep"
 DROP: Final = "drop"
 
@@ -446,6 +460,7 @@ class Feature(msgspec.Struct, frozen=True, kw_only=True):
     render: Mapping[type[Event], Callable[[StoredEvent, Tables], Json]] = {}
     deliver: Callable[[EventHead, Viewer], str | bytes] | None = None
     head: Callable[[Tables, str], Mapping[str, object]] | None = None
+    pulse: Pulse | None = None
     access: Mapping[StreamKind, Callable[[SubscribeArgs, Tables, Context], Access]] = {}
     queries: tuple[QueryRow, ...] = ()
     routes: tuple[Route, ...] = ()
@@ -471,6 +486,8 @@ class Registry:
         self.routes: list[Route] = []
         self.heads = [f.head for f in features if f.head is not None]
         self.delivers = [f.deliver for f in features if f.deliver is not None]
+        self.pulses = {f.name: f.pulse for f in features if f.pulse is not None}
+        self.noted: dict[type[Event], list[Any]] = {}  # event → (feature's name, noted)
         self.tables: dict[str, Table[Any, Any]] = {}
         for feature in features:
             self._add(feature)
@@ -496,6 +513,8 @@ class Registry:
         for event in feature.apply:
             known = self.events.setdefault(event.TAG, event)
             assert known is event, f"two events named {event.TAG}"
+        for event, noted in feature.pulse.noted.items() if feature.pulse else ():
+            self.noted.setdefault(event, []).append((feature.name, noted))
         for event, render in feature.render.items():
             _once(self.render, event.TAG, render)
 

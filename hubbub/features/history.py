@@ -15,6 +15,7 @@ from typing import Final
 from msgspec import Raw, Struct, field
 
 from hubbub.base.errors import BAD_REQUEST, Rejected
+from hubbub.features.annotations import ANNOTATIONS, annotations_between
 from hubbub.features.contract import (
     Context,
     EdgeContext,
@@ -26,7 +27,7 @@ from hubbub.features.contract import (
     Verb,
 )
 from hubbub.features.fields import check_chat_channel
-from hubbub.features.messages import MESSAGE, MESSAGES, find_message, readable
+from hubbub.features.messages import MESSAGE, MESSAGES, find_message, seen
 from hubbub.features.publication import parse_time
 from hubbub.features.removed import RemovedRange, removed_ranges
 from hubbub.features.retention import seq_at
@@ -88,8 +89,8 @@ def run_history(request: HistoryRequest, tables: Tables, ctx: Context) -> Histor
     if limit < 1:
         raise Rejected(BAD_REQUEST, "limit is at least 1")
     limit = min(limit, settings.history_page_max)
-    lowest = readable_from(tables, ctx)
-    pager = Pager(tables, lowest, settings.history_page_bytes_max, _wanted(request))
+    lowest, bytes_max = readable_from(tables, ctx), settings.history_page_bytes_max
+    pager = Pager(tables, lowest, bytes_max, _wanted(request), ctx.actor)
     if request.after_seq is not None:
         messages = pager.forward(request.after_seq, limit)
     elif request.around_seq is not None:
@@ -137,12 +138,14 @@ class Pager:
         lowest: int,
         bytes_max: int,
         is_wanted: Callable[[StoredEvent], bool],
+        viewer: str,
     ) -> None:
         self._tables = tables
         self._lowest = lowest
         self._bytes_left = bytes_max
         self._looks_left = LOOKED_AT_MAX
         self._is_wanted = is_wanted
+        self._viewer = viewer
         self.reached = 0
 
     def forward(self, after: int, limit: int) -> list[Json]:
@@ -172,10 +175,12 @@ class Pager:
 
     def _take(self, chunk: list[StoredEvent], found: list[Json], limit: int) -> bool:
         """Append the chunk's messages; False when the page or the stream is at its end."""
+        ends = (chunk[0].seq, chunk[-1].seq) if chunk else (0, 0)
+        rows = annotations_between(self._tables, min(ends), max(ends))
         for stored in chunk:
             if stored.head.type != MESSAGE_CREATED or not self._is_wanted(stored):
                 continue
-            data = readable(stored, self._tables)
+            data = seen(stored, rows.get(stored.seq), self._tables, self._viewer)
             self._bytes_left -= len(data)
             if found and self._bytes_left < 0:
                 return False
@@ -195,7 +200,12 @@ def _chunk(limit: int) -> int:
 
 def run_get(request: MessageRequest, tables: Tables, ctx: Context) -> Message:
     require_standing(Action.READ, tables, ctx)
-    return decode_json(readable(find_message(request.id, tables, ctx), tables), Message)
+    return shown_message(find_message(request.id, tables, ctx), tables, ctx.actor)
+
+
+def shown_message(stored: StoredEvent, tables: Tables, viewer: str) -> Message:
+    """One message as a viewer sees it."""
+    return decode_json(seen(stored, tables[ANNOTATIONS].get(stored.seq), tables, viewer), Message)
 
 
 def turn_history(request: HistoryRequest, _: EdgeContext) -> QueryCall:

@@ -38,7 +38,13 @@ from hubbub.features.contract import (
 )
 from hubbub.features.fields import check_chat_channel
 from hubbub.features.members import MembersLeft, MembersRemoved
-from hubbub.features.messages import MessageCreated, MessageDeleted
+from hubbub.features.messages import (
+    MessageCreated,
+    MessageDeleted,
+    MessagesDeleted,
+    MessageUndeleted,
+    Removed,
+)
 from hubbub.features.standing import MEMBERS, require_standing, user_may
 from hubbub.model.permissions import Action
 from hubbub.wire.codec import decode_json, encode_json
@@ -178,18 +184,33 @@ def apply_moved(event: MarksMoved, _: Meta, tables: Tables) -> None:
 def apply_created(event: MessageCreated, meta: Meta, tables: Tables) -> None:
     if not event.flags() & COUNTABLE:
         return
-    block, bit = meta.seq >> _SHIFT, 1 << (meta.seq & (BLOCK_SEQS - 1))
+    _count_message(meta.seq, meta.by, tables)
+
+
+def _count_message(seq: int, author: str, tables: Tables) -> None:
+    block, bit = seq >> _SHIFT, 1 << (seq & (BLOCK_SEQS - 1))
     blocks, own = tables[BLOCKS], tables[AUTHOR_BLOCKS]
     blocks.put(block, _with(blocks.get(block), bit))
-    own.put((meta.by, block), _with(own.get((meta.by, block)), bit))
+    own.put((author, block), _with(own.get((author, block)), bit))
 
 
-def apply_deleted(event: MessageDeleted, _: Meta, tables: Tables) -> None:
+def apply_deleted(event: MessageDeleted | Removed, _: Meta, tables: Tables) -> None:
     seq = event.message_seq
     block, bit = seq >> _SHIFT, 1 << (seq & (BLOCK_SEQS - 1))
     blocks, own = tables[BLOCKS], tables[AUTHOR_BLOCKS]
     blocks.put(block, _without(blocks.get(block), bit))
     own.put((event.author, block), _without(own.get((event.author, block)), bit))
+
+
+def apply_bulk_deleted(event: MessagesDeleted, meta: Meta, tables: Tables) -> None:
+    for removed in event.messages:
+        apply_deleted(removed, meta, tables)
+
+
+def apply_undeleted(event: MessageUndeleted, _: Meta, tables: Tables) -> None:
+    stored = tables.published(event.message_seq)
+    if stored is not None and stored.head.flags & COUNTABLE:
+        _count_message(event.message_seq, event.author, tables)
 
 
 def apply_gone(event: MembersLeft | MembersRemoved, _: Meta, tables: Tables) -> None:
@@ -271,6 +292,8 @@ FEATURE: Final = Feature(
         MarksMoved: apply_moved,
         MessageCreated: apply_created,
         MessageDeleted: apply_deleted,
+        MessagesDeleted: apply_bulk_deleted,
+        MessageUndeleted: apply_undeleted,
         MembersLeft: apply_gone,
         MembersRemoved: apply_gone,
     },

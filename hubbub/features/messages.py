@@ -33,6 +33,7 @@ from hubbub.base.errors import (
     Rejected,
 )
 from hubbub.base.ids import message_id, message_seq
+from hubbub.features.annotations import AnnotationRow, annotated, annotation
 from hubbub.features.contract import (
     Command,
     Context,
@@ -67,7 +68,7 @@ from hubbub.features.slow_mode import slowed
 from hubbub.features.standing import ChannelRow, readable_from, require_standing, role_of
 from hubbub.model.channel import ChannelKind
 from hubbub.model.member import Role
-from hubbub.model.message import MESSAGE_CREATED, Attachment, Forwarded, Message, Quote
+from hubbub.model.message import MESSAGE_CREATED, Attachment, Forwarded, Quote
 from hubbub.model.permissions import Action, Authority
 from hubbub.settings.app import AppSettings, Rate
 from hubbub.wire.codec import decode_json, encode_json
@@ -161,14 +162,13 @@ class MessageCreated(Event, frozen=True):
         return flags if self.silent or self.kind else flags | COUNTABLE
 
 
-class _OfMessage(Event, frozen=True):
-    """An event of a message: `id` and `message_seq` name it, `rev` counts such events."""
+class OfMessage(Event, frozen=True):
+    """An event of a message, which `id` and `message_seq` name."""
 
     TAG = ""
 
     id: str
     message_seq: int
-    rev: int
 
     def ref_seq(self) -> int:
         return self.message_seq
@@ -177,11 +177,12 @@ class _OfMessage(Event, frozen=True):
         return self.id
 
 
-class MessageUpdated(_OfMessage, frozen=True):
-    """The whole content as it is from now on."""
+class MessageUpdated(OfMessage, frozen=True):
+    """The whole content as it is from now on. `rev` counts edits, deletions and their undoing."""
 
     TAG = "message.updated"
 
+    rev: int
     text: str = ""
     data: Raw | UnsetType = UNSET
     attachments: tuple[Attachment, ...] = ()
@@ -190,14 +191,58 @@ class MessageUpdated(_OfMessage, frozen=True):
     mention_here: bool = False
 
 
-class MessageDeleted(_OfMessage, frozen=True):
-    """The message is a tombstone. `author`: who had written it. `reason`: absent if he deleted it
-    himself."""
+class MessageDeleted(OfMessage, frozen=True):
+    """The message is a tombstone. `author`: who had written it; `thread`: where it stood. `reason`:
+    absent if he deleted it himself."""
 
     TAG = "message.deleted"
 
+    rev: int
     author: str
+    thread: str = ""
     reason: str = ""
+
+
+class Removed(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One of many tombstones, as in `message.deleted`."""
+
+    id: str
+    message_seq: int
+    rev: int
+    author: str
+    thread: str = ""
+
+
+class MessagesDeleted(Event, frozen=True):
+    """These messages are tombstones."""
+
+    TAG = "message.bulk_deleted"
+
+    messages: tuple[Removed, ...]
+    reason: str = ""
+
+
+class MessageUndeleted(OfMessage, frozen=True):
+    """The message is back, with this content. `author` and `thread` as in `message.deleted`."""
+
+    TAG = "message.undeleted"
+
+    rev: int
+    author: str
+    edited: bool = False
+    text: str = ""
+    data: Raw | UnsetType = UNSET
+    attachments: tuple[Attachment, ...] = ()
+    mentions: tuple[str, ...] = ()
+    mention_all: bool = False
+    mention_here: bool = False
+    thread: str = ""
+
+
+class ThreadCreated(OfMessage, frozen=True):
+    """The message has its first reply (`features.threads`)."""
+
+    TAG = "thread.created"
 
 
 class MessagePaced(Event, frozen=True):
@@ -234,12 +279,20 @@ class FoldedRow(Struct, frozen=True, array_like=True, gc=False):
     contents: tuple[int, ...] = ()
 
 
+class _ThreadOf(Struct, frozen=True):
+    thread: str = ""
+
+
+class _IdOf(Struct, frozen=True):
+    id: str
+
+
 FOLDED: Final[Table[int, FoldedRow]] = Table("messages.folded", int, FoldedRow)
 PACE: Final[Table[str, int]] = Table("messages.pace", str, int)
 
 MODERATION: Final = "moderation"  # the reason of a deletion by somebody else
 CONTENTS_MAX: Final = 100  # of one message that are known; older ones stay in the log, unread
-_CONTENT_FIELDS: Final = Content.__struct_fields__
+CONTENT_FIELDS: Final = Content.__struct_fields__
 # What a tombstone shows none of, besides its content.
 _TAKEN_FIELDS: Final = ("quote", "forwarded")
 
@@ -306,7 +359,7 @@ def _check_more(cmd: SendMessage) -> SendMessage:
 def check_edit(cmd: EditMessage, ctx: EdgeContext) -> EditMessage:
     check_chat_channel(cmd.channel)
     message_seq(cmd.id)
-    require_something(*(getattr(cmd, name) for name in _CONTENT_FIELDS))
+    require_something(*(getattr(cmd, name) for name in CONTENT_FIELDS))
     _check_sizes("" if isinstance(cmd.text, UnsetType) else cmd.text, cmd.data, ctx.settings)
     if not isinstance(cmd.attachments, UnsetType):
         check_attachments(cmd.attachments)
@@ -341,11 +394,19 @@ def decide_send(cmd: SendMessage, tables: Tables, ctx: Context) -> list[Event]:
         created = MessageCreated(text=cmd.text, data=custom(json_bytes(cmd.data)))
     else:
         created = _created(cmd, channel, tables, ctx)
-    timed = slowed(channel, tables, ctx)
+    return sent(created, channel, tables, ctx)
+
+
+def sent(created: MessageCreated, channel: ChannelRow, tables: Tables, ctx: Context) -> list[Event]:
+    """What a message appends, itself first. Raises Rejected(RATE_LIMITED)."""
+    events: list[Event] = [created]
+    if created.thread and not annotation(tables, message_seq(created.thread)).last_reply_seq:
+        events.append(ThreadCreated(id=created.thread, message_seq=message_seq(created.thread)))
+    events += slowed(channel, tables, ctx)
     rate = ctx.settings.send_per_channel
-    if rate.is_off or ctx.viewer.authority != Authority.CLIENT:
-        return [created, *timed]
-    return [created, *timed, _pace(rate, tables, ctx)]
+    if not rate.is_off and ctx.viewer.authority == Authority.CLIENT:
+        events.append(_pace(rate, tables, ctx))
+    return events
 
 
 def _created(cmd: SendMessage, channel: ChannelRow, tables: Tables, ctx: Context) -> MessageCreated:
@@ -359,7 +420,7 @@ def _created(cmd: SendMessage, channel: ChannelRow, tables: Tables, ctx: Context
         mention_here=cmd.mention_here,
         reply_to=cmd.reply_to,
         quote=_quote(cmd.reply_to, tables, ctx) if cmd.reply_to else UNSET,
-        thread=_root(cmd.thread, tables, ctx) if cmd.thread else "",
+        thread=_open_thread(cmd.thread, tables, ctx) if cmd.thread else "",
         also_in_channel=cmd.also_in_channel,
         silent=cmd.silent,
         kind=cmd.kind,
@@ -396,14 +457,11 @@ def _quote(mid: str, tables: Tables, ctx: Context) -> Quote:
     return Quote(id=mid, seq=stored.seq, by=stored.head.by, text=text)
 
 
-def _root(mid: str, tables: Tables, ctx: Context) -> str:
-    """The first message of the thread in which `mid` stands, or which it begins."""
-    stored = find_message(mid, tables, ctx)
-    root = decode_json(stored.data, Message).thread
-    if root:
-        mid, stored = root, find_message(root, tables, ctx)
-    alive(stored, tables)
-    return mid
+def _open_thread(mid: str, tables: Tables, ctx: Context) -> str:
+    """The id of the thread in which `mid` stands, or which it begins."""
+    root = root_of(mid, tables, ctx)
+    alive(root, tables)
+    return mid if message_seq(mid) == root.seq else thread_of(find_message(mid, tables, ctx))
 
 
 def _pace(rate: Rate, tables: Tables, ctx: Context) -> MessagePaced:
@@ -450,7 +508,7 @@ def _require_more(cmd: EditMessage, tables: Tables, ctx: Context) -> None:
 
 
 def _edited(old: Content, cmd: EditMessage) -> Content:
-    given = {name: getattr(cmd, name) for name in _CONTENT_FIELDS}
+    given = {name: getattr(cmd, name) for name in CONTENT_FIELDS}
     content = replace(old, **{k: v for k, v in given.items() if not isinstance(v, UnsetType)})
     content = replace(content, data=custom(json_bytes(content.data)))
     if not (content.text.strip() or json_bytes(content.data) or content.attachments):
@@ -472,6 +530,7 @@ def decide_delete(cmd: DeleteMessage, tables: Tables, ctx: Context) -> Decision:
         message_seq=stored.seq,
         rev=row.rev + 1,
         author=stored.head.by,
+        thread=thread_of(stored),
         reason="" if own else MODERATION,
     )
     return Decision([deleted])
@@ -481,14 +540,22 @@ def decide_delete(cmd: DeleteMessage, tables: Tables, ctx: Context) -> Decision:
 
 
 def apply_updated(event: MessageUpdated, meta: Meta, tables: Tables) -> None:
-    fields = {name: getattr(event, name) for name in _CONTENT_FIELDS}
-    content = encode_json(Content(**fields))
-    contents = (*supersede(event.message_seq, tables), meta.seq)[-CONTENTS_MAX:]
+    contents = (*_supersede(event.message_seq, tables), meta.seq)[-CONTENTS_MAX:]
+    content = _content_of(event)
     row = FoldedRow(event.rev, meta.seq, meta.ts_ms, content, edited=True, contents=contents)
     tables[FOLDED].put(event.message_seq, row)
 
 
 def apply_deleted(event: MessageDeleted, meta: Meta, tables: Tables) -> None:
+    _bury(event, event.reason, meta, tables)
+
+
+def apply_bulk_deleted(event: MessagesDeleted, meta: Meta, tables: Tables) -> None:
+    for removed in event.messages:
+        _bury(removed, event.reason, meta, tables)
+
+
+def _bury(event: MessageDeleted | Removed, reason: str, meta: Meta, tables: Tables) -> None:
     old = tables[FOLDED].get(event.message_seq)
     row = FoldedRow(
         event.rev,
@@ -496,10 +563,27 @@ def apply_deleted(event: MessageDeleted, meta: Meta, tables: Tables) -> None:
         meta.ts_ms,
         deleted=True,
         edited=old is not None and old.edited,
-        reason=event.reason,
-        contents=supersede(event.message_seq, tables),
+        reason=reason,
+        contents=_supersede(event.message_seq, tables),
     )
     tables[FOLDED].put(event.message_seq, row)
+
+
+def apply_undeleted(event: MessageUndeleted, meta: Meta, tables: Tables) -> None:
+    contents = _supersede(event.message_seq, tables)  # its own content is a copy of the last one
+    row = FoldedRow(
+        event.rev,
+        meta.seq,
+        meta.ts_ms,
+        _content_of(event),
+        edited=event.edited,
+        contents=contents,
+    )
+    tables[FOLDED].put(event.message_seq, row)
+
+
+def _content_of(event: MessageUpdated | MessageUndeleted) -> bytes:
+    return encode_json(Content(**{name: getattr(event, name) for name in CONTENT_FIELDS}))
 
 
 def apply_paced(event: MessagePaced, meta: Meta, tables: Tables) -> None:
@@ -510,7 +594,7 @@ def apply_created(_: MessageCreated, __: Meta, ___: Tables) -> None:
     """Nothing: the event itself is the message."""
 
 
-def supersede(seq: int, tables: Tables) -> tuple[int, ...]:
+def _supersede(seq: int, tables: Tables) -> tuple[int, ...]:
     """The newest event of the message so far does not show its state any more. Returns the events
     that brought contents."""
     old = tables[FOLDED].get(seq)
@@ -532,6 +616,24 @@ def find_message(mid: str, tables: Tables, ctx: Context) -> StoredEvent:
     if message_id(stored.head.ts_ms, stored.seq, stream, ctx.id_secret) != mid:
         raise Rejected(NOT_FOUND, "no such message")
     return stored
+
+
+def thread_of(stored: StoredEvent) -> str:
+    """The id of the thread in which a message stands; empty: in none, though it may begin one."""
+    return decode_json(stored.data, _ThreadOf).thread
+
+
+def id_of(stored: StoredEvent) -> str:
+    """The message's id."""
+    return decode_json(stored.data, _IdOf).id
+
+
+def root_of(mid: str, tables: Tables, ctx: Context) -> StoredEvent:
+    """The first message of the thread in which `mid` stands, or itself. Raises as
+    `find_message`."""
+    stored = find_message(mid, tables, ctx)
+    root = thread_of(stored)
+    return find_message(root, tables, ctx) if root else stored
 
 
 def current(stored: StoredEvent, tables: Tables) -> FoldedRow:
@@ -556,13 +658,15 @@ def render(stored: StoredEvent, tables: Tables) -> Json:
     row = tables[FOLDED].get(stored.head.ref_seq or stored.seq)
     fields = decode_json(stored.data, dict[str, Raw])
     if row is not None:
-        for name in _CONTENT_FIELDS:
+        for name in CONTENT_FIELDS:
             fields.pop(name, None)
         fields["rev"] = Raw(b"%d" % row.rev)
         if row.deleted:
             for name in _TAKEN_FIELDS:
                 fields.pop(name, None)
             fields["deleted"] = Raw(b"true")
+            if row.reason:
+                fields["reason"] = Raw(encode_json(row.reason))
             return encode_json(fields)
         if row.edited:
             fields["edited"] = Raw(b"true")
@@ -588,6 +692,16 @@ def readable(stored: StoredEvent, tables: Tables) -> Json:
     return render(stored, tables) if stored.head.flags & CHANGED else stored.data
 
 
+def seen(stored: StoredEvent, row: AnnotationRow | None, tables: Tables, viewer: str) -> Json:
+    """A message as a viewer may see it now, with its annotations."""
+    data = readable(stored, tables)
+    if row is None:
+        return data
+    folded = tables[FOLDED].get(stored.seq) if stored.head.flags & CHANGED else None
+    is_deleted = folded is not None and folded.deleted
+    return annotated(data, stored.seq, row, tables, viewer, is_deleted=is_deleted)
+
+
 # --- requests
 
 
@@ -608,9 +722,11 @@ FEATURE: Final = Feature(
         MessageCreated: apply_created,
         MessageUpdated: apply_updated,
         MessageDeleted: apply_deleted,
+        MessagesDeleted: apply_bulk_deleted,
+        MessageUndeleted: apply_undeleted,
         MessagePaced: apply_paced,
     },
-    render={MessageCreated: render, MessageUpdated: render},
+    render={MessageCreated: render, MessageUpdated: render, MessageUndeleted: render},
     verbs=(
         Verb("message.send", SendMessage, as_command, Done, "Send a message."),
         Verb("message.edit", EditMessage, as_command, Done, "Change an own message."),

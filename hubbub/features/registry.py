@@ -31,9 +31,11 @@ from hubbub.features import (
     promotion,
     raw_events,
     retention,
+    reactions,
     sanctions,
     slow_mode,
     subscriptions,
+    threads,
     users,
 )
 from hubbub.features.contract import Registry
@@ -60,6 +62,8 @@ FEATURES: Final = (
     retention.FEATURE,
     expiry.FEATURE,
     history.FEATURE,
+    threads.FEATURE,
+    reactions.FEATURE,
     marks.FEATURE,
     channel_list.FEATURE,
     list_settings.FEATURE,

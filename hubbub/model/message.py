@@ -76,8 +76,30 @@ class Forwarded(Struct, frozen=True, kw_only=True):
     by: str
 
 
+class ReactionCount(Struct, frozen=True, omit_defaults=True):
+    """How many chose this kind; `me`: the one who asks is among them."""
+
+    count: int
+    me: bool = False
+
+
+class Annotations(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What others added to a message. `annotation_rev` counts its changes; `reactions`: by kind, in
+    the order of their first use; `replies` of its thread that are not deleted; `participants`: who
+    replied last, the newest first."""
+
+    annotation_rev: int
+    reactions: dict[str, ReactionCount] = {}
+    replies: int = 0
+    last_reply: str = ""
+    last_reply_seq: int = 0
+    participants: tuple[str, ...] = ()
+    pinned: bool = False
+
+
 class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """`rev` counts edits, deletions and their undoing; a deleted message has no content.
+    """`rev` counts edits, deletions and their undoing; a deleted message has no content, and a
+    `reason` if it was not its author's own doing. From `annotation_rev` on: see Annotations.
 
     `thread`: the id of the message whose thread it answers in; `also_in_channel`: it stands in the
     channel as well. `silent`: nobody is told. `kind`: "system", or empty. `type`: the app's own.
@@ -106,3 +128,11 @@ class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
     rev: int = 0
     edited: bool = False
     deleted: bool = False
+    reason: str = ""
+    annotation_rev: int = 0
+    reactions: dict[str, ReactionCount] = {}
+    replies: int = 0
+    last_reply: str = ""
+    last_reply_seq: int = 0
+    participants: tuple[str, ...] = ()
+    pinned: bool = False

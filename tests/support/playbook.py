@@ -188,6 +188,7 @@ class Playbook:
         self.log: list[LogEntry] = []
         self.forwards: list[Command] = []
         self.signals: list[bytes] = []
+        self.noted: dict[tuple[str, int], None] = {}  # for the next `pulse`
         self.outcome = Outcome(0, 0, "")
         self._count = 0
         members = tuple(members)
@@ -257,6 +258,7 @@ class Playbook:
             )
             self.outcome = answer or self.outcome
             self.forwards += forwards
+            self._note(entry)
         return list(decision.events)
 
     def refusal(
@@ -274,6 +276,20 @@ class Playbook:
     def refused(self, user: str, command: Command, *, authority: str = "client") -> ErrorCode:
         """The code of `refusal`."""
         return self.refusal(user, command, authority=authority).error
+
+    def _note(self, entry: LogEntry) -> None:
+        meta = Meta(APP, self.key, 0, entry.ts_ms, entry.by, entry.cmid, "")
+        for tag, body in entry.events:
+            event = decode_json(body, self.registry.events[tag])
+            for name, noted in self.registry.noted.get(type(event), ()):
+                self.noted.update({(name, what): None for what in noted(event, meta)})
+
+    def pulse(self) -> list[dict[str, Any]]:
+        """The signals of what was noted since the last pulse."""
+        noted, self.noted = self.noted, {}
+        meta = Meta(APP, self.key, 0, self.now_ms, "", "", "")
+        events = [self.registry.pulses[name].told(what, self.tables) for name, what in noted]
+        return [decode_json(stamp(e, meta), dict[str, Any]) for e in events if e is not None]
 
     def tick(self, ms: int) -> None:
         """Log time goes on."""
