@@ -286,7 +286,7 @@ class Engine:
             signals,
             tuple(run.forwards),
             tuple(run.dues),
-            tuple(run.pulses),
+            pulses=tuple(run.pulses),
         )
 
     def target_of(self, app: str, key: str) -> int:

@@ -275,7 +275,7 @@ def test_a_message_with_everything(book: Playbook) -> None:
         silent=True,
         type="photo",
     )
-    (created,) = book.do("bob", command)
+    created, _ = book.do("bob", command)
     assert isinstance(created, MessageCreated)
     assert created.mentions == ("bob", "ann")
     assert created.thread == first
@@ -302,8 +302,8 @@ def test_what_counts_as_unread(book: Playbook) -> None:
     assert book.head("bob")["unread"] == 1
     book.do("ann", SendMessage(channel=X, text="both", thread=root, also_in_channel=True))
     assert book.head("bob")["unread"] == 2
-    flags = [book.tables.published(seq).head.flags for seq in range(2, 8)]  # type: ignore[union-attr]
-    assert flags == [COUNTABLE, 0, THREADED, 0, 0, COUNTABLE]
+    flags = [book.tables.published(seq).head.flags for seq in range(2, 9)]  # type: ignore[union-attr]
+    assert flags == [COUNTABLE, 0, THREADED, 0, 0, 0, COUNTABLE]
 
 
 def test_system_messages_are_the_servers(book: Playbook) -> None:

@@ -46,6 +46,7 @@ from hubbub.features.messages import DeleteMessage, EditMessage, SendMessage
 from hubbub.features.metadata import DeleteMetadata, SetMetadata
 from hubbub.features.promotion import PromoteChannel
 from hubbub.features.raw_events import PublishEvent
+from hubbub.features.reactions import AddReaction, RemoveReaction
 from hubbub.features.registry import FEATURES, REGISTRY
 from hubbub.features.retention import SetRetention, SweepChannel, TruncateChannel
 from hubbub.features.sanctions import (
@@ -56,6 +57,7 @@ from hubbub.features.sanctions import (
     UnmuteMembers,
 )
 from hubbub.features.slow_mode import SetSlowMode
+from hubbub.features.threads import FollowThread, UnfollowThread
 from hubbub.features.users import EnsureUser, UpdateUser
 from hubbub.model.channel import ChannelKind, HistoryRule
 from hubbub.model.member import Role
@@ -99,6 +101,12 @@ def of_channel(key: str, ids: st.SearchStrategy[str]) -> st.SearchStrategy[Comma
         make(UpdateChannel, public=st.booleans(), history=histories),
         make(SendMessage, text=texts, data=data),
         make(SendMessage, text=st.just("hello")),
+        make(SendMessage, text=texts, thread=ids, also_in_channel=st.booleans()),
+        make(SendMessage, text=texts, reply_to=ids, mentions=groups, silent=st.booleans()),
+        make(FollowThread, id=ids),
+        make(UnfollowThread, id=ids),
+        make(AddReaction, id=ids, emoji=st.sampled_from(["👍", ":a:"])),
+        make(RemoveReaction, id=ids, emoji=st.sampled_from(["👍", ":a:"])),
         make(EditMessage, id=ids, text=texts, data=data),
         make(DeleteMessage, id=ids),
         make(MarkRead, upto=st.integers(0, 40)),
@@ -253,6 +261,7 @@ def test_replay_equals_live_in_other_streams(draw: st.DataObject, key: str) -> N
 def test_random_commands_cover_every_command() -> None:
     """A new command must join the strategies above."""
     known = {
+        FollowThread, UnfollowThread, AddReaction, RemoveReaction,
         CreateChannel, OpenDirect, UpdateChannel, DeleteChannel, SendMessage, EditMessage,
         DeleteMessage, MarkRead, MarkMany, InviteMembers, AddMembers, RemoveMembers, JoinChannel,
         LeaveChannel, SetRole, EnsureUser, UpdateUser, PutListed, DropListed, RevokeToken,

@@ -1,0 +1,246 @@
+"""Threads: figures, pages, followers; against a fold of the events by hand."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hubbub.base.errors import (
+    BAD_REQUEST,
+    MESSAGE_DELETED,
+    NOT_A_MEMBER,
+    NOT_FOUND,
+    Rejected,
+)
+from hubbub.features.history import MessageRequest
+from hubbub.features.messages import DeleteMessage, MessageCreated, SendMessage, ThreadCreated
+from hubbub.features.threads import (
+    FOLLOWERS,
+    FollowThread,
+    Place,
+    ThreadRequest,
+    ThreadsRequest,
+    UnfollowThread,
+    reply_seqs,
+)
+from hubbub.settings.app import OFF, AppSettings
+from tests.support.playbook import Playbook
+
+X = "group:x"
+UNPACED = AppSettings(send_per_channel=OFF)
+PEOPLE = ("ann", "bob", "cid", "dan", "eve", "fay", "gil")
+
+
+@pytest.fixture
+def book() -> Playbook:
+    return Playbook(X, owner="ann", members=PEOPLE[1:], settings=UNPACED)
+
+
+def send(book: Playbook, user: str, text: str, thread: str = "", **more: Any) -> str:
+    book.do(user, SendMessage(channel=X, text=text, thread=thread, **more))
+    book.tick(1_000)
+    return book.outcome.id
+
+
+def page(book: Playbook, root: str, user: str = "ann", **place: Any) -> dict[str, Any]:
+    return book.query(user, "thread.get", ThreadRequest(X, root, **place))
+
+
+def texts(page: dict[str, Any]) -> list[str]:
+    return [message.get("text", "-") for message in page["messages"]]
+
+
+def test_the_first_reply_begins_a_thread(book: Playbook) -> None:
+    root = send(book, "ann", "root")
+    first, begun = book.do("bob", SendMessage(channel=X, text="1", thread=root))
+    assert isinstance(first, MessageCreated)
+    assert begun == ThreadCreated(id=root, message_seq=2)
+    assert (book.outcome.seq, book.shown(3)["text"]) == (3, "1")
+    assert book.shown(4)["t"] == "thread.created"
+    assert len(book.do("cid", SendMessage(channel=X, text="2", thread=root))) == 1
+    book.assert_replay_equal()
+
+
+def test_figures_stand_with_the_root(book: Playbook) -> None:
+    root = send(book, "ann", "root")
+    for user in ("bob", "cid", "bob", "dan", "eve", "fay", "gil"):
+        send(book, user, user, root)
+    shown = book.query("ann", "message.get", MessageRequest(X, root))
+    assert (shown["replies"], shown["last_reply_seq"]) == (7, book.tables.head_seq)
+    assert shown["participants"] == ["gil", "fay", "eve", "dan", "bob"]
+    assert shown["last_reply"] == "2026-01-31T12:00:07.000Z"
+    assert shown["annotation_rev"] == 7
+    (told,) = book.pulse()
+    assert told == {
+        "t": "thread.updated",
+        "by": "",
+        "ts": "2026-01-31T12:00:08.000Z",
+        "id": root,
+        "message_seq": 2,
+        "annotation_rev": 7,
+        "replies": 7,
+        "last_reply": "2026-01-31T12:00:07.000Z",
+        "last_reply_seq": book.tables.head_seq,
+        "participants": ["gil", "fay", "eve", "dan", "bob"],
+    }
+    assert book.pulse() == []
+
+
+def test_a_deleted_reply_is_a_tombstone_that_is_not_counted(book: Playbook) -> None:
+    root = send(book, "ann", "root")
+    reply = send(book, "bob", "oops", root)
+    send(book, "cid", "kept", root)
+    book.pulse()
+    book.do("bob", DeleteMessage(channel=X, id=reply))
+    assert texts(page(book, root)) == ["-", "kept"]
+    assert page(book, root)["root"]["replies"] == 1
+    assert [signal["replies"] for signal in book.pulse()] == [1]
+    book.assert_replay_equal()
+
+
+def test_a_deleted_root_keeps_its_thread_and_takes_no_reply(book: Playbook) -> None:
+    root = send(book, "ann", "root")
+    send(book, "bob", "1", root)
+    book.do("ann", DeleteMessage(channel=X, id=root))
+    shown = page(book, root)
+    assert (shown["root"]["deleted"], shown["root"]["replies"], texts(shown)) == (True, 1, ["1"])
+    assert book.refused("bob", SendMessage(channel=X, text="2", thread=root)) is MESSAGE_DELETED
+
+
+def test_pages_from_both_ends(book: Playbook) -> None:
+    root = send(book, "ann", "root")
+    other = send(book, "ann", "other")
+    for n in range(700):
+        book.do("bob", SendMessage(channel=X, text=str(n), thread=root if n % 3 else other))
+    wanted = [str(n) for n in range(700) if n % 3]
+    assert texts(page(book, root)) == wanted[-50:]
+    forward: list[str] = []
+    after = 0
+    while (found := page(book, root, after_seq=after, limit=37))["messages"]:
+        forward += texts(found)
+        after = found["messages"][-1]["seq"]
+    assert forward == wanted
+    backward: list[str] = []
+    before = 10**9
+    while (found := page(book, root, before_seq=before, limit=41))["messages"]:
+        backward[:0] = texts(found)
+        before = found["messages"][0]["seq"]
+    assert backward == wanted
+    reply = page(book, root)["messages"][0]["id"]
+    assert page(book, reply)["root"]["id"] == root
+    with pytest.raises(Rejected) as caught:
+        page(book, root, limit=0)
+    assert caught.value.error is BAD_REQUEST
+    with pytest.raises(Rejected) as caught:
+        page(book, root, user="zoe")
+    assert caught.value.error is NOT_A_MEMBER
+    with pytest.raises(Rejected) as caught:
+        page(book, book.shown(1)["id"])
+    assert caught.value.error is NOT_FOUND
+
+
+def test_threads_of_a_channel_by_their_last_reply(book: Playbook) -> None:
+    roots = [send(book, "ann", f"r{n}") for n in range(5)]
+    for n in (0, 1, 2, 3, 1):
+        send(book, "bob", "re", roots[n])
+    first = book.query("cid", "thread.list", ThreadsRequest(X, limit=3))
+    assert [line["root"]["text"] for line in first["threads"]] == ["r1", "r3", "r2"]
+    rest = book.query("cid", "thread.list", ThreadsRequest(X, before=first["next"], limit=3))
+    assert [line["root"]["text"] for line in rest["threads"]] == ["r0"]
+    assert rest["next"] == 0
+    mine = book.query("cid", "thread.list", ThreadsRequest(X, followed=True))
+    assert mine == {"threads": [], "next": 0}
+    book.do("cid", FollowThread(channel=X, id=roots[2]))
+    mine = book.query("cid", "thread.list", ThreadsRequest(X, followed=True))
+    assert [line["root"]["text"] for line in mine["threads"]] == ["r2"]
+    assert mine["threads"][0]["following"] is True
+
+
+def test_who_follows(book: Playbook) -> None:
+    root = send(book, "ann", "root")
+    send(book, "bob", "re", root, mentions=("cid",))
+    follows = {user: book.tables[FOLLOWERS].get((2, user)) for user in PEOPLE[:4]}
+    assert follows == {"ann": 1, "bob": 1, "cid": 1, "dan": None}
+    seq = book.tables.head_seq
+    book.do("bob", UnfollowThread(channel=X, id=root))
+    assert book.do("bob", UnfollowThread(channel=X, id=root)) == []
+    book.do("cid", UnfollowThread(channel=X, id=root))
+    assert book.tables.head_seq == seq, "it takes no offset"
+    send(book, "dan", "re", root, mentions=("cid", "bob"))
+    assert [book.tables[FOLLOWERS].get((2, user)) for user in ("bob", "cid")] == [0, 0]
+    send(book, "bob", "again", root)
+    assert book.tables[FOLLOWERS].get((2, "bob")) == 1
+    book.assert_replay_equal()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sets(st.integers(3, 1_200), max_size=60),
+    st.integers(0, 1_300),
+    st.integers(0, 1_300),
+    st.integers(1, 70),
+    st.booleans(),
+)
+def test_seqs_of_a_place_are_those_that_lie_in_it(
+    seqs: set[int], after: int, before: int, limit: int, reverse: bool
+) -> None:
+    from hubbub.features.seq_bits import block_of, with_seq
+    from hubbub.features.threads import REPLIES, RepliesRow
+
+    book = Playbook(X)
+    for root in (1, 2, 3):
+        for seq in seqs:
+            key = (root, block_of(seq))
+            row = book.tables[REPLIES].get(key) or RepliesRow(b"")
+            book.tables[REPLIES].put(key, RepliesRow(with_seq(row.all, seq)))
+    wanted = sorted((s for s in seqs if after < s < before), reverse=reverse)[:limit]
+    place = Place(after, before)
+    assert reply_seqs(2, place, limit, book.tables, reverse=reverse) == wanted
+
+
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(PEOPLE),
+        st.sampled_from(["root", "reply", "both", "delete"]),
+        st.integers(0, 8),
+    ),
+    max_size=40,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(steps)
+def test_figures_equal_a_fold_of_the_events(steps: list[tuple[str, str, int]]) -> None:
+    book = Playbook(X, owner="ann", members=PEOPLE[1:], settings=UNPACED)
+    ids: list[str] = []
+    for user, what, n in steps:
+        try:
+            if what == "delete" and ids:
+                book.do(user, DeleteMessage(channel=X, id=ids[n % len(ids)]))
+            elif what == "root" or not ids:
+                ids.append(send(book, user, "root"))
+            else:
+                thread = ids[n % len(ids)]
+                ids.append(send(book, user, what, thread, also_in_channel=what == "both"))
+        except Rejected:
+            continue
+    replies: dict[str, list[dict[str, Any]]] = {}
+    for seq in range(1, book.tables.head_seq + 1):
+        shown = book.shown(seq)
+        if shown["t"] == "message.created" and shown.get("thread"):
+            replies.setdefault(shown["thread"], []).append(shown)
+    for root in ids:
+        own = replies.get(root, [])
+        message = book.query("ann", "message.get", MessageRequest(X, root))
+        assert message.get("replies", 0) == sum(not m.get("deleted") for m in own)
+        assert message.get("last_reply_seq", 0) == max((m["seq"] for m in own), default=0)
+        newest = list(dict.fromkeys(m["by"] for m in reversed(own)))[:5]
+        assert message.get("participants", []) == newest
+        if own:
+            assert [m["id"] for m in page(book, root, limit=200)["messages"]] == [
+                m["id"] for m in own
+            ]
+    book.assert_replay_equal()
