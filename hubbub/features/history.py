@@ -14,7 +14,7 @@ from typing import Final
 
 from msgspec import Raw, Struct, field
 
-from hubbub.base.errors import BAD_REQUEST, Rejected
+from hubbub.base.errors import BAD_REQUEST, TOO_MANY, Rejected
 from hubbub.features.annotations import ANNOTATIONS, annotations_between
 from hubbub.features.contract import (
     Context,
@@ -42,6 +42,7 @@ from hubbub.wire.shapes import Json
 CHUNK_EVENTS_MAX: Final = 256
 # Of one page: about 15 ms. Half pages oftener through a long thread, double keeps others waiting.
 LOOKED_AT_MAX: Final = 5_000
+IDS_MAX: Final = 100  # of one request: 100 of the largest messages are 6 MB
 
 
 class MessageRequest(Struct, frozen=True):
@@ -49,6 +50,20 @@ class MessageRequest(Struct, frozen=True):
 
     channel: str
     id: str
+
+
+class MessagesRequest(Struct, frozen=True):
+    """Several messages of a channel: 1 to 100 ids."""
+
+    channel: str
+    ids: tuple[str, ...]
+
+
+class MessagesFound(Struct, frozen=True):
+    """Those that are there, in the order of the ids, and the ids of those that are not."""
+
+    messages: list[Raw]
+    missing: list[str]
 
 
 class HistoryRequest(Struct, frozen=True):
@@ -203,6 +218,21 @@ def run_get(request: MessageRequest, tables: Tables, ctx: Context) -> Message:
     return shown_message(find_message(request.id, tables, ctx), tables, ctx.actor)
 
 
+def run_several(request: MessagesRequest, tables: Tables, ctx: Context) -> MessagesFound:
+    require_standing(Action.READ, tables, ctx)
+    found: list[Raw] = []
+    missing: list[str] = []
+    for mid in dict.fromkeys(request.ids):
+        try:
+            stored = find_message(mid, tables, ctx)
+        except Rejected:
+            missing.append(mid)
+            continue
+        row = tables[ANNOTATIONS].get(stored.seq)
+        found.append(Raw(seen(stored, row, tables, ctx.actor)))
+    return MessagesFound(found, missing)
+
+
 def shown_message(stored: StoredEvent, tables: Tables, viewer: str) -> Message:
     """One message as a viewer sees it."""
     return decode_json(seen(stored, tables[ANNOTATIONS].get(stored.seq), tables, viewer), Message)
@@ -215,6 +245,12 @@ def turn_history(request: HistoryRequest, _: EdgeContext) -> QueryCall:
     return QueryCall(check_chat_channel(request.channel), "history.get", request)
 
 
+def turn_several(request: MessagesRequest, _: EdgeContext) -> QueryCall:
+    if not 1 <= len(request.ids) <= IDS_MAX:
+        raise Rejected(TOO_MANY, f"1 to {IDS_MAX} ids", limit=IDS_MAX)
+    return QueryCall(check_chat_channel(request.channel), "messages.get", request)
+
+
 def turn_get(request: MessageRequest, _: EdgeContext) -> QueryCall:
     return QueryCall(check_chat_channel(request.channel), "message.get", request)
 
@@ -224,13 +260,16 @@ FEATURE: Final = Feature(
     queries=(
         QueryRow("history.get", HistoryRequest, run_history),
         QueryRow("message.get", MessageRequest, run_get),
+        QueryRow("messages.get", MessagesRequest, run_several),
     ),
     verbs=(
         Verb("message.get", MessageRequest, turn_get, Message, "One message by its id."),
+        Verb("messages.get", MessagesRequest, turn_several, MessagesFound, "Up to 100 by ids."),
         Verb("history.get", HistoryRequest, turn_history, HistoryPage, "A page of messages."),
     ),
     routes=(
         Route("GET", MESSAGES, HistoryRequest, turn_history, HistoryPage),
         Route("GET", MESSAGE, MessageRequest, turn_get, Message),
+        Route("POST", MESSAGES + "/get", MessagesRequest, turn_several, MessagesFound),
     ),
 )

@@ -98,6 +98,10 @@ class AppSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     # By kind of channel (dm, group, open): how long events are kept. Absent or 0: for ever.
     retention_s: dict[str, Annotated[int, Meta(ge=0, le=3_153_600_000)]] = {}
     send_per_user: Rate = Rate(20.0, 20)  # over all channels of one user
+    # How long an author may undo his own deletion; a day and more: he may as well not have deleted.
+    undelete_own_s: Annotated[int, Meta(ge=0, le=2_592_000)] = 3_600
+    # Earlier contents of a message that are shown, 0: none.
+    edits_shown_max: Annotated[int, Meta(ge=0, le=99)] = 50
     members_per_command_max: Annotated[int, Meta(ge=1, le=1_000)] = 1_000
     # What a page of history holds; 200 of the largest messages are bounded by bytes as well.
     history_page_default: Annotated[int, Meta(ge=1, le=200)] = 50

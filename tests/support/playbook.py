@@ -340,8 +340,9 @@ class Playbook:
         stored = self.tables.published(seq)
         assert stored is not None
         data = stored.data
-        if stored.head.flags & CHANGED:
-            data = self.registry.render[stored.head.type](stored, self.tables)
+        render = self.registry.render.get(stored.head.type)
+        if stored.head.flags & CHANGED and render is not None:
+            data = render(stored, self.tables)
         return decode_json(data, dict[str, Any])
 
     def context(self, viewer: Viewer, cmid: str = "") -> Context:

@@ -16,6 +16,7 @@ from hubbub.base.names import dm_channel
 from hubbub.features.add_jobs import AddPart, RunPart
 from hubbub.features.apps import RevokeToken
 from hubbub.features.archive import ArchiveChannel, UnarchiveChannel
+from hubbub.features.bulk_delete import DeleteMessages, DeleteMessagesBy, GoOnDeletingBy
 from hubbub.features.capabilities import SetMemberCapabilities, SetRoleCapabilities
 from hubbub.features.channel_list import DropListed, PutListed
 from hubbub.features.channels import CreateChannel, DeleteChannel, OpenDirect, UpdateChannel
@@ -24,6 +25,7 @@ from hubbub.features.counters import DeleteCounter, IncrementCounter, SetCounter
 from hubbub.features.directory import DropPublic, PutPublic
 from hubbub.features.event_types import DeleteType, RegisterType, SendEvent
 from hubbub.features.expiry import EndMessage, ExpireMessage
+from hubbub.features.forward import SendForwarded
 from hubbub.features.freezing import FreezeChannel, UnfreezeChannel
 from hubbub.features.join_requests import (
     AcceptRequest,
@@ -45,11 +47,13 @@ from hubbub.features.members import (
 from hubbub.features.messages import DeleteMessage, EditMessage, SendMessage
 from hubbub.features.metadata import DeleteMetadata, SetMetadata
 from hubbub.features.messages import DeleteMessage, EditMessage, OfMessage, SendMessage
+from hubbub.features.pins import EndPin, PinMessage, UnpinMessage
 from hubbub.features.promotion import PromoteChannel
 from hubbub.features.raw_events import PublishEvent
 from hubbub.features.reactions import AddReaction, RemoveReaction
 from hubbub.features.registry import FEATURES, REGISTRY
 from hubbub.features.retention import SetRetention, SweepChannel, TruncateChannel
+from hubbub.features.revisions import UndeleteMessage
 from hubbub.features.sanctions import (
     BanMembers,
     MuteMembers,
@@ -62,6 +66,7 @@ from hubbub.features.threads import FollowThread, UnfollowThread
 from hubbub.features.users import EnsureUser, UpdateUser
 from hubbub.model.channel import ChannelKind, HistoryRule
 from hubbub.model.member import Role
+from hubbub.model.message import Forwarded
 from hubbub.settings.app import AppSettings, Namespace
 from tests.support.playbook import ID_SECRET, START_MS, Playbook
 
@@ -108,6 +113,14 @@ def of_channel(key: str, ids: st.SearchStrategy[str]) -> st.SearchStrategy[Comma
         make(UnfollowThread, id=ids),
         make(AddReaction, id=ids, emoji=st.sampled_from(["👍", ":a:"])),
         make(RemoveReaction, id=ids, emoji=st.sampled_from(["👍", ":a:"])),
+        make(UndeleteMessage, id=ids),
+        make(DeleteMessages, ids=st.tuples(ids, ids, ids)),
+        make(DeleteMessagesBy, user=users),
+        make(GoOnDeletingBy, user=users, before=st.integers(1, 40)),
+        make(PinMessage, id=ids, until=st.sampled_from([None, 2_000_000_000_000])),
+        make(UnpinMessage, id=ids),
+        make(EndPin, id=ids),
+        make(SendForwarded, text=texts, forwarded=st.just(Forwarded(channel="x", id="y", by="z"))),
         make(EditMessage, id=ids, text=texts, data=data),
         make(DeleteMessage, id=ids),
         make(MarkRead, upto=st.integers(0, 40)),
@@ -262,7 +275,8 @@ def test_replay_equals_live_in_other_streams(draw: st.DataObject, key: str) -> N
 def test_random_commands_cover_every_command() -> None:
     """A new command must join the strategies above."""
     known = {
-        FollowThread, UnfollowThread, AddReaction, RemoveReaction,
+        FollowThread, UnfollowThread, AddReaction, RemoveReaction, UndeleteMessage, PinMessage,
+        DeleteMessages, DeleteMessagesBy, GoOnDeletingBy, UnpinMessage, EndPin, SendForwarded,
         CreateChannel, OpenDirect, UpdateChannel, DeleteChannel, SendMessage, EditMessage,
         DeleteMessage, MarkRead, MarkMany, InviteMembers, AddMembers, RemoveMembers, JoinChannel,
         LeaveChannel, SetRole, EnsureUser, UpdateUser, PutListed, DropListed, RevokeToken,

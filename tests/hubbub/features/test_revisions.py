@@ -1,0 +1,123 @@
+"""Earlier contents, and deletions that are undone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from msgspec import Raw
+from msgspec.structs import replace
+
+from hubbub.base.errors import NOT_A_MEMBER, NOT_FOUND, PERMISSION_DENIED, Rejected
+from hubbub.features.history import MessageRequest
+from hubbub.features.messages import (
+    DeleteMessage,
+    EditMessage,
+    MessageUndeleted,
+    SendMessage,
+)
+from hubbub.features.reactions import AddReaction
+from hubbub.features.revisions import UndeleteMessage
+from hubbub.settings.app import OFF, AppSettings
+from tests.support.playbook import Playbook
+
+X = "group:x"
+UNPACED = AppSettings(send_per_channel=OFF)
+
+
+@pytest.fixture
+def book() -> Playbook:
+    return Playbook(X, owner="ann", members=["bob", "cid"], settings=UNPACED)
+
+
+@pytest.fixture
+def mid(book: Playbook) -> str:
+    book.do("bob", SendMessage(channel=X, text="one", data=Raw(b'{"n":1}')))
+    return book.outcome.id
+
+
+def edits(book: Playbook, user: str, mid: str, **more: Any) -> Any:
+    return book.query(user, "message.edits", MessageRequest(X, mid), **more)
+
+
+def test_what_a_message_said_before(book: Playbook, mid: str) -> None:
+    assert [row["text"] for row in edits(book, "cid", mid)["revisions"]] == ["one"]
+    for text in ("two", "three"):
+        book.tick(1_000)
+        book.do("bob", EditMessage(channel=X, id=mid, text=text))
+    page = edits(book, "cid", mid)
+    assert page["rev"] == 2
+    assert [row["text"] for row in page["revisions"]] == ["one", "two", "three"]
+    assert [row["seq"] for row in page["revisions"]] == [2, 3, 4]
+    assert page["revisions"][0]["data"] == {"n": 1}
+    assert [row["ts"][17:19] for row in page["revisions"]] == ["00", "01", "02"]
+    with pytest.raises(Rejected) as caught:
+        edits(book, "zoe", mid)
+    assert caught.value.error is NOT_A_MEMBER
+
+
+def test_how_many_are_shown_is_a_setting(book: Playbook, mid: str) -> None:
+    for n in range(120):
+        book.do("bob", EditMessage(channel=X, id=mid, text=str(n)))
+    assert len(edits(book, "cid", mid)["revisions"]) == 51
+    book.settings = replace(UNPACED, edits_shown_max=0)
+    assert [row["text"] for row in edits(book, "cid", mid)["revisions"]] == ["119"]
+    book.settings = replace(UNPACED, edits_shown_max=99)
+    assert len(edits(book, "cid", mid)["revisions"]) == 100
+    book.assert_replay_equal()
+
+
+def test_a_deleted_message_is_read_by_staff_alone(book: Playbook, mid: str) -> None:
+    book.do("bob", DeleteMessage(channel=X, id=mid))
+    for user in ("bob", "cid"):
+        with pytest.raises(Rejected) as caught:
+            edits(book, user, mid)
+        assert caught.value.error is PERMISSION_DENIED
+    assert edits(book, "ann", mid)["deleted"] is True
+    assert edits(book, "", mid, authority="server")["revisions"][0]["text"] == "one"
+
+
+def test_an_author_undoes_his_own_deletion_for_a_while(book: Playbook, mid: str) -> None:
+    book.do("bob", EditMessage(channel=X, id=mid, text="two"))
+    book.do("cid", AddReaction(channel=X, id=mid, emoji="👍"))
+    book.do("bob", DeleteMessage(channel=X, id=mid))
+    assert book.head("ann")["unread"] == 0
+    assert book.refused("cid", UndeleteMessage(channel=X, id=mid)) is PERMISSION_DENIED
+    book.tick(3_600_000)
+    (back,) = book.do("bob", UndeleteMessage(channel=X, id=mid))
+    assert isinstance(back, MessageUndeleted)
+    assert (back.text, back.author, back.rev, back.edited) == ("two", "bob", 3, True)
+    assert book.head("ann")["unread"] == 1
+    shown = book.query("ann", "message.get", MessageRequest(X, mid))
+    assert (shown["text"], shown["data"], shown["rev"]) == ("two", {"n": 1}, 3)
+    assert shown["reactions"] == {"👍": {"count": 1}}
+    assert "deleted" not in shown
+    assert book.do("bob", UndeleteMessage(channel=X, id=mid)) == []
+    for seq in (2, 3, 6):
+        assert book.shown(seq)["text"] == "two"
+    book.do("bob", DeleteMessage(channel=X, id=mid))
+    for seq in (2, 3, 6):
+        assert "text" not in book.shown(seq)
+    book.tick(3_600_001)
+    refusal = book.refusal("bob", UndeleteMessage(channel=X, id=mid))
+    assert (refusal.error, refusal.details) == (PERMISSION_DENIED, {"limit_s": 3_600})
+    book.do("ann", UndeleteMessage(channel=X, id=mid))
+    book.do("bob", EditMessage(channel=X, id=mid, text="three"))
+    assert [row["text"] for row in edits(book, "cid", mid)["revisions"]] == ["one", "two", "three"]
+    book.assert_replay_equal()
+
+
+def test_what_was_never_edited_does_not_come_back_edited(book: Playbook, mid: str) -> None:
+    book.do("bob", DeleteMessage(channel=X, id=mid))
+    book.do("bob", UndeleteMessage(channel=X, id=mid))
+    assert "edited" not in book.shown(2)
+    assert book.shown(2)["text"] == "one"
+
+
+def test_what_a_moderator_deleted_its_author_does_not_bring_back(book: Playbook, mid: str) -> None:
+    book.do("ann", DeleteMessage(channel=X, id=mid))
+    assert book.shown(2)["reason"] == "moderation"
+    assert book.refused("bob", UndeleteMessage(channel=X, id=mid)) is PERMISSION_DENIED
+    book.do("ann", UndeleteMessage(channel=X, id=mid))
+    assert book.shown(2)["text"] == "one"
+    assert book.refused("bob", UndeleteMessage(channel=X, id=book.shown(1)["id"])) is NOT_FOUND
