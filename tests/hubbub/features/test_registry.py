@@ -44,9 +44,8 @@ from hubbub.features.members import (
     RemoveMembers,
     SetRole,
 )
-from hubbub.features.messages import DeleteMessage, EditMessage, SendMessage
-from hubbub.features.metadata import DeleteMetadata, SetMetadata
 from hubbub.features.messages import DeleteMessage, EditMessage, OfMessage, SendMessage
+from hubbub.features.metadata import DeleteMetadata, SetMetadata
 from hubbub.features.pins import EndPin, PinMessage, UnpinMessage
 from hubbub.features.promotion import PromoteChannel
 from hubbub.features.raw_events import PublishEvent
