@@ -15,7 +15,7 @@ from hubbub.features.registry import REGISTRY
 from hubbub.ring.map import SlotMap
 from hubbub.settings.app import AppSettings, Namespace
 from hubbub.transport.replicated_set import PULL, SetSource
-from hubbub.wire.codec import decode_pack, encode_json, encode_pack
+from hubbub.wire.codec import decode_json, decode_pack, encode_json, encode_pack
 from hubbub.wire.frame import Message, decode_frame, encode_frame, encode_message
 from hubbub.wire.shapes import (
     HeadAsk,
@@ -165,6 +165,44 @@ def test_an_event_leaves_before_the_answer_and_both_after_the_disk() -> None:
     assert [m.type for m in bench.out] == [Kind.EVENT, Kind.RESULT]
     assert decode_pack(bench.answer(request).body, Outcome).seq == 2
     assert bench.service.counts.published_total == 1
+
+
+def told_by(bench: Bench) -> list[dict[str, Any]]:
+    return [decode_json(m.body, dict[str, Any]) for m in bench.out if m.type == Kind.SIGNAL]
+
+
+def test_figures_that_changed_are_told_once_at_the_tick() -> None:
+    bench = Bench()
+    bench.create()
+    bench.want(ROOM)
+    request = bench.command(ROOM, "message.send", {"channel": ROOM, "text": "root"})
+    bench.settle()
+    root = decode_pack(bench.answer(request).body, Outcome).id
+    for _ in range(3):
+        reply = {"channel": ROOM, "text": "re", "thread": root}
+        bench.command(ROOM, "message.send", reply)
+    bench.service.tick(())
+    assert told_by(bench) == [], "nothing that is not committed"
+    bench.settle()
+    bench.service.tick(())
+    (told,) = told_by(bench)
+    assert (told["t"], told["id"], told["replies"]) == ("thread.updated", root, 3)
+    bench.service.tick(())
+    assert len(told_by(bench)) == 1
+
+
+def test_a_pulse_that_breaks_silences_nobody_else() -> None:
+    bench = Bench()
+    bench.create()
+    bench.want(ROOM)
+    request = bench.command(ROOM, "message.send", {"channel": ROOM, "text": "root"})
+    bench.settle()
+    root = decode_pack(bench.answer(request).body, Outcome).id
+    bench.command(ROOM, "message.send", {"channel": ROOM, "text": "re", "thread": root})
+    bench.settle()
+    bench.service.pulses.note((APP, ROOM), [("nobody", 1), ("threads", 2)])
+    bench.service.tick(())
+    assert [told["t"] for told in told_by(bench)] == ["thread.updated"]
 
 
 def test_nobody_who_did_not_ask_gets_an_event() -> None:

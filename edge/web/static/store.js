@@ -8,6 +8,7 @@
 // 3. Unread figures are the server's. Only the opened channel's, which it says nothing about, is read
 //    off its messages.
 
+const CHANGES = new Set(["message.updated", "message.deleted", "message.undeleted"]);
 const LATE_MAX = 500;
 
 /** Messages of one channel: an unbroken run of its history that ends at the newest. */
@@ -61,9 +62,15 @@ export class Room {
   /** One publication's data. Returns a message that is new here, if it brought one. */
   apply(data) {
     this.head = Math.max(this.head, data.seq ?? 0);
-    if (data.t === "message.created") return this.merge([data])[0];
-    if (data.t === "message.updated" || data.t === "message.deleted") {
-      const change = { ...data, deleted: data.deleted || data.t === "message.deleted", edited: true };
+    if (data.t === "message.created") {
+      // A reply that stands in its thread alone is not in the channel, as in history.
+      return data.thread && !data.also_in_channel ? undefined : this.merge([data])[0];
+    }
+    if (data.t === "message.bulk_deleted") {
+      for (const one of data.messages) this.apply({ ...one, t: "message.deleted" });
+    } else if (CHANGES.has(data.t)) {
+      const edited = data.t !== "message.undeleted" || Boolean(data.edited);
+      const change = { ...data, deleted: data.deleted || data.t === "message.deleted", edited };
       const known = this.byId.get(data.id);
       if (!known) this.#keepLate(change);
       else if (change.rev > (known.rev ?? 0)) this.#change(known, change);
@@ -73,7 +80,7 @@ export class Room {
 
   /** Messages of others behind the mark that are not deleted, of those loaded. */
   unread() {
-    return this.messages.filter((m) => m.seq > this.mark && m.by !== this.user && !m.deleted).length;
+    return this.messages.filter((m) => m.seq > this.mark && m.by !== this.user && !m.deleted && !m.silent && !m.kind).length;
   }
 
   /** What to show: stored messages with the changes on their way, then what is not stored yet. */

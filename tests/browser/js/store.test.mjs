@@ -147,3 +147,18 @@ test("names: whole characters, one tone for one id", () => {
   assert.equal(tone("alice", 8), tone("alice", 8));
   assert.equal(oneLine(" a\n\n b "), "a b");
 });
+
+test("replies of threads are not in the channel, many deletions and their undoing are", () => {
+  const room = new Room("group:x", "alice");
+  room.apply(message(1));
+  room.apply(message(2));
+  assert.equal(room.apply(message(3, { thread: "m1" })), undefined);
+  room.apply(message(4, { thread: "m1", also_in_channel: true }));
+  assert.deepEqual(seqs(room), [1, 2, 4]);
+  const gone = [1, 2].map((n) => ({ id: `m${n}`, message_seq: n, rev: 1, author: "bob" }));
+  room.apply({ t: "message.bulk_deleted", seq: 5, messages: gone, by: "bob", ts: TS });
+  assert.deepEqual(room.messages.map((m) => Boolean(m.deleted)), [true, true, false]);
+  room.apply({ t: "message.undeleted", seq: 6, id: "m2", message_seq: 2, rev: 2, text: "back", by: "bob", ts: TS });
+  assert.equal(room.messages[1].text, "back");
+  assert.ok(!room.messages[1].deleted && !room.messages[1].edited);
+});

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from msgspec import Raw
 from msgspec.structs import replace
 
 from hubbub.base.errors import NOT_A_MEMBER, NOT_FOUND, PERMISSION_DENIED, Rejected
+from hubbub.features.bulk_delete import DeleteMessages
+from hubbub.features.contract import Command
 from hubbub.features.history import MessageRequest
 from hubbub.features.messages import (
     DeleteMessage,
     EditMessage,
+    MessageCreated,
     MessageUndeleted,
     SendMessage,
 )
 from hubbub.features.reactions import AddReaction
 from hubbub.features.revisions import UndeleteMessage
 from hubbub.settings.app import OFF, AppSettings
+from hubbub.wire.codec import decode_json
 from tests.support.playbook import Playbook
 
 X = "group:x"
@@ -121,3 +128,78 @@ def test_what_a_moderator_deleted_its_author_does_not_bring_back(book: Playbook,
     book.do("ann", UndeleteMessage(channel=X, id=mid))
     assert book.shown(2)["text"] == "one"
     assert book.refused("bob", UndeleteMessage(channel=X, id=book.shown(1)["id"])) is NOT_FOUND
+
+
+steps = st.lists(
+    st.tuples(
+        st.sampled_from(["send", "quote", "edit", "delete", "moderate", "undelete", "bulk"]),
+        st.integers(0, 5),
+        st.text(min_size=1, max_size=3),
+    ),
+    max_size=30,
+)
+
+
+def play(book: Playbook, what: str, mid: str, text: str) -> None:
+    """One step; what is refused changes nothing."""
+    who = "ann" if what in ("moderate", "bulk") else "bob"
+    commands: dict[str, Command] = {
+        "send": SendMessage(channel=X, text=text),
+        "quote": SendMessage(channel=X, text=text, reply_to=mid),
+        "edit": EditMessage(channel=X, id=mid, text=text),
+        "delete": DeleteMessage(channel=X, id=mid),
+        "moderate": DeleteMessage(channel=X, id=mid),
+        "undelete": UndeleteMessage(channel=X, id=mid),
+        "bulk": DeleteMessages(channel=X, ids=(mid, mid)),
+    }
+    with suppress(Rejected):
+        book.do(who, commands[what])
+
+
+def folded(events: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """What each message is after these events, by their words alone."""
+    now: dict[str, dict[str, Any]] = {}
+    for event in events:
+        kind = event["t"].removeprefix("message.")
+        if kind == "created":
+            now[event["id"]] = {"text": event["text"], "rev": 0, "quotes": event.get("reply_to")}
+        elif kind in ("updated", "undeleted"):
+            now[event["id"]] |= {"text": event["text"], "rev": event["rev"]}
+        elif kind == "deleted":
+            now[event["id"]] |= {"text": None, "rev": event["rev"]}
+        elif kind == "bulk_deleted":
+            for one in event["messages"]:
+                now[one["id"]] |= {"text": None, "rev": one["rev"]}
+    return now
+
+
+@settings(max_examples=80, deadline=None)
+@given(steps)
+def test_every_event_reads_as_a_fold_of_all_says(steps: list[tuple[str, int, str]]) -> None:
+    book = Playbook(X, owner="ann", members=["bob", "cid"], settings=UNPACED)
+    book.do("bob", SendMessage(channel=X, text="0"))
+    ids = [book.outcome.id]
+    for what, n, text in steps:
+        play(book, what, ids[n % len(ids)], text)
+        stored = book.tables.published(book.tables.head_seq)
+        if stored is not None and stored.head.type == MessageCreated.TAG:
+            ids.append(book.shown(stored.seq)["id"])
+    rows = [book.tables.published(seq) for seq in range(2, book.tables.head_seq + 1)]
+    raw = [decode_json(row.data, dict[str, Any]) for row in rows if row is not None]
+    now = folded(raw)
+    for seq, event in enumerate(raw, start=2):
+        if event["t"] not in ("message.created", "message.updated", "message.undeleted"):
+            continue
+        shown, wanted = book.shown(seq), now[event["id"]]
+        assert shown.get("rev", 0) == wanted["rev"]
+        assert shown.get("text") == wanted["text"]
+        assert shown.get("deleted", False) == (wanted["text"] is None)
+        if "quote" in shown:
+            quoted = now[wanted["quotes"]]["text"]
+            assert shown["quote"].get("text") == quoted
+            assert shown["quote"].get("deleted", False) == (quoted is None)
+        else:
+            assert event["t"] != "message.created" or not wanted["quotes"] or not wanted["text"]
+    alive = sum(message["text"] is not None for message in now.values())
+    assert book.head("cid")["unread"] == alive
+    book.assert_replay_equal()
