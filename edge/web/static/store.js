@@ -80,7 +80,8 @@ export class Room {
 
   /** Messages of others behind the mark that are not deleted, of those loaded. */
   unread() {
-    return this.messages.filter((m) => m.seq > this.mark && m.by !== this.user && !m.deleted && !m.silent && !m.kind).length;
+    const counts = (m) => m.seq > this.mark && m.by !== this.user && !m.deleted && !m.silent && !m.kind;
+    return this.messages.filter(counts).length;
   }
 
   /** What to show: stored messages with the changes on their way, then what is not stored yet. */
