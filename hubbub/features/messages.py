@@ -388,11 +388,11 @@ def _check_sizes(text: str, data: CustomData, settings: AppSettings) -> None:
 
 
 def decide_send(cmd: SendMessage, tables: Tables, ctx: Context) -> list[Event]:
-    more = () if is_plain(cmd) else actions_of(cmd)
-    channel = require_standing(Action.SEND, tables, ctx, *more)
     if is_plain(cmd):
+        channel = require_standing(Action.SEND, tables, ctx)
         created = MessageCreated(text=cmd.text, data=custom(json_bytes(cmd.data)))
     else:
+        channel = require_standing(Action.SEND, tables, ctx, *actions_of(cmd))
         created = _created(cmd, channel, tables, ctx)
     return sent(created, channel, tables, ctx)
 
