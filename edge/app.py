@@ -21,6 +21,7 @@ from edge.limits import SharedLimits
 from edge.origins import Origins
 from edge.pace import Pace
 from edge.pushes import PushEncoder
+from edge.reading import Readings
 from edge.relayed import Relayed
 from edge.server import Server
 from edge.session import SessionSettings
@@ -120,6 +121,9 @@ class Edge:
             in_flight_max=config.commands_in_flight_max,
         )
         dispatch.local = clients
+        self._readings = dispatch.readings = Readings(
+            uplink.request, uplink.slot_of, uplink.leader_of, clock.monotonic_ms
+        )
         self._gathering = dispatch.gathering = Gathering(
             dispatch.submit, clients.figures_changed, clock.monotonic_ms
         )
@@ -248,6 +252,7 @@ class Edge:
         self._uplink.tick()
         self._apps.tick()
         self._gathering.tick()
+        self._readings.tick()
         self._heads.flush()
 
     def _changed(self, kind: str, name: str) -> None:

@@ -30,6 +30,7 @@ from hubbub.features.contract import (
     Gather,
     Local,
     QueryCall,
+    Reads,
     Registry,
     Route,
     acting,
@@ -98,11 +99,20 @@ class Errands(Protocol):
         ...
 
 
+class Readings(Protocol):
+    """Who asks many queries at once (`Reads`)."""
+
+    def start(self, reads: Reads, app: str, viewer: Viewer, reply: Reply) -> None:
+        """Ask them all; the reply follows."""
+        ...
+
+
 class Dispatch:
     """Turns requests into link requests. `entropy(n)` and `now_ms()` are passed in."""
 
     local: LocalActions
     errands: Errands
+    readings: Readings
     gathering: Gathers | None = None  # None: every command leaves by itself
 
     def __init__(
@@ -167,11 +177,17 @@ class Dispatch:
             reply(refusal, b"")
 
     def turned(
-        self, action: Command | QueryCall | Local | Errand, app: App, viewer: Viewer, reply: Reply
+        self,
+        action: Command | QueryCall | Reads | Local | Errand,
+        app: App,
+        viewer: Viewer,
+        reply: Reply,
     ) -> None:
         """Send what a verb or route became. Raises Rejected from the checks."""
         if isinstance(action, QueryCall):
             self.query(action, app, viewer, reply, Wish())
+        elif isinstance(action, Reads):
+            self.readings.start(action, app.name, action.viewer or viewer, reply)
         elif isinstance(action, Local):
             reply(None, self.local.run(action, app, viewer))
         elif isinstance(action, Errand):

@@ -117,6 +117,11 @@ class Uplink:
         """The slot of a stream."""
         return slot_of(app, key, self._slots, self._seed)
 
+    def leader_of(self, slot: int) -> str:
+        """The node that leads a slot by the map, "" if it names none."""
+        leader = self._view.slot_map.leader_of(slot)
+        return leader.node if leader else ""
+
     @property
     def waiting(self) -> int:
         """Requests that are not answered yet."""
@@ -333,8 +338,7 @@ class Uplink:
         """
         by_leader: dict[str, list[HeadAsk]] = {}
         for ask in asks:
-            leader = self._view.slot_map.leader_of(ask.slot)
-            by_leader.setdefault(leader.node if leader else "", []).append(ask)
+            by_leader.setdefault(self.leader_of(ask.slot), []).append(ask)
         for group in by_leader.values():
             for start in range(0, len(group), HEADS_ASKS_MAX):
                 self._question(group[start : start + HEADS_ASKS_MAX], answered, failed)

@@ -43,14 +43,17 @@ from hubbub.wire.reads import (
     STREAM_HISTORY,
     STREAM_PRESENCE,
     STREAM_PRESENCE_STATS,
+    STREAM_SYNC,
     StreamAsk,
     StreamHistory,
+    SyncFrom,
 )
 from hubbub.wire.shapes import HeadAsk, HeadRow, Json, Query, Subscribe, Subscribed, Viewer
 from node.engine import Engine
 from node.overlay import Stream, StreamTables
 from node.presence import PresenceLists
 from node.slot import Slot
+from node.syncing import synced
 
 RECOVERED_EVENTS_MAX: Final = 1_000
 RECOVERED_BYTES_MAX: Final = 512 * KIB
@@ -71,6 +74,7 @@ class Reads:
             STREAM_HISTORY: (StreamHistory, self._history),
             STREAM_PRESENCE: (StreamAsk, self._clients),
             STREAM_PRESENCE_STATS: (StreamAsk, self._client_counts),
+            STREAM_SYNC: (SyncFrom, self._sync),
         }
 
     # --- QUERY
@@ -230,6 +234,21 @@ class Reads:
         access = self._access(tables, ctx, SubscribeArgs(token_channel=args.subscribed))
         if not access.presence:
             raise Rejected(NOT_AVAILABLE, "this channel keeps no presence")
+
+    # --- sync
+
+    def _sync(self, slot: Slot, tables: StreamTables, ctx: Context, since: SyncFrom) -> Json:
+        """What a device that stands at `since` lacks (wire.reads.SyncedStream)."""
+        access = self._access(tables, ctx, SubscribeArgs())
+        return synced(
+            slot.epoch,
+            since,
+            tables,
+            oldest=_oldest(tables, access, ctx.now_ms),
+            shown=lambda event: self._data(event, tables),
+            figures=self._fields(tables, ctx.actor),
+            snapshot=lambda: access.data,
+        )
 
     # --- HEADS
 

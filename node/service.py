@@ -34,7 +34,11 @@ from hubbub.wire.shapes import (
     Kind,
     Outcome,
     Presence,
+    Queries,
+    QueriesAnswer,
     Query,
+    QueryAnswer,
+    QueryAsk,
     Redirect,
     Refusal,
     Status,
@@ -67,6 +71,8 @@ from node.store.api import StoreError
 
 ENTROPY_BYTES: Final = 16
 _FORWARD_MS_LEFT: Final = 4_000
+_ELSEWHERE: Final = QueryAnswer(Status.REDIRECT)
+_NO_ROOM: Final = QueryAnswer(Status.UNKNOWN)
 _log = get_logger()
 
 
@@ -173,6 +179,7 @@ class Service:
             Kind.QUERY: self._query,
             Kind.QUERY_ANY: self._query,
             Kind.SUBSCRIBE: self._subscribe,
+            Kind.QUERIES: self._queries,
             Kind.HEADS: self._heads,
             Kind.PRESENCE: self._presence,
             Kind.RESULT: self._result,
@@ -510,6 +517,39 @@ class Service:
             self._unreadable(peer, message, error)
         else:
             self._reply(peer, message, Status.OK, answer)
+
+    def _queries(self, peer: str, message: Message) -> None:
+        batch = decode_pack(message.body, Queries)
+        rows: list[QueryAnswer] = []
+        byte_count = 0
+        for ask in batch.asks:
+            if byte_count >= batch.bytes_max:
+                rows.append(_NO_ROOM)
+                continue
+            row = self._one_query(message.app, batch.viewer, ask)
+            byte_count += len(row.body)
+            rows.append(row)
+        self._reply(peer, message, Status.OK, encode_pack(QueriesAnswer(tuple(rows))))
+
+    def _one_query(self, app: str, viewer: Viewer, ask: QueryAsk) -> QueryAnswer:
+        self.counts.queries_total += 1
+        slot = self._slots.get(ask.slot)
+        if slot is None or not slot.is_active or not self._takes:
+            return _ELSEWHERE
+        query = Query(ask.name, viewer, ask.args)
+        try:
+            answer = self.reads.query(slot, app, ask.key, query, self._clock.wall_ms())
+        except Rejected as refusal:
+            self._count_refusal(refusal)
+            return QueryAnswer(Status.REJECTED, _refusal(refusal))
+        except StoreError as error:  # it is another slot's than the message's
+            self._copies.unreadable(slot, error)
+            return _ELSEWHERE
+        except Exception as error:  # noqa: BLE001 - boundary: one query fails, the others go on
+            self.counts.features_failed_total += 1
+            _log.error("query.failed", name=ask.name, exc_info=error)
+            return QueryAnswer(Status.REJECTED, _refusal(Rejected(INTERNAL)))
+        return QueryAnswer(Status.OK, answer)
 
     def _subscribe(self, peer: str, message: Message) -> None:
         self.counts.subscribes_total += 1

@@ -26,7 +26,7 @@ from hubbub.base.errors import OVERLOADED
 from hubbub.ring.hashing import slot_of
 from hubbub.wire.codec import decode_pack, encode_pack
 from hubbub.wire.frame import Message, encode_message, readdress
-from hubbub.wire.shapes import Kind, Redirect, Refusal, Status
+from hubbub.wire.shapes import FOR_A_NODE, REQUESTS, Kind, Redirect, Refusal, Status
 from router.leaders import Leaders, Moved
 
 BUCKET_MS: Final = 20
@@ -35,17 +35,8 @@ BUCKET_MS: Final = 20
 SILENCE_MS: Final = 1_500
 
 _RESULT: Final = Kind.RESULT
-_REQUESTS: Final = frozenset(
-    int(kind)
-    for kind in (
-        Kind.SUBMIT,
-        Kind.QUERY,
-        Kind.QUERY_ANY,
-        Kind.SUBSCRIBE,
-        Kind.HEADS,
-        Kind.PRESENCE,
-    )
-)
+_REQUESTS: Final = frozenset(map(int, REQUESTS))
+_FOR_A_NODE: Final = frozenset(map(int, FOR_A_NODE))
 _QUERY_ANY: Final = int(Kind.QUERY_ANY)
 _OVERLOADED: Final = encode_pack(Refusal(OVERLOADED.code, OVERLOADED.text))
 
@@ -224,7 +215,7 @@ class Relay:
             outputs.append(_reply(peer, message.request_id, message.slot, Status.REJECTED))
             return
         slot = message.slot
-        if message.type != Kind.HEADS:  # a HEADS is for a node, by any slot that it leads
+        if message.type not in _FOR_A_NODE:
             slot = slot_of(message.app, message.key, self._leaders.slots, self._seed)
         elif slot >= self._leaders.slots:
             self.counts.malformed_total += 1

@@ -31,6 +31,7 @@ import msgspec
 
 from hubbub.base.errors import PERMISSION_DENIED, Rejected
 from hubbub.base.names import StreamKind, check_user, kind_of, namespace_of
+from hubbub.base.units import KIB
 from hubbub.settings.app import AppSettings, Namespace
 from hubbub.wire.event import EventHead, StoredEvent
 from hubbub.wire.shapes import Json, Viewer
@@ -263,6 +264,20 @@ class QueryCall(msgspec.Struct, frozen=True):
     args: msgspec.Struct
 
 
+class Reads(msgspec.Struct, frozen=True):
+    """Several queries at once: one batched request for each leader (decision record 0016).
+
+    then(what each call was answered, in their order) → the answer's JSON, or the next round. A
+    refusal concerns its call alone; None: there was no room left for it in `bytes_max`. `viewer`:
+    under whose rights they are asked; None: the caller's.
+    """
+
+    calls: tuple[QueryCall, ...]
+    then: Callable[[Sequence[Json | Rejected | None]], Json | Reads]
+    viewer: Viewer | None = None
+    bytes_max: int = 768 * KIB
+
+
 class Local(msgspec.Struct, frozen=True):
     """Handled by the edge itself (`screen.set`): `name` is looked up in the edge's own table."""
 
@@ -327,7 +342,7 @@ class Verb(msgspec.Struct, frozen=True):
 
     name: str
     shape: type[msgspec.Struct]
-    turn: Callable[[Any, EdgeContext], Command | QueryCall | Local | Errand]
+    turn: Callable[[Any, EdgeContext], Command | QueryCall | Reads | Local | Errand]
     answer: type[msgspec.Struct]  # for the documents; answers are sent as the node made them
     doc: str = ""
     gather: Gather | None = None
@@ -339,7 +354,7 @@ class Route(msgspec.Struct, frozen=True):
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
     path: str  # "/v1/channels/{channel}/messages"
     shape: type[msgspec.Struct]
-    turn: Callable[[Any, EdgeContext], Command | QueryCall | Errand]
+    turn: Callable[[Any, EdgeContext], Command | QueryCall | Reads | Errand]
     answer: type[msgspec.Struct]
     status: int = 200
     doc: str = ""
@@ -413,6 +428,16 @@ def acting(command: Command, viewer: Viewer) -> Viewer:
     if viewer.authority != "server":
         raise Rejected(PERMISSION_DENIED, "only a server key acts as another user")
     return msgspec.structs.replace(viewer, user=check_user(command.by))
+
+
+def acting_as(user: str, viewer: Viewer) -> Viewer:
+    """The viewer under which a read is asked: `user` (empty: the caller) with his own rights, also
+    when a server key asks for him. Raises as `acting`."""
+    if not user or user == viewer.user:
+        return viewer
+    if viewer.authority != "server":
+        raise Rejected(PERMISSION_DENIED, "only a server key acts as another user")
+    return Viewer(user=check_user(user))
 
 
 def stream_kind(key: str, settings: AppSettings) -> StreamKind:

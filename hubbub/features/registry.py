@@ -39,6 +39,7 @@ from hubbub.features import (
     sanctions,
     slow_mode,
     subscriptions,
+    sync,
     threads,
     users,
 )
@@ -77,6 +78,7 @@ FEATURES: Final = (
     list_settings.FEATURE,
     channel_query.FEATURE,
     raw_events.FEATURE,
+    sync.FEATURE,
     subscriptions.FEATURE,
 )
 REGISTRY: Final = Registry(FEATURES)

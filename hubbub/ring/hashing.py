@@ -6,7 +6,8 @@ Rules:
 2. Nothing here is a secret or resists an attacker; ids that must not be guessed are made elsewhere.
 3. Caches are bounded. They pay because a busy stream is hashed for each of its messages.
 
-Source: MurmurHash3, the x64 128-bit variant (Austin Appleby, public domain).
+Source: MurmurHash3, the x64 128-bit variant, and for `text_hash` x86_32 (Austin Appleby, public
+domain).
 """
 
 from __future__ import annotations
@@ -61,6 +62,13 @@ def chain(previous: int, entry: bytes) -> int:
 def request_hash(tag: str, body: bytes) -> int:
     """u64 that tells a retry from another request under the same cmid."""
     return _hash64(tag.encode() + b"\0" + body, _REQUEST_SEED)
+
+
+def text_hash(text: str) -> str:
+    """16 hex digits: two MurmurHash3_x86_32 of the UTF-8 bytes, with the seeds 0 and 1. The variant
+    that every language has, so that clients compute it as well; part of the public protocol."""
+    data = text.encode()
+    return f"{mmh3.hash(data, 0, signed=False):08x}{mmh3.hash(data, 1, signed=False):08x}"
 
 
 def rendezvous(slot: int, names: Sequence[str]) -> list[str]:

@@ -1,8 +1,9 @@
 """Every message of a link: its type number and the shape of its body.
 
 Who sends what:
-  edge → router → node   SUBMIT, QUERY, SUBSCRIBE, PRESENCE, HEADS: answered by exactly one RESULT;
-                         QUERY_ANY is a QUERY that any whole copy may answer if it has `min_seq`
+  edge → router → node   SUBMIT, QUERY, SUBSCRIBE, PRESENCE, HEADS, QUERIES: answered by exactly one
+                         RESULT; QUERY_ANY is a QUERY that any whole copy may answer if it has
+                         `min_seq`
   node → router → node   SUBMIT (a Forward from an outbox): answered by exactly one RESULT
   node → router → edge   EVENT, SIGNAL: to every edge with interest in (app, key)
   edge → router → node   INTEREST_*: a replicated set per link; a router's set towards a node is the
@@ -32,6 +33,7 @@ class Kind(IntEnum):
     HEADS = 4
     PRESENCE = 5
     QUERY_ANY = 6
+    QUERIES = 7
     RESULT = 10
     EVENT = 20
     SIGNAL = 21
@@ -59,8 +61,17 @@ class Kind(IntEnum):
 
 
 REQUESTS = frozenset(
-    {Kind.SUBMIT, Kind.QUERY, Kind.QUERY_ANY, Kind.SUBSCRIBE, Kind.HEADS, Kind.PRESENCE}
+    {
+        Kind.SUBMIT,
+        Kind.QUERY,
+        Kind.QUERY_ANY,
+        Kind.SUBSCRIBE,
+        Kind.HEADS,
+        Kind.PRESENCE,
+        Kind.QUERIES,
+    }
 )
+FOR_A_NODE = frozenset({Kind.HEADS, Kind.QUERIES})  # by any slot that it leads
 
 
 class Status(IntEnum):
@@ -130,6 +141,38 @@ class Query(Body, frozen=True):
     args: Json
     min_seq: int = 0
     linear: bool = False
+
+
+class QueryAsk(Body, frozen=True):
+    """One query of a QUERIES batch, of the message's app."""
+
+    slot: int
+    key: str
+    name: str
+    args: Json
+
+
+class Queries(Body, frozen=True):
+    """Queries about many streams led by one node, in one request. What would make the answer larger
+    than `bytes_max` is not run; the first always is."""
+
+    viewer: Viewer
+    asks: tuple[QueryAsk, ...]
+    bytes_max: int
+
+
+class QueryAnswer(Body, frozen=True):
+    """OK: JSON. REJECTED: a packed Refusal. REDIRECT: ask the slot's leader. UNKNOWN: not run, for
+    want of room."""
+
+    status: Status
+    body: bytes = b""
+
+
+class QueriesAnswer(Body, frozen=True):
+    """The answer to QUERIES, in the order of the asks."""
+
+    rows: tuple[QueryAnswer, ...]
 
 
 class Subscribe(Body, frozen=True):

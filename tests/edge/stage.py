@@ -25,6 +25,7 @@ from edge.hub import Hub, Repair
 from edge.limits import SharedLimits
 from edge.outgoing import Flusher, Outgoing
 from edge.pushes import PushEncoder
+from edge.reading import Readings
 from edge.session import Session, SessionSettings
 from edge.subscribing import Subscribing
 from edge.timers import Timers
@@ -199,6 +200,9 @@ class EdgeStage:
             lambda app, key: 3,
             self.clock.monotonic_ms,
         )
+        self.readings = self.dispatch.readings = Readings(
+            self.request, lambda app, key: 3, lambda slot: "node-1", self.clock.monotonic_ms
+        )
         self.subscribing = Subscribing(self.hub, encoder, self.request, "edge-1.1", BUDGET_BYTES)
         self.clients = Clients(
             apps=self.apps,
@@ -222,7 +226,14 @@ class EdgeStage:
         )
 
     def request(
-        self, kind: Kind, app: str, key: str, body: bytes, done: Callable[[Status, bytes], None]
+        self,
+        kind: Kind,
+        app: str,
+        key: str,
+        body: bytes,
+        done: Callable[[Status, bytes], None],
+        *,
+        slot: int = -1,
     ) -> None:
         self.on_ask(Ask(kind, app, key, body, done))
 

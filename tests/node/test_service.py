@@ -25,7 +25,11 @@ from hubbub.wire.shapes import (
     Kind,
     Outcome,
     Presence,
+    Queries,
+    QueriesAnswer,
     Query,
+    QueryAnswer,
+    QueryAsk,
     Redirect,
     Refusal,
     SignalKind,
@@ -554,3 +558,44 @@ def test_a_linear_read_that_is_refused_is_refused_once() -> None:
     query = Query("no.such", Viewer("alice"), b"{}", 0, True)
     answer = bench.answer(bench.ask(Kind.QUERY, ROOM, encode_pack(query)))
     assert answer.flags == Status.REJECTED
+
+
+def query_ask(bench: Bench, key: str, name: str = "channel.get", args: bytes = b"{}") -> QueryAsk:
+    return QueryAsk(bench.rig.engine.target_of(APP, key), key, name, args)
+
+
+def queries(bench: Bench, *asks: QueryAsk, bytes_max: int = 10_000) -> list[QueryAnswer]:
+    body = encode_pack(Queries(Viewer("alice"), asks, bytes_max))
+    answer = bench.answer(bench.ask(Kind.QUERIES, "", body, slot=asks[0].slot))
+    assert answer.flags == Status.OK
+    return list(decode_pack(answer.body, QueriesAnswer).rows)
+
+
+def test_each_of_many_queries_is_answered_for_itself() -> None:
+    bench = Bench()
+    bench.create()
+    args = encode_json({"channel": ROOM})
+    del bench.led[bench.rig.engine.target_of(APP, "group:y")]
+    rows = queries(
+        bench,
+        query_ask(bench, ROOM, args=args),
+        query_ask(bench, "group:y", args=args),
+        query_ask(bench, ROOM, "no.such"),
+        query_ask(bench, ROOM, args=args),
+    )
+    assert [row.status for row in rows] == [
+        Status.OK,
+        Status.REDIRECT,
+        Status.REJECTED,
+        Status.OK,
+    ]
+    assert rows[0].body == rows[3].body
+    assert b'"channel":"group:x"' in rows[0].body
+
+
+def test_what_finds_no_room_is_not_run() -> None:
+    bench = Bench()
+    bench.create()
+    ask = query_ask(bench, ROOM, args=encode_json({"channel": ROOM}))
+    rows = queries(bench, ask, ask, ask, bytes_max=1)
+    assert [row.status for row in rows] == [Status.OK, Status.UNKNOWN, Status.UNKNOWN]
