@@ -26,6 +26,7 @@ def test_numbers_are_fixed() -> None:
         "INTEREST_FULL": 31, "INTEREST_PULL": 32, "BEAT": 40, "TO_PROCESS": 50,
         "FENCE": 60, "PROMISED": 61, "FETCH": 62, "TAIL": 63, "APPEND": 64, "APPENDED": 65,
         "NAK": 66, "STALE": 67, "RECALL": 68, "NODE_BEAT": 69, "OFFER": 70, "ASK": 71, "PART": 72,
+        "CONFIRM": 73, "CONFIRMED": 74,
     }  # fmt: skip
     assert [status.value for status in Status] == [0, 1, 2, 3]
     assert [kind.value for kind in SignalKind] == [0, 1, 2, 3]
