@@ -11,6 +11,7 @@ from aiohttp import web
 
 from edge.apps import Apps
 from edge.auth import Auth
+from edge.carriers import Stream
 from edge.clients import Clients
 from edge.dispatch import Dispatch
 from edge.errands import Errands
@@ -23,6 +24,7 @@ from edge.pace import Pace
 from edge.pushes import PushEncoder
 from edge.reading import Readings
 from edge.relayed import Relayed
+from edge.screens import Screens
 from edge.server import Server
 from edge.session import SessionSettings
 from edge.streams import StreamEndpoints
@@ -47,7 +49,8 @@ from hubbub.settings.schema import EdgeConfig
 from hubbub.transport.curve import Keys
 from hubbub.transport.limits import limits_of
 from hubbub.transport.peer import Peers
-from hubbub.wire.codec import encode_pack
+from hubbub.wire.codec import decode_json, encode_pack
+from hubbub.wire.receipts import Stirred
 
 _log = get_logger("edge")
 DRAIN_STEP_S: Final = 0.05  # between batches of closed connections while draining
@@ -74,7 +77,7 @@ class Edge:
     async def start(self) -> None:
         """Connect to the cluster, serve clients, register. Raises what cannot be mended."""
         config, clock = self._config, self._clock
-        name = f"{config.name}.{self._boot_id}"
+        name = self._name = f"{config.name}.{self._boot_id}"
         coordinator = open_coordinator(config.coordinator)
         self._process.on_stop("coordinator", coordinator.close)
         view = self._view = ClusterView(coordinator)
@@ -92,6 +95,7 @@ class Edge:
             interest=uplink.interest,
             head=lambda channel, event: self._heads.note(channel, event),
             listed=lambda channel, event: self._clients.listed(*channel.stream, event),
+            stirred=self._stirred,
         )
         self._heads = Heads(hub, ask=uplink.ask_heads, slot_of=uplink.slot_of)
         auth = Auth(config.app, clock)
@@ -125,8 +129,9 @@ class Edge:
             uplink.request, uplink.slot_of, uplink.leader_of, clock.monotonic_ms
         )
         self._gathering = dispatch.gathering = Gathering(
-            dispatch.submit, clients.figures_changed, clock.monotonic_ms
+            dispatch.submit, clients.figures_changed, clock.monotonic_ms, name
         )
+        self._screens = clients.screens = Screens(dispatch.ask, encoder.signal)
         clients.settings = _session_settings(config, pace, clients)
         streams = StreamEndpoints(
             clients,
@@ -156,6 +161,7 @@ class Edge:
         pace.start()
         self._every(TICK_MS, self._tick)
         self._every(SECOND_MS, self._heads.tick)
+        self._every(SECOND_MS, self._screens.tick)
 
         metrics = self._metrics(pace)
         api = Api(
@@ -269,6 +275,15 @@ class Edge:
     def _repair(self, repair: Repair) -> None:
         """Fetch a gap's events: a subscription of the edge itself, from its position."""
         self._uplink.repair(repair, self._hub)
+
+    def _stirred(self, stream: Stream, data: bytes) -> None:
+        """Marks moved: by another edge's users, or by a server."""
+        stirred = decode_json(data, Stirred)
+        if stirred.counts:
+            self._screens.stirred(stream)
+        if stirred.edge != self._name:
+            for user in stirred.users:
+                self._clients.figures_changed(stream[0], user, stream[1])
 
     async def _forward(self, process: str, session_id: str, data: bytes) -> bool:
         """An emulated POST for a session on another edge."""

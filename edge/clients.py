@@ -26,7 +26,8 @@ from edge.hub import PLAIN, Channel
 from edge.limits import SharedLimits
 from edge.outgoing import Outgoing
 from edge.refreshing import Refreshing
-from edge.session import Session, SessionSettings, State, Subscription
+from edge.screens import Screens
+from edge.session import Phase, Session, SessionSettings, State, Subscription
 from edge.subscribing import Enter, Position, Subscribing
 from hubbub.base.errors import (
     BAD_PROTOCOL,
@@ -49,6 +50,7 @@ from hubbub.wire import client_shapes as shapes
 from hubbub.wire.client_shapes import Command, Publication, SubscribeResult
 from hubbub.wire.codec import convert, decode_json
 from hubbub.wire.event import LISTS, UNLISTS, StoredEvent
+from hubbub.wire.receipts import ReceiptsRequest
 from hubbub.wire.shapes import Subscribed, Viewer
 
 _log = get_logger("edge")
@@ -85,6 +87,7 @@ class Clients:
         in_flight_max: int,
     ) -> None:
         self.settings: SessionSettings  # set by the wiring: its `on_ended` is ours
+        self.screens: Screens  # set by the wiring: it asks through our dispatch
         self._auth = auth
         self._dispatch = dispatch
         self._subscribing = subscribing
@@ -178,6 +181,7 @@ class Clients:
         ):
             self._heads.unsubscribed(context.heads.of, subscription.channel)
         self._subscribing.left(subscription)
+        self.screens.left((session.app, subscription.channel), subscription)
         if subscription.is_server_side and session.state is State.CONNECTING:
             session.close(INSUFFICIENT_STATE)  # its connect could never be answered
 
@@ -193,13 +197,25 @@ class Clients:
     def run(self, action: Local, app: App, viewer: Viewer) -> bytes:
         """LocalActions: what the edge does itself."""
         session = self._by_client.get(viewer.client)
-        if action.name != "screen.set" or session is None:
+        if session is None:
             raise Rejected(NOT_AVAILABLE, "only on a connection")
+        if action.name == "receipts.watch":
+            self._watch(session, app, viewer, action)
+            return b"{}"
+        if action.name != "screen.set":
+            raise Rejected(NOT_AVAILABLE)
         channels = frozenset(convert(msgspec.to_builtins(action.args), _Screen).channels)
         context = session.context
         if isinstance(context, ClientContext) and context.heads and context.heads.of:
             self._heads.set_screen(context.heads.of, channels)
         return b"{}"
+
+    def _watch(self, session: Session, app: App, viewer: Viewer, action: Local) -> None:
+        asked = convert(msgspec.to_builtins(action.args), ReceiptsRequest)
+        subscription = session.subscriptions.get(asked.channel)
+        if subscription is None or subscription.phase is not Phase.SUBSCRIBED:
+            raise Rejected(NOT_AVAILABLE, "subscribe to the channel first")
+        self.screens.watch(app, asked.channel, subscription, viewer, asked.seqs)
 
     def present(self, channel: Channel) -> tuple[tuple[str, bytes], ...]:
         """(connection id, ClientInfo) of every session in a channel."""

@@ -33,6 +33,7 @@ from hubbub.features.contract import (
     Reads,
     Registry,
     Route,
+    Several,
     acting,
 )
 from hubbub.features.publication import rfc3339
@@ -153,6 +154,12 @@ class Dispatch:
             action = row.turn(request, context)
             if isinstance(action, QueryCall):
                 self.query(action, app, viewer, reply, shape_json(params or b"{}", Wish))
+            elif isinstance(action, Several) and row.gather is not None:
+                for command, one in _each(action, reply):
+                    try:
+                        self._gather(row.gather, command, app, context, one)
+                    except Rejected as refusal:
+                        one(refusal, b"")
             elif not isinstance(action, Command):
                 self.turned(action, app, viewer, reply)
             elif row.gather is not None:
@@ -178,7 +185,7 @@ class Dispatch:
 
     def turned(
         self,
-        action: Command | QueryCall | Reads | Local | Errand,
+        action: Command | Several | QueryCall | Reads | Local | Errand,
         app: App,
         viewer: Viewer,
         reply: Reply,
@@ -192,6 +199,12 @@ class Dispatch:
             reply(None, self.local.run(action, app, viewer))
         elif isinstance(action, Errand):
             self.errands.start(action, app, viewer, reply)
+        elif isinstance(action, Several):
+            for command, one in _each(action, reply):
+                try:
+                    self.submit(command, app, viewer, one)
+                except Rejected as refusal:
+                    one(refusal, b"")
         else:
             self.submit(action, app, viewer, reply)
 
@@ -200,6 +213,10 @@ class Dispatch:
         query = Query(call.name, viewer, encode_json(call.args), wish.min_seq, wish.linear)
         kind = Kind.QUERY_ANY if wish.min_seq and not wish.linear else Kind.QUERY
         self._request(kind, app.name, call.key, encode_pack(query), _answer(reply, _as_is))
+
+    def ask(self, call: QueryCall, app: App, viewer: Viewer, reply: Reply) -> None:
+        """A query to the stream's leader."""
+        self.query(call, app, viewer, reply, Wish())
 
     def submit(self, command: Command, app: App, viewer: Viewer, reply: Reply) -> None:
         """Check a command and send it to its stream's leader. Raises Rejected from the checks."""
@@ -248,6 +265,25 @@ def _wish(params: Mapping[str, object]) -> Wish:
         return msgspec.convert({k: params[k] for k in WISHES & params.keys()}, Wish, strict=False)
     except msgspec.ValidationError as error:
         raise Rejected(BAD_REQUEST, str(error)) from None
+
+
+def _each(several: Several, reply: Reply) -> list[tuple[Command, Reply]]:
+    """Each command with the reply that it is to have; after the last one comes the whole reply."""
+    waiting = len(several.commands)
+    refused: dict[str, str] = {}
+
+    def answered(key: str, refusal: Rejected | None) -> None:
+        nonlocal waiting
+        waiting -= 1
+        if refusal is not None:
+            refused[key] = refusal.error.name
+        if not waiting:
+            reply(None, dump_json({"refused": refused} if refused else {}))
+
+    def one(key: str) -> Reply:
+        return lambda refusal, _: answered(key, refusal)
+
+    return [(command, one(command.stream_key())) for command in several.commands]
 
 
 def refusal_of(status: Status, body: bytes) -> Rejected:

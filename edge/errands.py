@@ -16,14 +16,14 @@ from typing import Any, Final
 from edge.carriers import Stream
 from edge.dispatch import App, Reply
 from hubbub.base.errors import INTERNAL, UNKNOWN_OUTCOME, Rejected
-from hubbub.features.contract import Command, Errand, HeadsCall, QueryCall, Steps
+from hubbub.features.contract import Command, Errand, HeadsCall, QueryCall, Several, Steps
 from hubbub.wire.codec import encode_json
 from hubbub.wire.shapes import HeadAsk, HeadRow, Json, Viewer
 
 STEPS_MAX: Final = 64
 DEADLINE_MS: Final = 4_500  # client SDKs give up at 5 s
 
-Turned = Callable[[Command | QueryCall, App, Viewer, Reply], None]
+Turned = Callable[[Command | Several | QueryCall, App, Viewer, Reply], None]
 Rows = list[tuple[HeadAsk, HeadRow]]
 AskHeads = Callable[[list[HeadAsk], Callable[[Rows], None], Callable[[list[Stream]], None]], None]
 
@@ -86,7 +86,7 @@ class _Way:
         else:
             self._ask(step)
 
-    def _ask(self, step: Command | QueryCall) -> None:
+    def _ask(self, step: Command | Several | QueryCall) -> None:
         try:
             self._errands.turned(step, self._app, self._viewer, self._answered)
         except Rejected as refusal:

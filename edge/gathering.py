@@ -2,9 +2,11 @@
 
 Rules (`features.contract.Gather`):
 1. The first request for a stream waits GATHER_MS for others; a stream gets one command an interval.
-   More users than fit into a command fill the next one, which then leaves at once.
+   More users than fit into a command fill the next one, which then leaves at once. The verbs of
+   a group are gathered together, so that a user's commands keep their order.
 2. Each request is answered once, by its part of the command's answer: after the commit.
-3. Of whoever was not refused the figures have changed; his sessions are told (`changed`).
+3. Of whoever was not refused the figures have changed; his sessions are told (`changed`), unless
+   all he asked for changes none.
 """
 
 from __future__ import annotations
@@ -14,20 +16,23 @@ from typing import Final
 
 from edge.dispatch import App, Reply
 from hubbub.base.errors import Rejected
-from hubbub.base.units import SECOND_MS
+from hubbub.base.units import KIB, SECOND_MS
 from hubbub.features.contract import Command, Gather
+from hubbub.wire.codec import encode_json
 from hubbub.wire.shapes import Viewer
 
 GATHER_MS: Final = 250  # double: a badge is felt to lag; half: hardly more goes into one entry
 INTERVAL_MS: Final = SECOND_MS  # one entry a stream, edge and second, whatever its size
-EDGE: Final = Viewer(user="", authority="edge")
 
 Send = Callable[[Command, App, Viewer, Reply], None]
-Place = tuple[str, str, str]  # app, stream key, tag of the command
+Place = tuple[str, str, str]  # app, stream key, group
+# Of a batch's users as JSON, counted generously: a command of 64 KiB is refused.
+USERS_BYTES_MAX: Final = 48 * KIB
+_USER_BYTES: Final = 64  # beside his name: seqs and punctuation
 
 
 class _Batch:
-    __slots__ = ("app", "commands", "due_ms", "gather", "replies")
+    __slots__ = ("app", "byte_count", "commands", "due_ms", "figures", "gather", "replies")
 
     def __init__(self, gather: Gather, app: App, due_ms: int) -> None:
         self.gather = gather
@@ -35,17 +40,25 @@ class _Batch:
         self.due_ms = due_ms
         self.commands: dict[str, list[Command]] = {}
         self.replies: list[tuple[str, Reply]] = []
+        self.figures: set[str] = set()  # users whose figures change
+        self.byte_count = 0
 
 
 class Gathering:
     """All batches of an edge.
 
-    Args: send: may raise Rejected. changed(app, user, stream key). now_ms: monotonic.
+    Args: send: may raise Rejected. changed(app, user, stream key). now_ms: monotonic. name: of this
+    edge's process (name.boot_id), by which it knows its own marks.
     """
 
     def __init__(
-        self, send: Send, changed: Callable[[str, str, str], None], now_ms: Callable[[], int]
+        self,
+        send: Send,
+        changed: Callable[[str, str, str], None],
+        now_ms: Callable[[], int],
+        name: str,
     ) -> None:
+        self._viewer = Viewer(user="", authority="edge", client=name)
         self._send = send
         self._changed = changed
         self._now_ms = now_ms
@@ -54,15 +67,19 @@ class Gathering:
 
     def add(self, gather: Gather, command: Command, app: App, user: str, reply: Reply) -> None:
         """Take a user's checked command."""
-        place = (app.name, command.stream_key(), command.TAG)
+        place = (app.name, command.stream_key(), gather.group)
         batch = self._batches.get(place)
-        is_full = batch is not None and len(batch.commands) >= gather.users_max
-        if batch is not None and is_full and user not in batch.commands:
+        if batch is not None and user not in batch.commands and _is_full(batch):
             self._leave(place)
             batch = None
         if batch is None:
             batch = self._batches[place] = _Batch(gather, app, self._due_ms(place))
-        batch.commands.setdefault(user, []).append(command)
+        asked = batch.commands.setdefault(user, [])
+        if type(command) not in {type(other) for other in asked}:
+            batch.byte_count += 2 * (len(encode_json(user)) + _USER_BYTES)
+        asked.append(command)
+        if gather.changes_figures:
+            batch.figures.add(user)
         batch.replies.append((user, reply))
 
     def tick(self) -> None:
@@ -85,7 +102,7 @@ class Gathering:
             self._answered(place, batch, refusal, answer)
 
         try:
-            self._send(batch.gather.merge(batch.commands), batch.app, EDGE, done)
+            self._send(batch.gather.merge(batch.commands), batch.app, self._viewer, done)
         except Rejected as refusal:
             done(refusal, b"")
 
@@ -104,7 +121,12 @@ class Gathering:
             except Exception as failure:  # noqa: BLE001 - boundary: the others are answered first
                 broken.append(failure)
         for user, part in parts.items():
-            if not isinstance(part, Rejected):
+            if user in batch.figures and not isinstance(part, Rejected):
                 self._changed(place[0], user, place[1])
         if broken:
             raise broken[0]
+
+
+def _is_full(batch: _Batch) -> bool:
+    """Nobody else fits into its command."""
+    return len(batch.commands) >= batch.gather.users_max or batch.byte_count >= USERS_BYTES_MAX

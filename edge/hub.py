@@ -30,10 +30,18 @@ from hubbub.base.errors import (
 )
 from hubbub.base.units import MIB
 from hubbub.wire.codec import decode_json
-from hubbub.wire.event import EVICTS, LISTS, UNLISTS, StoredEvent, decode_event_body
+from hubbub.wire.event import (
+    EVICTS,
+    LISTS,
+    UNLISTS,
+    StoredEvent,
+    decode_event_body,
+)
+from hubbub.wire.receipts import MARKS_STIRRED
 from hubbub.wire.shapes import SignalKind
 
 Stream = tuple[str, str]  # (app, stream key)
+_STIRRED: Final = b'{"t":"%b"' % MARKS_STIRRED.encode()
 
 # Events kept while a gap is fetched. Beyond it the repair asks again from the position anyway.
 AHEAD_MAX: Final = 4_096
@@ -159,6 +167,7 @@ class Hub:
     comes to `repaired`). interest(stream, wanted): called when a stream is first needed and when
     nobody needs it any more. head(channel, event): called for every event of a watched channel.
     listed(channel, event): called for an event that changes a user's list of channels.
+    stirred(stream, data): called for the signal `marks.stirred`, which goes no further.
     """
 
     def __init__(
@@ -170,6 +179,7 @@ class Hub:
         interest: Callable[[Stream, bool], None],
         head: Callable[[Channel, StoredEvent], None],
         listed: Callable[[Channel, StoredEvent], None],
+        stirred: Callable[[Stream, bytes], None] = lambda _, __: None,
     ) -> None:
         self.channels: dict[Stream, Channel] = {}
         self._encoder = encoder
@@ -178,6 +188,7 @@ class Hub:
         self._interest = interest
         self._head = head
         self._listed = listed
+        self._stirred = stirred
         self._compact_ids = 0
         self.delivered = 0
         self.skipped = 0
@@ -284,6 +295,9 @@ class Hub:
         """A SIGNAL from a router: no offset, nothing to repair."""
         channel = self.channels.get((app, key))
         if channel is None:
+            return
+        if data.startswith(_STIRRED):
+            self._stirred(channel.stream, data)
             return
         for variant, fanout in channel.members.items():
             fanout.push_signal(self._encoder.signal(key, variant, kind, data))

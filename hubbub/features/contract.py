@@ -285,6 +285,13 @@ class Local(msgspec.Struct, frozen=True):
     args: msgspec.Struct
 
 
+class Several(msgspec.Struct, frozen=True):
+    """Commands for several streams in one request, each decided for itself. The answer names those
+    that were refused: {"refused": {stream key: name of the error}}."""
+
+    commands: tuple[Command, ...]
+
+
 class HeadsCall(msgspec.Struct, frozen=True):
     """Where these streams stand: asked of all nodes that lead them at once. `user`: whose figures
     are wanted (empty: nobody's). `query`: one to run at each of them for the viewer, whose JSON is
@@ -298,7 +305,7 @@ class HeadsCall(msgspec.Struct, frozen=True):
     args: msgspec.Struct | None = None
 
 
-Steps = Generator[Command | QueryCall | HeadsCall, Any, Json]
+Steps = Generator[Command | Several | QueryCall | HeadsCall, Any, Json]
 
 
 class Errand(msgspec.Struct, frozen=True):
@@ -328,13 +335,16 @@ class Gather(msgspec.Struct, frozen=True):
     of the edge's own (authority `edge`), at its pace. What they change is figures of the users'
     heads, which the edge then asks for anew. Such commands need no cmid: asked twice is asked once.
 
-    merge(commands of each user) → the one command. split(its answer, the same) → the answer of each
-    user, or why he is refused. users_max: more go into the next command.
+    merge(commands of each user, in his order) → the one command. split(its answer, the same) → the
+    answer of each user, or why he is refused. `group`: verbs of one group are gathered together.
+    users_max: more go into the next command. changes_figures: False where no head shows it.
     """
 
     merge: Callable[[Mapping[str, Sequence[Any]]], Command]
     split: Callable[[Json, Mapping[str, Sequence[Any]]], Mapping[str, Json | Rejected]]
-    users_max: int
+    group: str
+    users_max: int = PLURAL_IDS_MAX
+    changes_figures: bool = True
 
 
 class Verb(msgspec.Struct, frozen=True):
@@ -342,7 +352,7 @@ class Verb(msgspec.Struct, frozen=True):
 
     name: str
     shape: type[msgspec.Struct]
-    turn: Callable[[Any, EdgeContext], Command | QueryCall | Reads | Local | Errand]
+    turn: Callable[[Any, EdgeContext], Command | Several | QueryCall | Reads | Local | Errand]
     answer: type[msgspec.Struct]  # for the documents; answers are sent as the node made them
     doc: str = ""
     gather: Gather | None = None
@@ -354,7 +364,7 @@ class Route(msgspec.Struct, frozen=True):
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
     path: str  # "/v1/channels/{channel}/messages"
     shape: type[msgspec.Struct]
-    turn: Callable[[Any, EdgeContext], Command | QueryCall | Reads | Errand]
+    turn: Callable[[Any, EdgeContext], Command | Several | QueryCall | Reads | Errand]
     answer: type[msgspec.Struct]
     status: int = 200
     doc: str = ""

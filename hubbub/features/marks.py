@@ -1,24 +1,31 @@
-"""Read marks and unread figures: watermarks and bitmaps, computed, never accumulated.
+"""Marks and unread figures: watermarks and bitmaps, computed, never accumulated.
 
-Rules:
+Rules (rows: `mark_rows`):
 1. A mark only rises, and never above the head. Who has none stands at the seq where he joined.
-2. unread = alive countable messages in (mark, head], minus the own ones. One bit a seq says "alive
+   Marks of several devices merge by their maximum, whenever they arrive.
+2. `mark.unread` alone moves the own mark back, and counts its revision up. A mark that was made
+   under an older revision (offline) does not undo it; others see that he has read, all the same.
+3. unread = alive countable messages in (mark, head], minus the own ones. One bit a seq says "alive
    and countable", in blocks of 256 seqs: one row for the channel and one for the author, so a
    message costs two row writes, and a deletion clears its bit. The figure cannot drift.
-3. Moving a mark is silent: it takes no seq. Others learn marks from snapshots, the user's own
-   devices from the next `heads`.
+4. Moving a mark is silent: it takes no seq. The user's own devices learn it from the next `heads`,
+   others from receipts.
+5. What edges gather is one command: each user's own commands, in his order, folded (`merged`).
 
 Cost of a figure: one row of 32 bytes for each 256 seqs behind the mark, twice.
+
+Long because commands, their gathering and the figures share one set of shapes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, field
+from msgspec.structs import replace
 
-from hubbub.base.errors import BAD_REQUEST, NOT_A_MEMBER, TOO_MANY, Rejected
+from hubbub.base.errors import BAD_REQUEST, NOT_A_MEMBER, NOT_AVAILABLE, TOO_MANY, Rejected
 from hubbub.base.names import check_user
 from hubbub.features.contract import (
     PLURAL_IDS_MAX,
@@ -31,12 +38,27 @@ from hubbub.features.contract import (
     Feature,
     Gather,
     Meta,
+    Route,
+    Several,
     Table,
     Tables,
     Verb,
     as_command,
 )
 from hubbub.features.fields import check_chat_channel
+from hubbub.features.guarantees import guarantees_of
+from hubbub.features.mark_rows import (
+    MARKS,
+    NOBODY,
+    WATERMARKS,
+    MarkRow,
+    mark_row,
+    store,
+    with_delivered,
+    with_read,
+    with_shown,
+    with_unread,
+)
 from hubbub.features.members import MembersLeft, MembersRemoved
 from hubbub.features.messages import (
     MessageCreated,
@@ -45,140 +67,375 @@ from hubbub.features.messages import (
     MessageUndeleted,
     Removed,
 )
-from hubbub.features.standing import MEMBERS, require_standing, user_may
-from hubbub.model.permissions import Action
+from hubbub.features.standing import channel_row, require_standing, user_may
+from hubbub.model.permissions import Action, Authority
+from hubbub.settings.app import AppSettings
 from hubbub.wire.codec import decode_json, encode_json
 from hubbub.wire.event import COUNTABLE
+from hubbub.wire.receipts import MARKS_STIRRED
 from hubbub.wire.shapes import Json
 
 BLOCK_SEQS: Final = 256  # half: twice the rows to add up; double: twice the bytes each send writes
 _SHIFT: Final = 8
 _BLOCK_BYTES: Final = BLOCK_SEQS // 8
 _ALL: Final = (1 << BLOCK_SEQS) - 1
-# Of one gathered command: with the longest user ids 57 KB, below the 64 KiB of an envelope.
-GATHERED_USERS_MAX: Final = 400
+DELIVERED_CHANNELS_MAX: Final = 100  # one acknowledgement of a device: what it has on screen
+NO_REV: Final = -1
 
 
 class MarkRead(Command, frozen=True):
-    """The user has read everything up to `upto`."""
+    """The user has read everything up to `upto`. `rev`: the revision of his mark that he knew then;
+    without it, the current one."""
 
     TAG = "mark.read"
 
     channel: str
     upto: int
+    rev: int = NO_REV
+
+
+class MarkUnread(Command, frozen=True):
+    """Everything from the seq `since` on is unread again, for the user himself."""
+
+    TAG = "mark.unread"
+
+    channel: str
+    since: int
+
+
+class MarkDelivered(Command, frozen=True):
+    """A device of the user has everything up to `upto`."""
+
+    TAG = "mark.delivered"
+
+    channel: str
+    upto: int
+
+
+Mark: TypeAlias = MarkRead | MarkUnread | MarkDelivered
 
 
 class MarkMany(Command, frozen=True):
-    """Marks of several users in one entry: what an edge has gathered."""
+    """Marks of several users in one entry: what an edge has gathered.
 
-    TAG = "mark.read_many"
+    `read`: under the current revision; `based`: (upto, revision); `late`: under an older one;
+    `back`: to this mark, before `read`.
+    """
+
+    TAG = "mark.many"
 
     channel: str
-    marks: dict[str, int]
+    read: dict[str, int] = field(default_factory=dict)
+    based: dict[str, tuple[int, int]] = field(default_factory=dict)
+    late: dict[str, int] = field(default_factory=dict)
+    back: dict[str, int] = field(default_factory=dict)
+    delivered: dict[str, int] = field(default_factory=dict)
 
 
 class MarksMoved(Event, frozen=True):
-    """Where these users' marks stand now."""
+    """What happened to these users' marks, in this order: delivered, late, back, read."""
 
     TAG = "marks.moved"
     KIND = EventKind.SILENT
 
-    marks: dict[str, int]
+    read: dict[str, int] = field(default_factory=dict)
+    late: dict[str, int] = field(default_factory=dict)
+    back: dict[str, int] = field(default_factory=dict)
+    delivered: dict[str, int] = field(default_factory=dict)
 
 
-class Marked(Struct, frozen=True):
-    """`upto`: where the mark stands now."""
+class ReceiptsMoved(Event, frozen=True):
+    """Where these members' watermarks stand now, in a channel with receipts by member."""
+
+    TAG = "receipts.moved"
+    KIND = EventKind.SIGNAL
+
+    read: dict[str, int] = field(default_factory=dict)
+    delivered: dict[str, int] = field(default_factory=dict)
+
+
+class MarksStirred(Event, frozen=True):
+    """For edges alone (`wire.receipts.Stirred`): whose figures to ask for anew, and whether counts
+    that somebody looks at may be others."""
+
+    TAG = MARKS_STIRRED
+    KIND = EventKind.SIGNAL
+
+    edge: str = ""
+    users: tuple[str, ...] = ()
+    counts: bool = False
+
+
+class Marked(Struct, frozen=True, omit_defaults=True):
+    """`upto`: where the mark stands now; `rev`: how often it was moved back."""
 
     upto: int
+    rev: int = 0
 
 
 class MarkedMany(Struct, frozen=True, omit_defaults=True):
-    """Whose mark stands elsewhere than he asked for, and who may not mark: the others' stand as
-    asked (the answer is kept for retries, so it says no more than it must)."""
+    """Whose mark stands elsewhere than he asked for, or has a revision, and who may not mark: the
+    others' stand as asked (the answer is kept for retries, so it says no more than it must)."""
 
-    elsewhere: dict[str, int] = {}
+    elsewhere: dict[str, tuple[int, int]] = field(default_factory=dict)
     refused: tuple[str, ...] = ()
 
 
-MARKS: Final[Table[str, int]] = Table("marks", str, int)
+class DeliveredRequest(Struct, frozen=True):
+    """What a device has, by channel. `upto`: of one `channel` (REST)."""
+
+    marks: dict[str, int] = field(default_factory=dict)
+    channel: str = ""
+    upto: int = 0
+    by: str = ""
+
+
+class Delivered(Struct, frozen=True, omit_defaults=True):
+    """Channels whose mark was refused: code and name of the error."""
+
+    refused: dict[str, str] = field(default_factory=dict)
+
+
 BLOCKS: Final[Table[int, bytes]] = Table("marks.blocks", int, bytes)
 AUTHOR_BLOCKS: Final[Table[tuple[str, int], bytes]] = Table(
     "marks.author_blocks", tuple[str, int], bytes
 )
 
 
-def check_read(cmd: MarkRead, _: EdgeContext) -> MarkRead:
+# --- checks at the edge
+
+
+def check_mark(cmd: Mark, _: EdgeContext) -> Mark:
     check_chat_channel(cmd.channel)
-    if cmd.upto < 0:
-        raise Rejected(BAD_REQUEST, "upto is a seq")
+    _check_seq(cmd.since if isinstance(cmd, MarkUnread) else cmd.upto)
     return cmd
 
 
 def check_many(cmd: MarkMany, _: EdgeContext) -> MarkMany:
     check_chat_channel(cmd.channel)
-    if len(cmd.marks) > PLURAL_IDS_MAX:
+    users = _users_of(cmd)
+    if len(users) > PLURAL_IDS_MAX:
         raise Rejected(TOO_MANY, f"at most {PLURAL_IDS_MAX} marks", limit=PLURAL_IDS_MAX)
-    for user, upto in cmd.marks.items():
+    for user in users:
         check_user(user)
-        if upto < 0:
-            raise Rejected(BAD_REQUEST, "upto is a seq")
+    for seqs in (cmd.read, cmd.late, cmd.back, cmd.delivered):
+        for seq in seqs.values():
+            _check_seq(seq)
+    for upto, _rev in cmd.based.values():
+        _check_seq(upto)
     return cmd
 
 
-def decide_read(cmd: MarkRead, tables: Tables, ctx: Context) -> Decision:
+def _check_seq(seq: int) -> None:
+    if not 0 <= seq < 1 << 63:
+        raise Rejected(BAD_REQUEST, "a mark is a seq")
+
+
+# --- decide
+
+
+def decide_mark(cmd: Mark, tables: Tables, ctx: Context) -> Decision:
+    """A mark of the actor's own."""
     if not ctx.actor:
         raise Rejected(BAD_REQUEST, "name the user (by)")
     require_standing(Action.MARK, tables, ctx)
-    moved = _risen({ctx.actor: cmd.upto}, tables)
-    events = [MarksMoved(marks=moved)] if moved else []
-    upto = moved.get(ctx.actor, mark_of(tables, ctx.actor))
-    return Decision(events, encode_json(Marked(upto)))
+    if isinstance(cmd, MarkDelivered) and ctx.settings.delivery_receipts == "off":
+        raise Rejected(NOT_AVAILABLE, "this app keeps no delivery receipts")
+    many = merged({ctx.actor: [cmd]})
+    events, rows = _moves(many, (ctx.actor,), tables, ctx)
+    row = rows[ctx.actor]
+    upto = row.delivered if isinstance(cmd, MarkDelivered) else row.mark
+    return Decision(events, encode_json(Marked(upto, row.rev)))
 
 
 def decide_many(cmd: MarkMany, tables: Tables, ctx: Context) -> Decision:
     """Those who have no right to a mark are left out: they may have left in the meantime."""
     require_standing(Action.MARK_MANY, tables, ctx)
-    allowed = {
-        user: upto for user, upto in cmd.marks.items() if user_may(user, Action.MARK, tables, ctx)
-    }
-    moved = _risen(allowed, tables)
-    stands = {user: moved.get(user) or mark_of(tables, user) for user in allowed}
+    users = _users_of(cmd)
+    allowed = [user for user in users if user_may(user, Action.MARK, tables, ctx)]
+    events, rows = _moves(cmd, allowed, tables, ctx)
+    asked = {user: upto for user, (upto, _) in cmd.based.items()} | cmd.read
     answer = MarkedMany(
-        {user: upto for user, upto in stands.items() if upto != cmd.marks[user]},
-        tuple(user for user in cmd.marks if user not in allowed),
+        {
+            user: (row.mark, row.rev)
+            for user, row in rows.items()
+            if row.rev or asked.get(user, row.mark) != row.mark
+        },
+        tuple(user for user in users if user not in rows),
     )
-    return Decision([MarksMoved(marks=moved)] if moved else [], encode_json(answer))
+    return Decision(events, encode_json(answer))
 
 
-def merged(commands: Mapping[str, Sequence[MarkRead]]) -> MarkMany:
-    """What the users of one channel asked for, as one command: the highest of each counts."""
-    channel = next(iter(commands.values()))[0].channel
-    return MarkMany(channel=channel, marks=_highest(commands))
+def _moves(
+    cmd: MarkMany, users: Sequence[str], tables: Tables, ctx: Context
+) -> tuple[list[Event], dict[str, MarkRow]]:
+    """(what happens, where each of these users stands then)."""
+    read: dict[str, int] = {}
+    late: dict[str, int] = {}
+    back: dict[str, int] = {}
+    delivered: dict[str, int] = {}
+    rows: dict[str, MarkRow] = {}
+    before: dict[str, MarkRow] = {}
+    for user in users:
+        before[user] = old = mark_row(tables, user) or NOBODY
+        one = _of_user(cmd, user, old, tables.head_seq, ctx.settings)
+        rows[user] = moved(old, user, one, 0)
+        if rows[user] is not old:
+            read |= one.read
+            late |= one.late
+            back |= one.back
+            delivered |= one.delivered
+    event = MarksMoved(read=read, late=late, back=back, delivered=delivered)
+    if event == MarksMoved():
+        return [], rows
+    return [event, *_told(before, rows, tables, ctx)], rows
 
 
-def split(answer: Json, commands: Mapping[str, Sequence[MarkRead]]) -> dict[str, Json | Rejected]:
+def _told(
+    before: Mapping[str, MarkRow],
+    after: Mapping[str, MarkRow],
+    tables: Tables,
+    ctx: Context,
+) -> list[Event]:
+    """What others are told of it: of members only, and of what they show. And whose own devices
+    have other figures now."""
+    read: dict[str, int] = {}
+    delivered: dict[str, int] = {}
+    for user, row in after.items():
+        if row.join_seq and row.read > before[user].read:
+            read[user] = row.read
+        if row.join_seq and row.delivered > before[user].delivered:
+            delivered[user] = row.delivered
+    if ctx.settings.read_receipts == "off":
+        read = {}
+    events: list[Event] = []
+    is_seen = bool(read or delivered)
+    if is_seen and guarantees_of(channel_row(tables), tables).receipts == "per_member":
+        events.append(ReceiptsMoved(read=read, delivered=delivered))
+        is_seen = False
+    users = tuple(user for user, row in after.items() if _own(row) != _own(before[user]))
+    if is_seen or users:
+        edge = ctx.viewer.client if ctx.viewer.authority == Authority.EDGE else ""
+        events.append(MarksStirred(edge=edge, users=users, counts=is_seen))
+    return events
+
+
+def _own(row: MarkRow) -> tuple[int, int]:
+    """What the user's own figures hang on."""
+    return row.mark, row.rev
+
+
+def _of_user(
+    cmd: MarkMany, user: str, row: MarkRow, head: int, settings: AppSettings
+) -> MarksMoved:
+    """What a user's part of the command means for his row."""
+    read, late = cmd.read.get(user), cmd.late.get(user)
+    upto, rev = cmd.based.get(user, (0, 0))
+    if rev >= row.rev and upto:
+        read = max(upto, read or 0)
+    elif upto:
+        late = max(upto, late or 0)
+    delivered = cmd.delivered.get(user) if settings.delivery_receipts != "off" else None
+
+    def named(seq: int | None) -> dict[str, int]:
+        return {} if seq is None else {user: min(seq, head)}
+
+    return MarksMoved(
+        read=named(read),
+        late=named(late),
+        back=named(cmd.back.get(user)),
+        delivered=named(delivered),
+    )
+
+
+def moved(row: MarkRow, user: str, event: MarksMoved, ts_ms: int) -> MarkRow:
+    """The user's row after the event; the same object if nothing changes."""
+    if (upto := event.delivered.get(user)) is not None:
+        row = with_delivered(row, upto, ts_ms)
+    if (upto := event.late.get(user)) is not None:
+        row = with_shown(row, upto, ts_ms)
+    if (upto := event.back.get(user)) is not None:
+        row = with_unread(row, upto)
+    if (upto := event.read.get(user)) is not None:
+        row = with_read(row, upto, ts_ms)
+    return row
+
+
+# --- gathering
+
+
+def merged(commands: Mapping[str, Sequence[Mark]]) -> MarkMany:
+    """What the users of one channel asked for, as one command."""
+    many = MarkMany(channel=next(iter(commands.values()))[0].channel)
+    for user, asked in commands.items():
+        _fold(user, asked, many)
+    return many
+
+
+def _fold(user: str, asked: Sequence[Mark], many: MarkMany) -> None:
+    """One user's commands, in his order: the highest of each kind counts, and what was read before
+    he moved his mark back is late."""
+    for cmd in asked:
+        match cmd:
+            case MarkDelivered():
+                _raise(many.delivered, user, cmd.upto)
+            case MarkUnread():
+                if user in many.read:
+                    _raise(many.late, user, many.read.pop(user))
+                if user in many.based:
+                    _raise(many.late, user, many.based.pop(user)[0])
+                many.back[user] = max(cmd.since - 1, 0)
+            case MarkRead(rev=rev) if rev <= NO_REV:
+                _raise(many.read, user, cmd.upto)
+            case MarkRead() if user in many.back:
+                _raise(many.late, user, cmd.upto)
+            case MarkRead():
+                _raise_based(user, (cmd.upto, cmd.rev), many)
+    if many.delivered.get(user, 0) <= max(many.read.get(user, -1), many.late.get(user, -1)):
+        many.delivered.pop(user, None)  # read implies delivered
+
+
+def _raise(marks: dict[str, int], user: str, upto: int) -> None:
+    marks[user] = max(upto, marks.get(user, 0))
+
+
+def _raise_based(user: str, asked: tuple[int, int], many: MarkMany) -> None:
+    """Of marks under several revisions the newest revision's may count; the others are late."""
+    known = many.based.get(user, (0, NO_REV))
+    older, newer = sorted((asked, known), key=lambda mark: (mark[1], mark[0]))
+    if older[1] == newer[1]:
+        many.based[user] = newer
+        return
+    many.based[user] = newer
+    if older[0]:
+        _raise(many.late, user, older[0])
+
+
+def split(answer: Json, commands: Mapping[str, Sequence[Mark]]) -> dict[str, Json | Rejected]:
     """Each user's part of the answer to the merged command."""
-    many = decode_json(answer, MarkedMany)
+    told = decode_json(answer, MarkedMany)
+    many = merged(commands)
+    asked = {user: upto for user, (upto, _) in many.based.items()} | many.delivered | many.read
     parts: dict[str, Json | Rejected] = {
-        user: encode_json(Marked(many.elsewhere.get(user, upto)))
-        for user, upto in _highest(commands).items()
+        user: encode_json(Marked(*told.elsewhere.get(user, (asked.get(user, 0), 0))))
+        for user in commands
     }
-    return parts | {user: Rejected(NOT_A_MEMBER) for user in many.refused}
+    return parts | {user: Rejected(NOT_A_MEMBER) for user in told.refused}
 
 
-def _highest(commands: Mapping[str, Sequence[MarkRead]]) -> dict[str, int]:
-    return {user: max(command.upto for command in asked) for user, asked in commands.items()}
+def _users_of(cmd: MarkMany) -> list[str]:
+    parts = (cmd.read, cmd.based, cmd.late, cmd.back, cmd.delivered)
+    return list(dict.fromkeys(user for part in parts for user in part))
 
 
-def _risen(marks: Mapping[str, int], tables: Tables) -> dict[str, int]:
-    head = tables.head_seq
-    wanted = ((user, min(upto, head)) for user, upto in marks.items())
-    return {user: upto for user, upto in wanted if upto > mark_of(tables, user)}
+# --- apply
 
 
-def apply_moved(event: MarksMoved, _: Meta, tables: Tables) -> None:
-    for user, upto in event.marks.items():
-        tables[MARKS].put(user, max(upto, tables[MARKS].get(user) or 0))
+def apply_moved(event: MarksMoved, meta: Meta, tables: Tables) -> None:
+    parts = (event.read, event.late, event.back, event.delivered)
+    users = dict.fromkeys(user for part in parts for user in part)
+    rows = {user: mark_row(tables, user) or NOBODY for user in users}
+    store({user: moved(row, user, event, meta.ts_ms) for user, row in rows.items()}, tables)
 
 
 def apply_created(event: MessageCreated, meta: Meta, tables: Tables) -> None:
@@ -215,32 +472,40 @@ def apply_undeleted(event: MessageUndeleted, _: Meta, tables: Tables) -> None:
 
 def apply_gone(event: MembersLeft | MembersRemoved, _: Meta, tables: Tables) -> None:
     """Who comes back starts at his new join."""
-    for user in event.users:
-        if tables[MARKS].get(user) is not None:
-            tables[MARKS].delete(user)
+    store(dict.fromkeys(event.users), tables)
+
+
+# --- figures
 
 
 def mark_of(tables: Tables, user: str) -> int:
     """The seq up to which the user has read; 0 for one who has no mark and is no member."""
-    mark = tables[MARKS].get(user)
-    if mark is not None:
-        return mark
-    member = tables[MEMBERS].get(user)
-    return 0 if member is None else member.join_seq
+    row = mark_row(tables, user)
+    return 0 if row is None else row.mark
 
 
 def unread_of(tables: Tables, user: str, mark: int) -> int:
-    """Alive countable messages of others behind `mark`; what was removed is not alive."""
-    mark = max(mark, tables.floor_seq - 1)
-    return _count(tables, mark) - _count_own(tables, user, mark)
+    """Alive countable messages of others behind `mark`."""
+    behind = max(mark, tables.floor_seq - 1)
+    return _count(tables, behind) - _count_own(tables, user, behind)
+
+
+def figures(tables: Tables, user: str) -> Mapping[str, int]:
+    """The user's figures in this channel; none for one who keeps no mark here."""
+    row = mark_row(tables, user)
+    if row is None:
+        return {}
+    return {
+        "unread": unread_of(tables, user, row.mark),
+        "mark": row.mark,
+        "delivered": row.delivered,
+        "rev": row.rev,
+    }
 
 
 def head(tables: Tables, user: str) -> Mapping[str, object]:
-    """The user's fields of a `heads` row; none for one who keeps no mark here."""
-    if tables[MARKS].get(user) is None and tables[MEMBERS].get(user) is None:
-        return {}
-    mark = mark_of(tables, user)
-    return {"unread": unread_of(tables, user, mark), "mark": mark}
+    """The user's fields of a `heads` row."""
+    return figures(tables, user)
 
 
 def _count(tables: Tables, mark: int) -> int:
@@ -283,11 +548,40 @@ def _without(bits: bytes | None, bit: int) -> bytes:
     return (int.from_bytes(bits or b"", "big") & (_ALL ^ bit)).to_bytes(_BLOCK_BYTES, "big")
 
 
+# --- requests
+
+
+def turn_delivered(request: DeliveredRequest, _: EdgeContext) -> Several:
+    marks = dict(request.marks)
+    if request.channel:
+        marks[request.channel] = request.upto
+    if not 0 < len(marks) <= DELIVERED_CHANNELS_MAX:
+        limit = DELIVERED_CHANNELS_MAX
+        raise Rejected(TOO_MANY, f"name 1 to {limit} channels", limit=limit)
+    return Several(
+        tuple(MarkDelivered(channel=c, upto=upto, by=request.by) for c, upto in marks.items())
+    )
+
+
+GATHER: Final = Gather(merged, split, group="marks")
+_QUIET: Final = replace(GATHER, changes_figures=False)
+_CHANNEL: Final = "/v1/channels/{channel}"
+
 FEATURE: Final = Feature(
     name="marks",
-    tables=(MARKS, BLOCKS, AUTHOR_BLOCKS),
-    check={MarkRead: check_read, MarkMany: check_many},
-    decide={MarkRead: decide_read, MarkMany: decide_many},
+    tables=(MARKS, WATERMARKS, BLOCKS, AUTHOR_BLOCKS),
+    check={
+        MarkRead: check_mark,
+        MarkUnread: check_mark,
+        MarkDelivered: check_mark,
+        MarkMany: check_many,
+    },
+    decide={
+        MarkRead: decide_mark,
+        MarkUnread: decide_mark,
+        MarkDelivered: decide_mark,
+        MarkMany: decide_many,
+    },
     apply={
         MarksMoved: apply_moved,
         MessageCreated: apply_created,
@@ -299,13 +593,20 @@ FEATURE: Final = Feature(
     },
     head=head,
     verbs=(
+        Verb("mark.read", MarkRead, as_command, Marked, "All up to a seq is read.", GATHER),
+        Verb("mark.unread", MarkUnread, as_command, Marked, "All from a seq on is unread.", GATHER),
         Verb(
-            "mark.read",
-            MarkRead,
-            as_command,
-            Marked,
-            "Everything up to a seq is read.",
-            Gather(merged, split, GATHERED_USERS_MAX),
+            "mark.delivered",
+            DeliveredRequest,
+            turn_delivered,
+            Delivered,
+            "What a device has, by channel.",
+            _QUIET,
         ),
+    ),
+    routes=(
+        Route("POST", _CHANNEL + "/read", MarkRead, as_command, Marked),
+        Route("POST", _CHANNEL + "/unread", MarkUnread, as_command, Marked),
+        Route("POST", _CHANNEL + "/delivered", DeliveredRequest, turn_delivered, Delivered),
     ),
 )

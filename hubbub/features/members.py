@@ -17,6 +17,7 @@ Long because six commands over one set of rows are six shapes, checks and decisi
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
@@ -47,6 +48,7 @@ from hubbub.features.publication import rfc3339
 from hubbub.features.standing import (
     CHANNEL,
     INVITES,
+    JOINS,
     MEMBER_COUNT,
     MEMBERS,
     ONLY,
@@ -54,6 +56,7 @@ from hubbub.features.standing import (
     InviteRow,
     MemberRow,
     channel_row,
+    count_joins,
     granted,
     member_count,
     refuse_direct,
@@ -291,6 +294,7 @@ def apply_created(event: ChannelCreated, meta: Meta, tables: Tables) -> None:
         tables[MEMBERS].put(user, MemberRow(role, meta.ts_ms, meta.seq))
     if event.members:
         tables[MEMBER_COUNT].put(ONLY, len(event.members))
+        count_joins({meta.seq: len(event.members)}, tables)
 
 
 def apply_joined(event: MembersJoined, meta: Meta, tables: Tables) -> None:
@@ -304,15 +308,17 @@ def apply_invited(event: MembersInvited, meta: Meta, tables: Tables) -> None:
 
 
 def apply_gone(event: MembersLeft | MembersRemoved, _: Meta, tables: Tables) -> None:
-    gone = 0
+    joins: Counter[int] = Counter()
     for user in event.users:
         if tables[INVITES].get(user) is not None:
             tables[INVITES].delete(user)
-        if tables[MEMBERS].get(user) is not None:
+        row = tables[MEMBERS].get(user)
+        if row is not None:
             tables[MEMBERS].delete(user)
-            gone += 1
-    if gone:
-        tables[MEMBER_COUNT].put(ONLY, member_count(tables) - gone)
+            joins[row.join_seq] -= 1
+    if joins:
+        tables[MEMBER_COUNT].put(ONLY, member_count(tables) + sum(joins.values()))
+        count_joins(joins, tables)
 
 
 def apply_role(event: RoleChanged, meta: Meta, tables: Tables) -> None:
@@ -364,6 +370,7 @@ def _add_row(user: str, role: Role, meta: Meta, tables: Tables) -> None:
         channel = tables[CHANNEL].get(ONLY)
         history_from = meta.seq if channel is not None and channel.from_join else 0
         tables[MEMBERS].put(user, MemberRow(role, meta.ts_ms, meta.seq, history_from))
+        count_joins({meta.seq: 1}, tables)
 
 
 def require_room(count: int, tables: Tables) -> None:
@@ -383,7 +390,7 @@ _MEMBER_PATH: Final = _MEMBERS_PATH + "/{user}"
 
 FEATURE: Final = Feature(
     name="members",
-    tables=(MEMBERS, INVITES, MEMBER_COUNT),
+    tables=(MEMBERS, INVITES, MEMBER_COUNT, JOINS),
     check={
         InviteMembers: check_users_of,
         AddMembers: check_users_of,

@@ -18,7 +18,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -36,6 +36,7 @@ from hubbub.base.errors import (
 )
 from hubbub.features.contract import Context, Table, Tables
 from hubbub.features.publication import rfc3339
+from hubbub.features.watermarks import CountsRow, Histograms, Key, Values, change, count_above
 from hubbub.model.channel import ChannelKind
 from hubbub.model.member import Role
 from hubbub.model.permissions import (
@@ -131,6 +132,7 @@ CHANNEL: Final[Table[int, ChannelRow]] = Table("channel", int, ChannelRow)
 MEMBERS: Final[Table[str, MemberRow]] = Table("members", str, MemberRow)
 INVITES: Final[Table[str, InviteRow]] = Table("members.invites", str, InviteRow)
 MEMBER_COUNT: Final[Table[int, int]] = Table("members.count", int, int)
+JOINS: Final[Histograms] = Table("members.joins", Key, CountsRow)
 MEMBER_RIGHTS: Final[Table[str, Override]] = Table("capabilities.members", str, Override)
 BANS: Final[Table[str, SanctionRow]] = Table("sanctions.bans", str, SanctionRow)
 MUTES: Final[Table[str, SanctionRow]] = Table("sanctions.mutes", str, SanctionRow)
@@ -347,3 +349,13 @@ def _live(row: SanctionRow | None, ctx: Context) -> SanctionRow | None:
 @lru_cache(maxsize=4_096)
 def _laid(rights: Rights, own: Override) -> Rights:
     return laid_over(rights, own.grant, own.deny)
+
+
+def count_joins(changes: Mapping[int, int], tables: Tables) -> None:
+    """Members with these join seqs came (or went, below zero): whoever writes MEMBERS says so."""
+    change(JOINS, Values.JOINS, changes, tables)
+
+
+def joined_by(seq: int, tables: Tables) -> int:
+    """How many members had joined at this seq."""
+    return member_count(tables) - count_above(JOINS, Values.JOINS, seq, tables)

@@ -215,7 +215,7 @@ _BY_AUTHORITY: Final[dict[str, frozenset[Action]]] = {
             A.READ_APP,
         }
     ),
-    Authority.EDGE: frozenset({A.READ_APP, A.MARK_MANY}),
+    Authority.EDGE: frozenset({A.READ_APP, A.MARK_MANY, A.SEE_RECEIPTS}),
 }
 _NOTHING: Final[frozenset[Action]] = frozenset()
 

@@ -21,6 +21,7 @@ from hubbub.base.units import KIB
 Access: TypeAlias = Literal["nobody", "subscribers", "everyone"]
 # Who may subscribe: with a subscription token, any signed-in user, or anonymous ones as well.
 Subscribe: TypeAlias = Literal["token", "users", "everyone"]
+Receipts: TypeAlias = Literal["off", "optional", "required"]
 Count: TypeAlias = Annotated[int, Meta(ge=0, le=1_000_000)]
 
 
@@ -107,6 +108,9 @@ class AppSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     history_page_default: Annotated[int, Meta(ge=1, le=200)] = 50
     history_page_max: Annotated[int, Meta(ge=1, le=1_000)] = 200
     history_page_bytes_max: Annotated[int, Meta(ge=64 * KIB, le=4_096 * KIB)] = 1_024 * KIB
+    # What members see of one another: nobody may hide from "required", nobody is shown in "off".
+    read_receipts: Receipts = "optional"
+    delivery_receipts: Receipts = "optional"
     screen_channels_max: Annotated[int, Meta(ge=1, le=1_000)] = 100
     # Channels whose heads a connection hears of: the most recent ones of its user.
     head_channels_max: Annotated[int, Meta(ge=1, le=1_000)] = 200

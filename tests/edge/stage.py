@@ -26,6 +26,7 @@ from edge.limits import SharedLimits
 from edge.outgoing import Flusher, Outgoing
 from edge.pushes import PushEncoder
 from edge.reading import Readings
+from edge.screens import Screens
 from edge.session import Session, SessionSettings
 from edge.subscribing import Subscribing
 from edge.timers import Timers
@@ -220,6 +221,7 @@ class EdgeStage:
             in_flight_max=IN_FLIGHT_MAX,
         )
         self.dispatch.local = self.clients
+        self.screens = self.clients.screens = Screens(self.dispatch.ask, encoder.signal)
         self.timers: Timers[Session] = Timers(self.clock.monotonic_ms())
         self.clients.settings = SessionSettings(
             timers=self.timers, on_ended=self.clients.ended, channels_max=5

@@ -19,6 +19,7 @@ from hubbub.features.contract import (
     Gather,
     Local,
     QueryCall,
+    Reads,
     Registry,
     Route,
     Verb,
@@ -69,7 +70,7 @@ def turn_local(request: Look, _: EdgeContext) -> Local:
     return Local("toy.local", request)
 
 
-GATHER = Gather(lambda _: Say(channel="x"), lambda _, __: {}, users_max=2)
+GATHER = Gather(lambda _: Say(channel="x"), lambda _, __: {}, "says", users_max=2)
 ROUTE = Route("POST", "/v1/toy/{channel}", Say, as_command, Say)
 TOY = Registry(
     [
@@ -101,8 +102,12 @@ class Stage:
         )
         self.dispatch.local = self
         self.dispatch.errands = self
+        self.dispatch.readings = self
 
-    def start(self, errand: Errand, app: App, viewer: Viewer, reply: Any) -> None:
+    def start(self, errand: Errand | Reads, app: App | str, viewer: Viewer, reply: Any) -> None:
+        if isinstance(errand, Reads):
+            self.sent.append((errand,))
+            return
         try:
             self.sent.append((next(errand.steps()),))
         except Rejected as refusal:

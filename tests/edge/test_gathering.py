@@ -6,12 +6,16 @@ import json
 from collections.abc import Mapping, Sequence
 
 import pytest
+from msgspec.structs import replace
 
 from edge.dispatch import App, Reply
 from edge.gathering import GATHER_MS, INTERVAL_MS, Gathering
 from hubbub.base.errors import CHANNEL_NOT_FOUND, NOT_A_MEMBER, TOO_LARGE, Rejected
 from hubbub.features.contract import Command, Gather
+from hubbub.features.marks import GATHER as MARKS_GATHER
+from hubbub.features.marks import MarkDelivered, MarkRead, MarkUnread
 from hubbub.settings.app import AppSettings
+from hubbub.wire.codec import encode_json
 from hubbub.wire.shapes import Viewer
 from tests.support.clock import FakeClock
 
@@ -46,7 +50,7 @@ def split(answer: bytes, commands: Mapping[str, Sequence[Vote]]) -> Mapping[str,
     }
 
 
-GATHER = Gather(merge, split, users_max=3)
+GATHER = Gather(merge, split, "votes", users_max=3)
 
 
 class Stage:
@@ -57,7 +61,7 @@ class Stage:
         self.replies: list[tuple[str, object]] = []
         self.refusal: Rejected | None = None
         self.gathering = Gathering(
-            self.send, lambda *what: self.changed.append(what), self.clock.monotonic_ms
+            self.send, lambda *what: self.changed.append(what), self.clock.monotonic_ms, "edge-1.1"
         )
 
     def send(self, command: Command, app: App, viewer: Viewer, reply: Reply) -> None:
@@ -164,3 +168,41 @@ def test_a_reply_that_breaks_costs_itself_alone_and_is_told() -> None:
         stage.take()[0][3](None, b'{"refused":[]}')
     assert stage.replies == [("ann", "ann")]
     assert [user for _, user, _ in stage.changed] == ["eve", "ann"]
+
+
+def test_marks_under_the_longest_names_stay_below_an_envelope() -> None:
+    """Every user asks for all there is, under names that cost most as JSON."""
+    sent: list[bytes] = []
+    clock = FakeClock()
+    gathering = Gathering(
+        lambda command, *_: sent.append(encode_json(command)),
+        lambda *_: None,
+        clock.monotonic_ms,
+        "edge-1.1",
+    )
+    channel, upto = "group:" + "x" * 249, 1 << 62
+    for n in range(1_000):
+        for command in (
+            MarkRead(channel=channel, upto=upto - 1, rev=1 << 62),
+            MarkUnread(channel=channel, since=upto),
+            MarkRead(channel=channel, upto=upto - 1),
+            MarkDelivered(channel=channel, upto=upto),
+        ):
+            user = f"{n:04d}" + '"' * 124
+            gathering.add(MARKS_GATHER, command, DEMO, user, lambda *_: None)
+    clock.advance(GATHER_MS)
+    gathering.tick()
+    assert len(sent) > 1
+    assert max(map(len, sent)) < AppSettings().envelope_bytes_max
+
+
+def test_who_asks_for_nothing_that_shows_is_not_told_figures() -> None:
+    stage = Stage()
+    quiet = replace(GATHER, changes_figures=False)
+    stage.gathering.add(quiet, Vote(channel="group:x"), DEMO, "ann", lambda *_: None)
+    stage.vote("bob")
+    stage.clock.advance(GATHER_MS)
+    stage.gathering.tick()
+    ((_, _, _, reply),) = stage.take()
+    reply(None, b'{"refused":[]}')
+    assert stage.changed == [("demo", "bob", "group:x")]

@@ -59,8 +59,10 @@ class MemoryRows:
         self._table = table
         self.packed = packed
         self.write_count = 0
+        self.read_count = 0
 
     def get(self, key: Any) -> Any:
+        self.read_count += 1
         row = self.packed.get(key)
         return None if row is None else decode_pack(row, self._table.row_type)
 
@@ -134,6 +136,11 @@ class MemoryTables:
             "head": (self.head_seq, self.head_ts_ms),
             "floor": self.floor_seq,
         }
+
+    @property
+    def read_count(self) -> int:
+        """Rows read so far."""
+        return sum(rows.read_count for rows in self.rows.values())
 
     @property
     def write_count(self) -> int:

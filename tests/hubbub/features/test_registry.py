@@ -35,7 +35,7 @@ from hubbub.features.join_requests import (
     WithdrawRequest,
 )
 from hubbub.features.list_settings import SetListed
-from hubbub.features.marks import MarkMany, MarkRead
+from hubbub.features.marks import MarkDelivered, MarkMany, MarkRead, MarkUnread
 from hubbub.features.members import (
     AddMembers,
     InviteMembers,
@@ -47,9 +47,11 @@ from hubbub.features.members import (
 from hubbub.features.messages import DeleteMessage, EditMessage, OfMessage, SendMessage
 from hubbub.features.metadata import DeleteMetadata, SetMetadata
 from hubbub.features.pins import EndPin, PinMessage, UnpinMessage
+from hubbub.features.privacy import SetPrivacy
 from hubbub.features.promotion import PromoteChannel
 from hubbub.features.raw_events import PublishEvent
 from hubbub.features.reactions import AddReaction, RemoveReaction
+from hubbub.features.receipts import HideReceipts
 from hubbub.features.registry import FEATURES, REGISTRY
 from hubbub.features.retention import SetRetention, SweepChannel, TruncateChannel
 from hubbub.features.revisions import UndeleteMessage
@@ -61,6 +63,7 @@ from hubbub.features.sanctions import (
     UnmuteMembers,
 )
 from hubbub.features.slow_mode import SetSlowMode
+from hubbub.features.thread_marks import ReadThread, ReadThreads, ReadThreadsMany
 from hubbub.features.threads import FollowThread, UnfollowThread
 from hubbub.features.users import EnsureUser, UpdateUser
 from hubbub.model.channel import ChannelKind, HistoryRule
@@ -79,6 +82,7 @@ SETTINGS = AppSettings(
 )
 
 users = st.sampled_from(PEOPLE)
+marks = st.dictionaries(users, st.integers(0, 40))
 groups = st.lists(users, max_size=3).map(tuple)
 texts = st.text(max_size=8)
 data = st.sampled_from([msgspec.UNSET, Raw(b"null"), Raw(b'{"a":[1,"\\u00e9"]}'), Raw(b"1.50")])
@@ -123,7 +127,23 @@ def of_channel(key: str, ids: st.SearchStrategy[str]) -> st.SearchStrategy[Comma
         make(EditMessage, id=ids, text=texts, data=data),
         make(DeleteMessage, id=ids),
         make(MarkRead, upto=st.integers(0, 40)),
-        make(MarkMany, marks=st.dictionaries(users, st.integers(0, 40))),
+        make(MarkRead, upto=st.integers(0, 40), rev=st.integers(0, 3)),
+        make(MarkUnread, since=st.integers(0, 40)),
+        make(MarkDelivered, upto=st.integers(0, 40)),
+        make(ReadThread, id=ids, upto=st.integers(0, 40)),
+        make(ReadThreads, upto=st.integers(0, 40)),
+        make(
+            ReadThreadsMany,
+            marks=st.dictionaries(
+                users, st.dictionaries(st.integers(0, 40), st.integers(0, 40), max_size=3)
+            ),
+        ),
+        make(HideReceipts, user=users, hidden=st.integers(0, 7)),
+        make(
+            MarkMany,
+            **dict.fromkeys(("read", "late", "back", "delivered"), marks),
+            based=st.dictionaries(users, st.tuples(st.integers(0, 40), st.integers(0, 3))),
+        ),
         make(InviteMembers, users=groups),
         make(AddMembers, users=groups),
         make(RemoveMembers, users=groups),
@@ -175,6 +195,7 @@ def of_user() -> st.SearchStrategy[Command]:
         st.builds(UpdateUser, user=user, name=texts, data=data, replace=st.booleans()),
         st.builds(PutListed, user=user, channel=channels, kind=kinds, role=anything),
         st.builds(DropListed, user=user, channel=channels),
+        st.builds(SetPrivacy, user=user, read=st.booleans(), typing=st.booleans()),
         st.builds(NoteDeclined, user=user, channel=channels),
         st.builds(
             SetListed,
@@ -274,6 +295,8 @@ def test_replay_equals_live_in_other_streams(draw: st.DataObject, key: str) -> N
 def test_random_commands_cover_every_command() -> None:
     """A new command must join the strategies above."""
     known = {
+        ReadThread, ReadThreads, ReadThreadsMany,
+        MarkUnread, MarkDelivered, HideReceipts, SetPrivacy,
         FollowThread, UnfollowThread, AddReaction, RemoveReaction, UndeleteMessage, PinMessage,
         DeleteMessages, DeleteMessagesBy, GoOnDeletingBy, UnpinMessage, EndPin, SendForwarded,
         CreateChannel, OpenDirect, UpdateChannel, DeleteChannel, SendMessage, EditMessage,

@@ -40,7 +40,9 @@ def test_a_members_snapshot() -> None:
         },
         "mark": 1,
         "unread": 1,
+        "delivered": 1,
         "marks": {"ann": 2, "bob": 1},
+        "marks_delivered": {"ann": 2, "bob": 1},
     }
     access = book.access("bob")
     assert (access.presence, access.positioned, access.recoverable) == (True, True, True)

@@ -1,0 +1,190 @@
+"""What a user lets others see of him: read and delivery receipts, typing. In his own stream.
+
+Rules:
+1. Everything is shown until he switches it off. The app's policy "required" forbids that.
+2. His channels learn it by a Forward each, within a second; so does a channel that he joins later.
+3. His own devices learn it by the event. Typing is hidden by whoever passes typing on, which asks
+   for these settings.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from msgspec import UNSET, Struct, UnsetType
+
+from hubbub.base.errors import NOT_AVAILABLE, PERMISSION_DENIED, Rejected
+from hubbub.base.names import check_user, user_stream
+from hubbub.features.channel_list import ChannelAdded
+from hubbub.features.contract import (
+    Command,
+    Context,
+    EdgeContext,
+    Effect,
+    Event,
+    Feature,
+    Forward,
+    Meta,
+    QueryCall,
+    QueryRow,
+    Route,
+    Table,
+    Tables,
+    Verb,
+)
+from hubbub.features.fields import require_something
+from hubbub.features.list_rows import LISTED
+from hubbub.features.mark_rows import Hidden
+from hubbub.features.receipts import HideReceipts
+from hubbub.features.standing import ONLY
+from hubbub.model.member import Role
+from hubbub.model.permissions import Action, require
+
+_ALL: Final = (("read", Hidden.READ), ("delivered", Hidden.DELIVERED), ("typing", Hidden.TYPING))
+
+
+class SetPrivacy(Command, frozen=True):
+    """Show (true) or hide (false) what is given."""
+
+    TAG = "privacy.set"
+
+    user: str = ""
+    read: bool | UnsetType = UNSET
+    delivered: bool | UnsetType = UNSET
+    typing: bool | UnsetType = UNSET
+
+    def stream_key(self) -> str:
+        return user_stream(self.user)
+
+
+class PrivacyChanged(Event, frozen=True):
+    """What others see from now on."""
+
+    TAG = "user.privacy_changed"
+
+    read: bool
+    delivered: bool
+    typing: bool
+
+
+class Privacy(Struct, frozen=True):
+    """What others see."""
+
+    read: bool
+    delivered: bool
+    typing: bool
+
+
+class PrivacyRequest(Struct, frozen=True):
+    """Whose; empty: of the one who asks."""
+
+    user: str = ""
+
+
+HIDDEN: Final[Table[int, int]] = Table("privacy", int, int)
+
+
+def check_set(cmd: SetPrivacy, ctx: EdgeContext) -> SetPrivacy:
+    require_something(cmd.read, cmd.delivered, cmd.typing)
+    settings = ctx.settings
+    for shown, policy in (
+        (cmd.read, settings.read_receipts),
+        (cmd.delivered, settings.delivery_receipts),
+    ):
+        if shown is False and policy == "required":
+            raise Rejected(PERMISSION_DENIED, "this app requires these receipts")
+    return cmd
+
+
+def decide_set(cmd: SetPrivacy, tables: Tables, ctx: Context) -> list[Event]:
+    _require_own(cmd.user, ctx)
+    if ctx.settings.raw_user_streams:
+        raise Rejected(NOT_AVAILABLE, "this app keeps no settings of users")
+    old = hidden = Hidden(tables[HIDDEN].get(ONLY) or 0)
+    for name, bit in _ALL:
+        shown = getattr(cmd, name)
+        if shown is not UNSET:
+            hidden = hidden & ~bit if shown else hidden | bit
+    return [] if hidden == old else [PrivacyChanged(**_shown(hidden))]
+
+
+def apply_changed(event: PrivacyChanged, _: Meta, tables: Tables) -> None:
+    tables[HIDDEN].put(ONLY, _hidden(event))
+
+
+def effects_changed(event: PrivacyChanged, meta: Meta, tables: Tables) -> list[Effect]:
+    effects: list[Effect] = []
+    after: str | None = None
+    while rows := tables[LISTED].scan(after=after):
+        effects += [
+            _hide(channel, meta.key[1:], _hidden(event))
+            for channel, row in rows
+            if row.role is not Role.INVITED
+        ]
+        after = rows[-1][0]
+    return effects
+
+
+def effects_added(event: ChannelAdded, meta: Meta, tables: Tables) -> list[Effect]:
+    hidden = tables[HIDDEN].get(ONLY)
+    return [_hide(event.channel, meta.key[1:], hidden)] if hidden else []
+
+
+def _hide(channel: str, user: str, hidden: int) -> Effect:
+    return Forward(HideReceipts(channel=channel, user=user, hidden=hidden))
+
+
+def _hidden(event: PrivacyChanged) -> int:
+    return int(sum(bit for name, bit in _ALL if not getattr(event, name)))
+
+
+def _shown(hidden: int) -> dict[str, bool]:
+    return {name: not hidden & bit for name, bit in _ALL}
+
+
+def run_get(_: PrivacyRequest, tables: Tables, ctx: Context) -> Privacy:
+    _require_own(ctx.key[1:], ctx)
+    return Privacy(**_shown(tables[HIDDEN].get(ONLY) or 0))
+
+
+def _require_own(user: str, ctx: Context) -> None:
+    if user != ctx.actor:
+        require(Action.EDIT_ANY_USER, None, Role.NONE, ctx.viewer.authority)
+
+
+def turn_get(request: PrivacyRequest, ctx: EdgeContext) -> QueryCall:
+    user = check_user(request.user or ctx.viewer.user)
+    return QueryCall(user_stream(user), "privacy.get", PrivacyRequest(user))
+
+
+def turn_set(request: SetPrivacy, ctx: EdgeContext) -> SetPrivacy:
+    user = check_user(request.user or request.by or ctx.viewer.user)
+    return SetPrivacy(
+        cmid=request.cmid,
+        by=request.by,
+        user=user,
+        read=request.read,
+        delivered=request.delivered,
+        typing=request.typing,
+    )
+
+
+_PATH: Final = "/v1/users/{user}/privacy"
+
+FEATURE: Final = Feature(
+    name="privacy",
+    tables=(HIDDEN,),
+    check={SetPrivacy: check_set},
+    decide={SetPrivacy: decide_set},
+    apply={PrivacyChanged: apply_changed},
+    effects={PrivacyChanged: effects_changed, ChannelAdded: effects_added},
+    queries=(QueryRow("privacy.get", PrivacyRequest, run_get),),
+    verbs=(
+        Verb("privacy.get", PrivacyRequest, turn_get, Privacy, "What others see of a user."),
+        Verb("privacy.set", SetPrivacy, turn_set, Privacy, "Show or hide receipts and typing."),
+    ),
+    routes=(
+        Route("GET", _PATH, PrivacyRequest, turn_get, Privacy),
+        Route("PUT", _PATH, SetPrivacy, turn_set, Privacy),
+    ),
+)

@@ -1,0 +1,180 @@
+"""Marks and figures of threads against their definition; channel and threads share no message."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hubbub.base.errors import BAD_REQUEST, NOT_A_MEMBER, NOT_FOUND, PERMISSION_DENIED, Rejected
+from hubbub.features import thread_marks
+from hubbub.features.marks import MarkRead
+from hubbub.features.members import AddMembers, LeaveChannel
+from hubbub.features.messages import DeleteMessage, SendMessage
+from hubbub.features.thread_marks import (
+    ReadThread,
+    ReadThreads,
+    ReadThreadsMany,
+    UnreadThreadsRequest,
+)
+from hubbub.features.threads import FollowThread, UnfollowThread
+from hubbub.settings.app import OFF, AppSettings
+from hubbub.wire.codec import encode_json
+from tests.support.playbook import Playbook
+
+X = "group:x"
+PEOPLE = ("ann", "bob", "cid")
+
+
+def room() -> Playbook:
+    unpaced = AppSettings(send_per_channel=OFF)
+    return Playbook(X, owner="ann", members=["bob", "cid"], settings=unpaced)
+
+
+@pytest.fixture
+def book() -> Playbook:
+    return room()
+
+
+def send(book: Playbook, user: str, **more: object) -> str:
+    book.do(user, SendMessage(channel=X, text="x", **more))  # type: ignore[arg-type]
+    return book.outcome.id
+
+
+def threads(book: Playbook, user: str) -> object:
+    return book.head(user).get("threads")
+
+
+def test_followers_have_replies_unread_and_others_have_not(book: Playbook) -> None:
+    root = send(book, "ann")
+    assert threads(book, "ann") is None
+    send(book, "bob", thread=root)
+    assert threads(book, "ann") == {"unread": 1, "mentions": 0}
+    assert threads(book, "bob") == {"unread": 0, "mentions": 0}
+    assert threads(book, "cid") is None
+    send(book, "bob", thread=root, mentions=("cid",))
+    assert threads(book, "cid") == {"unread": 1, "mentions": 1}, "from where he was named on"
+    assert [book.head(user)["unread"] for user in PEOPLE] == [0, 1, 1], "the channel has the root"
+    page = book.query("ann", "thread.unread", UnreadThreadsRequest(X))
+    assert page["threads"] == [{"root_seq": 2, "id": root, "mark": 2, "unread": 2, "mentions": 0}]
+    book.do("ann", ReadThread(channel=X, id=root, upto=99))
+    assert book.reply == {"moved": 1}
+    assert threads(book, "ann") == {"unread": 0, "mentions": 0}
+    assert book.do("ann", ReadThread(channel=X, id=root, upto=1)) == []
+    book.assert_replay_equal()
+
+
+def test_a_reply_that_stands_in_the_channel_counts_there_alone(book: Playbook) -> None:
+    root = send(book, "ann")
+    before = book.head("ann")["unread"]
+    send(book, "bob", thread=root, also_in_channel=True)
+    assert book.head("ann")["unread"] == before + 1
+    assert threads(book, "ann") == {"unread": 0, "mentions": 0}
+
+
+def test_deleted_and_silent_replies_do_not_count(book: Playbook) -> None:
+    root = send(book, "ann")
+    gone = send(book, "bob", thread=root)
+    send(book, "bob", thread=root, silent=True)
+    assert threads(book, "ann") == {"unread": 1, "mentions": 0}
+    book.do("bob", DeleteMessage(channel=X, id=gone))
+    assert threads(book, "ann") == {"unread": 0, "mentions": 0}
+
+
+def test_who_follows_later_starts_there_and_who_stops_has_no_figure(book: Playbook) -> None:
+    root = send(book, "ann")
+    send(book, "bob", thread=root)
+    book.do("cid", FollowThread(channel=X, id=root))
+    assert threads(book, "cid") == {"unread": 0, "mentions": 0}
+    send(book, "bob", thread=root)
+    assert threads(book, "cid") == {"unread": 1, "mentions": 0}
+    book.do("cid", UnfollowThread(channel=X, id=root))
+    assert threads(book, "cid") is None
+    assert book.refused("cid", ReadThread(channel=X, id=root, upto=9)) is NOT_FOUND
+    book.do("ann", MarkRead(channel=X, upto=9))
+    assert threads(book, "ann") == {"unread": 2, "mentions": 0}, "the channel's mark is its own"
+
+
+def test_all_threads_are_read_at_once_and_gone_with_their_reader(book: Playbook) -> None:
+    roots = [send(book, "bob") for _ in range(3)]
+    for root in roots:
+        send(book, "cid", thread=root)
+    assert threads(book, "bob") == {"unread": 3, "mentions": 0}
+    book.do("bob", ReadThreads(channel=X, upto=7))
+    assert threads(book, "bob") == {"unread": 1, "mentions": 0}
+    book.do("bob", ReadThreads(channel=X, upto=99))
+    assert (book.reply, threads(book, "bob")) == ({"moved": 3}, {"unread": 0, "mentions": 0})
+    book.do("bob", LeaveChannel(channel=X))
+    assert threads(book, "bob") is None
+    book.do("", AddMembers(channel=X, user="bob"), authority="server")
+    assert threads(book, "bob") is None
+    book.assert_replay_equal()
+
+
+def test_what_an_edge_gathers_is_answered_to_each(book: Playbook) -> None:
+    root = send(book, "ann")
+    send(book, "bob", thread=root)
+    asked = {
+        "ann": [ReadThread(channel=X, id=root, upto=3), ReadThread(channel=X, id=root, upto=2)],
+        "bob": [ReadThread(channel=X, id=root, upto=3)],
+        "eve": [ReadThread(channel=X, id=root, upto=3)],
+    }
+    many = thread_marks.merged(asked)
+    assert many == ReadThreadsMany(channel=X, marks={u: {2: 3} for u in asked})
+    assert book.refused("ann", many) is PERMISSION_DENIED
+    book.do("", many, authority="edge")
+    parts = thread_marks.split(encode_json(book.reply), asked)
+    assert (parts["ann"], parts["bob"]) == (b'{"moved":1}', b'{"moved":0}')
+    refusal = parts["eve"]
+    assert isinstance(refusal, Rejected)
+    assert refusal.error is NOT_A_MEMBER
+
+
+def test_refusals(book: Playbook) -> None:
+    root = send(book, "ann")
+    assert book.refused("eve", ReadThread(channel=X, id=root, upto=1)) is NOT_A_MEMBER
+    assert book.refused("ann", ReadThread(channel=X, id=root, upto=-1)) is BAD_REQUEST
+    assert book.refused("ann", ReadThread(channel=X, id="no id", upto=1)) is BAD_REQUEST
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.lists(st.integers(0, 99), min_size=10, max_size=60))
+def test_every_message_counts_in_one_place_at_most(dice: list[int]) -> None:
+    """Figures of channel and threads equal the definition, message by message."""
+    book = room()
+    roots = [send(book, user) for user in PEOPLE]
+    rows: list[tuple[int, str, str, bool, bool]] = []  # seq, author, root, in channel, alive
+    marks: dict[tuple[str, str], int] = {}
+    ids: dict[int, str] = {}
+    for number, die in enumerate(dice):
+        user, root = PEOPLE[die % 3], roots[(die // 3) % 3]
+        if die > 85 and rows:
+            at = die % len(rows)
+            if rows[at][4]:
+                book.do(rows[at][1], DeleteMessage(channel=X, id=ids[rows[at][0]]))
+                rows[at] = (*rows[at][:4], False)
+        elif die > 70 and (user, root) in marks:
+            upto = (number * 7) % (book.tables.head_seq + 1)
+            book.do(user, ReadThread(channel=X, id=root, upto=upto))
+            marks[user, root] = max(upto, marks[user, root])
+        else:
+            both = die % 7 == 0
+            mid = send(book, user, thread=root, also_in_channel=both)
+            seq = book.tables.head_seq
+            if f"{mid}" not in ids.values():
+                stored = [s for s in range(seq - 1, seq + 1) if book.shown(s).get("id") == mid]
+                seq = stored[0]
+            rows.append((seq, user, root, both, True))
+            ids[seq] = mid
+            owner = PEOPLE[roots.index(root)]
+            for follower in (user, owner):
+                marks.setdefault((follower, root), seq - (follower != user))
+    for user in PEOPLE:
+        expected = sum(
+            alive and not both and author != user and seq > marks[user, root]
+            for seq, author, root, both, alive in rows
+            if (user, root) in marks
+        )
+        found = threads(book, user)
+        assert (found or {"unread": 0})["unread"] == expected  # type: ignore[index]
+    book.assert_replay_equal()
