@@ -118,7 +118,7 @@ BY_AUTHORITY: dict[str, set[Action] | set[str]] = {
         "see", "list_members", "freeze", "set_retention", "archive_channel", "truncate",
         "delete_channel", "directory", "edit_app", "deactivate_user", "revoke_tokens", "read_app",
     },
-    "edge": {"read_app", "mark_many"},
+    "edge": {"read_app", "mark_many", "see_receipts"},
     "somebody": set[str](),
 }  # fmt: skip
 
