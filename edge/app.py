@@ -104,7 +104,11 @@ class Edge:
         )
         dispatch = Dispatch(REGISTRY, uplink.request, now_ms=clock.wall_ms, entropy=entropy)
         dispatch.errands = Errands(
-            dispatch.turned, uplink.ask_heads, uplink.slot_of, clock.monotonic_ms
+            dispatch.turned,
+            uplink.ask_heads,
+            uplink.ask_newest,
+            uplink.slot_of,
+            clock.monotonic_ms,
         )
         subscribing = Subscribing(
             hub, encoder, uplink.request, name, config.recovery_connection_bytes_max

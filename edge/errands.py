@@ -10,7 +10,7 @@ Rules (`features.contract.Errand`, decision record 0014):
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from edge.carriers import Stream
@@ -26,6 +26,9 @@ DEADLINE_MS: Final = 4_500  # client SDKs give up at 5 s
 Turned = Callable[[Command | Several | QueryCall, App, Viewer, Reply], None]
 Rows = list[tuple[HeadAsk, HeadRow]]
 AskHeads = Callable[[list[HeadAsk], Callable[[Rows], None], Callable[[list[Stream]], None]], None]
+AskNewest = Callable[
+    [str, Sequence[str], int, tuple[int, str] | None, Callable[[list[HeadRow] | None], None]], None
+]
 
 
 class Errands:
@@ -38,11 +41,13 @@ class Errands:
         self,
         turned: Turned,
         ask_heads: AskHeads,
+        ask_newest: AskNewest,
         slot_of: Callable[[str, str], int],
         now_ms: Callable[[], int],
     ) -> None:
         self.turned = turned
         self.ask_heads = ask_heads
+        self.ask_newest = ask_newest
         self.slot_of = slot_of
         self.now_ms = now_ms
 
@@ -95,8 +100,17 @@ class _Way:
     def _answered(self, refusal: Rejected | None, data: Json) -> None:
         self.go(refusal, data)
 
+    def _newest(self, rows: list[HeadRow] | None) -> None:
+        if rows is None:
+            self.go(_leaderless(), None)
+        else:
+            self.go(None, {row.key: row for row in rows})
+
     def _heads(self, call: HeadsCall) -> None:
         app, errands = self._app.name, self._errands
+        if call.best and call.keys:
+            errands.ask_newest(app, call.keys, call.best, call.after, self._newest)
+            return
         users = (call.user,) if call.user else ()
         args = encode_json(call.args) if call.args is not None else b""
         by = self._viewer if call.query else None
@@ -118,7 +132,7 @@ class _Way:
             if waiting or not count:
                 return
             if failed:
-                self.go(Rejected(INTERNAL, "some channels have no leader just now"), None)
+                self.go(_leaderless(), None)
             else:
                 self.go(None, found)
 
@@ -132,3 +146,7 @@ class _Way:
             settle(len(streams))
 
         errands.ask_heads(asks, answered, gone)
+
+
+def _leaderless() -> Rejected:
+    return Rejected(INTERNAL, "some channels have no leader just now")

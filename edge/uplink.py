@@ -14,7 +14,7 @@ Rules:
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Final, Protocol
 
 from edge.carriers import Carriers, Stream
@@ -34,6 +34,7 @@ from hubbub.wire.shapes import (
     HeadsAnswer,
     HeadsQuery,
     Kind,
+    NewestAsk,
     Refusal,
     SignalKind,
     Status,
@@ -342,6 +343,43 @@ class Uplink:
         for group in by_leader.values():
             for start in range(0, len(group), HEADS_ASKS_MAX):
                 self._question(group[start : start + HEADS_ASKS_MAX], answered, failed)
+
+    def ask_newest(
+        self,
+        app: str,
+        keys: Sequence[str],
+        best: int,
+        after: tuple[int, str] | None,
+        done: Callable[[list[HeadRow] | None], None],
+    ) -> None:
+        """Of many streams those where something was said last, of each leader's; None if one of
+        them did not answer for all of its own. One question for each leader."""
+        groups: dict[str, tuple[list[int], list[str]]] = {}
+        leader_of = self._view.slot_map.leader_of
+        for key in keys:
+            slot = slot_of(app, key, self._slots, self._seed)
+            leader = leader_of(slot)
+            slots, theirs = groups.setdefault(leader.node if leader else "", ([], []))
+            slots.append(slot)
+            theirs.append(key)
+        waiting, is_whole, rows = len(groups), True, list[HeadRow]()
+
+        def answered(status: Status, body: bytes) -> None:
+            nonlocal waiting, is_whole
+            waiting -= 1
+            if status is Status.OK:
+                answer = decode_pack(body, HeadsAnswer)
+                rows.extend(answer.rows)
+                is_whole = is_whole and not answer.elsewhere
+            else:
+                is_whole = False
+            if not waiting:
+                done(rows if is_whole else None)
+
+        for slots, theirs in groups.values():
+            newest = NewestAsk(app, tuple(slots), tuple(theirs), best, after)
+            body = encode_pack(HeadsQuery(self._process, (), newest))
+            self.request(Kind.HEADS, app, "", body, answered, slot=slots[0])
 
     def _question(
         self,

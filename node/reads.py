@@ -12,6 +12,7 @@ Rules (contracts.md 6, client-protocol.md 1.5 and 1.11):
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from heapq import nsmallest
 from typing import Any, Final
 
 import msgspec
@@ -48,9 +49,18 @@ from hubbub.wire.reads import (
     StreamHistory,
     SyncFrom,
 )
-from hubbub.wire.shapes import HeadAsk, HeadRow, Json, Query, Subscribe, Subscribed, Viewer
+from hubbub.wire.shapes import (
+    HeadAsk,
+    HeadRow,
+    Json,
+    NewestAsk,
+    Query,
+    Subscribe,
+    Subscribed,
+    Viewer,
+)
 from node.engine import Engine
-from node.overlay import Stream, StreamTables
+from node.overlay import Head, Stream, StreamTables
 from node.presence import PresenceLists
 from node.slot import Slot
 from node.syncing import synced
@@ -256,17 +266,7 @@ class Reads:
         """Position and figures of one stream that this slot leads; the answer of its query."""
         stream = slot.overlay.stream(ask.app, ask.key)
         if not (ask.users or ask.preview or ask.query):  # one of thousands, to sort a list by
-            at = stream.committed
-            return HeadRow(
-                ask.app,
-                ask.key,
-                True,
-                slot.epoch,
-                at.seq,
-                at.ts_ms,
-                message_seq=at.message_seq,
-                message_ms=at.message_ms,
-            )
+            return _bare(slot, ask.app, ask.key, stream.committed)
         tables = slot.overlay.committed(stream)
         return HeadRow(
             app=ask.app,
@@ -281,6 +281,25 @@ class Reads:
             message_ms=stream.committed.message_ms,
             answer=self._answer(slot, ask, now_ms) if ask.query else b"",
         )
+
+    def newest(
+        self, ask: NewestAsk, slot_of: Callable[[int], Slot | None]
+    ) -> tuple[list[HeadRow], list[str]]:
+        """The wanted rows, the newest first; and keys whose slot is not led here."""
+        app, after = ask.app, ask.after
+        found: list[tuple[int, str, Slot, Head]] = []
+        elsewhere: list[str] = []
+        for number, key in zip(ask.slots, ask.keys, strict=True):
+            slot = slot_of(number)
+            if slot is None:
+                elsewhere.append(key)
+                continue
+            head = slot.overlay.stream(app, key).committed
+            order = -(head.message_ms or head.ts_ms)
+            if after is None or (order, key) > after:
+                found.append((order, key, slot, head))
+        best = nsmallest(ask.best, found, key=_order)
+        return [_bare(slot, app, key, head) for _, key, slot, head in best], elsewhere
 
     def _answer(self, slot: Slot, ask: HeadAsk, now_ms: int) -> Json:
         query = Query(ask.query, ask.viewer or Viewer(""), ask.args)
@@ -302,6 +321,23 @@ class Reads:
         for hook in self._engine.registry.heads:
             fields.update(hook(tables, user))
         return dump_json(fields)
+
+
+def _bare(slot: Slot, app: str, key: str, at: Head) -> HeadRow:
+    return HeadRow(
+        app,
+        key,
+        True,
+        slot.epoch,
+        at.seq,
+        at.ts_ms,
+        message_seq=at.message_seq,
+        message_ms=at.message_ms,
+    )
+
+
+def _order(row: tuple[int, str, Slot, Head]) -> tuple[int, str]:
+    return row[:2]
 
 
 def _oldest(tables: StreamTables, access: Access, now_ms: int) -> int:

@@ -570,8 +570,17 @@ class Service:
     def _heads(self, peer: str, message: Message) -> None:
         self.counts.heads_total += 1
         query = decode_pack(message.body, HeadsQuery)
-        rows = tuple(self._head(query.edge, ask) for ask in query.asks)
-        self._reply(peer, message, Status.OK, encode_pack(HeadsAnswer(rows)))
+        rows = [self._head(query.edge, ask) for ask in query.asks]
+        elsewhere: list[str] = []
+        if query.newest is not None:
+            newest, elsewhere = self.reads.newest(query.newest, self._active)
+            rows += newest
+        answer = HeadsAnswer(tuple(rows), tuple(elsewhere))
+        self._reply(peer, message, Status.OK, encode_pack(answer))
+
+    def _active(self, number: int) -> Slot | None:
+        slot = self._slots.get(number)
+        return slot if slot is not None and slot.is_active else None
 
     def _head(self, edge: str, ask: HeadAsk) -> HeadRow:
         slot = self._slots.get(ask.slot)

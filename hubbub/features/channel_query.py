@@ -15,7 +15,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 
 from msgspec import UNSET, Raw, Struct, UnsetType, field
 
@@ -55,6 +55,7 @@ ROWS_MAX: Final = 20_000
 
 Order = Literal["last_message", "unread", "name"]
 Place = tuple[Any, ...]
+Newest = tuple[int, str] | None
 
 
 class ChannelQuery(Struct, frozen=True):
@@ -246,7 +247,16 @@ def _steps(request: ChannelQuery, user: str, after: Place | None) -> Steps:
     heads: Mapping[str, HeadRow] = {}
     figures: Mapping[str, int] = {}
     needs_unread = request.unread or request.sort == "unread"
-    if needs_unread or request.sort != "name" or _waits(rows, request):
+    if request.hidden is False:
+        rows = {
+            c: row for c, row in rows.items() if row.own is None or row.own.hidden != "for_good"
+        }
+    if request.sort == "last_message" and not needs_unread and not _waits(rows, request):
+        # The nodes sort: of thousands of heads only those of a page come here.
+        wish = HeadsCall(tuple(rows), best=request.limit + 1, after=cast(Newest, after))
+        heads = yield wish
+        rows = {channel: rows[channel] for channel in heads}
+    elif needs_unread or request.sort != "name" or _waits(rows, request):
         heads = yield HeadsCall(tuple(rows), user=user if needs_unread else "")
         if needs_unread:
             figures = {channel: _unread(head) for channel, head in heads.items()}
@@ -270,9 +280,11 @@ def _steps(request: ChannelQuery, user: str, after: Place | None) -> Steps:
 
 
 def _waits(rows: Mapping[str, IndexRow], request: ChannelQuery) -> bool:
-    """Whether any row is hidden until a message that may have come."""
+    """Whether it takes the heads of all to say which rows are hidden."""
     if request.hidden is None:
         return False
+    if request.hidden:
+        return True
     return any(row.own is not None and row.own.hidden == "until_message" for row in rows.values())
 
 

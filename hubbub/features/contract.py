@@ -296,13 +296,18 @@ class HeadsCall(msgspec.Struct, frozen=True):
     """Where these streams stand: asked of all nodes that lead them at once. `user`: whose figures
     are wanted (empty: nobody's). `query`: one to run at each of them for the viewer, whose JSON is
     the row's `answer`, empty where it was refused. Without all that it costs microseconds a
-    stream."""
+    stream.
+
+    `best`: only so many, and of all streams those where something was said last, behind the place
+    `after` in the order of (negative ms, key). Nothing else is asked of them then."""
 
     keys: Sequence[str]
     user: str = ""
     preview: bool = False
     query: str = ""
     args: msgspec.Struct | None = None
+    best: int = 0
+    after: tuple[int, str] | None = None
 
 
 Steps = Generator[Command | Several | QueryCall | HeadsCall, Any, Json]

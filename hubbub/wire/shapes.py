@@ -220,11 +220,24 @@ class HeadAsk(Body, frozen=True):
     viewer: Viewer | None = None
 
 
+class NewestAsk(Body, frozen=True):
+    """Thousands of streams of one app, of which those `best` are wanted where something was said
+    last (behind the place `after` in that order: negative ms and key). `slots` and `keys` are
+    parallel."""
+
+    app: str
+    slots: tuple[int, ...]
+    keys: tuple[str, ...]
+    best: int
+    after: tuple[int, str] | None = None
+
+
 class HeadsQuery(Body, frozen=True):
     """Positions (and figures) of many streams led by one node, in one request."""
 
     edge: str
     asks: tuple[HeadAsk, ...]
+    newest: NewestAsk | None = None
 
 
 class HeadRow(Body, frozen=True):
@@ -245,9 +258,11 @@ class HeadRow(Body, frozen=True):
 
 
 class HeadsAnswer(Body, frozen=True):
-    """The answer to HEADS, in the order of the asks."""
+    """The answer to HEADS, in the order of the asks; then those of `newest`, the newest first.
+    `elsewhere`: keys of `newest` that another node leads."""
 
     rows: tuple[HeadRow, ...]
+    elsewhere: tuple[str, ...] = ()
 
 
 class Presence(Body, frozen=True):

@@ -198,6 +198,7 @@ class EdgeStage:
         self.dispatch.errands = Errands(
             self.dispatch.turned,
             lambda *question: self.head_asks.append(question),
+            lambda *question: self.head_asks.append(question),
             lambda app, key: 3,
             self.clock.monotonic_ms,
         )

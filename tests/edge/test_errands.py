@@ -25,7 +25,11 @@ class Stage:
         self.questions: list[Any] = []
         self.replies: list[tuple[Rejected | None, bytes]] = []
         self.errands = Errands(
-            self.turned, lambda *q: self.questions.append(q), self.slot_of, self.clock.monotonic_ms
+            self.turned,
+            lambda *q: self.questions.append(q),
+            lambda *q: self.questions.append(q),
+            self.slot_of,
+            self.clock.monotonic_ms,
         )
 
     def turned(self, action: Any, app: App, viewer: Viewer, reply: Any) -> None:
@@ -126,6 +130,23 @@ def test_half_a_list_is_no_list() -> None:
     failed([("demo", "a")])
     answered([(asks[1], HeadRow("demo", "b", True))])
     assert stage.refused() is INTERNAL
+
+
+def test_the_newest_of_many_are_asked_for_as_one() -> None:
+    def steps() -> Steps:
+        rows = yield HeadsCall(["a", "b", "c"], best=2, after=(-5, "x"))
+        return ",".join(rows).encode()
+
+    stage = Stage()
+    stage.start(steps)
+    [(app, keys, best, after, done)] = stage.questions
+    assert (app, keys, best, after) == ("demo", ["a", "b", "c"], 2, (-5, "x"))
+    done([HeadRow("demo", "b", True), HeadRow("demo", "a", True)])
+    assert stage.replies == [(None, b"b,a")]
+    failed = Stage()
+    failed.start(steps)
+    failed.questions[0][-1](None)
+    assert failed.refused() is INTERNAL
 
 
 def test_no_heads_are_no_question() -> None:

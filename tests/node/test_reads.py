@@ -18,7 +18,7 @@ from hubbub.base.errors import (
 from hubbub.settings.app import AppSettings, Namespace
 from hubbub.wire.codec import decode_json, dump_json
 from hubbub.wire.event import EVICTS, decode_event_body
-from hubbub.wire.shapes import HeadAsk, Query, Subscribe, Subscribed, Viewer
+from hubbub.wire.shapes import HeadAsk, NewestAsk, Query, Subscribe, Subscribed, Viewer
 from node.presence import PresenceLists
 from node.reads import RECOVERED_EVENTS_MAX, Reads
 from tests.node.rig import APP, Rig
@@ -265,3 +265,42 @@ def test_a_head_has_position_figures_and_the_newest_message() -> None:
     assert decode_json(row.fields[1], dict) == {}
     plain = reader.reads.head(reader.rig.slot(ROOM), HeadAsk(0, APP, ROOM))
     assert (plain.preview, plain.fields) == (b"", ())
+
+
+def test_the_newest_of_many_streams() -> None:
+    reader = Reader()
+    keys = [f"group:n{n}" for n in range(5)]
+    for n, key in enumerate(keys):
+        reader.rig.now_ms += 10
+        reader.rig.create(key)
+        if n != 3:
+            reader.rig.send(key, "hi")
+    reader.rig.now_ms += 10
+    reader.rig.send(keys[1], "again")
+    slots = tuple(reader.rig.engine.target_of(APP, key) for key in keys)
+
+    def newest(best: int, after: tuple[int, str] | None = None) -> list[str]:
+        ask = NewestAsk(APP, slots, tuple(keys), best, after)
+        rows, elsewhere = reader.reads.newest(ask, reader.rig.slots.get)
+        assert elsewhere == []
+        assert all(row.led and row.epoch for row in rows)
+        return [row.key[-1] for row in rows]
+
+    assert newest(9) == ["1", "4", "3", "2", "0"]
+    assert newest(2) == ["1", "4"]
+    [_, last], _ = reader.reads.newest(NewestAsk(APP, slots, tuple(keys), 2), reader.rig.slots.get)
+    assert newest(2, (-last.message_ms, last.key)) == ["3", "2"]
+    lost = reader.reads.newest(NewestAsk(APP, slots, tuple(keys), 2), lambda _: None)
+    assert lost == ([], keys)
+
+
+def test_a_streams_last_message_is_found_behind_other_events() -> None:
+    reader = Reader()
+    reader.room(2)
+    for n in range(20):
+        name = {"channel": ROOM, "name": f"n{n}"}
+        reader.rig.do(ROOM, "channel.update", name)
+    again = Reader(store=reader.rig.store)
+    for known in (reader, again):
+        row = known.reads.head(known.rig.slot(ROOM), HeadAsk(0, APP, ROOM))
+        assert (row.seq, row.message_seq) == (23, 3)

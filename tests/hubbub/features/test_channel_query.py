@@ -75,7 +75,12 @@ class World:
                 book.do("", put, authority="system")
             return encode_json(book.query("ann", step.name, step.args))
         self.questions.append(step)
-        return {key: self.head(key, step) for key in step.keys}
+        rows = {key: self.head(key, step) for key in step.keys}
+        if not step.best:
+            return rows
+        places = sorted((-(row.message_ms or row.ts_ms), key) for key, row in rows.items())
+        behind = [at for at in places if step.after is None or at > step.after]
+        return {key: rows[key] for _, key in behind[: step.best]}
 
     def head(self, key: str, call: HeadsCall) -> HeadRow:
         _, ms, unread = CHANNELS.get(key, (None, 0, 0))
