@@ -315,7 +315,7 @@ Steps = Generator[Command | Several | QueryCall | HeadsCall, Any, Json]
 
 class Errand(msgspec.Struct, frozen=True):
     """What an edge does in several steps, each knowing the answers before it (decision record
-    0014). `steps` yields what to ask next and is sent the answer: of a command or query its JSON,
+    0024). `steps` yields what to ask next and is sent the answer: of a command or query its JSON,
     of a HeadsCall the HeadRow of each key. A refusal is thrown into it. It returns the answer.
 
     Nothing is atomic over steps: a later one may be refused when an earlier one is done.

@@ -10,8 +10,11 @@ from hubbub.base.errors import CHANNEL_NOT_FOUND, INTERNAL
 from hubbub.wire.codec import decode_pack, encode_pack
 from hubbub.wire.frame import Message, encode_message
 from hubbub.wire.shapes import (
+    HeadRow,
+    HeadsAnswer,
     HeadsQuery,
     Kind,
+    NewestAsk,
     Refusal,
     SignalKind,
     Status,
@@ -229,6 +232,39 @@ def test_what_was_not_answered_is_asked_again() -> None:
     router.requests.clear()
     stage.run(300)
     assert router.requests == [], "what is known is not asked for"
+
+
+def test_the_newest_of_many_come_from_every_leader_or_not_at_all() -> None:
+    stage = Stage("r1")
+    keys = [f"group:{n}" for n in range(40)]
+    for slot in range(16):
+        stage.view.lead(slot, "n1" if slot % 2 else "n2")
+    found: list[list[HeadRow] | None] = []
+    router = stage.routers["r1"]
+
+    def ask(elsewhere: tuple[str, ...] = (), status: Status = Status.OK) -> list[NewestAsk]:
+        router.requests.clear()
+        stage.uplink.ask_newest("demo", keys, 3, None, found.append)
+        stage.run(100)
+        asked = []
+        for question in router.of(Kind.HEADS):
+            newest = decode_pack(question.body, HeadsQuery).newest
+            assert newest is not None
+            asked.append(newest)
+            rows = tuple(HeadRow("demo", key, True) for key in newest.keys[: newest.best])
+            router.result(question, status, encode_pack(HeadsAnswer(rows, elsewhere)))
+        stage.run(100)
+        return asked
+
+    questions = ask()
+    assert sorted(key for newest in questions for key in newest.keys) == sorted(keys)
+    assert len(questions) == 2
+    for newest in questions:
+        assert [stage.uplink.slot_of("demo", key) for key in newest.keys] == list(newest.slots)
+    assert [len(rows) for rows in found if rows is not None] == [6]
+    ask(elsewhere=("group:1",))
+    ask(status=Status.UNKNOWN)
+    assert found[1:] == [None, None]
 
 
 def test_a_changed_slot_asks_for_its_streams_alone() -> None:
