@@ -29,6 +29,8 @@ Answered = Callable[[list[tuple[HeadAsk, HeadRow]]], None]
 Failed = Callable[[list[Stream]], None]
 Ask = Callable[[list[HeadAsk], Answered, Failed], None]
 
+# What a feature says where the last message is not for this user (a newcomer's history).
+NO_PREVIEW: Final = b'"preview":null'
 PREVIEW_BYTES_MAX: Final = 1_024  # a longer message is not repeated in a head
 
 
@@ -249,7 +251,7 @@ def heads_json(lines: Iterable[Line]) -> bytes:
         text = dump_json(channel) + b':{"seq":%d' % seq
         if ts_ms:
             text += b',"ts":"' + rfc3339(ts_ms).encode() + b'"'
-        if preview:
+        if preview and NO_PREVIEW not in figures:
             text += b',"preview":' + preview
         if len(figures) > 2:
             text += b"," + figures[1:-1]

@@ -10,6 +10,7 @@ Rules:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from msgspec.structs import replace
@@ -31,11 +32,20 @@ from hubbub.features.contract import (
 )
 from hubbub.features.fields import check_chat_channel
 from hubbub.features.guarantees import promoted_events
-from hubbub.features.standing import CHANNEL, MEMBERS, ONLY, member_count, require_standing
+from hubbub.features.standing import (
+    CHANNEL,
+    MEMBERS,
+    ONLY,
+    history_of,
+    member_count,
+    require_standing,
+)
 from hubbub.model.channel import ChannelKind, HistoryRule
 from hubbub.model.member import Role
 from hubbub.model.permissions import Action
+from hubbub.wire.event import COUNTABLE
 
+PREVIEW_EVENTS: Final = 10  # how far back nodes look for a preview
 _ORDER: Final = (ChannelKind.DM, ChannelKind.GROUP, ChannelKind.OPEN)
 
 
@@ -97,8 +107,20 @@ def apply_promoted(event: ChannelPromoted, meta: Meta, tables: Tables) -> None:
         tables[MEMBERS].put(event.owner, replace(owner, role=Role.OWNER))
 
 
+def head(tables: Tables, user: str) -> Mapping[str, object]:
+    """No preview of what was said before the user's history begins."""
+    start = history_of(user, tables)
+    if not start:
+        return {}
+    for stored in tables.published_range(limit=PREVIEW_EVENTS, reverse=True):
+        if stored.head.flags & COUNTABLE:
+            return {"preview": None} if stored.seq < start else {}
+    return {}
+
+
 FEATURE: Final = Feature(
     name="promotion",
+    head=head,
     check={PromoteChannel: check_promote},
     decide={PromoteChannel: decide_promote},
     apply={ChannelPromoted: apply_promoted},

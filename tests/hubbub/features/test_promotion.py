@@ -89,6 +89,16 @@ def test_newcomers_read_from_their_join_and_nothing_before_by_any_door() -> None
     assert len(everything["messages"]) == 2
 
 
+def test_a_newcomers_list_does_not_show_what_was_said_before() -> None:
+    book = promoted()
+    book.do("ann", InviteMembers(channel=book.key, users=("cid",)))
+    book.do("cid", JoinChannel(channel=book.key))
+    assert book.head("cid")["preview"] is None
+    assert "preview" not in book.head("bob")
+    book.do("ann", SendMessage(channel=book.key, text="new"))
+    assert "preview" not in book.head("cid")
+
+
 def test_the_promoter_may_open_the_history() -> None:
     book = promoted(HistoryRule.ALL)
     book.do("ann", InviteMembers(channel=book.key, users=("cid",)))
