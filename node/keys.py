@@ -114,6 +114,8 @@ def parse_row_suffix(data: bytes) -> RowKey:
     """The row key in the row part of a STATE key."""
     if data[0] == _INT and len(data) == _INT_PART.size:
         return read_u64(data, 1)
+    if data[0] != _INT and data.find(b"\x00", 1) == len(data) - len(_STR_END):
+        return data[1 : -len(_STR_END)].decode()  # one plain text, as most keys are
     parts: list[str | int] = []
     at = 0
     while at < len(data):
