@@ -2,7 +2,8 @@
 says.
 
 Rules:
-1. An app's record comes from the coordinator's view; its settings are its profile.
+1. An app's record comes from the coordinator's view; its settings are its profile with what its
+   owner changed. Apps come, and change, while the edge runs.
 2. The edge holds interest in every app's `@app` stream: the snapshot first, then each event. Until
    the snapshot is there the edge is not ready: it could not know what was revoked.
 3. A revocation closes the sessions that it hits, through `revoked(app, user, jti)`.
@@ -61,7 +62,9 @@ class Apps:
     def set_records(self, records: Mapping[str, AppRecord]) -> None:
         """Apps appeared or changed. Raises ValueError for settings that cannot be."""
         for record in records.values():
-            app = App(record.app, resolve(record.profile), record.id_secret.encode())
+            app = App(
+                record.app, resolve(record.profile, record.changes), record.id_secret.encode()
+            )
             keys = [TokenKey(app.name, "HS256", record.token_secret)]
             keys += [TokenKey(app.name, k.algorithm, k.key, k.kid) for k in record.token_keys]
             self._auth.set_app(app.name, record.server_key, keys)

@@ -94,7 +94,9 @@ class Auth:
 
     def set_app(self, app: str, server_key: str, keys: list[TokenKey]) -> None:
         """The keys of one app. The key without `kid` counts only for the default app; every app's
-        first key is also known under the kid `<app>`."""
+        first key is also known under the kid `<app>`, whatever others call theirs.
+
+        Raises ValueError for a kid of another app: no app speaks for another."""
         self._server_keys[app] = server_key
         self._repeated.forget()
         for number, key in enumerate(keys):
@@ -105,6 +107,9 @@ class Auth:
                 if app == self._default_app:
                     self._keys[""] = key
             if key.kid:
+                known = self._keys.get(key.kid)
+                if known is not None and known.app != app:
+                    raise ValueError(f"token key: kid {key.kid!r} belongs to another app")
                 self._keys[key.kid] = key
 
     def server_app(self, authorization: str) -> str:

@@ -559,7 +559,7 @@ class Node:
 
     def _changed(self, kind: Kind, name: str) -> None:
         if kind == "app":
-            self._apps.pop(name, None)
+            self._take_app(name)
         elif kind == "slot":
             self._take_slot(int(name))
         elif kind == "node":
@@ -575,12 +575,22 @@ class Node:
     def _app_info(self, app: str) -> AppInfo | None:
         found = self._apps.get(app)
         if found is None:
-            record = self._view.apps.get(app)
-            if record is None:
-                return None
-            found = AppInfo(record.id_secret.encode(), resolve(record.profile))
-            self._apps[app] = found
+            self._take_app(app)
+            found = self._apps.get(app)
         return found
+
+    def _take_app(self, app: str) -> None:
+        """What the app's record says now; of one that cannot be, the last that could stays."""
+        record = self._view.apps.get(app)
+        if record is None:
+            self._apps.pop(app, None)
+            return
+        try:
+            settings = resolve(record.profile, record.changes)
+        except ValueError as error:
+            _log.error("app.unusable", app=app, reason=str(error))
+            return
+        self._apps[app] = AppInfo(record.id_secret.encode(), settings)
 
     def _leader_of(self, slot: int) -> tuple[int, str]:
         slot_map = self._view.slot_map

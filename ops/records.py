@@ -33,6 +33,7 @@ from hubbub.coordinator.cluster import (
     place_slots,
 )
 from hubbub.coordinator.open import open_coordinator
+from hubbub.coordinator.records import APPS_PREFIX
 from hubbub.ring.placement import PlacementError, PlacementNode, propose
 from hubbub.settings.profiles import PROFILES, resolve
 from hubbub.wire.codec import decode_json, encode_json
@@ -173,7 +174,7 @@ class Records:
 
     async def _create(self, wanted: Wanted) -> None:
         cluster = await create_cluster(self._coordinator, wanted.slots or DEFAULT_SLOTS)
-        apps, _ = await self._coordinator.range("/apps/")
+        apps, _ = await self._coordinator.range(APPS_PREFIX)
         if not apps:
             profile = wanted.profile or DEFAULT_PROFILE
             await create_app(self._coordinator, new_app(wanted.app or DEFAULT_APP, profile))
@@ -202,7 +203,13 @@ class Records:
         self.slots = slot_map.slots
         members = [record.members for _, record in slot_map.items()]
         self.copies = max(map(len, members), default=0)
-        self._app = min(self._view.apps.values(), key=lambda app: app.app)
+        self._app = self._view.apps[self._run(self._first_app())]
+
+    async def _first_app(self) -> str:
+        """The app that the cluster was made with: later ones come beside it."""
+        apps, _ = await self._coordinator.range(APPS_PREFIX)
+        by_age = sorted(apps, key=lambda record: (record.create_revision, record.key))
+        return by_age[0].key.removeprefix(APPS_PREFIX)
 
     async def _read_nodes(self) -> dict[str, str]:
         found = await self._coordinator.get(NODES_KEY)

@@ -11,7 +11,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Literal, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
@@ -24,6 +24,7 @@ U64: TypeAlias = Annotated[int, Meta(ge=0)]
 CLUSTER_KEY: Final = "/cluster"
 SLOTS_PREFIX: Final = "/slots/"
 STORAGE_PREFIX: Final = "/storage/"
+APPS_PREFIX: Final = "/apps/"
 REBALANCE_KEY: Final = "/rebalance/plan"
 
 RebalanceState: TypeAlias = Literal["running", "paused", "aborting", "aborted", "done"]
@@ -103,7 +104,11 @@ class SigningKey(Struct, frozen=True):
 
 
 class AppRecord(Struct, frozen=True, kw_only=True):
-    """One app and its secrets (text; the bytes of a key are its UTF-8)."""
+    """One app and its secrets (text; the bytes of a key are its UTF-8).
+
+    `changes`: fields of `AppSettings` (JSON values) that the owner laid over the profile; whoever
+    writes them has tried `profiles.resolve` with them.
+    """
 
     app: str
     id_secret: str
@@ -111,6 +116,7 @@ class AppRecord(Struct, frozen=True, kw_only=True):
     server_key: str
     profile: str = "default"
     token_keys: tuple[SigningKey, ...] = ()
+    changes: dict[str, Any] = {}
 
 
 def slot_key(slot: int) -> str:
@@ -130,4 +136,4 @@ def storage_key(storage_id: str) -> str:
 
 def app_key(app: str) -> str:
     """Where an app's record is."""
-    return f"/apps/{app}"
+    return f"{APPS_PREFIX}{app}"

@@ -429,6 +429,8 @@ FEATURE: Final = Feature(
         Route("GET", _MEMBERS_PATH, MembersRequest, turn_list, MembersPage),
         Route("POST", _MEMBERS_PATH, AddMembers, as_command, Done),
         Route("POST", "/v1/channels/{channel}/invites", InviteMembers, as_command, Done),
+        Route("POST", "/v1/channels/{channel}/join", JoinChannel, as_command, Done),
+        Route("POST", "/v1/channels/{channel}/leave", LeaveChannel, as_command, Done),
         Route("PUT", _MEMBER_PATH, SetRole, as_command, Done),
         Route("DELETE", _MEMBER_PATH, RemoveMembers, turn_remove_one, Done),
     ),

@@ -107,6 +107,25 @@ def test_claims_that_do_not_fit(auth: Auth) -> None:
     assert auth.connection(token({"sub": "ann", "aud": ["x", "demo"]})).user == "ann"
 
 
+def test_no_app_speaks_for_another(auth: Auth) -> None:
+    """A kid is its first owner's; an app's own name is always its own."""
+    auth.set_app(
+        "b", "b-key", [TokenKey("b", "HS256", "b" * 40), TokenKey("b", "HS256", "k" * 40, "k")]
+    )
+    for kid in ("demo", "k"):
+        with pytest.raises(ValueError, match="another app"):
+            auth.set_app(
+                "c",
+                "c-key",
+                [TokenKey("c", "HS256", "c" * 40), TokenKey("c", "HS256", "x" * 40, kid)],
+            )
+    auth.set_app("d", "d-key", [TokenKey("d", "HS256", "d" * 40)])
+    forged = token({"sub": "ann"}, "x" * 40, headers={"kid": "k"})
+    assert refused(auth, forged)
+    own = token({"sub": "ann"}, "k" * 40, headers={"kid": "k"})
+    assert auth.connection(own).app == "b"
+
+
 def test_an_expired_token_asks_for_a_new_one(auth: Auth) -> None:
     with pytest.raises(Rejected) as error:
         auth.connection(token({"sub": "ann", "exp": NOW - 1}))

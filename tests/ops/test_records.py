@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hubbub.coordinator.cluster import create_app
 from hubbub.ring.map import parse_slot_record
 from ops.answer import Exit, Failure
 from ops.directory import Directory
@@ -68,6 +69,16 @@ def test_three_copies_where_there_are_three_nodes(
         assert {len(row.members) for _, row in made.view.slot_map.items()} == {copies}
     finally:
         made.close()
+
+
+def test_the_first_app_stays_the_clusters_own(records: Records, directory: Directory) -> None:
+    """`up` shows its keys, whatever the names of those that come later."""
+    key = records.server_key
+    records._run(create_app(records._coordinator, new_app("aaa", "default")))
+    again = Records.open_or_create(directory, Wanted())
+    assert set(again.view.apps) == {"aaa", "main"}
+    assert (again.app, again.server_key) == ("main", key)
+    again.close()
 
 
 def test_more_copies_than_nodes_are_refused(directory: Directory) -> None:

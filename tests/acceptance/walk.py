@@ -1,0 +1,193 @@
+"""The matrix role × action as requests: for each action the verb and the route that ask for it.
+
+Adding a feature's row: one line in WALK (and its action out of NO_VERB). A verb that asks for no
+action of a channel, or only for what another row walks, goes into ELSEWHERE with its reason.
+
+In parameters `{own}` and `{other}` are messages of the user and of the target, `{target}` somebody
+who ranks below, `{guest}` and `{new}` a user and a channel that nobody knows yet.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from hubbub.model.channel import ChannelKind
+from hubbub.model.member import Role
+from hubbub.model.permissions import Action
+
+A = Action
+C = "/v1/channels/{channel}"
+MESSAGES = C + "/messages"
+MESSAGE = MESSAGES + "/{id}"
+
+
+@dataclass(frozen=True)
+class Column:
+    """Who asks: a role in a channel of a kind, perhaps under a sanction."""
+
+    kind: ChannelKind
+    role: Role
+    state: str = ""  # "banned", "muted", "frozen"
+
+    @property
+    def name(self) -> str:
+        return "-".join(filter(None, (self.kind, self.role, self.state)))
+
+
+@dataclass(frozen=True)
+class Call:
+    """One action as a request. `first`: what the same request asks for before it. `fresh`: it
+    changes the channel for other rows, so whoever may do it gets a channel of his own. `only`: in
+    these columns it has a meaning. `idle`: roles for whom it succeeds and does nothing."""
+
+    verb: str
+    route: str
+    params: dict[str, Any] = field(default_factory=dict)
+    first: tuple[Action, ...] = ()
+    fresh: bool = False
+    only: tuple[tuple[ChannelKind, Role], ...] = ()
+    idle: tuple[Role, ...] = ()
+    rest_params: dict[str, Any] | None = None
+    gathered: bool = False
+
+
+DM, GROUP, OPEN = ChannelKind.DM, ChannelKind.GROUP, ChannelKind.OPEN
+MEMBERS = (Role.MEMBER, Role.MODERATOR, Role.OWNER)
+COLUMNS = (
+    Column(DM, Role.NONE),
+    Column(DM, Role.MEMBER),
+    Column(DM, Role.MEMBER, "muted"),
+    *(Column(GROUP, role) for role in Role),
+    Column(GROUP, Role.NONE, "banned"),
+    Column(GROUP, Role.MEMBER, "muted"),
+    Column(GROUP, Role.MODERATOR, "muted"),
+    Column(GROUP, Role.MEMBER, "frozen"),
+    Column(GROUP, Role.MODERATOR, "frozen"),
+    Column(OPEN, Role.NONE),
+    *(Column(OPEN, role) for role in MEMBERS),
+    Column(OPEN, Role.NONE, "banned"),
+    Column(OPEN, Role.NONE, "muted"),
+    Column(OPEN, Role.NONE, "frozen"),
+)
+
+SEND = (A.SEND,)
+SEE = (A.SEE,)
+HI = {"text": "hi"}
+OTHER, OWN = {"id": "{other}"}, {"id": "{own}"}
+TARGET = {"user": "{target}"}
+PICTURE = [{"kind": "image", "url": "https://example.org/a.png"}]
+
+WALK: dict[Action, Call] = {
+    A.SEE: Call("channel.get", "GET " + C),
+    A.READ: Call("history.get", "GET " + MESSAGES),
+    A.LIST_MEMBERS: Call("members.list", f"GET {C}/members"),
+    A.MARK: Call("mark.read", "", {"upto": 1}, gathered=True),
+    A.SEND: Call("message.send", "POST " + MESSAGES, HI),
+    A.SEND_SILENT: Call("message.send", "POST " + MESSAGES, {**HI, "silent": True}, SEND),
+    A.SEND_SYSTEM: Call("message.send", "POST " + MESSAGES, {**HI, "kind": "system"}, SEND),
+    A.REPLY_THREAD: Call("message.send", "POST " + MESSAGES, {**HI, "thread": "{other}"}, SEND),
+    A.QUOTE: Call("message.send", "POST " + MESSAGES, {**HI, "reply_to": "{other}"}, SEND),
+    A.ATTACH: Call("message.send", "POST " + MESSAGES, {"attachments": PICTURE}, SEND),
+    A.MENTION_ALL: Call("message.send", "POST " + MESSAGES, {**HI, "mention_all": True}, SEND),
+    A.EDIT_OWN: Call("message.edit", "PATCH " + MESSAGE, {**OWN, "text": "{new}"}, SEE),
+    A.EDIT_ANY: Call("message.edit", "PATCH " + MESSAGE, {**OTHER, "text": "{new}"}, SEE),
+    A.DELETE_OWN: Call("message.delete", "DELETE " + MESSAGE, OWN, SEE, fresh=True),
+    A.DELETE_ANY: Call("message.delete", "DELETE " + MESSAGE, OTHER, SEE, fresh=True),
+    A.JOIN: Call("member.join", f"POST {C}/join", fresh=True, idle=MEMBERS),
+    A.LEAVE: Call("member.leave", f"POST {C}/leave", fresh=True),
+    A.REQUEST_JOIN: Call(
+        "member.request_join",
+        f"POST {C}/join_requests",
+        fresh=True,
+        only=((GROUP, Role.NONE), *((GROUP, role) for role in MEMBERS)),
+        idle=MEMBERS,
+    ),
+    A.ANSWER_REQUEST: Call("join_requests.list", f"GET {C}/join_requests"),
+    A.INVITE: Call("member.invite", f"POST {C}/invites", {"user": "{guest}"}),
+    A.ADD: Call("member.add", f"POST {C}/members", {"user": "{guest}"}),
+    A.REMOVE: Call("member.remove", f"DELETE {C}/members/{{user}}", TARGET, fresh=True),
+    A.SET_ROLE: Call(
+        "member.set_role", f"PUT {C}/members/{{user}}", {**TARGET, "role": "moderator"}, fresh=True
+    ),
+    A.SET_CAPABILITIES: Call(
+        "channel.set_capabilities",
+        f"PUT {C}/capabilities/{{role}}",
+        {"role": "member", "deny": ["set_retention"]},
+    ),
+    A.SEE_CAPABILITIES: Call("capabilities.get", f"GET {C}/capabilities", TARGET, SEE),
+    A.BAN: Call("member.ban", f"PUT {C}/bans/{{user}}", TARGET, fresh=True),
+    A.MUTE: Call("member.mute", f"PUT {C}/mutes/{{user}}", TARGET, fresh=True),
+    A.TIMEOUT: Call(
+        "member.timeout", f"PUT {C}/timeouts/{{user}}", {**TARGET, "for_s": 60}, fresh=True
+    ),
+    A.SEE_SANCTIONS: Call("bans.list", f"GET {C}/bans"),
+    A.FREEZE: Call("channel.freeze", f"PUT {C}/freeze", fresh=True),
+    A.SET_SLOW_MODE: Call("channel.set_slow_mode", f"PUT {C}/slow_mode", {"seconds": 0}),
+    A.CREATE: Call(
+        "channel.create",
+        "POST /v1/channels",
+        {"channel": "{new}"},
+        only=((GROUP, Role.NONE), (OPEN, Role.NONE)),
+    ),
+    A.OPEN_DIRECT: Call(
+        "channel.open",
+        "POST /v1/channels",
+        {"with": "{guest}"},
+        only=((DM, Role.NONE), (DM, Role.MEMBER)),
+        rest_params={"kind": "dm", "members": ["{user}", "{guest}"]},
+    ),
+    A.UPDATE_CHANNEL: Call("channel.update", "PATCH " + C, {"name": "{new}"}),
+    A.PROMOTE: Call("channel.promote", f"POST {C}/promote", {"kind": "{next_kind}"}, fresh=True),
+    A.ARCHIVE_CHANNEL: Call("channel.archive", f"PUT {C}/archived", fresh=True),
+    A.DELETE_CHANNEL: Call("channel.delete", "DELETE " + C, fresh=True),
+}
+
+# Capabilities whose feature is not there yet, or that no single request shows.
+NO_VERB = frozenset(
+    {
+        A.SEE_EDITS,
+        A.SEE_RECEIPTS,
+        A.SEE_PRESENCE,
+        A.SEARCH,
+        A.SEND_CUSTOM,
+        A.FORWARD,
+        A.SCHEDULE,
+        A.CREATE_POLL,
+        A.VOTE,
+        A.CLOSE_POLL_ANY,
+        A.REACT,
+        A.TYPE,
+        A.UNDELETE_OWN,
+        A.UNDELETE_ANY,
+        A.PIN,
+        A.COUNT,
+        A.SET_METADATA,
+        A.SET_RETENTION,
+        A.TRUNCATE,
+        A.SEND_FROZEN,  # the frozen columns
+        A.SKIP_SLOW_MODE,  # test_sanctions.py
+    }
+)
+
+# Verbs without a row of their own, and why.
+ELSEWHERE: dict[str, str] = {
+    "message.get": "READ, as history.get",
+    "member.unban": "BAN, as member.ban",
+    "member.unmute": "TIMEOUT or MUTE, as these",
+    "mutes.list": "SEE_SANCTIONS, as bans.list",
+    "channel.unfreeze": "FREEZE, as channel.freeze",
+    "channel.unarchive": "ARCHIVE_CHANNEL, as channel.archive",
+    "member.set_capabilities": "SET_CAPABILITIES, as channel.set_capabilities",
+    "member.accept_request": "ANSWER_REQUEST, as join_requests.list",
+    "member.decline_request": "ANSWER_REQUEST, as join_requests.list",
+    "member.withdraw_request": "the own request",
+    "channel.set_mine": "the own list",
+    "channel.query": "the own list",
+    "user.channels": "the own list",
+    "user.update": "the own profile",
+    "user.get": "profiles are public",
+    "screen.set": "the own screen",
+    "directory.list": "every user",
+    "event.publish": "raw channels have namespaces instead of roles",
+}
