@@ -188,6 +188,8 @@ ELSEWHERE: dict[str, str] = {
     "user.update": "the own profile",
     "user.get": "profiles are public",
     "screen.set": "the own screen",
+    "sync": "READ of each channel, as history.get",
+    "sync.verify": "READ, as history.get",
     "directory.list": "every user",
     "event.publish": "raw channels have namespaces instead of roles",
 }
