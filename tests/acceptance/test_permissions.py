@@ -55,7 +55,7 @@ def test_every_action_and_every_verb_has_its_row() -> None:
     walked = {call.verb for call in WALK.values()}
     unknown = set(REGISTRY.verbs) - walked - set(ELSEWHERE)
     assert not unknown, f"add a line to WALK or ELSEWHERE in walk.py for {sorted(unknown)}"
-    assert walked | set(ELSEWHERE) <= set(REGISTRY.verbs)
+    assert walked <= set(REGISTRY.verbs)
     routes = {f"{route.method} {route.path}" for route in REGISTRY.routes}
     assert {call.route for call in WALK.values() if call.route} <= routes
     unwalked = {action for action, call in WALK.items() if not call.route}

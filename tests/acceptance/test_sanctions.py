@@ -57,6 +57,10 @@ def test_a_ban_ends_subscriptions_on_every_edge_and_is_over_in_time(cluster: Clu
                 for code, subscription in ends:
                     assert await code == 2100
                     assert subscription.state is sdk.SubscriptionState.UNSUBSCRIBED
+            async with Client(cluster.urls[0], bob) as again:
+                with pytest.raises(ReplyError) as caught:
+                    await again.subscribe(room)
+                assert caught.value.code == 423
         finally:
             for client in clients:
                 await client.disconnect()

@@ -42,6 +42,7 @@ SAME: dict[str, Any] = {
     "data": {"a": 1},
     "for_s": 60,
     "kind": "group",
+    "blocks": {"0": ""},
 }
 # Fields that need nothing here, or whose values are no ids.
 LEFT_OUT = frozenset({
@@ -90,7 +91,10 @@ def filled(shape: type[msgspec.Struct], ids: dict[str, Any]) -> dict[str, Any]:
     required = {name for name in unknown if fields[name].required}
     assert not unknown, f"{shape.__name__}: teach names, SAME or LEFT_OUT {sorted(unknown)}"
     assert not required & LEFT_OUT
-    return {name: {**SAME, **ids}[name] for name in fields if name in {**SAME, **ids}}
+    values = {**SAME, **ids}
+    if shape.__name__ == "SyncRequest":
+        values["channels"] = {name: ["", 0] for name in ids["channels"]}
+    return {name: values[name] for name in fields if name in values}
 
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
