@@ -100,6 +100,7 @@ class Room:
 
 async def walk(cluster: Cluster) -> list[Cell]:
     """Every cell."""
+    await asyncio.to_thread(cluster.rest, "PUT", "/v1/event_types/perm.note", {"schema": {}})
     gate = asyncio.Semaphore(AT_ONCE)
     connector = aiohttp.TCPConnector(limit=AT_ONCE)
     async with aiohttp.ClientSession(connector=connector) as http:
@@ -237,6 +238,8 @@ class Asker:
             if call is None or f"{{{which}}}" in call.params.values():
                 message = {"by": user, "text": user}
                 sent[which] = (await self._server("POST", f"{at}/messages", message))["id"]
+        if call is None:
+            await self._server("PUT", f"{at}/counters/seats", {"value": 0})
         if self.column.state:
             sanction = {
                 "banned": f"{at}/bans/{self.user}",

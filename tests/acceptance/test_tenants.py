@@ -43,15 +43,22 @@ SAME: dict[str, Any] = {
     "for_s": 60,
     "kind": "group",
     "blocks": {"0": ""},
+    "key": "a-key",
+    "value": 1,
+    "amount": 1,
+    "schema": {},
+    "retention_s": 86_400,
+    "type": "tenant.note",
+    "job": "tenant-job",
 }
 # Fields that need nothing here, or whose values are no ids.
 LEFT_OUT = frozenset({
     "after", "after_seq", "also_in_channel", "approval", "archived", "around_seq", "at",
     "attachments", "avatar", "before", "before_seq", "by", "cmid", "cursor", "deny",
-    "favourite", "grant", "hidden", "history", "jti", "limit", "linear", "member",
-    "mention_all", "mention_here", "mentions", "min_seq", "muted", "muted_until", "owner",
-    "prefix", "public", "reason", "replace", "replies", "reply_to", "sender", "silent", "sort",
-    "state", "thread", "type", "unread", "users",
+    "favourite", "grant", "hidden", "history", "if_rev", "jti", "kinds", "limit", "linear",
+    "max", "member", "mention_all", "mention_here", "mentions", "min", "min_seq", "muted",
+    "muted_until", "owner", "prefix", "public", "reason", "replace", "replies", "reply_to",
+    "sender", "silent", "sort", "state", "thread", "unread", "users", "version",
 })  # fmt: skip
 
 
