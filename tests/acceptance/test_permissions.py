@@ -20,7 +20,7 @@ from hubbub.features.registry import REGISTRY
 from hubbub.model.channel import ChannelKind
 from hubbub.model.member import Role
 from hubbub.model.permissions import APP_CAPABILITIES, SPEAKING, Action, of_role
-from tests.acceptance.walk import COLUMNS, ELSEWHERE, NO_VERB, WALK, Call, Column
+from tests.acceptance.walk import COLUMNS, ELSEWHERE, HALL, NO_VERB, WALK, Call, Column
 from tests.support.client import Client, ReplyError
 from tests.support.cluster import Cluster
 
@@ -101,6 +101,8 @@ class Room:
 async def walk(cluster: Cluster) -> list[Cell]:
     """Every cell."""
     await asyncio.to_thread(cluster.rest, "PUT", "/v1/event_types/perm.note", {"schema": {}})
+    hall = {"channel": HALL, "owner": OWNER}
+    await asyncio.to_thread(cluster.rest, "POST", "/v1/channels", hall)
     gate = asyncio.Semaphore(AT_ONCE)
     connector = aiohttp.TCPConnector(limit=AT_ONCE)
     async with aiohttp.ClientSession(connector=connector) as http:

@@ -50,9 +50,11 @@ SAME: dict[str, Any] = {
     "retention_s": 86_400,
     "type": "tenant.note",
     "job": "tenant-job",
+    "emoji": "👍",
 }
 # Fields that need nothing here, or whose values are no ids.
 LEFT_OUT = frozenset({
+    "followed", "until",
     "after", "after_seq", "also_in_channel", "approval", "archived", "around_seq", "at",
     "attachments", "avatar", "before", "before_seq", "by", "cmid", "cursor", "deny",
     "favourite", "grant", "hidden", "history", "if_rev", "jti", "kinds", "limit", "linear",
@@ -86,6 +88,8 @@ def names(message: str) -> tuple[dict[str, Any], dict[str, Any]]:
     invented = message[:-4] + ("aaaa" if not message.endswith("aaaa") else "bbbb")
     theirs = {"channel": SECRET, "id": message, "user": THEIRS, "with": THEIRS}
     nowhere = {"channel": NOWHERE, "id": invented, "user": NOBODY, "with": NOBODY}
+    theirs |= {"ids": [message], "to": PUBLIC, "link": f"/m/{SECRET}/{message}"}
+    nowhere |= {"ids": [invented], "to": NOWHERE_OPEN, "link": f"/m/{NOWHERE}/{invented}"}
     theirs |= {"channels": [SECRET, PUBLIC], "members": [ME, THEIRS]}
     nowhere |= {"channels": [NOWHERE, NOWHERE_OPEN], "members": [ME, NOBODY]}
     return theirs, nowhere

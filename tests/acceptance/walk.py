@@ -76,6 +76,7 @@ SEE = (A.SEE,)
 HI = {"text": "hi"}
 OTHER, OWN = {"id": "{other}"}, {"id": "{own}"}
 TARGET = {"user": "{target}"}
+HALL = "open:perm-hall"  # where everybody may send
 PICTURE = [{"kind": "image", "url": "https://example.org/a.png"}]
 
 WALK: dict[Action, Call] = {
@@ -94,6 +95,12 @@ WALK: dict[Action, Call] = {
     A.EDIT_ANY: Call("message.edit", "PATCH " + MESSAGE, {**OTHER, "text": "{new}"}, SEE),
     A.DELETE_OWN: Call("message.delete", "DELETE " + MESSAGE, OWN, SEE, fresh=True),
     A.DELETE_ANY: Call("message.delete", "DELETE " + MESSAGE, OTHER, SEE, fresh=True),
+    A.SEE_EDITS: Call("message.edits", f"GET {MESSAGE}/edits", OTHER),
+    A.UNDELETE_OWN: Call("message.undelete", f"POST {MESSAGE}/undelete", OWN, SEE),
+    A.UNDELETE_ANY: Call("message.undelete", f"POST {MESSAGE}/undelete", OTHER, SEE),
+    A.FORWARD: Call("message.forward", f"POST {MESSAGE}/forward", {**OTHER, "to": HALL}, (A.READ,)),
+    A.REACT: Call("reaction.add", f"PUT {MESSAGE}/reactions/{{emoji}}", {**OTHER, "emoji": "👍"}),
+    A.PIN: Call("message.pin", f"PUT {MESSAGE}/pin", OTHER),
     A.JOIN: Call("member.join", f"POST {C}/join", fresh=True, idle=MEMBERS),
     A.LEAVE: Call("member.leave", f"POST {C}/leave", fresh=True),
     A.REQUEST_JOIN: Call(
@@ -153,20 +160,14 @@ WALK: dict[Action, Call] = {
 # Capabilities whose feature is not there yet, or that no single request shows.
 NO_VERB = frozenset(
     {
-        A.SEE_EDITS,
         A.SEE_RECEIPTS,
         A.SEE_PRESENCE,
         A.SEARCH,
-        A.FORWARD,
         A.SCHEDULE,
         A.CREATE_POLL,
         A.VOTE,
         A.CLOSE_POLL_ANY,
-        A.REACT,
         A.TYPE,
-        A.UNDELETE_OWN,
-        A.UNDELETE_ANY,
-        A.PIN,
         A.SEND_FROZEN,  # the frozen columns
         A.SKIP_SLOW_MODE,  # test_sanctions.py
     }
@@ -175,6 +176,18 @@ NO_VERB = frozenset(
 # Verbs without a row of their own, and why.
 ELSEWHERE: dict[str, str] = {
     "message.get": "READ, as history.get",
+    "messages.get": "READ, as history.get",
+    "message.locate": "READ, as history.get",
+    "message.unpin": "PIN, as message.pin",
+    "message.bulk_delete": "DELETE_ANY, as message.delete",
+    "message.delete_by": "DELETE_ANY, as message.delete",
+    "pin.list": "READ, as history.get",
+    "reaction.list": "READ, as history.get",
+    "reaction.remove": "REACT, as reaction.add",
+    "thread.list": "READ, as history.get",
+    "thread.get": "READ, as history.get",
+    "thread.follow": "READ, as history.get",
+    "thread.unfollow": "READ, as history.get",
     "member.unban": "BAN, as member.ban",
     "member.unmute": "TIMEOUT or MUTE, as these",
     "mutes.list": "SEE_SANCTIONS, as bans.list",
