@@ -138,6 +138,7 @@ class Dispatch:
             entropy=self._entropy(16),
             id_secret=app.id_secret,
             settings=app.settings,
+            check=self._registry.checked,
         )
 
     def verb(self, name: str, params: bytes, app: App, viewer: Viewer, reply: Reply) -> None:

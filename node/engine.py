@@ -132,6 +132,7 @@ class Engine:
             viewer=viewer,
             id_secret=info.id_secret,
             settings=info.settings,
+            admit=self.registry.admit,
             **more,
         )
 

@@ -173,8 +173,20 @@ class Tables(Protocol):
     def floor_seq(self) -> int: ...
 
 
+def _admit_all(_: Any, __: Any, ___: Any) -> None:
+    return
+
+
+def _as_it_is(command: Any, _: Any) -> Any:
+    return command
+
+
 class Context(msgspec.Struct, frozen=True):
-    """What `decide`, `guards` and queries know besides the tables."""
+    """What `decide`, `guards` and queries know besides the tables.
+
+    `admit(command, tables, ctx)` runs the guards of another command, for a decision that stands in
+    for it (a scheduled message that is sent now). Raises Rejected as they do.
+    """
 
     app: str
     key: str  # the stream key
@@ -184,6 +196,7 @@ class Context(msgspec.Struct, frozen=True):
     entropy: bytes = b""  # 16 bytes, decide only
     id_secret: bytes = b""
     settings: AppSettings = AppSettings()
+    admit: Callable[[Any, Any, Any], None] = _admit_all
 
     @property
     def actor(self) -> str:
@@ -325,7 +338,10 @@ class Errand(msgspec.Struct, frozen=True):
 
 
 class EdgeContext(msgspec.Struct, frozen=True):
-    """What `check`, `verbs` and `routes` know."""
+    """What `check`, `verbs` and `routes` know.
+
+    `check(command, ctx)` runs the checks of another command, which is part of this one.
+    """
 
     app: str
     viewer: Viewer
@@ -333,6 +349,7 @@ class EdgeContext(msgspec.Struct, frozen=True):
     entropy: bytes
     id_secret: bytes
     settings: AppSettings
+    check: Callable[[Any, Any], Any] = _as_it_is
 
 
 class Gather(msgspec.Struct, frozen=True):
@@ -531,6 +548,17 @@ class Registry:
         self.tables: dict[str, Table[Any, Any]] = {}
         for feature in features:
             self._add(feature)
+
+    def checked(self, command: Any, ctx: EdgeContext) -> Any:
+        """The command as its checks leave it. Raises Rejected."""
+        for check in self.checks.get(type(command), ()):
+            command = check(command, ctx)
+        return command
+
+    def admit(self, command: Command, tables: Tables, ctx: Context) -> None:
+        """Ask the guards of a command. Raises Rejected."""
+        for guard in self.guards.get(type(command), ()):
+            guard(command, tables, ctx)
 
     def _add(self, feature: Feature) -> None:
         for table in feature.tables:

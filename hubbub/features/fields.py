@@ -96,3 +96,9 @@ def require_something(*fields: object) -> None:
     """Raises Rejected(BAD_REQUEST) if every field is absent."""
     if all(isinstance(value, UnsetType) for value in fields):
         raise Rejected(BAD_REQUEST, "nothing to change")
+
+
+def check_limit(limit: int, limit_max: int) -> None:
+    """Raises Rejected(BAD_REQUEST) for a page of no or of too many rows."""
+    if not 1 <= limit <= limit_max:
+        raise Rejected(BAD_REQUEST, f"limit is 1 to {limit_max}")

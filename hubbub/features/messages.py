@@ -85,7 +85,8 @@ class SendMessage(Command, frozen=True):
 
     `reply_to`: the id of a message that is quoted; `thread`: of one in whose thread this one
     stands (`also_in_channel`: in the channel as well). `silent`: nobody is told. `kind`: "system",
-    for server keys. `type`: the app's own.
+    for server keys. `type`: the app's own. `draft`: the rev of the draft that this was; it is
+    cleared.
     """
 
     TAG = "message.send"
@@ -103,6 +104,7 @@ class SendMessage(Command, frozen=True):
     silent: bool = False
     kind: Literal["", "system"] = ""
     type: str = ""
+    draft: int = 0
 
 
 class EditMessage(Command, frozen=True):
@@ -245,6 +247,16 @@ class ThreadCreated(OfMessage, frozen=True):
     TAG = "thread.created"
 
 
+class DraftSent(Event, frozen=True):
+    """A message was its sender's draft of this rev (`drafts`). `thread`: as it was asked for."""
+
+    TAG = "draft.sent"
+    KIND = EventKind.SILENT
+
+    rev: int
+    thread: str = ""
+
+
 class MessagePaced(Event, frozen=True):
     """The sender's bucket after a send: full again at `full_at_us` (log time, µs)."""
 
@@ -313,6 +325,7 @@ class SendRequest(Struct, frozen=True):
     silent: bool = False
     kind: Literal["", "system"] = ""
     type: str = ""
+    draft: int = 0
     user: str = ""
     by: str = ""
     cmid: str = ""
@@ -394,7 +407,10 @@ def decide_send(cmd: SendMessage, tables: Tables, ctx: Context) -> list[Event]:
     else:
         channel = require_standing(Action.SEND, tables, ctx, *actions_of(cmd))
         created = _created(cmd, channel, tables, ctx)
-    return sent(created, channel, tables, ctx)
+    events = sent(created, channel, tables, ctx)
+    if cmd.draft:
+        events.append(DraftSent(rev=cmd.draft, thread=cmd.thread))
+    return events
 
 
 def sent(created: MessageCreated, channel: ChannelRow, tables: Tables, ctx: Context) -> list[Event]:

@@ -355,12 +355,24 @@ class Playbook:
     def context(self, viewer: Viewer, cmid: str = "") -> Context:
         """What hooks know."""
         entropy = self._count.to_bytes(16, "big")
-        return Context(APP, self.key, self.now_ms, viewer, cmid, entropy, ID_SECRET, self.settings)
+        return Context(
+            APP,
+            self.key,
+            self.now_ms,
+            viewer,
+            cmid,
+            entropy,
+            ID_SECRET,
+            self.settings,
+            self.registry.admit,
+        )
 
     def edge_context(self, viewer: Viewer) -> EdgeContext:
         """What checks, verbs and routes know."""
         entropy = self._count.to_bytes(16, "big")
-        return EdgeContext(APP, viewer, self.now_ms, entropy, ID_SECRET, self.settings)
+        return EdgeContext(
+            APP, viewer, self.now_ms, entropy, ID_SECRET, self.settings, self.registry.checked
+        )
 
     # --- the proof
 
