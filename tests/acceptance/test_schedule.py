@@ -9,6 +9,8 @@ import time
 from datetime import datetime
 from typing import Any
 
+import pytest
+
 from tests.support.client import Client, ReplyError, new_cmid
 from tests.support.cluster import Cluster
 
@@ -81,24 +83,21 @@ async def test_over_rest_it_is_changed_taken_back_and_sent_at_once(cluster: Clus
         "PATCH", f"{path}/{keep}", {"by": user, "at": soon(7_200_000), "message": {"text": "kept"}}
     )
     assert changed["rev"] == 2
-    cluster.rest("DELETE", f"{path}/{drop}", {"by": user})
+    cluster.rest("DELETE", f"{path}/{drop}?by={user}")
     sent = cluster.rest("POST", f"{path}/{send}/send", {"by": user}, edge=1)
     page = cluster.rest("GET", f"/v1/channels/{room}/messages?min_seq={sent['seq']}")
     assert [(m["by"], m["text"]) for m in page["messages"]] == [(user, "send")]
     listed = cluster.rest("GET", f"{path}?user={user}")["schedules"]
     assert [(row["schedule"], row["message"]) for row in listed] == [(keep, {"text": "kept"})]
-    answer = cluster.rest_answer("DELETE", f"{path}/{drop}", {"by": user})
+    answer = cluster.rest_answer("DELETE", f"{path}/{drop}?by={user}")
     assert answer.status == 404
     late = cluster.rest_answer("POST", path, {"by": user, "at": 5, "message": {"text": "x"}})
     assert late.status == 400
     async with Client(cluster.url, cluster.token("sched-eve")) as eve:
         for params in ({"channel": room, "user": user}, {"user": user}):
-            try:
+            with pytest.raises(ReplyError) as caught:
                 await eve.rpc("schedule.list", **params)
-            except ReplyError as error:
-                assert error.code == 103
-            else:
-                raise AssertionError("somebody else's drawer")
+            assert caught.value.code == 103
 
 
 async def test_who_was_removed_is_told_that_nothing_was_sent(cluster: Cluster) -> None:
