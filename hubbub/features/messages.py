@@ -8,7 +8,8 @@ Rules:
    that were replaced stay in the log alone; the row names the events that brought them.
 3. Only the author edits; the author and moderators delete. A deleted message is a tombstone for
    every reader, at every offset where it appears; it is not edited any more.
-4. A quote shows what it quotes as that stands now, so a message with a quote is born CHANGED.
+4. A quote shows what it quotes as that stands now, and a poll its figures of now, so a message with
+   either is born CHANGED.
 5. Whether a message counts as unread is its own affair: not if it is silent, of the system, or
    stands in a thread alone (such a one bears the flag THREADED).
 6. A user's sends in one channel pass a token bucket in log time. Its row is written only while the
@@ -63,6 +64,7 @@ from hubbub.features.message_parts import (
     check_type,
     snippet,
 )
+from hubbub.features.poll_rows import poll_at
 from hubbub.features.publication import rfc3339
 from hubbub.features.slow_mode import slowed
 from hubbub.features.standing import ChannelRow, readable_from, require_standing, role_of
@@ -70,6 +72,7 @@ from hubbub.model.channel import ChannelKind
 from hubbub.model.member import Role
 from hubbub.model.message import MESSAGE_CREATED, Attachment, Forwarded, Quote
 from hubbub.model.permissions import Action, Authority
+from hubbub.model.poll import Poll
 from hubbub.settings.app import AppSettings, Rate
 from hubbub.wire.codec import decode_json, encode_json
 from hubbub.wire.event import CHANGED, COUNTABLE, THREADED, StoredEvent
@@ -151,6 +154,7 @@ class MessageCreated(Event, frozen=True):
     kind: str = ""
     type: str = ""
     forwarded: Forwarded | UnsetType = UNSET
+    poll: Poll | UnsetType = UNSET
 
     @property
     def is_threaded(self) -> bool:
@@ -158,7 +162,7 @@ class MessageCreated(Event, frozen=True):
         return bool(self.thread) and not self.also_in_channel
 
     def flags(self) -> int:
-        flags = CHANGED if self.reply_to else 0
+        flags = CHANGED if self.reply_to or self.poll is not UNSET else 0
         if self.is_threaded:
             return flags | THREADED
         return flags if self.silent or self.kind else flags | COUNTABLE
@@ -306,7 +310,7 @@ MODERATION: Final = "moderation"  # the reason of a deletion by somebody else
 CONTENTS_MAX: Final = 100  # of one message that are known; older ones stay in the log, unread
 CONTENT_FIELDS: Final = Content.__struct_fields__
 # What a tombstone shows none of, besides its content.
-_TAKEN_FIELDS: Final = ("quote", "forwarded")
+_TAKEN_FIELDS: Final = ("quote", "forwarded", "poll")
 
 
 class SendRequest(Struct, frozen=True):
@@ -690,6 +694,8 @@ def render(stored: StoredEvent, tables: Tables) -> Json:
     quote = fields.get("quote")
     if quote is not None:
         fields["quote"] = Raw(encode_json(_shown_quote(decode_json(bytes(quote), Quote), tables)))
+    if "poll" in fields:
+        fields["poll"] = Raw(encode_json(poll_at(stored.seq, tables)))
     return encode_json(fields)
 
 

@@ -11,6 +11,8 @@ from typing import Annotated
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
+from hubbub.model.poll import Poll
+
 MESSAGE_CREATED = "message.created"
 
 Natural = Annotated[int, Meta(ge=0, lt=2**53)]  # what JavaScript counts exactly
@@ -125,6 +127,7 @@ class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
     kind: str = ""
     type: str = ""
     forwarded: Forwarded | UnsetType = UNSET
+    poll: Poll | UnsetType = UNSET
     rev: int = 0
     edited: bool = False
     deleted: bool = False
