@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import msgspec
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from msgspec import Raw
 
 from hubbub.base.errors import Rejected
+from hubbub.base.ids import message_id
 from hubbub.base.names import dm_channel
 from hubbub.features.add_jobs import AddPart, RunPart
 from hubbub.features.apps import RevokeToken
@@ -22,6 +24,7 @@ from hubbub.features.channel_list import DropListed, PutListed
 from hubbub.features.channels import CreateChannel, DeleteChannel, OpenDirect, UpdateChannel
 from hubbub.features.contract import Command, EventKind, Feature, Registry, Table
 from hubbub.features.counters import DeleteCounter, IncrementCounter, SetCounter
+from hubbub.features.contract import Command, Event, EventKind, Feature, Registry, Table
 from hubbub.features.directory import DropPublic, PutPublic
 from hubbub.features.event_types import DeleteType, RegisterType, SendEvent
 from hubbub.features.expiry import EndMessage, ExpireMessage
@@ -48,6 +51,8 @@ from hubbub.features.messages import DeleteMessage, EditMessage, OfMessage, Send
 from hubbub.features.metadata import DeleteMetadata, SetMetadata
 from hubbub.features.pins import EndPin, PinMessage, UnpinMessage
 from hubbub.features.privacy import SetPrivacy
+from hubbub.features.messages import DeleteMessage, EditMessage, SendMessage
+from hubbub.features.polls import CreatePoll
 from hubbub.features.promotion import PromoteChannel
 from hubbub.features.raw_events import PublishEvent
 from hubbub.features.reactions import AddReaction, RemoveReaction
@@ -71,6 +76,8 @@ from hubbub.model.member import Role
 from hubbub.model.message import Forwarded
 from hubbub.settings.app import AppSettings, Namespace
 from tests.support.playbook import ID_SECRET, START_MS, Playbook
+from tests.hubbub.features import later_commands
+from tests.support.playbook import APP, ID_SECRET, START_MS, Playbook
 
 PEOPLE = ("ann", "bob", "cid")
 STAMPED = {"t", "seq", "id", "cmid", "by", "ts"}
@@ -94,6 +101,13 @@ names = st.lists(st.sampled_from(["send", "invite", "ban", "set_role", "join"]),
     tuple
 )
 spans = st.none() | st.integers(1, 3)
+event_ids = st.builds(
+    message_id,
+    st.sampled_from([START_MS, START_MS + 1, START_MS + 500]),
+    st.integers(1, 9),
+    st.just(f"{APP}\0#ann".encode()),
+    st.just(ID_SECRET),
+)
 
 
 def of_channel(key: str, ids: st.SearchStrategy[str]) -> st.SearchStrategy[Command]:
@@ -181,6 +195,7 @@ def of_channel(key: str, ids: st.SearchStrategy[str]) -> st.SearchStrategy[Comma
         make(ExpireMessage, id=ids, at=st.sampled_from([0, 1, START_MS + 100_000])),
         make(EndMessage, id=ids),
         make(SendEvent, type=keys, version=st.just(1), data=data_values),
+        later_commands.of_channel(key, ids),
     )
 
 
@@ -206,6 +221,7 @@ def of_user() -> st.SearchStrategy[Command]:
             archived=st.booleans() | st.just(msgspec.UNSET),
             favourite=st.booleans(),
         ),
+        later_commands.of_user("ann", event_ids),
     )
 
 
@@ -246,6 +262,8 @@ def run(book: Playbook, steps: list[tuple[str, str, int, Command]]) -> int:
     accepted = 0
     for user, authority, ms, command in steps:
         book.tick(ms)
+        with suppress(Rejected):
+            book.fall_due()
         before = book.tables.image()
         try:
             book.do(user, command, authority=authority)
@@ -274,6 +292,9 @@ def test_replay_equals_live_in_channels(draw: st.DataObject, kind: str) -> None:
     for n in range(4):
         book.do(PEOPLE[n % 2], SendMessage(channel=key, text=str(n)))
         ids.append(book.outcome.id)
+    poll = CreatePoll(channel=key, question="?", options=("a", "b"), votes_max=2, may_add=True)
+    book.do("ann", poll)
+    ids.append(book.outcome.id)
     run(book, draw.draw(steps_of(of_channel(key, st.sampled_from(ids)))))
     book.assert_replay_equal()
     for user in PEOPLE:
@@ -310,13 +331,13 @@ def test_random_commands_cover_every_command() -> None:
         DeleteType, SendEvent, AddPart, RunPart, SetRetention, TruncateChannel, SweepChannel,
         ExpireMessage, EndMessage,
     }  # fmt: skip
-    assert set(REGISTRY.commands.values()) == known
+    assert set(REGISTRY.commands.values()) == known | later_commands.KNOWN
 
 
 def test_every_event_that_is_decided_is_applied_and_bears_no_stamped_name() -> None:
     assert len(REGISTRY.events) == len(REGISTRY.apply)
     for event in REGISTRY.apply:
-        allowed = {"id"} if issubclass(event, OfMessage) else set()
+        allowed = {"id"} if event.ref_id is not Event.ref_id else set()
         fields = {field.encode_name for field in msgspec.structs.fields(event)}
         if event.KIND is EventKind.NUMBERED and not event.BARE:
             assert fields & STAMPED == allowed, event
