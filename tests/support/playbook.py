@@ -225,12 +225,12 @@ class Playbook:
         viewer = Viewer(user, authority, info=info)
         return self._log(*self._decide(viewer, command))
 
-    def fall_due(self) -> list[Event]:
+    def fall_due(self, prefix: str = "") -> list[Event]:
         """Propose what has fallen due, as a leader does, in order; the events. What is refused for
-        the moment stays; it raises Rejected."""
+        the moment stays; it raises Rejected. Args: prefix: of the names, for one feature's only."""
         events: list[Event] = []
         for _ in range(DUE_MAX):
-            waiting = sorted((row.at_ms, name) for name, row in self.dues.items())
+            waiting = sorted((row.at_ms, name) for name, row in self.waiting(prefix).items())
             if not waiting or waiting[0][0] > self.now_ms:
                 return events
             events += self._fall_due(waiting[0][1])
@@ -313,6 +313,10 @@ class Playbook:
     def dues(self) -> dict[str, DueRow]:
         """What will fall due, by name."""
         return dict(self.tables[DUE].scan(limit=DUE_MAX))
+
+    def waiting(self, prefix: str) -> dict[str, DueRow]:
+        """What of one feature will fall due, by name."""
+        return {name: row for name, row in self.dues.items() if name.startswith(prefix)}
 
     def query(
         self, user: str, name: str, args: msgspec.Struct, *, authority: str = "client"

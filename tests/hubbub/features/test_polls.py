@@ -209,11 +209,11 @@ def test_its_time_ends_it_once(book: Playbook) -> None:
     vote(book, timed, "cid", 3)
     book.tick(60_000)
     assert book.refused("dan", Vote(channel=X, id=timed, options=(1,))) is CONFLICT, "on time"
-    (closed,) = book.fall_due()
+    (closed,) = book.fall_due("poll:")
     assert closed == PollClosed(
         id=timed, message_seq=2, rev=2, voters=1, votes=(0, 0, 1), timed=True
     )
-    assert book.dues == {}
+    assert book.waiting("poll:") == {}
     assert book.refused("bob", EndPoll(channel=X, seq=2)) is PERMISSION_DENIED
     book.assert_replay_equal()
 
@@ -222,7 +222,7 @@ def test_its_time_ends_it_though_its_author_left(book: Playbook) -> None:
     mid = create(book, "cid", closes_at=START_MS + 60_000)
     book.do("ann", RemoveMembers(channel=X, user="cid"))
     book.tick(60_000)
-    assert len(book.fall_due()) == 1
+    assert len(book.fall_due("poll:")) == 1
     assert "closed_at" in get(book, mid)["poll"]
 
 

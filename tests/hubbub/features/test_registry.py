@@ -22,9 +22,8 @@ from hubbub.features.bulk_delete import DeleteMessages, DeleteMessagesBy, GoOnDe
 from hubbub.features.capabilities import SetMemberCapabilities, SetRoleCapabilities
 from hubbub.features.channel_list import DropListed, PutListed
 from hubbub.features.channels import CreateChannel, DeleteChannel, OpenDirect, UpdateChannel
-from hubbub.features.contract import Command, EventKind, Feature, Registry, Table
-from hubbub.features.counters import DeleteCounter, IncrementCounter, SetCounter
 from hubbub.features.contract import Command, Event, EventKind, Feature, Registry, Table
+from hubbub.features.counters import DeleteCounter, IncrementCounter, SetCounter
 from hubbub.features.directory import DropPublic, PutPublic
 from hubbub.features.event_types import DeleteType, RegisterType, SendEvent
 from hubbub.features.expiry import EndMessage, ExpireMessage
@@ -47,7 +46,7 @@ from hubbub.features.members import (
     RemoveMembers,
     SetRole,
 )
-from hubbub.features.messages import DeleteMessage, EditMessage, OfMessage, SendMessage
+from hubbub.features.messages import DeleteMessage, EditMessage, SendMessage
 from hubbub.features.metadata import DeleteMetadata, SetMetadata
 from hubbub.features.pins import EndPin, PinMessage, UnpinMessage
 from hubbub.features.privacy import SetPrivacy
@@ -75,7 +74,6 @@ from hubbub.model.channel import ChannelKind, HistoryRule
 from hubbub.model.member import Role
 from hubbub.model.message import Forwarded
 from hubbub.settings.app import AppSettings, Namespace
-from tests.support.playbook import ID_SECRET, START_MS, Playbook
 from tests.hubbub.features import later_commands
 from tests.support.playbook import APP, ID_SECRET, START_MS, Playbook
 

@@ -84,16 +84,16 @@ def test_it_is_shown_to_nobody_and_sent_at_its_time(book: Playbook) -> None:
     assert (put.user, put.channel, put.schedule, put.rev) == ("bob", X, schedule, 1)
     assert decode_json(bytes(put.message), dict[str, Any]) == {"text": "later", "data": {"n": 1}}
     book.tick(59_999)
-    assert book.fall_due() == []
+    assert book.fall_due("schedule:") == []
     book.tick(1)
-    created, ended = book.fall_due()
+    created, ended = book.fall_due("schedule:")
     assert created == MessageCreated(text="later", data=Raw(b'{"n":1}'))
     assert ended == ScheduleEnded(user="bob", schedule=schedule, sent=True)
     shown = book.shown(2)
     assert (shown["by"], shown["text"], shown["cmid"]) == ("bob", "later", "c-later")
     assert shown["ts"] == "2026-01-31T12:01:00.000Z"
     assert book.forwards[1] == DropScheduled(user="bob", channel=X, schedule=schedule, sent=True)
-    assert (book.dues, waiting(book)) == ({}, [])
+    assert (book.waiting("schedule:"), waiting(book)) == ({}, [])
     book.assert_replay_equal()
 
 
@@ -105,7 +105,7 @@ def test_times(book: Playbook) -> None:
         assert refused is BAD_REQUEST
     assert create(book, at=START_MS + AHEAD_MS_MAX)
     book.tick(AHEAD_MS_MAX)
-    book.fall_due()
+    book.fall_due("schedule:")
     assert texts(book) == [("bob", "later")] * 2
 
 
@@ -123,7 +123,7 @@ def test_what_may_not_be_sent_is_not_scheduled(book: Playbook) -> None:
     assert refused("eve", '{"text":"x"}', "server") is NOT_A_MEMBER, "sent by eve's own rights"
     create(book, text="x", channel="group:other", by="ann", cmid="other")
     book.tick(60_000)
-    book.fall_due()
+    book.fall_due("schedule:")
     assert texts(book) == [("bob", "x")], "where and by whom is not the message's to say"
 
 
@@ -136,7 +136,7 @@ def test_a_hundred_wait_in_a_channel(book: Playbook) -> None:
     create(book, "more")
     assert len(waiting(book)) == PENDING_MAX
     book.tick(60_000 + PENDING_MAX)
-    book.fall_due()
+    book.fall_due("schedule:")
     mine = [text for by, text in texts(book) if by == "bob"]
     assert [text for text in mine if text != "more"] == [str(n) for n in range(100) if n != 7]
     assert waiting(book) == []
@@ -161,7 +161,7 @@ def test_it_is_changed_taken_back_and_sent_at_once_by_its_author_alone(book: Pla
     assert book.outcome.seq == 2
     assert waiting(book) == ["ONE"]
     book.tick(62_000)
-    book.fall_due()
+    book.fall_due("schedule:")
     assert texts(book) == [("bob", "three"), ("bob", "ONE")]
     assert book.shown(3)["cmid"] == "c-one"
     for gone in (one, two, three):
@@ -184,13 +184,13 @@ def test_rights_are_those_of_its_time_and_a_refusal_is_told(
     book.forwards.clear()
     head = book.tables.head_seq
     book.tick(60_000)
-    (ended,) = book.fall_due()
+    (ended,) = book.fall_due("schedule:")
     assert isinstance(ended, ScheduleEnded)
     assert (ended.code, ended.error, ended.sent) == (error.code, error.name, False)
     (drop,) = book.forwards
     assert isinstance(drop, DropScheduled)
     assert (drop.code, drop.schedule) == (error.code, schedule)
-    assert (book.dues, book.tables.head_seq) == ({}, head)
+    assert (book.waiting("schedule:"), book.tables.head_seq) == ({}, head)
     book.assert_replay_equal()
 
 
@@ -201,10 +201,10 @@ def test_the_pace_lets_it_wait() -> None:
     book.tick(60_000)
     book.do("bob", SendMessage(channel=X, text="now"))
     with pytest.raises(Rejected) as caught:
-        book.fall_due()
+        book.fall_due("schedule:")
     assert caught.value.details["retry_after_ms"] == 1_000
     book.tick(1_000)
-    book.fall_due()
+    book.fall_due("schedule:")
     assert texts(book) == [("bob", "now"), ("bob", "later")]
 
 
