@@ -49,9 +49,8 @@ from hubbub.features.members import (
 from hubbub.features.messages import DeleteMessage, EditMessage, SendMessage
 from hubbub.features.metadata import DeleteMetadata, SetMetadata
 from hubbub.features.pins import EndPin, PinMessage, UnpinMessage
-from hubbub.features.privacy import SetPrivacy
-from hubbub.features.messages import DeleteMessage, EditMessage, SendMessage
 from hubbub.features.polls import CreatePoll
+from hubbub.features.privacy import SetPrivacy
 from hubbub.features.promotion import PromoteChannel
 from hubbub.features.raw_events import PublishEvent
 from hubbub.features.reactions import AddReaction, RemoveReaction
