@@ -503,16 +503,11 @@ def figures(tables: Tables, user: str) -> Mapping[str, int]:
     }
 
 
-def head(tables: Tables, user: str) -> Mapping[str, object]:
-    """The user's fields of a `heads` row."""
-    return figures(tables, user)
-
-
 def _count(tables: Tables, mark: int) -> int:
     first, rows = mark >> _SHIFT, tables[BLOCKS]
     total = _behind(rows.get(first), mark)
-    after = first
-    while found := rows.scan(after=after):
+    after, last = first, tables.head_seq >> _SHIFT
+    while after < last and (found := rows.scan(after=after)):
         total += sum(int.from_bytes(bits, "big").bit_count() for _, bits in found)
         after = found[-1][0]
     return total
@@ -591,7 +586,6 @@ FEATURE: Final = Feature(
         MembersLeft: apply_gone,
         MembersRemoved: apply_gone,
     },
-    head=head,
     verbs=(
         Verb("mark.read", MarkRead, as_command, Marked, "All up to a seq is read.", GATHER),
         Verb("mark.unread", MarkUnread, as_command, Marked, "All from a seq on is unread.", GATHER),

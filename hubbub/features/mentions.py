@@ -16,8 +16,7 @@ from typing import Final, TypeVar
 from msgspec import Struct
 
 from hubbub.features.contract import Feature, Meta, Table, Tables
-from hubbub.features.mark_rows import mark_row
-from hubbub.features.marks import AUTHOR_BLOCKS, BLOCKS
+from hubbub.features.marks import AUTHOR_BLOCKS, BLOCKS, figures
 from hubbub.features.messages import MessageCreated, MessageUpdated
 
 K = TypeVar("K")
@@ -26,6 +25,7 @@ _SHIFT: Final = 8
 _LOW: Final = 255
 _BYTES: Final = 32
 PAGE_ROWS: Final = 64
+FEW_BLOCKS: Final = 8  # beyond it a seek costs less than so many rows
 
 
 class NamedRow(Struct, frozen=True, array_like=True, gc=False):
@@ -79,12 +79,23 @@ def _set(table: Table[K, bytes], key: K, seq: int, tables: Tables, *, is_in: boo
 
 def naming(tables: Tables, user: str, mark: int) -> Mapping[int, int]:
     """Bits of the messages behind `mark` that name the user or all, by block."""
-    first, found = mark >> _SHIFT, dict[int, int]()
-    for block, bits in (*_of_user(tables, user, first), *_of_all(tables, first)):
-        found[block] = found.get(block, 0) | int.from_bytes(bits, "big")
+    first, last = mark >> _SHIFT, tables.head_seq >> _SHIFT
+    found: dict[int, int] = {}
+    if last - first < FEW_BLOCKS:  # read row by row, from the cache
+        for block in range(first, last + 1):
+            bits = _int(tables[USER_BLOCKS].get((user, block)))
+            if bits := bits | _int(tables[ALL_BLOCKS].get(block)):
+                found[block] = bits
+    else:
+        for block, row in (*_of_user(tables, user, first), *_of_all(tables, first)):
+            found[block] = found.get(block, 0) | _int(row)
     if first in found:
         found[first] &= ~((2 << (mark & _LOW)) - 1)
     return found
+
+
+def _int(bits: bytes | None) -> int:
+    return int.from_bytes(bits or b"", "big")
 
 
 def _of_user(tables: Tables, user: str, first: int) -> Iterable[tuple[int, bytes]]:
@@ -123,10 +134,17 @@ def mentions_of(tables: Tables, user: str, mark: int) -> int:
     return count
 
 
+def all_figures(tables: Tables, user: str) -> Mapping[str, int]:
+    """The figures of marks, and `mentions`: nothing is looked for where nothing is unread."""
+    own = figures(tables, user)
+    if not own:
+        return {}
+    return {**own, "mentions": mentions_of(tables, user, own["mark"]) if own["unread"] else 0}
+
+
 def head(tables: Tables, user: str) -> Mapping[str, object]:
-    """`mentions` of a `heads` row; none for one who keeps no mark here."""
-    row = mark_row(tables, user)
-    return {} if row is None else {"mentions": mentions_of(tables, user, row.mark)}
+    """The user's fields of a `heads` row; none for one who keeps no mark here."""
+    return all_figures(tables, user)
 
 
 FEATURE: Final = Feature(

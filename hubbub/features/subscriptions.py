@@ -13,9 +13,7 @@ from hubbub.base.names import StreamKind
 from hubbub.features.channels import describe
 from hubbub.features.contract import Access, Context, Feature, SubscribeArgs, Tables
 from hubbub.features.guarantees import SMALL_MEMBERS_MAX, guarantees_of
-from hubbub.features.mark_rows import mark_row
-from hubbub.features.marks import figures
-from hubbub.features.mentions import mentions_of
+from hubbub.features.mentions import all_figures
 from hubbub.features.pins import pinned_ids
 from hubbub.features.receipts import shown_marks
 from hubbub.features.standing import may, readable_from, require_standing
@@ -43,19 +41,17 @@ def access_channel(_: SubscribeArgs, tables: Tables, ctx: Context) -> Access:
     """Raises Rejected: CHANNEL_NOT_FOUND, NOT_A_MEMBER, PERMISSION_DENIED."""
     channel = require_standing(Action.READ, tables, ctx)
     guarantees = guarantees_of(channel, tables)
-    row, lowest = mark_row(tables, ctx.actor), readable_from(tables, ctx)
-    own = {} if row is None else figures(tables, ctx.actor)
+    lowest = readable_from(tables, ctx)
     read: dict[str, int] | UnsetType = UNSET
     delivered: dict[str, int] | UnsetType = UNSET
     if guarantees.receipts == "per_member" and may(Action.SEE_RECEIPTS, tables, ctx):
         read, delivered = shown_marks(tables, SMALL_MEMBERS_MAX, ctx.settings)
     snapshot = ChannelSnapshot(
         channel=describe(channel, tables, ctx, guarantees),
-        mentions=0 if row is None else mentions_of(tables, ctx.actor, row.mark),
         marks=read,
         marks_delivered=delivered,
         pinned=pinned_ids(tables, lowest),
-        **own,
+        **all_figures(tables, ctx.actor),
     )
     return Access(
         data=encode_json(snapshot),

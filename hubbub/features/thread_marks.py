@@ -48,7 +48,7 @@ from hubbub.features.members import MembersLeft, MembersRemoved
 from hubbub.features.mentions import ALL_BLOCKS, USER_BLOCKS
 from hubbub.features.messages import MessageCreated
 from hubbub.features.seq_bits import block_of, with_seq
-from hubbub.features.standing import require_standing, user_may
+from hubbub.features.standing import ONLY, require_standing, user_may
 from hubbub.features.threads import FOLLOWERS, REPLIES, ThreadFollowed
 from hubbub.model.message import Message
 from hubbub.model.permissions import Action, Authority
@@ -139,6 +139,10 @@ MARKS: Final[Table[tuple[str, int], int]] = Table("threads.marks", tuple[str, in
 AUTHOR_BLOCKS: Final[Table[tuple[str, int], bytes]] = Table(
     "threads.author_blocks", tuple[str, int], bytes
 )
+
+
+# 1 once anybody has followed a thread here: most channels have none, and cost no look for one.
+ANY: Final[Table[int, int]] = Table("threads.any_marks", int, int)
 
 
 # --- commands
@@ -263,7 +267,7 @@ def apply_created(event: MessageCreated, meta: Meta, tables: Tables) -> None:
         if not user or tables[FOLLOWERS].get((root, user)) != 1:
             continue
         if tables[MARKS].get((user, root)) is None:
-            tables[MARKS].put((user, root), meta.seq - (user != meta.by))
+            _follow(user, root, meta.seq - (user != meta.by), tables)
 
 
 def apply_followed(event: ThreadFollowed, meta: Meta, tables: Tables) -> None:
@@ -271,7 +275,13 @@ def apply_followed(event: ThreadFollowed, meta: Meta, tables: Tables) -> None:
     if not event.following:
         tables[MARKS].delete(key)
     elif tables[MARKS].get(key) is None:
-        tables[MARKS].put(key, tables.head_seq)
+        _follow(*key, tables.head_seq, tables)
+
+
+def _follow(user: str, root: int, mark: int, tables: Tables) -> None:
+    tables[MARKS].put((user, root), mark)
+    if tables[ANY].get(ONLY) is None:
+        tables[ANY].put(ONLY, 1)
 
 
 def apply_moved(event: ThreadMarksMoved, _: Meta, tables: Tables) -> None:
@@ -333,7 +343,7 @@ def _bits(block: bytes | None) -> int:
 
 def head(tables: Tables, user: str) -> Mapping[str, object]:
     """`threads` of a `heads` row: unread and mentions over those he follows; none without any."""
-    rows = _followed(tables, user, _LAST, FOLLOWED_MAX)
+    rows = _followed(tables, user, _LAST, FOLLOWED_MAX) if tables[ANY].get(ONLY) else []
     if not rows:
         return {}
     counts = [count(root, user, mark, tables) for root, mark in rows]
@@ -365,7 +375,7 @@ _THREADS: Final = "/v1/channels/{channel}/threads"
 
 FEATURE: Final = Feature(
     name="thread_marks",
-    tables=(MARKS, AUTHOR_BLOCKS),
+    tables=(MARKS, AUTHOR_BLOCKS, ANY),
     check={ReadThread: check_read, ReadThreads: check_read, ReadThreadsMany: check_many},
     decide={
         ReadThread: decide_read,

@@ -231,3 +231,35 @@ async def test_the_badge_and_all_read_over_many_channels(cluster: Cluster) -> No
         await laptop.wait_until(
             lambda: unread_at_laptop() == dict.fromkeys(rooms, 0), "all read there, too", TOLD_S
         )
+
+
+async def test_threads_have_figures_of_their_own_and_all_read_clears_them(
+    cluster: Cluster,
+) -> None:
+    room, user, author = "group:unread-threads", "ut-ann", "ut-bob"
+    cluster.rest("POST", "/v1/channels", {"channel": room, "members": [user, author]})
+    path = f"/v1/channels/{room}"
+
+    def send(by: str, **more: Any) -> Any:
+        return cluster.rest("POST", f"{path}/messages", {"text": "x", "user": by, **more})
+
+    roots = [send(user)["id"] for _ in range(2)]
+    seqs = [send(author, thread=root)["seq"] for root in roots for _ in range(2)]
+    async with Client(cluster.url, cluster.token(user)) as phone:
+
+        async def left() -> tuple[int, int]:
+            total = await phone.rpc("unread.total")
+            return total["unread"], total["threads_unread"]
+
+        async with asyncio.timeout(TOLD_S):  # the list is a projection
+            while True:
+                if await left() == (0, 4):
+                    break
+                await asyncio.sleep(0.05)
+        page = await phone.rpc("thread.unread", channel=room)
+        assert [(t["id"], t["unread"]) for t in page["threads"]] == [(r, 2) for r in roots[::-1]]
+        read = await phone.rpc("thread.read", channel=room, id=roots[0], upto=seqs[0])
+        assert read == {"moved": 1}
+        assert await left() == (0, 3)
+        assert await phone.rpc("mark.all_read") == {"channels": 1}
+        assert await left() == (0, 0)
