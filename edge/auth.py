@@ -67,6 +67,7 @@ class Identity(msgspec.Struct, frozen=True):
     info: bytes = b""
     jti: str = ""
     channels: tuple[str, ...] = ()
+    device: str = ""
 
 
 class SubscriptionGrant(msgspec.Struct, frozen=True):
@@ -246,6 +247,7 @@ def _identity(app: str, claims: dict[str, Any]) -> Identity:
         info=_info(claims),
         jti=str(claims.get("jti", "")),
         channels=tuple(channels[:CLAIM_CHANNELS_MAX]),
+        device=claims["device"] if isinstance(claims.get("device"), str) else "",
     )
 
 

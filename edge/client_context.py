@@ -24,12 +24,14 @@ class ClientContext:
         "_in_flight_max",
         "_postponed",
         "app",
+        "device",
         "heads",
         "in_flight",
         "issued_ms",
         "jti",
         "limits",
         "session",
+        "session_info",
         "viewer",
     )
 
@@ -41,6 +43,8 @@ class ClientContext:
         self.viewer = viewer
         self.issued_ms = identity.issued_ms
         self.jti = identity.jti
+        self.device = ""  # as the connection says
+        self.session_info = b""  # what the user's own devices see of it (JSON)
         self.limits = ConnectionLimits()
         self.heads: UserHeads | None = None
         self._postponed: list[Callable[[], None]] | None = []  # None: the connect is answered

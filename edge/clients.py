@@ -20,8 +20,9 @@ from edge.channel_commands import ChannelCommands
 from edge.client_context import ClientContext, UserHeads, context_of, refusal_text
 from edge.connecting import Connects
 from edge.connection import Peer
+from edge.devices import Description, Devices
 from edge.dispatch import App, Dispatch
-from edge.heads import Heads
+from edge.heads import Greeting, Heads
 from edge.hub import PLAIN, Channel
 from edge.limits import SharedLimits
 from edge.outgoing import Outgoing
@@ -39,6 +40,7 @@ from hubbub.base.errors import (
     REVOKED,
     SERVER_ERROR,
     SHUTDOWN,
+    CloseCode,
     Rejected,
     RemoteProtocolError,
 )
@@ -48,14 +50,16 @@ from hubbub.features.contract import Local
 from hubbub.runtime.logs import get_logger
 from hubbub.wire import client_shapes as shapes
 from hubbub.wire.client_shapes import Command, Publication, SubscribeResult
-from hubbub.wire.codec import convert, decode_json
-from hubbub.wire.event import LISTS, UNLISTS, StoredEvent
+from hubbub.wire.codec import convert, decode_json, with_details
+from hubbub.wire.event import LISTS, SIGNS_OUT, UNLISTS, StoredEvent
 from hubbub.wire.receipts import ReceiptsRequest
 from hubbub.wire.shapes import Subscribed, Viewer
 
 _log = get_logger("edge")
 
 DISCONNECTS_PER_TICK: Final = 200  # a drain is spread, so that clients do not come back at once
+# What the other edges take besides their work: a resume costs about 1 ms in all processes.
+RETURNS_PER_S: Final = 500
 
 
 class ClientsStatistics(msgspec.Struct, frozen=True):
@@ -109,11 +113,14 @@ class Clients:
             in_flight_max=in_flight_max,
         )
         self._refreshing = Refreshing(auth, now_ms, wall_ms, self._expiry)
+        self._devices = Devices(dispatch, wall_ms)
         self._channels = ChannelCommands(dispatch, now_ms, self.guarded)
         self.sessions: dict[Session, None] = {}
         self._by_user: dict[tuple[str, str], dict[Session, None]] = {}
         self._by_client: dict[str, Session] = {}
         self.accepting = True
+        self._random = random
+        self._spread_ms = 0  # over which those come back whom a drain closed
         self.commands = 0
         self.broken = 0
 
@@ -223,14 +230,20 @@ class Clients:
         for member in self._subscribing.members_of(channel):
             context = member.session.context
             if isinstance(context, ClientContext):
-                found.append((member.session.client, context.viewer.info))
+                is_own = context.session_info and member.channel[0] == "#"
+                info = context.session_info if is_own else context.viewer.info
+                found.append((member.session.client, info))
         return tuple(found)
 
     def drain(self) -> bool:
-        """Close some sessions with 3001; False when none is left."""
-        self.accepting = False
+        """Close some sessions with 3001, each told when to come back; False when none is left."""
+        if self.accepting:
+            self.accepting = False
+            self._spread_ms = len(self.sessions) * SECOND_MS // RETURNS_PER_S
         for session in list(self.sessions)[:DISCONNECTS_PER_TICK]:
-            session.close(SHUTDOWN)
+            after_ms = int(self._random() * self._spread_ms)
+            advice: dict[str, object] = {"retry_after_ms": after_ms}
+            session.close(CloseCode(SHUTDOWN.code, with_details(SHUTDOWN.reason, advice)))
         return bool(self.sessions)
 
     # --- commands
@@ -300,23 +313,32 @@ class Clients:
             raise RemoteProtocolError(CONNECTION_LIMIT)
 
     def open_heads(
-        self, session: Session, context: ClientContext, channels: tuple[str, ...]
+        self,
+        session: Session,
+        context: ClientContext,
+        channels: tuple[str, ...],
+        greeting: Greeting | None,
     ) -> None:
-        if context.app.settings.raw_user_streams:
-            return
+        """From now on it hears of these channels, once its connect is answered."""
         stream = user_stream(session.user)
 
         def push(data: bytes) -> None:
-            session.outgoing.push_signal(
-                session.encoding.push_publication(stream, Publication(data))
-            )
+            message = session.encoding.push_publication(stream, Publication(data))
+            context.once_answered(lambda: session.outgoing.push_signal(message))
 
         context.heads = UserHeads(session.app, session.user, push)
         limit = context.app.settings.head_channels_max
-        context.heads.of = self._heads.open(context.heads, channels, limit)
+        context.heads.of = self._heads.open(context.heads, channels, limit, greeting)
+
+    def device_came(self, context: ClientContext, about: Description) -> None:
+        """The connect of this device was answered."""
+        self._devices.came(context, about)
 
     def listed(self, app: str, key: str, event: StoredEvent) -> None:
-        """An event of a user's stream that changes his list of channels."""
+        """An event of a user's stream that changes his list of channels, or signs him out."""
+        if event.head.flags & SIGNS_OUT:
+            sessions = self._by_user.get((app, key[1:]), ())
+            self._devices.signed_out(sessions, decode_json(event.info, list[str]))
         if not event.head.flags & (LISTS | UNLISTS):
             return
         channels = decode_json(event.info, list[str])

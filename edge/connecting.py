@@ -7,19 +7,23 @@ Rules:
    What becomes of them is told once the connect is answered, or to nobody.
 3. The session is known by its user before anything is asked in his name, so that a revocation finds
    it.
+4. Who begins anew gets a bootstrap: the snapshot of his stream, and in it the heads of its first
+   channels and the stream's position. Who resumes gets {"resumed": true}, and what he missed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
 from edge.auth import Auth, Identity
 from edge.client_context import ClientContext, refusal_text
+from edge.devices import Description, claim_json, describe
 from edge.dispatch import App
+from edge.heads import Greeting
 from edge.hub import PLAIN
 from edge.limits import SharedLimits
 from edge.session import Session, State
@@ -34,10 +38,14 @@ from hubbub.base.errors import (
 )
 from hubbub.base.names import check_channel, user_stream
 from hubbub.base.units import SECOND_MS
+from hubbub.features.publication import rfc3339
 from hubbub.wire import client_shapes as shapes
 from hubbub.wire.client_shapes import Command, ConnectResult, SubscribeResult
-from hubbub.wire.codec import dump_json, parse_json
+from hubbub.wire.codec import dump_json, encode_json, parse_json
 from hubbub.wire.shapes import Subscribed, Viewer
+
+# The channels of a bootstrap (features.bootstrap), which come with their heads.
+BOOTSTRAP_HEADS: Final = 50
 
 
 class Host(Protocol):
@@ -60,9 +68,17 @@ class Host(Protocol):
         ...
 
     def open_heads(
-        self, session: Session, context: ClientContext, channels: tuple[str, ...]
+        self,
+        session: Session,
+        context: ClientContext,
+        channels: tuple[str, ...],
+        greeting: Greeting | None,
     ) -> None:
-        """From now on it hears of these channels."""
+        """From now on it hears of these channels, once its connect is answered."""
+        ...
+
+    def device_came(self, context: ClientContext, about: Description) -> None:
+        """The connect of this device was answered."""
         ...
 
 
@@ -105,14 +121,18 @@ class Connects:
                 raise Rejected(INTERNAL)
             self._limits.handshake(session.peer.remote, app.settings, self.now_ms())
             viewer = self._viewer(identity)
+            about = describe(command, identity)
         except Rejected as rejected:
             session.refuse(command.id, rejected.error, refusal_text(rejected))
             return
         context = ClientContext(session, app, identity, viewer, self._in_flight_max)
+        context.device = about.device
+        if identity.user and not app.settings.raw_user_streams:
+            context.session_info = self._session_info(session, viewer, about)
         session.identify(app.name, identity.user, viewer.client)
         session.context = context
         self.host.signed_in(session, context)
-        _Connecting(self, session, context, command, identity).start()
+        _Connecting(self, session, context, command, identity, about).start()
         if session.state is State.CONNECTING:
             self._subscribe_ahead(session, context)
 
@@ -133,6 +153,18 @@ class Connects:
             info["conn_info"] = parse_json(identity.info)
         return Viewer(user=identity.user, client=client, info=dump_json(info))
 
+    def _session_info(self, session: Session, viewer: Viewer, about: Description) -> bytes:
+        """What the user's own devices see of this connection (features: Session)."""
+        fields = {
+            "client": viewer.client,
+            "device": about.device,
+            "name": about.name,
+            "version": about.version,
+            "transport": session.peer.transport,
+            "since": rfc3339(self.wall_ms()),
+        }
+        return dump_json({name: value for name, value in fields.items() if value})
+
     def _subscribe_ahead(self, session: Session, context: ClientContext) -> None:
         def refuse(refusal: Rejected | RemoteProtocolError, id: int) -> None:
             if isinstance(refusal, RemoteProtocolError):
@@ -150,6 +182,7 @@ class _Connecting:
     """A connect whose server-side subscriptions are being answered."""
 
     __slots__ = (
+        "_about",
         "_answers",
         "_command",
         "_connects",
@@ -167,8 +200,10 @@ class _Connecting:
         context: ClientContext,
         command: shapes.Connect,
         identity: Identity,
+        about: Description,
     ) -> None:
         self._connects = connects
+        self._about = about
         self._session = session
         self._context = context
         self._command = command
@@ -199,6 +234,10 @@ class _Connecting:
         position = Position()
         if known is not None:
             position = Position(known.recover, known.offset, known.epoch)
+        viewer = context.viewer
+        if context.session_info and channel == user_stream(session.user):
+            viewer = msgspec.structs.replace(viewer, info=context.session_info)
+            position = msgspec.structs.replace(position, data=claim_json(context))
 
         def admitted(answer: Subscribed, result: SubscribeResult, enter: Enter) -> None:
             self._answers[channel] = (answer, result)
@@ -209,7 +248,7 @@ class _Connecting:
 
         subscription = session.begin_server_side(channel, PLAIN[session.encoding.name])
         self._connects.subscribing.start(
-            subscription, context.app, context.viewer, position, admitted, self._failed
+            subscription, context.app, viewer, position, admitted, self._failed
         )
 
     def _failed(self, refusal: Rejected) -> None:
@@ -217,32 +256,50 @@ class _Connecting:
             self._session.refuse(self._command.id, refusal.error, refusal_text(refusal))
 
     def _finish(self) -> None:
-        """All server-side subscriptions are answered."""
+        """All server-side subscriptions are answered; a bootstrap lacks its heads yet."""
         host, session, context = self._connects.host, self._session, self._context
-        deferred = self._reply()
+        if not context.session_info:
+            self._answer(b"")
+            return
+        own, result = self._answers[user_stream(session.user)]
+        if result.recovered or not own.data:
+            host.open_heads(session, context, own.channels, None)
+            self._answer(b'{"resumed":true}' if result.recovered else b"")
+            return
+
+        def greet(heads: bytes) -> None:
+            cursor = b'"cursor":[%b,%d]' % (encode_json(own.epoch), own.head)
+            data = b'%b,%b,"heads":%b}' % (own.data[:-1], cursor, heads)
+            host.guarded(session, lambda: self._answer(data))
+
+        host.open_heads(session, context, own.channels, Greeting(BOOTSTRAP_HEADS, greet))
+
+    def _answer(self, data: bytes) -> None:
+        host, session, context = self._connects.host, self._session, self._context
+        if session.state is not State.CONNECTING:
+            return
+        deferred = self._reply(data)
         if not session.is_connected:
             return
         for enter in self._enters:
             enter()
-        if session.user:
-            host.open_heads(session, context, self._answers[user_stream(session.user)][0].channels)
         for step in context.answer_given():
             host.guarded(session, step)
+        host.device_came(context, self._about)
         if deferred:
             host.guarded(session, lambda: host.run_commands(session, deferred))
 
-    def _reply(self) -> list[Command]:
-        """Answer; the commands that waited for it."""
+    def _reply(self, data: bytes) -> list[Command]:
+        """Answer with this `data`; the commands that waited for it."""
         session, identity, connects = self._session, self._identity, self._connects
         expires_in = identity.expires_ms - connects.wall_ms() if identity.expires_ms else 0
         if identity.expires_ms and expires_in <= 0:
             session.refuse(self._command.id, TOKEN_EXPIRED, refusal_text(Rejected(TOKEN_EXPIRED)))
             return []
         subs = {channel: result for channel, (_, result) in self._answers.items()}
-        data = b""
         if identity.user:  # its snapshot is the connect result's own `data`, and large
             stream = user_stream(identity.user)
-            data = self._answers[stream][0].data
+            data = data or self._answers[stream][0].data
             subs[stream] = msgspec.structs.replace(subs[stream], data=b"")
         result = ConnectResult(
             client=session.client,

@@ -39,6 +39,7 @@ from hubbub.features.contract import (
 from hubbub.features.publication import rfc3339
 from hubbub.settings.app import AppSettings
 from hubbub.wire.codec import (
+    convert,
     decode_json,
     decode_pack,
     dump_json,
@@ -222,6 +223,16 @@ class Dispatch:
     def submit(self, command: Command, app: App, viewer: Viewer, reply: Reply) -> None:
         """Check a command and send it to its stream's leader. Raises Rejected from the checks."""
         self._submit(command, app, self.context(app, viewer), reply)
+
+    def send(
+        self, tag: str, fields: Mapping[str, object], app: App, viewer: Viewer, reply: Reply
+    ) -> None:
+        """A command of the edge's own making."""
+        try:
+            command = convert(fields, self._registry.commands[tag])
+            self._submit(command, app, self.context(app, viewer), reply)
+        except Rejected as refusal:
+            reply(refusal, b"")
 
     def _submit(self, command: Command, app: App, context: EdgeContext, reply: Reply) -> None:
         viewer = context.viewer

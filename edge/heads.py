@@ -7,7 +7,7 @@ Rules:
    {"t": "heads", "heads": {channel: {seq, ts, preview?, unread?, …}}}.
 3. Unread figures are the node's, asked in one batch for each leader and only for channels on
    somebody's screen. The first heads after a connect hold all channels of the list, with figures
-   and previews.
+   and previews; those that the connect's own answer brought (`Greeting`) are not repeated.
 4. The same answer tells the hub where a channel stands that nobody here is subscribed to: from
    there on its events are noted.
 """
@@ -32,6 +32,8 @@ Ask = Callable[[list[HeadAsk], Answered, Failed], None]
 # What a feature says where the last message is not for this user (a newcomer's history).
 NO_PREVIEW: Final = b'"preview":null'
 PREVIEW_BYTES_MAX: Final = 1_024  # a longer message is not repeated in a head
+GREETING_TURNS: Final = 2  # ticks: 1 to 2 s, well before the SDKs give a connect up
+_MISSING: Final = object()
 
 
 class Listener(Protocol):
@@ -66,6 +68,20 @@ class HeadsOf:
         self.marked: dict[str, Head] = {}
 
 
+class Greeting:
+    """The heads that belong to a connect's answer: greet({channel: head} as JSON) is called once,
+    also when some leader is away."""
+
+    __slots__ = ("channels_max", "greet", "lines", "missing", "turns_left")
+
+    def __init__(self, channels_max: int, greet: Callable[[bytes], None]) -> None:
+        self.channels_max = channels_max
+        self.greet = greet
+        self.lines: dict[str, Line] = {}
+        self.missing: dict[str, None] = {}
+        self.turns_left = 0
+
+
 class Heads:
     """Head interest of all sessions of an edge.
 
@@ -85,17 +101,64 @@ class Heads:
         self._watchers: dict[Stream, dict[HeadsOf, None]] = {}
         self._marked: dict[HeadsOf, None] = {}
         self._wanted: dict[Stream, dict[HeadsOf, None]] = {}
+        self._greetings: dict[Greeting, HeadsOf] = {}
 
     # --- sessions
 
-    def open(self, listener: Listener, channels: Iterable[str], limit: int) -> HeadsOf:
-        """A session signed in; its first heads (all channels, with figures) are asked for."""
+    def open(
+        self,
+        listener: Listener,
+        channels: Iterable[str],
+        limit: int,
+        greeting: Greeting | None = None,
+    ) -> HeadsOf:
+        """A session signed in; its first heads (all channels, with figures) are asked for.
+
+        Those of `greeting` are asked for at once and told to it alone.
+        """
         mine = HeadsOf(listener)
         for channel in list(channels)[:limit]:
             mine.channels[channel] = None
             self._watch(mine, channel)
         self.ask_figures(mine, mine.channels)
+        if greeting is not None:
+            self._greet(mine, greeting)
         return mine
+
+    def _greet(self, mine: HeadsOf, greeting: Greeting) -> None:
+        first = list(mine.channels)[: greeting.channels_max]
+        if not first:
+            greeting.greet(b"{}")
+            return
+        app, user = mine.listener.app, (mine.listener.user,)
+        for channel in first:
+            self._wanted[(app, channel)].pop(mine)
+        self._greetings[greeting] = mine
+        greeting.missing = dict.fromkeys(first)
+        greeting.turns_left = GREETING_TURNS
+
+        def answered(pairs: list[tuple[HeadAsk, HeadRow]]) -> None:
+            for _, row in pairs:
+                self._hub.head_is((row.app, row.key), row.seq, row.epoch)
+                if row.key in greeting.missing and greeting in self._greetings:
+                    del greeting.missing[row.key]
+                    figures = row.fields[0] if row.fields else b""
+                    line = (row.key, row.seq, row.ts_ms, row.preview, figures)
+                    greeting.lines[row.key] = line
+            self._greeted(greeting)
+
+        def failed(streams: list[Stream]) -> None:
+            for _, channel in streams:
+                if greeting.missing.pop(channel, _MISSING) is None and channel in mine.channels:
+                    self.ask_figures(mine, (channel,))
+            self._greeted(greeting)
+
+        asks = [HeadAsk(self._slot_of(app, c), app, c, users=user, preview=True) for c in first]
+        self._ask(asks, answered, failed)
+
+    def _greeted(self, greeting: Greeting) -> None:
+        if not greeting.missing and self._greetings.pop(greeting, None) is not None:
+            greeting.greet(heads_object(greeting.lines.values()))
 
     def close(self, mine: HeadsOf) -> None:
         """The session ended."""
@@ -105,6 +168,8 @@ class Heads:
             if wanted is not None:
                 wanted.pop(mine, None)
         mine.channels = {}  # what is being asked finds nobody
+        for greeting in [g for g, of in self._greetings.items() if of is mine]:
+            del self._greetings[greeting]
         mine.marked = {}
         self._marked.pop(mine, None)
 
@@ -161,6 +226,12 @@ class Heads:
 
     def tick(self) -> None:
         """Once an interval: one push for each marked session, figures for what is on screens."""
+        for greeting, mine in list(self._greetings.items()):
+            greeting.turns_left -= 1
+            if not greeting.turns_left:  # a leader is away: its channels come when it is back
+                self.ask_figures(mine, greeting.missing)
+                greeting.missing = {}
+                self._greeted(greeting)
         marked, self._marked = self._marked, {}
         for mine in marked:
             on_screen = [c for c in mine.marked if c in mine.screen]
@@ -246,6 +317,11 @@ class Heads:
 
 def heads_json(lines: Iterable[Line]) -> bytes:
     """The publication of these lines."""
+    return b'{"t":"heads","heads":' + heads_object(lines) + b"}"
+
+
+def heads_object(lines: Iterable[Line]) -> bytes:
+    """{channel: {seq, ts, preview?, …figures}}."""
     parts = []
     for channel, seq, ts_ms, preview, figures in lines:
         text = dump_json(channel) + b':{"seq":%d' % seq
@@ -256,4 +332,4 @@ def heads_json(lines: Iterable[Line]) -> bytes:
         if len(figures) > 2:
             text += b"," + figures[1:-1]
         parts.append(text + b"}")
-    return b'{"t":"heads","heads":{' + b",".join(parts) + b"}}"
+    return b"{" + b",".join(parts) + b"}"

@@ -11,7 +11,8 @@ Rules:
 4. A push is encoded once for each variant (encoding, compact id, delta); its members' Fanout shares
    the bytes.
 5. This file does not know sockets, tokens, rights or what an event means. Flags of its head say
-   what must be done: EVICTS (users that must leave), LISTS and UNLISTS (a user's list changed).
+   what must be done: EVICTS (users that must leave), LISTS and UNLISTS (a user's list changed),
+   SIGNS_OUT (sessions of his must end).
 
 Long because position, gap, newcomer and fan-out change together or not at all.
 """
@@ -33,6 +34,7 @@ from hubbub.wire.codec import decode_json
 from hubbub.wire.event import (
     EVICTS,
     LISTS,
+    SIGNS_OUT,
     UNLISTS,
     StoredEvent,
     decode_event_body,
@@ -166,7 +168,8 @@ class Hub:
     Args: encoder: builds pushes. flusher: writes them. repair: asks for a gap's events (the answer
     comes to `repaired`). interest(stream, wanted): called when a stream is first needed and when
     nobody needs it any more. head(channel, event): called for every event of a watched channel.
-    listed(channel, event): called for an event that changes a user's list of channels.
+    listed(channel, event): called for an event that changes a user's list of channels, or ends some
+    of his sessions.
     stirred(stream, data): called for the signal `marks.stirred`, which goes no further.
     """
 
@@ -402,7 +405,7 @@ class Hub:
             listener.event(event)
         if channel.watch:
             self._head(channel, event)
-        if event.head.flags & (LISTS | UNLISTS):
+        if event.head.flags & (LISTS | UNLISTS | SIGNS_OUT):
             self._listed(channel, event)
         if event.head.flags & EVICTS:
             self._evict(channel, set(decode_json(event.info, list[str])))

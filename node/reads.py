@@ -34,6 +34,7 @@ from hubbub.wire.event import (
     COUNTABLE,
     EVICTS,
     LISTS,
+    SIGNS_OUT,
     UNLISTS,
     StoredEvent,
     decode_row,
@@ -71,7 +72,7 @@ HISTORY_EVENTS_MAX: Final = 300  # the client protocol's reference
 HISTORY_BYTES_MAX: Final = 1_024 * KIB
 _PAGE: Final = 100  # rows read before the bytes are looked at
 _PREVIEW_EVENTS_MAX: Final = 10  # how far back the last message is looked for
-_NO_INFO: Final = EVICTS | LISTS | UNLISTS  # `info` of these rows is for edges
+_NO_INFO: Final = EVICTS | LISTS | UNLISTS | SIGNS_OUT  # `info` of these rows is for edges
 
 
 class Reads:
@@ -124,7 +125,7 @@ class Reads:
             head=stream.committed.seq,
             recovered=events is not None,
             events=tuple(events or ()),
-            data=access.data,
+            data=_snapshot(access) if events is None else access.data,
             positioned=access.positioned,
             recoverable=access.recoverable,
             presence=access.presence,
@@ -257,7 +258,7 @@ class Reads:
             oldest=_oldest(tables, access, ctx.now_ms),
             shown=lambda event: self._data(event, tables),
             figures=self._fields(tables, ctx.actor),
-            snapshot=lambda: access.data,
+            snapshot=lambda: _snapshot(access),
         )
 
     # --- HEADS
@@ -310,6 +311,10 @@ class Reads:
 
     def _preview(self, stream: Stream, tables: StreamTables) -> Json:
         """The newest message among the last few events, as it may be shown now."""
+        if known := stream.committed.message_seq:  # one get instead of a seek
+            event = tables.published(known)
+            if event is not None and event.head.flags & COUNTABLE:
+                return self._data(event, tables)
         newest = tables.published_rows(limit=_PREVIEW_EVENTS_MAX, reverse=True)
         for seq, row in newest:
             if row[0] & COUNTABLE:
@@ -338,6 +343,10 @@ def _bare(slot: Slot, app: str, key: str, at: Head) -> HeadRow:
 
 def _order(row: tuple[int, str, Slot, Head]) -> tuple[int, str]:
     return row[:2]
+
+
+def _snapshot(access: Access) -> Json:
+    return access.data if access.snapshot is None else access.snapshot()
 
 
 def _oldest(tables: StreamTables, access: Access, now_ms: int) -> int:

@@ -12,7 +12,8 @@ Rules:
    their cmid until they are answered or their time is up (`requests`).
 2. A server that is silent for longer than its ping interval is gone. What makes no sense, or is not
    in order, ends the connection: the next one begins with a recovery.
-3. Tries to connect come with full jitter, so that the clients of a dead edge do not come at once.
+3. Tries to connect come with full jitter, so that the clients of a dead edge do not come at once;
+   and not before the time that a server which closes gave in its reason (`retry_after_ms`).
 
 `random()` in [0, 1) and `new_cmid()` are passed in; times are monotonic milliseconds.
 """
@@ -47,6 +48,7 @@ from hubbub.client.requests import ANSWER_MS, Requests
 from hubbub.wire.codec import dump_json
 
 RETRY_MS, RETRY_MS_MAX = 100, 10_000
+ADVICE_MS_MAX: Final = 60_000  # a server that says more is not believed
 SILENCE_MS: Final = 10 * SECOND_MS  # beyond the ping interval, as the official SDKs
 COMMAND_MS: Final = 15 * SECOND_MS  # outlives a restart of an edge, a router and a node
 PAGE: Final = 300
@@ -203,7 +205,9 @@ class Core:
         if code and not CloseCode(code, reason).reconnects:
             self._end(Stopped(code, reason))
             return
-        self._down(reason, now_ms)
+        text, details = replies.with_details(reason)
+        advice = details.get("retry_after_ms", 0)
+        self._down(text, now_ms, advice if isinstance(advice, int) else 0)
 
     def tick(self, now_ms: int) -> None:
         """Whatever is due: tries, deadlines, silence."""
@@ -366,10 +370,11 @@ class Core:
         self._outputs.append(HangUp())
         self._down(reason, now_ms)
 
-    def _down(self, reason: str, now_ms: int) -> None:
+    def _down(self, reason: str, now_ms: int, advice_ms: int = 0) -> None:
         was_up = self.state is State.ONLINE
         self._attempt += 1
-        self._wait(now_ms, now_ms + self._jitter_ms(self._attempt))
+        least_ms = min(max(advice_ms, 0), ADVICE_MS_MAX)
+        self._wait(now_ms, now_ms + max(self._jitter_ms(self._attempt), least_ms))
         self._asked.clear()
         self._lines.clear()
         for place in self._places.values():

@@ -111,11 +111,17 @@ def decode(frame: bytes) -> list[Reply]:
 
 def refused(error: Error) -> Refused:
     """An error as its exception."""
-    text, brace, rest = error.message.partition(" {")
-    details: Any = {}
-    if brace:
-        try:
-            details = parse_json("{" + rest)
-        except Rejected:
-            text = error.message  # the brace belongs to the text
+    text, details = with_details(error.message)
     return Refused(error.code, text, error.temporary, details)
+
+
+def with_details(message: str) -> tuple[str, dict[str, Any]]:
+    """The text and the JSON object behind it (contracts.md 6)."""
+    text, brace, rest = message.partition(" {")
+    if not brace:
+        return message, {}
+    try:
+        details: dict[str, Any] = parse_json("{" + rest)
+    except Rejected:
+        return message, {}  # the brace belongs to the text
+    return text, details

@@ -22,10 +22,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from hubbub.base.errors import BAD_REQUEST, PERMISSION_DENIED, TOO_MANY, Rejected
-from hubbub.base.names import StreamKind, check_channel, check_user, user_stream
+from hubbub.base.names import check_channel, check_user, user_stream
 from hubbub.features.channels import ChannelCreated, ChannelDeleted, ChannelUpdated
 from hubbub.features.contract import (
-    Access,
     Command,
     Context,
     EdgeContext,
@@ -39,7 +38,6 @@ from hubbub.features.contract import (
     QueryCall,
     QueryRow,
     Route,
-    SubscribeArgs,
     Tables,
     Verb,
 )
@@ -53,13 +51,10 @@ from hubbub.features.members import (
 )
 from hubbub.features.promotion import ChannelPromoted
 from hubbub.features.standing import CHANNEL, MEMBERS, ONLY, MemberRow, member_count
-from hubbub.features.users import find_profile
 from hubbub.model.channel import ChannelKind
 from hubbub.model.member import Role
 from hubbub.model.permissions import Action, require
-from hubbub.model.user import Profile
 from hubbub.settings.app import AppSettings
-from hubbub.wire.codec import encode_json
 
 # Above it a new name is not told to every list: whoever may rename could flood the nodes.
 RENAMED_MEMBERS_MAX: Final = 1_000
@@ -171,15 +166,6 @@ class ListPage(Struct, frozen=True):
 
     channels: list[ListedChannel]
     next: int = 0
-
-
-class UserSnapshot(Struct, frozen=True):
-    """What a user gets with the subscription of his own stream."""
-
-    user: str
-    profile: Profile | None
-    channels: list[ListedChannel]
-    next: int
 
 
 class ScreenRequest(Struct, frozen=True):
@@ -345,25 +331,17 @@ def _peer(event: ChannelCreated, user: str) -> str:
 # --- reads
 
 
-def access_user(_: SubscribeArgs, tables: Tables, ctx: Context) -> Access:
-    """The bootstrap of a user: profile and first page of channels."""
-    user = ctx.key[1:]
-    require_own(user, ctx)
-    page = _page(0, PAGE_MAX, tables)
-    snapshot = UserSnapshot(user, find_profile(user, tables), page.channels, page.next)
-    return Access(data=encode_json(snapshot), channels=_joined(ctx.settings, tables))
-
-
 def run_channels(request: ListRequest, tables: Tables, ctx: Context) -> ListPage:
     require_own(ctx.key[1:], ctx)
     if not 1 <= request.limit <= PAGE_MAX:
         raise Rejected(BAD_REQUEST, f"limit is 1 to {PAGE_MAX}")
     if request.before < 0:
         raise Rejected(BAD_REQUEST, "before is what `next` was")
-    return _page(min(request.before, tables.head_seq + 1), request.limit, tables)
+    return page_of(min(request.before, tables.head_seq + 1), request.limit, tables)
 
 
-def _page(before: int, limit: int, tables: Tables) -> ListPage:
+def page_of(before: int, limit: int, tables: Tables) -> ListPage:
+    """Channels added before the event `before` (0: from the newest on)."""
     rows = tables[BY_AGE].scan(after=before or None, limit=limit, reverse=True)
     found: list[ListedChannel] = []
     for _, channel in rows:
@@ -373,7 +351,7 @@ def _page(before: int, limit: int, tables: Tables) -> ListPage:
     return ListPage(found, rows[-1][0] if len(rows) == limit else 0)
 
 
-def _joined(settings: AppSettings, tables: Tables) -> tuple[str, ...]:
+def joined_of(settings: AppSettings, tables: Tables) -> tuple[str, ...]:
     """The most recent channels of which the user is a member."""
     rows = tables[BY_AGE].scan(limit=settings.head_channels_max, reverse=True)
     listed = ((channel, tables[LISTED].get(channel)) for _, channel in rows)
@@ -426,7 +404,6 @@ FEATURE: Final = Feature(
         ChannelPromoted: effects_promoted,
         ChannelUpdated: effects_updated,
     },
-    access={StreamKind.USER: access_user},
     queries=(QueryRow("user.channels", ListRequest, run_channels),),
     verbs=(
         Verb("user.channels", ListRequest, turn_channels, ListPage, "A page of own channels."),

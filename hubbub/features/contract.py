@@ -103,6 +103,11 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """On a user's stream: channels that left the user's list (flag UNLISTS, in `info`)."""
         return ()
 
+    def signs_out(self) -> Sequence[str]:
+        """On a user's stream: devices whose sessions every edge closes (flag SIGNS_OUT, in `info`);
+        `*` and a device: all sessions but those of that one."""
+        return ()
+
     def publisher_info(self) -> Json:
         """ClientInfo (JSON) to go into the row's `info`; raw namespaces only."""
         return b""
@@ -404,10 +409,13 @@ class QueryRow(msgspec.Struct, frozen=True):
 class Access(msgspec.Struct, frozen=True):
     """What a subscriber gets: the answer of the `access` hook, which raises Rejected to refuse.
 
-    `data`: snapshot for the subscriber (JSON). history_*: what of the log may be read (0 = all).
+    `data`: snapshot for the subscriber (JSON). `snapshot` makes it in its place, and only for a
+    subscriber who has not recovered all that he missed. history_*: what of the log may be read (0 =
+    all).
     """
 
     data: Json = b""
+    snapshot: Callable[[], Json] | None = None
     positioned: bool = True
     recoverable: bool = True
     presence: bool = False

@@ -93,6 +93,7 @@ def _for_edges(event: Event) -> tuple[int, Json]:
         (rows.EVICTS, event.evicts()),
         (rows.LISTS, event.lists()),
         (rows.UNLISTS, event.unlists()),
+        (rows.SIGNS_OUT, event.signs_out()),
     ):
         if names:
             return flag, encode_json(list(names))

@@ -86,7 +86,11 @@ class AppSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     # Written by whoever creates the app; empty: random ones. Only for a compatibility profile.
     token_secret_initial: str = ""
     server_key_initial: str = ""
-    devices_per_user_max: Count = 30  # 0: none
+    devices_per_user_max: Count = 30  # connections at once; 0: none
+    # Devices that are remembered, and what happens to one more: the one that was away longest
+    # leaves the list, or the new one may not connect.
+    devices_kept_max: Annotated[int, Meta(ge=1, le=100)] = 30
+    devices_when_full: Literal["drop_oldest", "refuse"] = "drop_oldest"
     # Handshakes from one address; never counted on loopback.
     handshakes_per_address: Rate = Rate(1.0, 60)
 

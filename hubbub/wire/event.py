@@ -23,6 +23,7 @@ EVICTS: Final = 8  # `info` is a JSON list of users whose sessions must leave th
 LISTS: Final = 16  # on a user's stream: `info` is a JSON list of channels that joined his list
 UNLISTS: Final = 32  # the same for channels that left it
 THREADED: Final = 64  # a message that stands in a thread, and not in the channel
+SIGNS_OUT: Final = 128  # on a user's stream: `info` is a JSON list of devices that are signed out
 
 _HEAD: Final = Struct(">BQQBBH")
 _SEQ: Final = Struct(">Q")

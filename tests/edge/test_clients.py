@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from edge.clients import RETURNS_PER_S
 from edge.connection import Peer
 from hubbub.base.errors import (
     CHANNEL_NOT_FOUND,
@@ -61,13 +62,14 @@ def test_connect_answers_with_bootstrap_and_the_own_stream() -> None:
     ask = stage.take(Kind.SUBSCRIBE)
     assert (ask.key, ask.subscribe.viewer.user, ask.subscribe.edge) == ("#ann", "ann", "edge-1.1")
     info = json.loads(ask.subscribe.viewer.info)
-    assert info == {"user": "ann", "client": "client-1", "conn_info": {"name": "Ann"}}
+    assert (info["client"], info["transport"]) == ("client-1", "websocket")
+    assert "conn_info" not in info, "what her devices see of the connection"
     ask.subscribed(7, data=b'{"hello":"ann"}')
     [reply] = ann.take()
     result = reply["connect"]
     assert result["client"] == "client-1"
     assert result["version"]
-    assert result["data"] == {"hello": "ann"}
+    assert result["data"] == {"hello": "ann", "cursor": ["e", 7], "heads": {}}
     assert result["subs"]["#ann"]["offset"] == 7
     assert "data" not in result["subs"]["#ann"], "the snapshot is told once"
     assert (result["expires"], result["ttl"]) == (True, 3_600)
@@ -534,6 +536,24 @@ def test_a_drain_closes_with_shutdown_and_takes_nobody_new() -> None:
     assert stage.clients.open(ann.outgoing, ann.session.peer) is None
     ann.gone()
     assert not stage.clients.drain()
+
+
+def test_a_drain_tells_everybody_another_time_to_come_back() -> None:
+    people_count = RETURNS_PER_S // 50
+    stage = EdgeStage(connections_max=people_count)
+    people = [stage.person(f"u{n}") for n in range(people_count)]
+    draws = iter(n / people_count for n in range(people_count))
+    stage.clients._random = lambda: next(draws)
+    stage.clients.drain()
+    told = []
+    for person in people:
+        assert person.closed is not None
+        text, _, details = person.closed.reason.partition(" {")
+        assert text == "shutdown"
+        told.append(json.loads("{" + details)["retry_after_ms"])
+    spread_ms = people_count * 1_000 // RETURNS_PER_S
+    assert told == [n * spread_ms // people_count for n in range(people_count)]
+    assert max(len(p.closed.reason.encode()) for p in people if p.closed) <= 123, "a close frame"
 
 
 # --- heads

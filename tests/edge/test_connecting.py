@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 
-from hubbub.base.errors import CHANNEL_NOT_FOUND, INTERNAL, RATE_LIMITED
+from edge.connecting import BOOTSTRAP_HEADS
+from edge.heads import GREETING_TURNS
+from hubbub.base.errors import BAD_REQUEST, CHANNEL_NOT_FOUND, INTERNAL, RATE_LIMITED, REVOKED
+from hubbub.base.units import DAY_MS
 from hubbub.wire.codec import decode_pack
-from hubbub.wire.shapes import Kind, Presence
+from hubbub.wire.event import SIGNS_OUT
+from hubbub.wire.shapes import HeadRow, Kind, Presence, Submit
 from tests.edge.stage import EPOCH, EdgeStage, Person, event_body, offsets
 
 ROOM = "group:x"
@@ -138,3 +143,130 @@ def test_too_many_devices_ask_for_nothing() -> None:
     second.send({"connect": {"token": stage.token()}}, subscribe())
     assert second.closed is not None
     assert stage.asks == []
+
+
+# --- the bootstrap
+
+
+def test_a_bootstrap_waits_for_the_heads_of_its_first_channels() -> None:
+    stage = EdgeStage()
+    ann = Person(stage)
+    ann.send({"connect": {"token": stage.token()}})
+    channels = tuple(f"group:{n}" for n in range(BOOTSTRAP_HEADS + 1))
+    stage.take(Kind.SUBSCRIBE).subscribed(7, data=b'{"user":"ann"}', channels=channels)
+    assert ann.take() == [], "the heads are missing"
+    [(asks, answered, _)], stage.head_asks = stage.head_asks, []
+    assert [ask.key for ask in asks] == list(channels[:BOOTSTRAP_HEADS])
+    assert {ask.users for ask in asks} == {("ann",)}
+    rows = [
+        HeadRow(a.app, a.key, True, EPOCH, 3, preview=b'{"text":"hi"}', fields=(b'{"unread":2}',))
+        for a in asks
+    ]
+    answered(list(zip(asks, rows, strict=True)))
+    [reply] = ann.take()
+    data = reply["connect"]["data"]
+    assert (data["user"], data["cursor"]) == ("ann", [EPOCH, 7])
+    assert len(data["heads"]) == BOOTSTRAP_HEADS
+    assert data["heads"]["group:0"] == {"seq": 3, "unread": 2, "preview": {"text": "hi"}}
+    assert [ask.key for ask in stage.answer_heads(3)] == [channels[-1]], "the others came already"
+
+
+def test_a_leader_that_is_away_does_not_hold_a_connect() -> None:
+    stage = EdgeStage()
+    ann = Person(stage)
+    ann.send({"connect": {"token": stage.token()}})
+    stage.take(Kind.SUBSCRIBE).subscribed(7, data=b'{"user":"ann"}', channels=(ROOM, "group:y"))
+    [(asks, answered, failed)], stage.head_asks = stage.head_asks, []
+    failed([("demo", ROOM)])
+    for _ in range(GREETING_TURNS):
+        assert ann.take() == []
+        stage.heads.tick()
+    [reply] = ann.take()
+    assert reply["connect"]["data"]["heads"] == {}
+    answered([(asks[1], HeadRow("demo", "group:y", True, EPOCH, 3))])
+    assert ann.take() == [], "too late for the answer"
+    assert sorted(ask.key for ask in stage.answer_heads(3)) == [ROOM, "group:y"]
+    assert len(ann.take()) == 1
+
+
+def test_who_resumes_gets_no_bootstrap() -> None:
+    stage = EdgeStage()
+    ann = Person(stage)
+    subs = {"#ann": {"recover": True, "offset": 7, "epoch": EPOCH}}
+    ann.send({"connect": {"token": stage.token(), "subs": subs}})
+    stage.take(Kind.SUBSCRIBE).subscribed(7, recovered=True, channels=(ROOM,))
+    [reply] = ann.take()
+    assert reply["connect"]["data"] == {"resumed": True}
+    assert [ask.key for ask in stage.answer_heads(3)] == [ROOM]
+
+
+def test_a_device_is_reported_once_a_day_and_told_to_the_log() -> None:
+    stage = EdgeStage()
+    data = {"device": "phone-1", "device_name": "Ann's phone"}
+    for again in range(3):
+        ann = Person(stage)
+        ann.send({"connect": {"token": stage.token(jti="t1"), "data": data, "version": "1.2"}})
+        ask = stage.take(Kind.SUBSCRIBE)
+        claim = json.loads(ask.subscribe.args)
+        assert (claim["device"], claim["issued"] > 0) == ("phone-1", True)
+        info = json.loads(ask.subscribe.viewer.info)
+        assert (info["device"], info["name"]) == ("phone-1", "Ann's phone")
+        ask.subscribed(7)
+        if again == 1:
+            assert stage.asks == []
+            stage.clock.advance(DAY_MS)
+            continue
+        sent = decode_pack(stage.take(Kind.SUBMIT, "#ann").body, Submit)
+        assert sent.tag == "device.see"
+        body = json.loads(sent.body)
+        assert (body["device"], body["name"], body["version"], body["jti"]) == (
+            "phone-1",
+            "Ann's phone",
+            "1.2",
+            "t1",
+        )
+
+
+@pytest.mark.parametrize("device", ["x y", "*", "d" * 65])
+def test_what_can_be_no_device_is_refused(device: str) -> None:
+    stage = EdgeStage()
+    ann = Person(stage)
+    reply = ann.ask(connect={"token": stage.token(), "data": {"device": device}})
+    assert reply["error"]["code"] == BAD_REQUEST.code
+
+
+@pytest.mark.parametrize("data", [7, ["device"], {"device": 7}, "text"])
+def test_an_apps_own_data_is_not_ours(data: Any) -> None:
+    stage = EdgeStage()
+    ann = Person(stage)
+    ann.send({"connect": {"token": stage.token(), "data": data}})
+    stage.take(Kind.SUBSCRIBE).subscribed(7)
+    assert "connect" in ann.take()[0]
+
+
+def signed_out(stage: EdgeStage, *names: str) -> None:
+    stage.event("#ann", 1, flags=SIGNS_OUT, info=json.dumps(names).encode())
+
+
+@pytest.mark.parametrize(
+    ("names", "gone"), [(("phone",), {"phone"}), (("*", "phone"), {"desk", ""})]
+)
+def test_who_is_signed_out_is_closed_and_the_token_revoked(
+    names: tuple[str, ...], gone: set[str]
+) -> None:
+    stage = EdgeStage()
+    people = {}
+    for device in ("phone", "desk", ""):
+        person = people[device] = Person(stage)
+        data = {"device": device} if device else {}
+        person.send({"connect": {"token": stage.token(jti=f"t-{device}"), "data": data}})
+        stage.take(Kind.SUBSCRIBE).subscribed(0)
+    stage.asks.clear()
+    signed_out(stage, *names)
+    closed = {device for device, person in people.items() if person.closed is not None}
+    assert closed == gone
+    assert all(people[device].closed is REVOKED for device in gone)
+    sent = [decode_pack(ask.body, Submit) for ask in stage.asks if ask.kind is Kind.SUBMIT]
+    assert {(s.tag, json.loads(s.body)["jti"]) for s in sent} == {
+        ("token.revoke", f"t-{device}") for device in gone
+    }

@@ -104,12 +104,10 @@ class Stage:
         self.dispatch.errands = self
         self.dispatch.readings = self
 
-    def start(self, errand: Errand | Reads, app: App | str, viewer: Viewer, reply: Any) -> None:
-        if isinstance(errand, Reads):
-            self.sent.append((errand,))
-            return
+    def start(self, asked: Errand | Reads, app: Any, viewer: Viewer, reply: Any) -> None:
         try:
-            self.sent.append((next(errand.steps()),))
+            calls = asked.calls if isinstance(asked, Reads) else (next(asked.steps()),)
+            self.sent.append(calls)
         except Rejected as refusal:
             reply(refusal, b"")
 

@@ -337,7 +337,9 @@ class Playbook:
 
     def snapshot(self, user: str, *, authority: str = "client") -> dict[str, Any]:
         """The subscriber's snapshot."""
-        return decode_json(self.access(user, authority=authority).data, dict[str, Any])
+        access = self.access(user, authority=authority)
+        data = access.data if access.snapshot is None else access.snapshot()
+        return decode_json(data, dict[str, Any])
 
     def head(self, user: str) -> Mapping[str, object]:
         """The user's fields of a `heads` row."""

@@ -205,6 +205,7 @@ export class Session {
       this.list.replace(hello.channels);
       if (hello.profile?.name) this.names.set(this.user, hello.profile.name);
       if (hello.next) this.#restOfList(hello.next);
+      this.list.apply({ t: "heads", heads: hello.heads ?? {} });
     }
     this.isListed = true;
     this.screen = "";

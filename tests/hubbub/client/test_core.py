@@ -180,6 +180,29 @@ def test_close_codes_decide_whether_to_come_back(code: int, ends: bool) -> None:
     assert (Stopped(code, "why") in outputs, Cut("why") in outputs) == (ends, not ends)
 
 
+@pytest.mark.parametrize(
+    ("reason", "waited_ms"),
+    [
+        ('shutdown {"retry_after_ms":7000}', 7_000),
+        ('shutdown {"retry_after_ms":"7"}', 0),
+        ('shutdown {"retry_after_ms":999999999}', 60_000),
+        ("shutdown {", 0),
+    ],
+)
+def test_a_server_that_closes_says_when_to_come_back(reason: str, waited_ms: int) -> None:
+    line = Line()
+    line.open()
+    line.core.lost(3001, reason, line.now_ms)
+    [cut] = line.take()
+    assert isinstance(cut, Cut)
+    assert cut.reason.startswith("shutdown")
+    if waited_ms:
+        assert line.after(waited_ms - 1) == []
+        assert line.after(1) == [Dial()]
+    else:
+        assert line.after(RETRY_MS) == [Dial()]
+
+
 def test_a_stopped_client_takes_nothing_and_fails_what_waits() -> None:
     line = Line()
     number = line.request(repeats=True)

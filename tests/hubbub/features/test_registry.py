@@ -24,6 +24,7 @@ from hubbub.features.channel_list import DropListed, PutListed
 from hubbub.features.channels import CreateChannel, DeleteChannel, OpenDirect, UpdateChannel
 from hubbub.features.contract import Command, Event, EventKind, Feature, Registry, Table
 from hubbub.features.counters import DeleteCounter, IncrementCounter, SetCounter
+from hubbub.features.devices import RemoveDevice, SeeDevice, SignOut
 from hubbub.features.directory import DropPublic, PutPublic
 from hubbub.features.event_types import DeleteType, RegisterType, SendEvent
 from hubbub.features.expiry import EndMessage, ExpireMessage
@@ -68,6 +69,7 @@ from hubbub.features.sanctions import (
 from hubbub.features.slow_mode import SetSlowMode
 from hubbub.features.thread_marks import ReadThread, ReadThreads, ReadThreadsMany
 from hubbub.features.threads import FollowThread, UnfollowThread
+from hubbub.features.user_settings import SetSettings
 from hubbub.features.users import EnsureUser, UpdateUser
 from hubbub.model.channel import ChannelKind, HistoryRule
 from hubbub.model.member import Role
@@ -202,7 +204,13 @@ def of_user() -> st.SearchStrategy[Command]:
     kinds = st.sampled_from(list(ChannelKind))
     anything = st.sampled_from(list(Role))
     user = st.just("ann")
+    devices = st.sampled_from(["d1", "d2", "d3"])
+    values = st.sampled_from([Raw(b"null"), Raw(b"1"), Raw(b'"on"')])
     return st.one_of(
+        st.builds(SeeDevice, user=user, device=devices, name=texts, jti=users),
+        st.builds(RemoveDevice, user=user, device=devices),
+        st.builds(SignOut, user=user, keep=devices),
+        st.builds(SetSettings, user=user, settings=st.dictionaries(devices, values, min_size=1)),
         st.builds(EnsureUser, user=user, name=texts),
         st.builds(UpdateUser, user=user, name=texts, data=data, replace=st.booleans()),
         st.builds(PutListed, user=user, channel=channels, kind=kinds, role=anything),
@@ -322,6 +330,7 @@ def test_random_commands_cover_every_command() -> None:
         LeaveChannel, SetRole, EnsureUser, UpdateUser, PutListed, DropListed, RevokeToken,
         PublishEvent, PromoteChannel, ArchiveChannel, UnarchiveChannel, RequestJoin,
         WithdrawRequest, AcceptRequest, DeclineRequest, NoteDeclined, SetListed, PutPublic,
+        SeeDevice, RemoveDevice, SignOut, SetSettings,
         DropPublic, SetRoleCapabilities, SetMemberCapabilities, BanMembers, MuteMembers,
         TimeoutMembers, UnbanMembers, UnmuteMembers, FreezeChannel, UnfreezeChannel, SetSlowMode,
         SetMetadata, DeleteMetadata, SetCounter, IncrementCounter, DeleteCounter, RegisterType,
