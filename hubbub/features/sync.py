@@ -8,12 +8,13 @@ Rules:
 2. Each stream is read under the user's own rights at its own leader; a channel that he may not read
    (any more) is `gone`, whatever the reason.
 3. Hash of a block n of a channel (`sync.verify`): for every message with n * 256 <= seq < (n + 1) *
-   256 that its reader may read, by rising seq, one line `id:rev:deleted` and a line feed, where
-   `rev` is 0 for a message that was never changed and `deleted` is 1 for a tombstone, else 0. The
-   hash is 16 hex digits: MurmurHash3_x86_32 of the text's UTF-8 bytes with seed 0, then with seed
-   1. Of no message: the hash of the empty text. Blocks are compared as of the answer's `head`.
+   256 that its reader may read, by rising seq, one line `id:rev:deleted:annotation_rev` and a line
+   feed: `rev` and `annotation_rev` as the message shows them, 0 where it shows none; `deleted` is 1
+   for a tombstone, else 0. The hash is 16 hex digits: MurmurHash3_x86_32 of the text's UTF-8 bytes
+   with seed 0, then with seed 1. Of no message: the hash of the empty text. Blocks are compared as
+   of the answer's `head`. So a hash changes with edits, deletions, reactions, pins and replies.
 4. Such a hash is made from rows when it is asked for, and kept in a bounded cache under what it
-   depends on: the block's first and last readable seq, and how often its messages were changed.
+   depends on: the block's first and last readable seq, and the sums of both revs, which only rise.
 """
 
 from __future__ import annotations
@@ -26,23 +27,21 @@ from msgspec import Struct
 from hubbub.base.bounded import BoundedCache
 from hubbub.base.errors import BAD_REQUEST, TOO_MANY, Rejected
 from hubbub.base.names import check_user, user_stream
+from hubbub.features.annotations import AnnotationRow, annotations_between
 from hubbub.features.contract import (
     Context,
     EdgeContext,
-    Event,
     Feature,
-    Meta,
     QueryCall,
     QueryRow,
     Reads,
     Route,
-    Table,
     Tables,
     Verb,
     acting_as,
 )
 from hubbub.features.fields import check_chat_channel
-from hubbub.features.messages import FOLDED, MessageDeleted, MessageUpdated
+from hubbub.features.messages import FOLDED, FoldedRow
 from hubbub.features.standing import readable_from, require_standing
 from hubbub.model.message import MESSAGE_CREATED
 from hubbub.model.permissions import Action
@@ -94,10 +93,6 @@ class VerifyAnswer(Struct, frozen=True):
 
     differing: dict[int, str]
     head: int
-
-
-# How often messages of a block were changed after they were sent.
-CHANGES: Final[Table[int, int]] = Table("sync.changes", int, int)
 
 
 # --- sync
@@ -214,25 +209,35 @@ def block_hash(number: int, tables: Tables, ctx: Context) -> str:
     first = max(number << BLOCK_SHIFT, tables.floor_seq, readable_from(tables, ctx))
     last = min(((number + 1) << BLOCK_SHIFT) - 1, tables.head_seq)
     newest = tables.published(last) if first <= last else None
-    ts_ms = newest.head.ts_ms if newest else 0
-    key = (ctx.app, ctx.key, number, first, last, ts_ms, tables[CHANGES].get(number) or 0)
+    if newest is None:
+        return text_hash("")
+    folded = tables[FOLDED].scan(after=first - 1, limit=BLOCK_SEQS)
+    rows = {seq: row for seq, row in folded if seq <= last}
+    notes = annotations_between(tables, first, last)
+    changes = sum(row.rev for row in rows.values()), sum(note.rev for note in notes.values())
+    key = (ctx.app, ctx.key, first, last, newest.head.ts_ms, *changes)
     made = _MADE.get(key)
     if made is None:
-        made = text_hash(block_text(first, last, tables))
+        made = text_hash(block_text(first, last, tables, rows, notes))
         _MADE.put(key, made)
     return made
 
 
-def block_text(first: int, last: int, tables: Tables) -> str:
+def block_text(
+    first: int,
+    last: int,
+    tables: Tables,
+    rows: Mapping[int, FoldedRow],
+    notes: Mapping[int, AnnotationRow],
+) -> str:
     """The lines of rule 3."""
-    if first > last:
-        return ""
     lines: list[str] = []
     for event in tables.published_range(after=first - 1, before=last + 1, limit=BLOCK_SEQS):
         if event.head.type == MESSAGE_CREATED:
-            row = tables[FOLDED].get(event.seq)
-            rev, deleted = (row.rev, row.deleted) if row is not None else (0, False)
-            lines.append(f"{decode_json(event.data, _Named).id}:{rev}:{deleted:d}\n")
+            row, note = rows.get(event.seq), notes.get(event.seq)
+            rev, is_deleted = (row.rev, row.deleted) if row is not None else (0, False)
+            id = decode_json(event.data, _Named).id
+            lines.append(f"{id}:{rev}:{is_deleted:d}:{note.rev if note is not None else 0}\n")
     return "".join(lines)
 
 
@@ -240,15 +245,8 @@ class _Named(Struct):
     id: str
 
 
-def apply_changed(event: Event, _: Meta, tables: Tables) -> None:
-    number = event.ref_seq() >> BLOCK_SHIFT
-    tables[CHANGES].put(number, (tables[CHANGES].get(number) or 0) + 1)
-
-
 FEATURE: Final = Feature(
     name="sync",
-    tables=(CHANGES,),
-    apply={MessageUpdated: apply_changed, MessageDeleted: apply_changed},
     queries=(QueryRow("sync.verify", VerifyRequest, run_verify),),
     verbs=(
         Verb("sync", SyncRequest, turn_sync, SyncAnswer, "Everything since a device's positions."),

@@ -146,7 +146,11 @@ class Play:
         self.counts: dict[str, int] = {}
 
     async def step(self) -> None:
-        kinds = ["send"] * 5 + ["edit", "delete", "heard", "read", "mute", "set", "leave", "join"]
+        kinds = (
+            ["send"] * 5
+            + ["react"] * 2
+            + ["edit", "delete", "heard", "read", "mute", "set", "leave", "join"]
+        )
         kind = self.random.choice(kinds)
         self.counts[kind] = self.counts.get(kind, 0) + 1
         name = self.random.choice(self.inside)
@@ -162,6 +166,10 @@ class Play:
             case "delete" if mine:
                 id = mine.pop(self.random.randrange(len(mine)))
                 await sdk.command("message.delete", channel=name, id=id)
+            case "react" if mine:
+                id, emoji = self.random.choice(mine), self.random.choice([":up:", ":down:"])
+                verb = self.random.choice(["reaction.add", "reaction.add", "reaction.remove"])
+                await sdk.command(verb, channel=name, id=id, emoji=emoji)
             case "heard":
                 await self.other.send(name, f"other {number}")
             case "read":

@@ -21,7 +21,8 @@ BLOCK_SEQS = 256
 VERIFIED_MAX = 16
 PAGE = 200
 CONTENT = ("text", "data", "attachments", "mentions", "mention_all", "mention_here")
-TOMBSTONE = ("id", "seq", "by", "ts", "rev", "deleted")
+TOMBSTONE = ("id", "seq", "by", "ts", "rev", "deleted", "annotation_rev")
+ANNOTATIONS = ("annotation_rev", "reactions")
 NOT_STATE = ("t", "cmid")
 LINE = ("kind", "state", "role", "name", "peer")
 
@@ -31,7 +32,8 @@ Rpc = Callable[..., Awaitable[Any]]
 class Channel:
     """One channel: its messages by id, and what the server says of it to this user."""
 
-    def __init__(self) -> None:
+    def __init__(self, user: str) -> None:
+        self.user = user
         self.epoch = ""
         self.seq = 0
         self.messages: dict[str, dict[str, Any]] = {}
@@ -47,6 +49,9 @@ class Channel:
             self.message(data)
             return
         message = self.messages.get(data.get("id", ""))
+        if kind in ("reaction.added", "reaction.removed") and message is not None:
+            self.reaction(message, data)
+            return
         if message is None or data.get("rev", 0) <= message.get("rev", 0):
             return  # what is rendered with current state says it already
         if kind == "message.updated":
@@ -56,8 +61,29 @@ class Channel:
         elif kind == "message.deleted":
             self.message(message | {"rev": data["rev"], "deleted": True})
 
+    def reaction(self, message: dict[str, Any], data: dict[str, Any]) -> None:
+        """The annotations count their changes: what is not newer is known."""
+        if data["annotation_rev"] <= message.get("annotation_rev", 0):
+            return
+        message["annotation_rev"] = data["annotation_rev"]
+        if message.get("deleted"):
+            return  # a tombstone has none
+        reactions = dict(message.get("reactions", {}))
+        known = reactions.get(data["emoji"], {})
+        is_own = data["by"] == self.user
+        own = (data["t"] == "reaction.added") if is_own else known.get("me", False)
+        if data["count"]:
+            reactions[data["emoji"]] = {"count": data["count"]} | ({"me": True} if own else {})
+        else:
+            reactions.pop(data["emoji"], None)
+        message["reactions"] = reactions
+
     def message(self, data: dict[str, Any]) -> None:
-        """A message as it is now."""
+        """A message as it is now; publications bring no annotations, pages of history do."""
+        known = self.messages.get(data["id"], {})
+        for name in ANNOTATIONS:
+            if name in known and name not in data and "annotation_rev" not in data:
+                data = data | {name: known[name]}
         if data.get("deleted"):
             data = {k: v for k, v in data.items() if k in TOMBSTONE}
         self.messages[data["id"]] = {k: v for k, v in data.items() if k not in NOT_STATE}
@@ -66,7 +92,8 @@ class Channel:
         """The hash of a block (hubbub.features.sync, rule 3)."""
         own = [m for m in self.messages.values() if m["seq"] // BLOCK_SEQS == number]
         lines = [
-            f"{m['id']}:{m.get('rev', 0)}:{1 if m.get('deleted') else 0}\n"
+            f"{m['id']}:{m.get('rev', 0)}:{1 if m.get('deleted') else 0}"
+            f":{m.get('annotation_rev', 0)}\n"
             for m in sorted(own, key=lambda m: m["seq"])
         ]
         text = "".join(lines).encode()
@@ -164,7 +191,7 @@ class Device:
             return
         channel = self.channels.get(name)
         if channel is None or state["state"] == "reset":
-            channel = self.channels[name] = Channel()
+            channel = self.channels[name] = Channel(self.user)
         for event in state.get("events", []):
             channel.event(event)
         channel.epoch, channel.seq = state["epoch"], state["seq"]
@@ -255,7 +282,7 @@ def _line(line: dict[str, Any]) -> dict[str, Any]:
 
 
 def _trim(data: dict[str, Any]) -> dict[str, Any]:
-    return {k: v for k, v in data.items() if v not in (None, False, "", [], ()) or k == "text"}
+    return {k: v for k, v in data.items() if v not in (None, False, "", [], (), {}) or k == "text"}
 
 
 def _seq(message: dict[str, Any]) -> int:

@@ -19,6 +19,8 @@ from hubbub.base.errors import (
 )
 from hubbub.features.contract import EdgeContext, Reads
 from hubbub.features.messages import DeleteMessage, EditMessage, SendMessage
+from hubbub.features.reactions import AddReaction, RemoveReaction
+from hubbub.features.revisions import UndeleteMessage
 from hubbub.features.sync import (
     BLOCK_SEQS,
     BYTES_MAX,
@@ -133,7 +135,8 @@ def client_hash(text: str) -> str:
 
 def lines(messages: list[dict[str, Any]]) -> str:
     return "".join(
-        f"{m['id']}:{m.get('rev', 0)}:{1 if m.get('deleted') else 0}\n" for m in messages
+        f"{m['id']}:{m.get('rev', 0)}:{1 if m.get('deleted') else 0}:{m.get('annotation_rev', 0)}\n"
+        for m in messages
     )
 
 
@@ -162,7 +165,7 @@ def test_a_device_computes_the_same_hash(book: Playbook) -> None:
     book.do("ann", DeleteMessage(channel=X, id=sent[5]))
     for number in (0, 1):
         text = lines(cached(book, number))
-        assert (":1:0\n" in text and ":1:1\n" in text) is (number == 0)
+        assert (":1:0:0\n" in text and ":1:1:0\n" in text) is (number == 0)
         right = client_hash(text)
         assert differing(book, **{f"b{number}": right}) == {}
         assert differing(book, **{f"b{number}": ""}) == {str(number): right}
@@ -178,7 +181,10 @@ def test_every_change_shows_in_its_block_alone(book: Playbook) -> None:
     for command in (
         EditMessage(channel=X, id=sent[2], text="1"),
         EditMessage(channel=X, id=sent[2], text="2"),
+        AddReaction(channel=X, id=sent[2], emoji=":x:"),
+        RemoveReaction(channel=X, id=sent[2], emoji=":x:"),
         DeleteMessage(channel=X, id=sent[2]),
+        UndeleteMessage(channel=X, id=sent[2]),
     ):
         before = differing(book, b0="", b1="")
         book.do("ann", command)
