@@ -54,6 +54,8 @@ class Plan:
     wire: int = 0
     kept: int = 0  # entries that a log keeps at least; 0: all of them
     liar: int = -1  # the node whose disk lies
+    chaos_ms: int = CHAOS_MS
+    is_core: int = 0  # nothing is checked before the end
     faults: list[Fault] = field(default_factory=list)
 
     def text(self) -> str:
@@ -86,6 +88,9 @@ class Profile:
     nodes: tuple[int, ...] = (3, 4, 5)
     sizes: tuple[int, ...] = (3, 3, 3, 1, 2, 4, 5)
     kept: tuple[int, ...] = (1, 5, 20, 80)
+    chaos_ms: int = CHAOS_MS
+    thinks: tuple[float, ...] = (15.0, 50.0, 100.0, 150.0)
+    is_core: bool = False
 
 
 EVERYTHING: Final[dict[str, float]] = {
@@ -96,6 +101,8 @@ EVERYTHING: Final[dict[str, float]] = {
 
 PROFILES: Final[dict[str, Profile]] = {
     "swarm": Profile(EVERYTHING),
+    # The slot core alone: short runs, judged by their end.
+    "core": Profile(EVERYTHING, chaos_ms=3_000, thinks=(15.0, 30.0), is_core=True),
     "quiet": Profile({}, loss=0.02, sync_tail=0.0),
     "terms": Profile(
         {**EVERYTHING, "bump": 40, "arm": 25, "crash": 15}, always=("bump", "arm"), loss=0.1
@@ -129,7 +136,8 @@ def draw(seed: int, profile: str) -> Plan:
     plan = Plan(seed, profile, nodes)
     plan.members = min(nodes, random.choice(spec.sizes))
     plan.clients = random.randint(2, 6)
-    plan.think_ms = random.choice((15.0, 50.0, 100.0, 150.0))
+    plan.think_ms = random.choice(spec.thinks)
+    plan.chaos_ms, plan.is_core = spec.chaos_ms, int(spec.is_core)
     _draw_rates(plan, spec, random)
     if profile == "lying":
         plan.liar = random.randrange(nodes)
@@ -170,7 +178,7 @@ def _draw_faults(kind: str, most: float, plan: Plan, random: Random) -> list[Fau
     if kind in ("wipe",):
         count = 1
     return [
-        Fault(random.randrange(200, CHAOS_MS), kind, _draw_args(kind, plan, random))
+        Fault(random.randrange(200, plan.chaos_ms), kind, _draw_args(kind, plan, random))
         for _ in range(count)
     ]
 

@@ -361,10 +361,9 @@ def a_whole_log_is_better_than_a_snapshot_that_broke_off() -> None:
     with small_parts():
         stage = installing()
         stage.drop()
-        stage.crash("s0")
         stage.name("s1")
         stage.tell("s1")
-        stage.settle("s1", "s2")
+        stage.settle("s0", "s1")
         assert stage.role("s1") is Role.ACTIVE
         assert stage.replica("s1").log.base == 0
         stage.wait(700, "s1")
