@@ -33,7 +33,7 @@ from node.replica import Copy
 from node.slot import Now, Slot
 from node.store.api import Store, StoreError
 
-_IDLE_S: Final = 0.2
+_IDLE_S: Final = 1.0  # what the map or the plan says wakes it at once
 _PAUSED_S: Final = 0.005  # whoever waits for a paused slot waits for an fsync, not for this
 # Grace periods are minutes; a look at 16,384 slots takes some 8 ms.
 _REMOVALS_S: Final = 10.0
@@ -105,6 +105,7 @@ class Mover:
         self._leaving: set[int] = set()  # being deleted
         self._peers: tuple[Mapping[str, Peer], str] = {}, ""
         self._names: set[str] = set()  # of nodes with a place
+        self._news = asyncio.Event()
 
     def load(self) -> None:
         """What is on disk, and the plan. Raises StoreError."""
@@ -116,6 +117,7 @@ class Mover:
 
     def changed(self, kind: Kind) -> None:
         """The cluster's places or its plan changed."""
+        self._news.set()
         if kind == "rebalance":
             self._take_plan()
         elif kind == "storage":
@@ -123,6 +125,7 @@ class Mover:
 
     def slot_changed(self, number: int) -> None:
         """A slot's record changed, and was followed."""
+        self._news.set()
         self.moves.slot_changed(number, self._view.slot_map.record_of(number))
 
     def is_leaving(self, number: int) -> bool:
@@ -156,8 +159,17 @@ class Mover:
     async def run(self) -> Never:
         """Take every step, for ever."""
         while True:
+            self._news.clear()
             self._tick()
-            await asyncio.sleep(self._pause_s())
+            pause_s = self._pause_s()
+            if pause_s < _IDLE_S:
+                await asyncio.sleep(pause_s)
+                continue
+            try:
+                async with asyncio.timeout(pause_s):
+                    await self._news.wait()
+            except TimeoutError:
+                pass
 
     def _pause_s(self) -> float:
         if self.moves.paused:

@@ -1,8 +1,10 @@
 """The embedded coordinator: SQLite files that every process of one machine opens.
 
 Owns two threads (SQLite blocks, and a lease must not wait for another call's fsync) and one timer
-on the loop for all watches: it looks every 100 ms whether anything changed and, more rarely, for
-leases that are over. Whichever process sees one first deletes its records; that is the event.
+on the loop for all watches. A look is due when the kernel says that the file was written, every
+100 ms for a second after that (what was written shows only once it is synced), and every 500 ms in
+any case, as for leases that are over. Whichever process sees one first deletes its records; that
+is the event.
 The SQL and its rules are in `solo_file`.
 """
 
@@ -25,6 +27,7 @@ from hubbub.coordinator.api import (
     TransactionResult,
     WatchEvent,
 )
+from hubbub.coordinator.file_sign import FileSign
 from hubbub.coordinator.solo_file import (
     HISTORY_REVISIONS,
     ChangeSign,
@@ -37,8 +40,12 @@ T = TypeVar("T")
 
 # [M] a look costs 4 us. Half is felt by nobody; double would show when a leader changes.
 _LOOK_S: Final = 0.1
-# Expired leases are looked for once in so many looks. A lease lasts 3 s, so it ends within 3.5.
-_LOOKS_PER_SWEEP: Final = 5
+# After the kernel's word: a sync of a good disk.
+_SOON_S: Final = 0.005
+# So long after a write its sync may take; slower ones are seen by the next idle look.
+_HOT_S: Final = 1.0
+# Idle: for what the kernel did not tell, and for expired leases: of 3 s, over within 3.5.
+_IDLE_LOOK_S: Final = 0.5
 # SQLite's own wait is 2 s; a call may stand behind another one. Then the answer is "unknown".
 _CALL_S_MAX: Final = 5.0
 
@@ -75,6 +82,7 @@ class SoloCoordinator:
                 self._path, LeaseFile(self._path, boot), history_revisions=history_revisions
             )
             self._sign = ChangeSign(self._path)
+            self._overdue = LeaseFile(self._path, boot)  # read in the loop
             self._records.delete_expired(orphans=True)
         except (sqlite3.Error, OSError) as error:
             raise CoordinatorUnavailable(f"cannot open {self._path}: {error}") from error
@@ -82,7 +90,8 @@ class SoloCoordinator:
         self._lease_thread = ThreadPoolExecutor(1, "coordinator-leases")
         self._wakers: set[asyncio.Event] = set()
         self._timer: asyncio.TimerHandle | None = None
-        self._looks = 0
+        self._file_sign: FileSign | None = None
+        self._hot_until = self._swept_at = 0.0  # loop time
         self._sweeping = False
         self._closed = False
         self._transactions = self._unavailable = self._leases_swept = self._sweeps_failed = 0
@@ -136,6 +145,9 @@ class SoloCoordinator:
             self._timer.cancel()
         self._wake()
         self._sign.close()
+        self._overdue.close()
+        if self._file_sign is not None:
+            self._file_sign.close()
         self._record_thread.submit(self._records.close)
         self._lease_thread.submit(self._leases.close)
         # Their last job is the close above; at most one busy wait stands before it.
@@ -161,6 +173,9 @@ class SoloCoordinator:
         loop = asyncio.get_running_loop()
         if self._timer is None:
             self._timer = loop.call_later(_LOOK_S, self._look, loop)
+            self._file_sign = FileSign.open(self._path.with_name(self._path.name + "-wal"))
+            if self._file_sign is not None:
+                self._file_sign.attach(loop, self._written)
         try:
             async with asyncio.timeout(_CALL_S_MAX):
                 return await loop.run_in_executor(thread, work)
@@ -178,18 +193,29 @@ class SoloCoordinator:
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._closed:
             return
-        self._timer = loop.call_later(_LOOK_S, self._look, loop)
+        is_idle = self._file_sign is not None and loop.time() >= self._hot_until
+        self._timer = loop.call_later(_IDLE_LOOK_S if is_idle else _LOOK_S, self._look, loop)
         try:
             changed = self._sign.changed()
+            is_due = loop.time() - self._swept_at >= _IDLE_LOOK_S and not self._sweeping
+            has_expired = is_due and bool(self._overdue.expired())
         except sqlite3.Error:
-            changed = True  # the watches look for themselves, and raise what is wrong
+            changed = has_expired = True  # the threads look for themselves, and say what is wrong
         if changed:
             self._wake()
-        self._looks += 1
-        if self._looks % _LOOKS_PER_SWEEP == 0 and not self._sweeping:
-            self._sweeping = True
+        if has_expired and not self._sweeping:
+            self._swept_at, self._sweeping = loop.time(), True
             sweep = loop.run_in_executor(self._record_thread, self._records.delete_expired)
             sweep.add_done_callback(self._swept)
+
+    def _written(self) -> None:
+        """Somebody writes; it shows once it is synced."""
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        self._hot_until = now + _HOT_S
+        if self._timer is not None and not self._closed and self._timer.when() > now + _SOON_S:
+            self._timer.cancel()
+            self._timer = loop.call_later(_SOON_S, self._look, loop)
 
     def _swept(self, sweep: asyncio.Future[int]) -> None:
         self._sweeping = False
