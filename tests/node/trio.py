@@ -34,7 +34,12 @@ class Member:
     """One node: its store, and its copy of the slot."""
 
     def __init__(
-        self, number: int, store: MemoryStore, boot: int, slot_number: int, registry: Registry
+        self,
+        number: int,
+        store: MemoryStore,
+        boot: int,
+        slot_number: int,
+        registry: Registry = REGISTRY,
     ) -> None:
         self.copy = Copy(f"disk-{number}", Leader(f"node-{number}", boot))
         self.store = store
