@@ -8,7 +8,9 @@ Rules (replication.md 2.10):
 3. Contact is counted from the moment when the beat left that was answered, never from the answer:
    what a node may conclude from it is at least as old as that.
 4. Clocks are compared, never used: how far ahead of the others' median this one is, its own word
-   included, so that of two nodes none is wrong, and of three the odd one.
+   included, so that of two nodes none is wrong, and of three the odd one. A beat that was long on
+   its way, or waited for a busy loop, makes its sender's clock look late and never early: so the
+   earliest of the last seconds counts.
 """
 
 from __future__ import annotations
@@ -23,12 +25,15 @@ BEAT_MS: Final = 200
 SUSPECT_MS: Final = 800  # half takes a stalled disk for a death; double delays every failover
 # A leader that hears nobody gives up by then (`replica.QUORUM_LOST_MS`); half is but a slow loop.
 DEAF_MS: Final = 2_000
+_CLOCK_MS: Final = 2_000  # two such stretches are looked at: half is one stall of a busy loop
 _SENT_MAX: Final = 64  # beats whose answer is waited for: more than any patience here
 
 
 class _Peer:
     __slots__ = (
-        "ahead_ms",
+        "_ahead_before_ms",
+        "_ahead_ms",
+        "_ahead_since_ms",
         "boot_id",
         "contact_ms",
         "fsync_us",
@@ -49,11 +54,26 @@ class _Peer:
         self.is_up = True
         self.is_gray = self.is_clock_off = False
         self.has_room = True
-        self.ahead_ms: int | None = None  # its clock of ours, when it was heard last
+        self._ahead_ms: int | None = None  # its clock of ours, at most: of this stretch
+        self._ahead_before_ms: int | None = None  # and of the one before
+        self._ahead_since_ms = now_ms
         self.fsync_us = 0
         self.their_n = 0
         self.suspects: frozenset[str] = frozenset()
         self.sent: deque[tuple[int, int]] = deque(maxlen=_SENT_MAX)  # (n, ms)
+
+    @property
+    def ahead_ms(self) -> int | None:
+        """How far its clock is ahead of ours; None: it was not told."""
+        known = [ms for ms in (self._ahead_ms, self._ahead_before_ms) if ms is not None]
+        return max(known, default=None)
+
+    def compare(self, ahead_ms: int, now_ms: int) -> None:
+        """One more beat: its clock minus ours, and minus its way."""
+        if now_ms - self._ahead_since_ms >= _CLOCK_MS:
+            self._ahead_before_ms, self._ahead_ms = self._ahead_ms, None
+            self._ahead_since_ms = now_ms
+        self._ahead_ms = ahead_ms if self._ahead_ms is None else max(self._ahead_ms, ahead_ms)
 
 
 class Beats:
@@ -128,7 +148,8 @@ class Beats:
         peer.is_gray = beat.is_gray
         peer.is_clock_off = beat.is_clock_off
         peer.has_room = beat.has_room
-        peer.ahead_ms = beat.wall_ms - wall_ms if beat.wall_ms and wall_ms else None
+        if beat.wall_ms and wall_ms:
+            peer.compare(beat.wall_ms - wall_ms, now_ms)
         while peer.sent and peer.sent[0][0] <= beat.echo:
             peer.contact_ms = peer.sent.popleft()[1]
 

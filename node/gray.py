@@ -34,7 +34,7 @@ WELL_MS: Final = 30_000  # a disk that is slow now and then would take its slots
 # Of this long ago: at 500 ms a sync some four. Half is blind for syncs of 1 s and less.
 _RECENT_MS: Final = 2_000
 CLOCK_OFF_MS: Final = 5_000  # ids are refused at 10 minutes; half is met by a clock without NTP
-CLOCK_SURE_MS: Final = 1_000
+CLOCK_SURE_MS: Final = 1_000  # beside the seconds that `beats` looks back
 _SYNCS_MAX: Final = 64  # a quarter of a second of a busy node: more says nothing more
 
 

@@ -132,3 +132,23 @@ def test_a_clock_is_compared_with_the_median(theirs: tuple[int, ...], ahead_ms: 
         beats.heard(f"node-{number}", beat, 1_000, wall_ms)
     assert beats.clock_ahead_ms(1_000) == ahead_ms
     assert beats.clock_ahead_ms(1_000 + SUSPECT_MS + 1) == 0, "the silent say nothing"
+
+
+def test_a_late_beat_makes_no_clock_wrong() -> None:
+    """The loop stood still for eight seconds, and reads what came meanwhile."""
+    beats, began_ms = trio(), 1_700_000_000_000
+
+    def hear(sent_ms: int, now_ms: int, jumped_ms: int = 0) -> None:
+        for name in (B, C):
+            echo = beats.make(name, 1, (), now_ms).n
+            told = NodeBeat(1, 1, echo, (), (), wall_ms=began_ms + sent_ms)
+            beats.heard(name, told, now_ms, began_ms + now_ms + jumped_ms)
+
+    for ms in range(0, 2_000, 200):
+        hear(ms, ms)
+    for ms in range(2_000, 10_000, 200):
+        hear(ms, 10_000)
+        assert abs(beats.clock_ahead_ms(10_000)) < 1_000
+    for ms in range(10_000, 15_000, 200):
+        hear(ms, ms, jumped_ms=60_000)  # our clock, for good
+    assert beats.clock_ahead_ms(14_800) == 60_000
