@@ -266,6 +266,8 @@ class Copies:
         """A slot did something: others may have to hear of it, or to be asked again."""
         if slot.is_active:
             self._stirred.add(slot.number)
+            if slot.replica.is_lone:
+                return  # it waits for nobody
         if slot.is_busy:
             self._busy.add(slot.number)
 

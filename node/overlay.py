@@ -45,6 +45,8 @@ CACHED_PAGES_MAX: Final = 512
 CACHED_PAGE_BYTES_MAX: Final = 64 * KIB
 _PAGES_A_STREAM: Final = 16
 
+# Members of an enum cost ten times a global's look-up (Python 3.11).
+_META, _CHAN, _STATE, _DEDUP = Family.META, Family.CHAN, Family.STATE, Family.DEDUP
 _ABSENT: Final = object()
 _FIRST_SEQ: Final = 1
 # How far back the last message is looked for when a stream is loaded: first cheaply, then once
@@ -283,7 +285,7 @@ class Overlay:
         assert change is not None
         self._change = None
         self._journal.append(change)
-        ops: list[Op] = [(Family.META, key, self._meta[key].live()) for key in change.meta]
+        ops: list[Op] = [(_META, key, self._meta[key].live()) for key in change.meta]
         stream = change.stream
         if stream is None:
             return ops
@@ -294,9 +296,9 @@ class Overlay:
             value = cell.live()
             data = None if value is None else encode_pack(value)
             cell.byte_count = 0 if data is None else len(data)
-            ops.append((Family.STATE, key, data))
+            ops.append((_STATE, key, data))
         prefix, events = stream.prefix, stream.events
-        ops.extend((Family.CHAN, prefix + keys.pack_u64(s), events[s].live()) for s in change.seqs)
+        ops += [(_CHAN, prefix + keys.pack_u64(s), events[s].live()) for s in change.seqs]
         assert change.before is not None
         if change.head is not None and change.head.floor != change.before.floor:
             ops.extend(_floor_ops(prefix, change.head))
@@ -315,8 +317,11 @@ class Overlay:
 
     def answers(self, rows: Sequence[bytes]) -> list[bytes | None]:
         """Rows of DEDUP of committed entries."""
-        found = self._store.multi_get(Family.DEDUP, rows)
         known = self._answers
+        if len(rows) == 1:  # a tenth of what asking for several costs
+            row = rows[0]
+            return [known.get(row) or self._store.get(_DEDUP, row)]
+        found = self._store.multi_get(Family.DEDUP, rows)
         return [known.get(row, value) for row, value in zip(rows, found, strict=True)]
 
     # --- commit and truncation
@@ -434,7 +439,7 @@ class Overlay:
         found = cache.get(key)
         if found is not None:
             return None if found is _ABSENT else found
-        data = self._store.get(Family.STATE, key)
+        data = self._store.get(_STATE, key)
         if data is None:
             cache.put(key, _ABSENT)
             return None

@@ -13,6 +13,7 @@ Rules:
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 from hubbub.base.errors import BAD_REQUEST, Rejected
@@ -75,20 +76,30 @@ def stamp(event: Event, meta: Meta) -> Json:
     if event.BARE:
         bare: Any = event
         return bytes(bare.data)
-    head = f'{{"t":"{event.TAG}"'
+    number = ident = cmid = ""
     if meta.seq:
-        head += f',"seq":{meta.seq}'
+        number = f',"seq":{meta.seq}'
         if not event.ref_id():
-            head += f',"id":"{meta.id}"'
+            ident = f',"id":"{meta.id}"'
     if meta.cmid:
-        head += f',"cmid":{quote(meta.cmid)}'
-    head += f',"by":{quote(meta.by)},"ts":"{rfc3339(meta.ts_ms)}"'
+        cmid = f',"cmid":{quote(meta.cmid)}'
+    by, ts = quote(meta.by), rfc3339(meta.ts_ms)
+    head = f'{{"t":"{event.TAG}"{number}{ident}{cmid},"by":{by},"ts":"{ts}"'
     fields = encode_json(event)
     return head.encode() + (b"," + fields[1:] if len(fields) > 2 else b"}")
 
 
+@lru_cache(maxsize=1_024)
+def _tells_edges(kind: type[Event]) -> bool:
+    """Whether events of this type ever tell edges something beside the data: most never do."""
+    hooks = ("evicts", "lists", "unlists", "publisher_info")
+    return any(getattr(kind, hook) is not getattr(Event, hook) for hook in hooks)
+
+
 def _for_edges(event: Event) -> tuple[int, Json]:
     """What edges are told beside the data: (flag, `info` of the row)."""
+    if not _tells_edges(type(event)):
+        return 0, b""
     for flag, names in (
         (rows.EVICTS, event.evicts()),
         (rows.LISTS, event.lists()),

@@ -116,10 +116,12 @@ class RocksStore:
             for op in ops:
                 if isinstance(op, DeleteRange):
                     batch.delete_range(op.start, op.end, handles[op.family])
-                elif op[2] is None:
-                    batch.delete(op[1], handles[op[0]])
+                    continue
+                family, key, value = op
+                if value is None:
+                    batch.delete(key, handles[family])
                 else:
-                    put(op[1], op[2], handles[op[0]])
+                    put(key, value, handles[family])
             self._db.write(batch)
             return int(self._db.latest_sequence_number())
 
