@@ -49,6 +49,9 @@ from hubbub.wire.codec import (
 )
 from hubbub.wire.shapes import Kind, Outcome, Query, Refusal, Status, Submit, Viewer
 
+_SUBMIT: Final = Kind.SUBMIT  # an enum's member costs ten times a global's look-up
+_OK: Final = Status.OK
+
 # error None: `data` is the answer's JSON. Else the refusal, and data is empty.
 Reply = Callable[[Rejected | None, bytes], None]
 Done = Callable[[Status, bytes], None]
@@ -250,7 +253,7 @@ class Dispatch:
             raise Rejected(TOO_LARGE, limit_bytes=app.settings.envelope_bytes_max)
         submit = Submit(command.TAG, viewer, command.cmid, body)
         self._request(
-            Kind.SUBMIT,
+            _SUBMIT,
             app.name,
             command.stream_key(),
             encode_pack(submit),
@@ -329,7 +332,7 @@ def _as_is(body: bytes) -> bytes:
 
 def _answer(reply: Reply, shape: Callable[[bytes], bytes]) -> Done:
     def done(status: Status, body: bytes) -> None:
-        if status is Status.OK:
+        if status is _OK:
             reply(None, shape(body))
         else:
             reply(refusal_of(status, body), b"")

@@ -25,7 +25,7 @@ from hubbub.wire.shapes import Kind
 from router.fanout import Fanout, lost_process
 from router.interest import Interest, InterestStatistics
 from router.leaders import Leaders, Moved
-from router.relay import BUCKET_MS, Output, Relay, RelayLimits, Reply, Send
+from router.relay import BUCKET_MS, QUIET_MS, Output, Relay, RelayLimits, Reply, Send
 
 _EVENTS: Final = frozenset({int(Kind.EVENT), int(Kind.SIGNAL)})
 _SETS: Final = frozenset({int(Kind.INTEREST_DELTA), int(Kind.INTEREST_FULL)})
@@ -172,7 +172,7 @@ class Service:
         """Deadlines and retries, while there is anything that waits."""
         while True:
             await self._woken.wait()
-            await asyncio.sleep(BUCKET_MS / 1_000)
+            await asyncio.sleep(BUCKET_MS / 1_000 if self.relay.is_hurried else QUIET_MS / 1_000)
             self.tick()
 
     def tick(self) -> None:
