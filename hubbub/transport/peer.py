@@ -156,7 +156,7 @@ class Peers(LinkTable[_Route]):
         return bound
 
     def dial(self, name: str, address: str) -> None:
-        """Keep connected to a peer; another address replaces the connection.
+        """Keep connected to a peer; another address replaces the connection (peer_down if live).
 
         Raises AddressError, KeysError (tcp:// without keys or without its public key).
         """
@@ -168,6 +168,8 @@ class Peers(LinkTable[_Route]):
             if known.route.address == address:
                 return
             known.route.close()
+            if known.live:  # what is sent now must not reach whoever is there before its peer_up
+                self._down(known)
         self._connect(name, address)
 
     def hangup(self, name: str) -> None:
