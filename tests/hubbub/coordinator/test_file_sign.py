@@ -45,7 +45,8 @@ async def test_another_process_s_write_is_seen_long_before_the_idle_look(
     seen = asyncio.ensure_future(anext(watch))  # noqa: TID251 - ends within this test
     try:
         await ours.get("k")
-        await asyncio.sleep(0.2)  # it has become idle
+        while asyncio.get_running_loop().time() < ours._hot_until:  # noqa: ASYNC110 - until idle
+            await asyncio.sleep(0.01)
         async with asyncio.timeout(DEADLINE_S):
             await theirs.transact([], [Put("k", b"v")])
             events = await seen
