@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
 from typing import Any
 
 import aiohttp
@@ -51,12 +52,27 @@ SAME: dict[str, Any] = {
     "type": "tenant.note",
     "job": "tenant-job",
     "emoji": "👍",
+    "seq": 1,
+    "seqs": [1],
+    "since": 1,
+    "marks": {},
+    "question": "a question",
+    "options": ["a", "b"],
+    "option": 0,
+    "at": int(time.time() * 1_000) + 3_600_000,
+    "settings": {"a": 1},
+    "device": "tenant-device",
+    "url": "https://example.org/",
+    "title": "a title",
+    "note": "a note",
+    "folder": "a folder",
 }
 # Fields that need nothing here, or whose values are no ids.
 LEFT_OUT = frozenset({
-    "followed", "until",
-    "after", "after_seq", "also_in_channel", "approval", "archived", "around_seq", "at",
-    "attachments", "avatar", "before", "before_seq", "by", "cmid", "cursor", "deny",
+    "anonymous", "closes_at", "delivered", "followed", "keep", "may_add", "read", "rev", "seen",
+    "typing", "until", "votes_max",
+    "after", "after_seq", "also_in_channel", "approval", "archived", "around_seq",
+    "attachments", "avatar", "before", "before_seq", "by", "cmid", "cursor", "deny", "draft",
     "favourite", "grant", "hidden", "history", "if_rev", "jti", "kinds", "limit", "linear",
     "max", "member", "mention_all", "mention_here", "mentions", "min", "min_seq", "muted",
     "muted_until", "owner", "prefix", "public", "reason", "replace", "replies", "reply_to",
@@ -90,6 +106,8 @@ def names(message: str) -> tuple[dict[str, Any], dict[str, Any]]:
     nowhere = {"channel": NOWHERE, "id": invented, "user": NOBODY, "with": NOBODY}
     theirs |= {"ids": [message], "to": PUBLIC, "link": f"/m/{SECRET}/{message}"}
     nowhere |= {"ids": [invented], "to": NOWHERE_OPEN, "link": f"/m/{NOWHERE}/{invented}"}
+    theirs |= {"message": message}
+    nowhere |= {"message": invented}
     theirs |= {"channels": [SECRET, PUBLIC], "members": [ME, THEIRS]}
     nowhere |= {"channels": [NOWHERE, NOWHERE_OPEN], "members": [ME, NOBODY]}
     return theirs, nowhere
@@ -105,6 +123,8 @@ def filled(shape: type[msgspec.Struct], ids: dict[str, Any]) -> dict[str, Any]:
     values = {**SAME, **ids}
     if shape.__name__ == "SyncRequest":
         values["channels"] = {name: ["", 0] for name in ids["channels"]}
+    if shape.__name__ in ("CreateSchedule", "UpdateSchedule", "SetDraft"):
+        values["message"] = {"text": "hello"}
     return {name: values[name] for name in fields if name in values}
 
 

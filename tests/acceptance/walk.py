@@ -9,6 +9,7 @@ who ranks below, `{guest}` and `{new}` a user and a channel that nobody knows ye
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -77,6 +78,7 @@ HI = {"text": "hi"}
 OTHER, OWN = {"id": "{other}"}, {"id": "{own}"}
 TARGET = {"user": "{target}"}
 HALL = "open:perm-hall"  # where everybody may send
+LATER = int(time.time() * 1_000) + 3_600_000
 PICTURE = [{"kind": "image", "url": "https://example.org/a.png"}]
 
 WALK: dict[Action, Call] = {
@@ -144,6 +146,13 @@ WALK: dict[Action, Call] = {
         only=((DM, Role.NONE), (DM, Role.MEMBER)),
         rest_params={"kind": "dm", "members": ["{user}", "{guest}"]},
     ),
+    A.SEE_RECEIPTS: Call(
+        "receipts.get", f"GET {C}/receipts", {"seqs": [1]}, rest_params={"seqs": "1"}
+    ),
+    A.SCHEDULE: Call("schedule.create", f"POST {C}/schedules", {"at": LATER, "message": HI}, SEND),
+    A.CREATE_POLL: Call(
+        "poll.create", f"POST {C}/polls", {"question": "{new}", "options": ["a", "b"]}
+    ),
     A.UPDATE_CHANNEL: Call("channel.update", "PATCH " + C, {"name": "{new}"}),
     A.SET_METADATA: Call("metadata.set", f"PUT {C}/metadata/{{key}}", {"key": "k", "value": 1}),
     A.COUNT: Call("counter.increment", f"POST {C}/counters/{{name}}/increment", {"name": "seats"}),
@@ -160,14 +169,11 @@ WALK: dict[Action, Call] = {
 # Capabilities whose feature is not there yet, or that no single request shows.
 NO_VERB = frozenset(
     {
-        A.SEE_RECEIPTS,
         A.SEE_PRESENCE,
         A.SEARCH,
-        A.SCHEDULE,
-        A.CREATE_POLL,
-        A.VOTE,
-        A.CLOSE_POLL_ANY,
         A.TYPE,
+        A.VOTE,  # needs a poll: test_polls.py
+        A.CLOSE_POLL_ANY,  # likewise
         A.SEND_FROZEN,  # the frozen columns
         A.SKIP_SLOW_MODE,  # test_sanctions.py
     }
@@ -216,6 +222,46 @@ ELSEWHERE: dict[str, str] = {
     "event_type.delete": "EDIT_APP: authorities alone",
     "event_type.get": "every user",
     "event_type.list": "every user",
+    "mark.unread": "MARK, as mark.read",
+    "mark.delivered": "MARK, as mark.read",
+    "mark.all_read": "MARK, as mark.read",
+    "thread.read": "MARK, as mark.read",
+    "threads.read_all": "MARK, as mark.read",
+    "thread.unread": "READ, as history.get",
+    "receipts.readers": "SEE_RECEIPTS, as receipts.get",
+    "receipts.watch": "SEE_RECEIPTS, as receipts.get",
+    "unread.total": "the own list",
+    "unread.explain": "authorities alone",
+    "privacy.get": "the own settings",
+    "privacy.set": "the own settings",
+    "settings.get": "the own settings",
+    "settings.set": "the own settings",
+    "devices.list": "the own devices",
+    "devices.remove": "the own devices",
+    "sessions.list": "the own devices",
+    "sessions.sign_out": "the own devices",
+    "schedule.list": "the own ones",
+    "schedule.update": "SCHEDULE, as schedule.create",
+    "schedule.cancel": "the own ones",
+    "schedule.send_now": "SCHEDULE, as schedule.create",
+    "poll.add_option": "VOTE",
+    "poll.vote": "VOTE",
+    "poll.unvote": "VOTE",
+    "poll.close": "SEND for the own one, else CLOSE_POLL_ANY",
+    "poll.get": "READ, as history.get",
+    "poll.voters": "READ, as history.get",
+    "draft.set": "the own drawer",
+    "draft.clear": "the own drawer",
+    "draft.list": "the own drawer",
+    "reminder.create": "the own drawer",
+    "reminder.snooze": "the own drawer",
+    "reminder.cancel": "the own drawer",
+    "reminder.list": "the own drawer",
+    "bookmark.add": "the own drawer",
+    "bookmark.update": "the own drawer",
+    "bookmark.remove": "the own drawer",
+    "bookmark.list": "the own drawer",
+    "bookmark.folders": "the own drawer",
     "sync": "READ of each channel, as history.get",
     "sync.verify": "READ, as history.get",
     "directory.list": "every user",
