@@ -1,6 +1,6 @@
 """What takes several steps: the edge asks, hands the answer on, asks what follows. Pure.
 
-Rules (`features.contract.Errand`, decision record 0024):
+Rules (`features.contract.Errand`, decision record 0023):
 1. One step is under way at a time; the reply comes once, after the last one.
 2. A refusal is the errand's to handle; what it does not handle is the reply.
 3. STEPS_MAX steps and DEADLINE_MS from the first to the last one; beyond it `unknown_outcome`.

@@ -5,7 +5,7 @@ Rules:
    reference leads inside the schema or nowhere.
 2. Patterns are matched in linear time; a schema that needs more (look-around, back references) is
    refused when it is registered.
-3. The library is an optional part (extra `schemas`, decision record 0025): without it, an edge
+3. The library is an optional part (extra `schemas`, decision record 0024): without it, an edge
    refuses with `not_available`.
 
 Source: JSON Schema 2020-12. Owner of `jsonschema_rs`.

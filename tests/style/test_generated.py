@@ -37,3 +37,10 @@ def test_the_permission_page_has_every_action_and_authority() -> None:
         assert by_authority.count(f"| `{action}` |") == 1, action
     for authority in Authority:
         assert f" {authority} |" in by_authority
+
+
+def test_decision_records_are_numbered_once_and_without_a_gap() -> None:
+    records = sorted((FOLDER / "adr").glob("*.md"))
+    for number, record in enumerate(records, start=1):
+        assert record.name.startswith(f"{number:04d}-"), record.name
+        assert record.read_text(encoding="utf-8").startswith(f"# {number:04d} ")
