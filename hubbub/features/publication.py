@@ -89,10 +89,19 @@ def stamp(event: Event, meta: Meta) -> Json:
     return head.encode() + (b"," + fields[1:] if len(fields) > 2 else b"}")
 
 
+# What an event may tell edges beside its data, and the flag that says so in the row's head.
+_FOR_EDGES: Final = (
+    ("evicts", rows.EVICTS),
+    ("lists", rows.LISTS),
+    ("unlists", rows.UNLISTS),
+    ("signs_out", rows.SIGNS_OUT),
+)
+
+
 @lru_cache(maxsize=1_024)
 def _tells_edges(kind: type[Event]) -> bool:
     """Whether events of this type ever tell edges something beside the data: most never do."""
-    hooks = ("evicts", "lists", "unlists", "publisher_info")
+    hooks = ("publisher_info", *(hook for hook, _ in _FOR_EDGES))
     return any(getattr(kind, hook) is not getattr(Event, hook) for hook in hooks)
 
 
@@ -100,13 +109,8 @@ def _for_edges(event: Event) -> tuple[int, Json]:
     """What edges are told beside the data: (flag, `info` of the row)."""
     if not _tells_edges(type(event)):
         return 0, b""
-    for flag, names in (
-        (rows.EVICTS, event.evicts()),
-        (rows.LISTS, event.lists()),
-        (rows.UNLISTS, event.unlists()),
-        (rows.SIGNS_OUT, event.signs_out()),
-    ):
-        if names:
+    for hook, flag in _FOR_EDGES:
+        if names := getattr(event, hook)():
             return flag, encode_json(list(names))
     return 0, event.publisher_info()
 
