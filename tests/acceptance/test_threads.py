@@ -37,10 +37,13 @@ async def test_figures_of_a_thread_equal_its_replies(cluster: Cluster) -> None:
         watcher = clients[0]
         await watcher.subscribe(channel)
         root = (await watcher.send(channel, "root"))["id"]
-        answers = await together(
-            clients[n % len(clients)].send(channel, f"reply {n}", thread=root)
-            for n in range(REPLIES)
-        )
+        answers: list[dict[str, Any]] = [{}] * REPLIES
+
+        async def reply(number: int) -> None:
+            for n in range(number, REPLIES, len(clients)):
+                answers[n] = await clients[number].send(channel, f"reply {n}", thread=root)
+
+        await together(reply(number) for number in range(len(clients)))
         gone = answers[::10]
         for answer in gone:
             number = answers.index(answer)
