@@ -11,6 +11,8 @@ Rules:
    in a reply, unless he said otherwise.
 5. The rows of replies hold all of them for pages (tombstones too), and those that count for whoever
    counts: not deleted, not silent, not of the system.
+
+Long because figures, pages and followers are kept by the same events.
 """
 
 from __future__ import annotations
