@@ -18,7 +18,6 @@ from edge.errands import Errands
 from edge.gathering import Gathering
 from edge.heads import Heads
 from edge.hub import Channel, Hub, Repair
-from edge.limits import SharedLimits
 from edge.origins import Origins
 from edge.pace import Pace
 from edge.pushes import PushEncoder
@@ -120,7 +119,7 @@ class Edge:
             dispatch=dispatch,
             subscribing=subscribing,
             heads=self._heads,
-            limits=SharedLimits(),
+            limits=dispatch.limits,
             now_ms=clock.monotonic_ms,
             wall_ms=clock.wall_ms,
             random=random,

@@ -4,7 +4,8 @@ Rules:
 1. A request becomes one SUBMIT or one QUERY; its answer comes through a callback, exactly once.
 2. Every check of the registry runs here, in registry order, before anything leaves the edge.
 3. UNKNOWN is an error of its own (400 `unknown_outcome`, temporary): retry under the same cmid.
-4. A command without a cmid gets one here, so that a resend inside the cluster stays one command.
+4. Signs that leave nothing behind (`Command.PACED`) are counted here, after the checks.
+5. A command without a cmid gets one here, so that a resend inside the cluster stays one command.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Annotated, Final, Protocol
 
 import msgspec
 
+from edge.limits import SharedLimits
 from hubbub.base.errors import (
     BAD_REQUEST,
     NOT_AVAILABLE,
@@ -132,6 +134,7 @@ class Dispatch:
         self._request = request
         self._now_ms = now_ms
         self._entropy = entropy
+        self.limits = SharedLimits()
 
     def context(self, app: App, viewer: Viewer) -> EdgeContext:
         """What a feature's check, verb or route may know."""
@@ -245,6 +248,9 @@ class Dispatch:
             context = self.context(app, viewer)
         for check in self._registry.checks.get(type(command), ()):
             command = check(command, context)
+        if command.PACED:
+            place = app.name, viewer.user, command.stream_key(), command.TAG
+            self.limits.sign(*place, app.settings, context.now_ms)
         if not command.cmid:
             cmid = uuid7(self._now_ms(), self._entropy(10))
             command = msgspec.structs.replace(command, cmid=cmid)

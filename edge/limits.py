@@ -1,11 +1,12 @@
-"""Token buckets of this edge: per connection, per user, per address. Pure: time is passed in.
+"""Token buckets of this edge: of connections, users, addresses, signs. Pure: time is passed in.
 
 Rules:
 1. A refused request costs nothing and says when the next one would pass (`retry_after_ms`).
 2. A rate that is switched off makes no bucket.
 3. Buckets of users and addresses that are full again are forgotten; their number is bounded, and
    the oldest makes room (its owner starts with a full bucket: generous, never unfair to others).
-4. What must be exact over edges (per user and channel) is decided at the log, not here.
+4. What must be exact over edges (messages per user and channel) is decided at the log, not here.
+   Signs that nobody keeps, such as typing, need not be: they are counted here.
 """
 
 from __future__ import annotations
@@ -79,7 +80,8 @@ class SharedLimits:
     def __init__(self, buckets_max: int = BUCKETS_MAX) -> None:
         self._users: BoundedCache[tuple[str, str], Bucket] = BoundedCache(buckets_max)
         self._addresses: BoundedCache[str, Bucket] = BoundedCache(buckets_max)
-        self.rejected = {"user": 0, "address": 0}
+        self._signs: BoundedCache[tuple[str, str, str, str], Bucket] = BoundedCache(buckets_max)
+        self.rejected = {"user": 0, "address": 0, "sign": 0}
 
     def send(self, app: str, user: str, settings: AppSettings, now_ms: int) -> None:
         """Count a message of a user over all channels. Raises Rejected(RATE_LIMITED)."""
@@ -90,6 +92,16 @@ class SharedLimits:
         if wait:
             self.rejected["user"] += 1
         _refuse(wait, "user", rate)
+
+    def sign(self, app: str, user: str, key: str, tag: str, settings: AppSettings, at: int) -> None:
+        """Count a sign of a user in a stream (`Command.PACED`). Raises Rejected(RATE_LIMITED)."""
+        rate = settings.typing_per_channel
+        if rate.is_off or not user:
+            return
+        wait = _bucket(self._signs, (app, user, key, tag), rate, at).take(rate, at)
+        if wait:
+            self.rejected["sign"] += 1
+        _refuse(wait, "sign", rate)
 
     def handshake(self, address: str, settings: AppSettings, now_ms: int) -> None:
         """Count a handshake of an address (none on loopback). Raises Rejected(RATE_LIMITED)."""

@@ -38,7 +38,7 @@ class Guarantees(Struct, frozen=True):
     tier: Tier
     receipts: Literal["per_member", "aggregate"]
     presence: Literal["list", "count"]
-    typing: Literal["names", "number"]
+    typing: Literal["names", "none"]
     delivery: Literal["full", "sampled"]
 
 

@@ -103,6 +103,7 @@ class AppSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     # By kind of channel (dm, group, open): how long events are kept. Absent or 0: for ever.
     retention_s: dict[str, Annotated[int, Meta(ge=0, le=3_153_600_000)]] = {}
     send_per_user: Rate = Rate(20.0, 20)  # over all channels of one user
+    typing_per_channel: Rate = Rate(1 / 3, 1)  # signs of one user in one channel, on one edge
     # How long an author may undo his own deletion; a day and more: he may as well not have deleted.
     undelete_own_s: Annotated[int, Meta(ge=0, le=2_592_000)] = 3_600
     # Earlier contents of a message that are shown, 0: none.

@@ -102,6 +102,7 @@ WALK: dict[Action, Call] = {
     A.UNDELETE_ANY: Call("message.undelete", f"POST {MESSAGE}/undelete", OTHER, SEE),
     A.FORWARD: Call("message.forward", f"POST {MESSAGE}/forward", {**OTHER, "to": HALL}, (A.READ,)),
     A.REACT: Call("reaction.add", f"PUT {MESSAGE}/reactions/{{emoji}}", {**OTHER, "emoji": "👍"}),
+    A.TYPE: Call("typing.start", f"POST {C}/typing"),
     A.PIN: Call("message.pin", f"PUT {MESSAGE}/pin", OTHER),
     A.JOIN: Call("member.join", f"POST {C}/join", fresh=True, idle=MEMBERS),
     A.LEAVE: Call("member.leave", f"POST {C}/leave", fresh=True),
@@ -171,7 +172,6 @@ NO_VERB = frozenset(
     {
         A.SEE_PRESENCE,
         A.SEARCH,
-        A.TYPE,
         A.VOTE,  # needs a poll: test_polls.py
         A.CLOSE_POLL_ANY,  # likewise
         A.SEND_FROZEN,  # the frozen columns
@@ -190,6 +190,7 @@ ELSEWHERE: dict[str, str] = {
     "pin.list": "READ, as history.get",
     "reaction.list": "READ, as history.get",
     "reaction.remove": "REACT, as reaction.add",
+    "typing.stop": "TYPE, as typing.start",
     "thread.list": "READ, as history.get",
     "thread.get": "READ, as history.get",
     "thread.follow": "READ, as history.get",

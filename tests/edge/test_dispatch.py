@@ -332,3 +332,16 @@ def test_a_query_string_says_it_as_well() -> None:
 def _raise(refusal: Rejected | None) -> None:
     assert refusal is not None
     raise refusal
+
+
+def test_signs_are_paced_before_they_leave() -> None:
+    stage = Stage(REGISTRY)
+    for _ in range(2):
+        stage.verb("typing.start", b'{"channel":"group:x"}')
+    assert len(stage.sent) == 1
+    [(refusal, _)] = stage.replies
+    assert refusal is not None
+    assert refusal.error is RATE_LIMITED
+    assert 0 < int(str(refusal.details["retry_after_ms"])) <= 3_001
+    stage.verb("typing.stop", b'{"channel":"group:x"}')
+    assert len(stage.sent) == 2

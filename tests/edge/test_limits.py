@@ -87,3 +87,18 @@ def test_the_number_of_buckets_is_bounded() -> None:
     with pytest.raises(Rejected):
         limits.send("demo", "u99", tight, 0)
     limits.send("demo", "u0", tight, 0)  # forgotten, so generous
+
+
+def test_signs_are_counted_by_user_channel_and_kind() -> None:
+    limits = SharedLimits()
+    limits.sign("demo", "ann", "group:x", "typing.start", SETTINGS, 0)
+    with pytest.raises(Rejected) as refused:
+        limits.sign("demo", "ann", "group:x", "typing.start", SETTINGS, 1_000)
+    assert 1_990 <= refused.value.details["retry_after_ms"] <= 2_010
+    limits.sign("demo", "ann", "group:x", "typing.stop", SETTINGS, 1_000)
+    limits.sign("demo", "ann", "group:y", "typing.start", SETTINGS, 1_000)
+    limits.sign("demo", "bob", "group:x", "typing.start", SETTINGS, 1_000)
+    limits.sign("demo", "ann", "group:x", "typing.start", SETTINGS, 3_010)
+    for _ in range(10):
+        limits.sign("demo", "ann", "group:x", "typing.start", BENCH, 0)
+    assert limits.rejected["sign"] == 1

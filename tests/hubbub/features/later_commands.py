@@ -1,4 +1,4 @@
-"""Random commands of what falls due and of a user's drawer, for the tests of all features."""
+"""Random commands of what falls due, of typing, of a user's drawer: for tests of all features."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ from hubbub.features.schedules import (
     SendScheduled,
     UpdateSchedule,
 )
+from hubbub.features.typing_signs import StartTyping, StopTyping
 from tests.support.playbook import START_MS
 
 KNOWN: frozenset[type[Command]] = frozenset(
@@ -35,7 +36,7 @@ KNOWN: frozenset[type[Command]] = frozenset(
         AddBookmark, RemoveBookmark, UpdateBookmark, ClearDraft, DropDraft, SetDraft, AddOption,
         ClosePoll, CreatePoll, EndPoll, Vote, CancelReminder, CreateReminder, FireReminder,
         SnoozeReminder, CancelSchedule, CreateSchedule, DropScheduled, FireSchedule, PutScheduled,
-        SendScheduled, UpdateSchedule,
+        SendScheduled, UpdateSchedule, StartTyping, StopTyping,
     }
 )  # fmt: skip
 
@@ -55,6 +56,8 @@ def of_channel(key: str, ids: st.SearchStrategy[str]) -> st.SearchStrategy[Comma
 
     texts = st.lists(words, min_size=1, max_size=4, unique=True).map(tuple)
     return st.one_of(
+        make(StartTyping, thread=ids | st.just("")),
+        make(StopTyping),
         make(CreateSchedule, at=times, message=messages),
         make(UpdateSchedule, id=drawn, at=times | st.just(UNSET), message=messages),
         make(CancelSchedule, id=drawn),

@@ -1,0 +1,149 @@
+"""Who is typing in a channel: signals that nobody keeps.
+
+Rules:
+1. A sign is published without an offset and leaves nothing behind: no entry, no row. It holds for
+   `expires_ms`; who goes on typing says so again. Clients end it at his next message, too.
+2. Rights are those of TYPE: whoever is banned, muted or frozen is refused.
+3. Only where the channel's guarantees say "names" (at most 100 members, not open) is anything
+   told. Elsewhere, and of a user who hides typing, the request succeeds and `shown` is false.
+4. One sign a user, channel and kind every 3 s: counted by the edge that takes it
+   (`Command.PACED`, decision record 0027).
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+from hubbub.base.errors import BAD_REQUEST, Rejected
+from hubbub.base.ids import message_seq
+from hubbub.base.units import SECOND_MS
+from hubbub.features.contract import (
+    Command,
+    Context,
+    Decision,
+    Done,
+    EdgeContext,
+    Event,
+    EventKind,
+    Feature,
+    Meta,
+    Route,
+    Tables,
+    Verb,
+    as_command,
+)
+from hubbub.features.fields import check_chat_channel
+from hubbub.features.guarantees import guarantees_of
+from hubbub.features.mark_rows import Hidden, mark_row
+from hubbub.features.messages import find_message, root_of, thread_of
+from hubbub.features.standing import require_standing
+from hubbub.model.permissions import Action
+from hubbub.wire.codec import dump_json
+
+EXPIRES_MS: Final = 6 * SECOND_MS
+
+
+class _Sign(Command, frozen=True):
+    """`thread`: the id of its root, or of any message in it; empty: the channel itself."""
+
+    TAG = ""
+    PACED: ClassVar[bool] = True
+
+    channel: str
+    thread: str = ""
+
+
+class StartTyping(_Sign, frozen=True):
+    """The user is typing: shown for six seconds."""
+
+    TAG = "typing.start"
+
+
+class StopTyping(_Sign, frozen=True):
+    """The user does not type any more."""
+
+    TAG = "typing.stop"
+
+
+class TypingStarted(Event, frozen=True):
+    """The user `by` is typing, until that many milliseconds from now."""
+
+    TAG = "typing.started"
+    KIND = EventKind.SIGNAL
+
+    expires_ms: int
+    thread: str = ""
+
+
+class TypingStopped(Event, frozen=True):
+    """The user `by` does not type any more."""
+
+    TAG = "typing.stopped"
+    KIND = EventKind.SIGNAL
+
+    thread: str = ""
+
+
+class SignGiven(Done, frozen=True, kw_only=True):
+    """`shown`: whether others are told. `seq` is where the channel stands; a sign has none."""
+
+    shown: bool
+
+
+def check_sign(cmd: StartTyping | StopTyping, _: EdgeContext) -> Command:
+    check_chat_channel(cmd.channel)
+    if cmd.thread:
+        message_seq(cmd.thread)
+    return cmd
+
+
+def decide_start(cmd: StartTyping, tables: Tables, ctx: Context) -> Decision:
+    thread = _thread(cmd, tables, ctx)
+    return _told(TypingStarted(expires_ms=EXPIRES_MS, thread=thread), tables, ctx)
+
+
+def decide_stop(cmd: StopTyping, tables: Tables, ctx: Context) -> Decision:
+    return _told(TypingStopped(thread=_thread(cmd, tables, ctx)), tables, ctx)
+
+
+def _thread(cmd: _Sign, tables: Tables, ctx: Context) -> str:
+    """The id of the thread's root. Raises Rejected if he may not type there."""
+    if not ctx.actor:
+        raise Rejected(BAD_REQUEST, "name the user (by)")
+    if not cmd.thread:
+        require_standing(Action.TYPE, tables, ctx)
+        return ""
+    require_standing(Action.TYPE, tables, ctx, Action.REPLY_THREAD)
+    if root_of(cmd.thread, tables, ctx).seq == message_seq(cmd.thread):
+        return cmd.thread
+    return thread_of(find_message(cmd.thread, tables, ctx))
+
+
+def _told(event: Event, tables: Tables, ctx: Context) -> Decision:
+    row = require_standing(Action.TYPE, tables, ctx)
+    marks = mark_row(tables, ctx.actor)
+    is_hidden = marks is not None and bool(marks.hidden & Hidden.TYPING)
+    shown = not is_hidden and guarantees_of(row, tables).typing == "names"
+    return Decision([event] if shown else [], dump_json({"shown": shown}))
+
+
+def apply_sign(_: TypingStarted | TypingStopped, __: Meta, ___: Tables) -> None:
+    """Nothing: it is not kept."""
+
+
+_PATH: Final = "/v1/channels/{channel}/typing"
+
+FEATURE: Final = Feature(
+    name="typing_signs",
+    check={StartTyping: check_sign, StopTyping: check_sign},
+    decide={StartTyping: decide_start, StopTyping: decide_stop},
+    apply={TypingStarted: apply_sign, TypingStopped: apply_sign},
+    verbs=(
+        Verb("typing.start", StartTyping, as_command, SignGiven, "Say that one is typing."),
+        Verb("typing.stop", StopTyping, as_command, SignGiven, "Say that one has stopped."),
+    ),
+    routes=(
+        Route("POST", _PATH, StartTyping, as_command, SignGiven),
+        Route("DELETE", _PATH, StopTyping, as_command, SignGiven),
+    ),
+)

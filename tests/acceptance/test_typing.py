@@ -1,0 +1,88 @@
+"""Signs of typing over two edges: within a second, without an offset, and nothing is kept."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+
+from tests.support.client import Client, ReplyError
+from tests.support.cluster import Cluster
+
+CHANNEL = "group:typing"
+PATH = f"/v1/channels/{CHANNEL}"
+TOLD_S = 1.0
+
+
+def signs(client: Client) -> list[dict[str, Any]]:
+    """Publications about typing, whole: with their offset, if they have one."""
+    pubs = [
+        push["pub"] for push in client.pushes if push.get("channel") == CHANNEL and "pub" in push
+    ]
+    return [pub for pub in pubs if pub["data"]["t"].startswith("typing.")]
+
+
+async def test_a_sign_reaches_the_other_edge_and_is_not_kept(cluster: Cluster) -> None:
+    async def rest(method: str, path: str, body: Any = None) -> Any:
+        return await asyncio.to_thread(cluster.rest, method, path, body)
+
+    members = ["ty-ann", "ty-bob", "ty-cid"]
+    await rest("POST", "/v1/channels", {"channel": CHANNEL, "owner": "ty-ann", "members": members})
+    await rest("POST", PATH + "/mutes", {"user": "ty-cid"})
+    head = (await rest("GET", PATH))["head"]
+    async with (
+        Client(cluster.urls[0], cluster.token("ty-ann")) as ann,
+        Client(cluster.urls[1], cluster.token("ty-bob")) as bob,
+        Client(cluster.urls[0], cluster.token("ty-cid")) as cid,
+    ):
+        await bob.subscribe(CHANNEL)
+        started = time.monotonic()
+        answer = await ann.rpc("typing.start", channel=CHANNEL)
+        assert (answer["shown"], answer["seq"]) == (True, head)
+        await bob.wait_until(lambda: len(signs(bob)) == 1, "the sign", TOLD_S)
+        assert time.monotonic() - started < TOLD_S
+        with pytest.raises(ReplyError, match="muted"):
+            await cid.rpc("typing.start", channel=CHANNEL)
+        await rest("POST", PATH + "/typing", {"by": "ty-ann"})
+        await rest("DELETE", PATH + "/typing?by=ty-ann")
+        await bob.wait_until(lambda: len(signs(bob)) == 3, "signs by REST", TOLD_S)
+        assert not any(pub.get("offset") for pub in signs(bob))
+        said = [(pub["data"]["t"], pub["data"]["by"]) for pub in signs(bob)]
+        assert said == [
+            ("typing.started", "ty-ann"),
+            ("typing.started", "ty-ann"),
+            ("typing.stopped", "ty-ann"),
+        ]
+        assert signs(bob)[0]["data"]["expires_ms"] == 6_000
+        assert (await rest("GET", PATH))["head"] == head
+        sent = await ann.send(CHANNEL, "what was typed")
+        assert sent["seq"] == head + 1
+        await bob.wait_until(lambda: signs_and_more(bob) == 4, "the message")
+        assert bob.publications(CHANNEL)[-1]["offset"] == head + 1
+
+
+def signs_and_more(client: Client) -> int:
+    return len(client.publications(CHANNEL))
+
+
+async def test_who_hides_typing_is_not_told(cluster: Cluster) -> None:
+    channel = CHANNEL + "-hidden"
+    body = {"channel": channel, "owner": "ty-dan", "members": ["ty-dan", "ty-eve"]}
+    await asyncio.to_thread(cluster.rest, "POST", "/v1/channels", body)
+    async with (
+        Client(cluster.urls[0], cluster.token("ty-dan")) as dan,
+        Client(cluster.urls[1], cluster.token("ty-eve")) as eve,
+    ):
+        await eve.subscribe(channel)
+        await dan.rpc("privacy.set", typing=False)
+        for _ in range(100):  # the switch reaches his channels within a second
+            if not (await dan.rpc("typing.start", channel=channel))["shown"]:
+                break
+            await asyncio.sleep(0.05)
+        before = len(eve.publications(channel))
+        assert (await dan.rpc("typing.start", channel=channel))["shown"] is False
+        await eve.rpc("typing.start", channel=channel)
+        await eve.wait_until(lambda: len(eve.publications(channel)) > before, "her own sign")
+        assert eve.publications(channel)[before]["data"]["by"] == "ty-eve"

@@ -1,0 +1,114 @@
+"""Who is typing: told, not kept."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from hubbub.base.errors import (
+    BAD_REQUEST,
+    BANNED,
+    CHANNEL_FROZEN,
+    MUTED,
+    NOT_A_MEMBER,
+    NOT_FOUND,
+    Rejected,
+)
+from hubbub.features.freezing import FreezeChannel
+from hubbub.features.members import AddMembers
+from hubbub.features.messages import SendMessage
+from hubbub.features.receipts import HideReceipts
+from hubbub.features.sanctions import BanMembers, MuteMembers
+from hubbub.features.typing_signs import StartTyping, StopTyping
+from tests.support.playbook import Playbook
+
+KEY = "group:x"
+START = StartTyping(channel=KEY)
+STOP = StopTyping(channel=KEY)
+
+
+def room() -> Playbook:
+    return Playbook(KEY, owner="ann", members=["bob", "cid"])
+
+
+def told(book: Playbook) -> list[dict[str, Any]]:
+    """The signals since the last look, without their time."""
+    found = [json.loads(signal) for signal in book.signals]
+    book.signals.clear()
+    return [
+        {name: value for name, value in one.items() if name not in ("ts", "cmid")} for one in found
+    ]
+
+
+def test_a_sign_is_told_and_leaves_nothing_behind() -> None:
+    book = room()
+    before, entries = book.tables.image(), len(book.log)
+    book.do("bob", START)
+    assert book.reply == {"shown": True}
+    book.do("bob", STOP)
+    assert told(book) == [
+        {"t": "typing.started", "by": "bob", "expires_ms": 6_000},
+        {"t": "typing.stopped", "by": "bob"},
+    ]
+    assert book.tables.image() == before
+    assert len(book.log) == entries
+
+
+def test_a_sign_in_a_thread_names_its_root() -> None:
+    book = room()
+    book.do("ann", SendMessage(channel=KEY, text="root"))
+    root = book.outcome.id
+    book.do("bob", SendMessage(channel=KEY, text="reply", thread=root))
+    reply = book.outcome.id
+    told(book)
+    for mid in (root, reply):
+        book.do("bob", StartTyping(channel=KEY, thread=mid))
+        assert told(book)[0]["thread"] == root
+    with pytest.raises(Rejected):
+        book.do("bob", StartTyping(channel=KEY, thread="nonsense"))
+    elsewhere = Playbook(KEY, owner="ann", members=["bob"])
+    refused = elsewhere.refused("bob", StartTyping(channel=KEY, thread=reply))
+    assert refused is NOT_FOUND
+
+
+def test_who_may_not_speak_gives_no_sign() -> None:
+    book = room()
+    assert book.refused("eve", START) is NOT_A_MEMBER
+    assert book.refused("", START, authority="server") is BAD_REQUEST
+    book.do("ann", MuteMembers(channel=KEY, user="bob"))
+    assert book.refused("bob", START) is MUTED
+    book.do("ann", BanMembers(channel=KEY, user="bob"))
+    assert book.refused("bob", STOP) is BANNED
+    book.do("ann", FreezeChannel(channel=KEY))
+    assert book.refused("cid", START) is CHANNEL_FROZEN
+    assert told(book) == []
+
+
+def test_who_hides_typing_is_not_told_and_not_refused() -> None:
+    book = room()
+    hide = HideReceipts(channel=KEY, user="bob", hidden=4)
+    book.do("bob", hide, authority="system")
+    told(book)
+    book.do("bob", START)
+    assert book.reply == {"shown": False}
+    book.do("cid", START)
+    assert [one["by"] for one in told(book)] == ["cid"]
+    book.do("bob", HideReceipts(channel=KEY, user="bob", hidden=3), authority="system")
+    book.do("bob", START)
+    assert book.reply == {"shown": True}
+
+
+def test_above_a_hundred_members_nothing_is_told() -> None:
+    book = room()
+    book.do(
+        "", AddMembers(channel=KEY, users=tuple(f"u{n}" for n in range(97))), authority="server"
+    )
+    book.do("bob", START)
+    assert book.reply == {"shown": True}
+    book.do("", AddMembers(channel=KEY, users=("one-more",)), authority="server")
+    told(book)
+    book.do("bob", START)
+    assert book.reply == {"shown": False}
+    assert told(book) == []
