@@ -139,7 +139,7 @@ class NodeConfig(ProcessConfig, frozen=True, kw_only=True, forbid_unknown_fields
     disk_alarm_percent: Annotated[float, Meta(gt=0, le=100)] = 85.0
     disk_moves_percent: Annotated[float, Meta(gt=0, le=100)] = 92.0
     disk_full_percent: Annotated[float, Meta(gt=0, le=100)] = 95.0
-    disk_headroom_bytes: Annotated[int, Meta(ge=0)] = 20 * 1_024 * MIB
+    disk_headroom_bytes: Annotated[int, Meta(ge=0, le=1_024 * 1_024 * MIB)] = 20 * 1_024 * MIB
     # Everything is read once in so long, to find damage while there are copies to recover from.
     scrub_days: Annotated[float, Meta(gt=0, le=365)] = 7.0
 

@@ -14,6 +14,8 @@ from hubbub.wire.replication import (
     Append,
     Appended,
     Ask,
+    Confirm,
+    Confirmed,
     Fence,
     Fetch,
     Nak,
@@ -47,6 +49,8 @@ SAMPLES = [
     Offer("disk-1", 5, 300, U64_MAX),
     Ask("disk-1", 0, 0, b""),
     Part("disk-1", 9, b"meta", TERMS, 0, b"", ((3, b"key", b"value"),), -1, b""),
+    Confirm("disk-1", 5, U64_MAX),
+    Confirmed("disk-1", U64_MAX),
     NodeBeat(5, 1, 0, ("node-2",), ((3, 7, 400),), 1_500, is_gray=True),
 ]
 
@@ -68,6 +72,7 @@ def test_numbers_are_fixed() -> None:
     assert numbers == {
         "Fence": 60, "Promised": 61, "Fetch": 62, "Tail": 63, "Append": 64, "Appended": 65,
         "Nak": 66, "Stale": 67, "Recall": 68, "Offer": 70, "Ask": 71, "Part": 72,
+        "Confirm": 73, "Confirmed": 74,
     }  # fmt: skip
     assert int(Kind.NODE_BEAT) == 69
 
