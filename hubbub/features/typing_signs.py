@@ -7,7 +7,7 @@ Rules:
 3. Only where the channel's guarantees say "names" (at most 100 members, not open) is anything
    told. Elsewhere, and of a user who hides typing, the request succeeds and `shown` is false.
 4. One sign a user, channel and kind every 3 s: counted by the edge that takes it
-   (`Command.PACED`, decision record 0027).
+   (`Command.PACED`, decision record 0025).
 """
 
 from __future__ import annotations
