@@ -248,6 +248,8 @@ class Dispatch:
             context = self.context(app, viewer)
         for check in self._registry.checks.get(type(command), ()):
             command = check(command, context)
+        if command.SENDS and viewer.authority == "client":
+            self.limits.send(app.name, viewer.user, app.settings, context.now_ms)
         if command.PACED:
             place = app.name, viewer.user, command.stream_key(), command.TAG
             self.limits.sign(*place, app.settings, context.now_ms)

@@ -52,6 +52,7 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a client asks for. Subclasses set TAG, and `stream_key` says where it is decided."""
 
     TAG: ClassVar[str]
+    SENDS: ClassVar[bool] = False  # a message of a user: counted at the edge by `send_per_user`
     PACED: ClassVar[bool] = False  # counted at the edge by `typing_per_channel` (record 0025)
 
     cmid: str = ""  # UUIDv7 of the caller; an edge fills it in when the caller has none

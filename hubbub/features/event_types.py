@@ -79,6 +79,7 @@ class SendEvent(Command, frozen=True):
     """An event that an edge has validated."""
 
     TAG = "event.send"
+    SENDS = True
 
     channel: str
     type: str

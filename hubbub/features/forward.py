@@ -63,6 +63,7 @@ class SendForwarded(Command, frozen=True):
     """A copy: made by an edge alone."""
 
     TAG = "message.send_forwarded"
+    SENDS = True
 
     channel: str
     forwarded: Forwarded

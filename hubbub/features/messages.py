@@ -93,6 +93,7 @@ class SendMessage(Command, frozen=True):
     """
 
     TAG = "message.send"
+    SENDS = True
 
     channel: str
     text: str = ""

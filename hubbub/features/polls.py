@@ -102,6 +102,7 @@ class CreatePoll(Command, frozen=True):
     ahead; empty: it stays open. The rest as in `message.send`."""
 
     TAG = "poll.create"
+    SENDS = True
 
     channel: str
     question: str

@@ -345,3 +345,18 @@ def test_signs_are_paced_before_they_leave() -> None:
     assert 0 < int(str(refusal.details["retry_after_ms"])) <= 3_001
     stage.verb("typing.stop", b'{"channel":"group:x"}')
     assert len(stage.sent) == 2
+
+
+def test_messages_of_a_user_are_counted_over_all_channels() -> None:
+    """The bucket had no caller: one user over many channels was bounded by nothing but the sum."""
+    stage = Stage(REGISTRY)
+    burst = AppSettings().send_per_user.burst
+    for n in range(burst + 1):
+        stage.verb("message.send", b'{"channel":"group:x-%d","text":"hi"}' % n)
+    assert len(stage.sent) == burst
+    [(refusal, _)] = stage.replies
+    assert refusal is not None
+    assert refusal.error is RATE_LIMITED
+    assert refusal.details["scope"] == "user"
+    stage.verb("message.send", b'{"channel":"group:x","text":"hi"}', viewer=SERVER)
+    assert len(stage.sent) == burst + 1
