@@ -6,6 +6,7 @@ Rules:
 2. Rights are the log's: here only what the edge alone knows (tokens, limits, own subscriptions).
 3. While too many commands of a connection wait for an answer, no more are read.
 
+Long because every command of a connection passes here on its way to a session.
 """
 
 from __future__ import annotations

@@ -9,6 +9,8 @@ Rules:
 3. Whatever may have lost events (a hole, a new router, a new term) ends in one batched HEADS
    question for each leader concerned; the hub repairs what is behind.
 4. No task, future or timer for a request: one tick for all.
+
+Long because requests, interest and repairs share the links to the routers.
 """
 
 from __future__ import annotations

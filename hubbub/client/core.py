@@ -16,6 +16,8 @@ Rules:
    and not before the time that a server which closes gave in its reason (`retry_after_ms`).
 
 `random()` in [0, 1) and `new_cmid()` are passed in; times are monotonic milliseconds.
+
+Long because every event of a connection's life has its few lines here.
 """
 
 from __future__ import annotations

@@ -6,6 +6,8 @@ Rules:
 2. It says where the thing is, and holds nothing of its content: whether the user may (still) see it
    is found out when he opens it.
 3. At most `BOOKMARKS_MAX`; a folder exists while something is in it.
+
+Long because five verbs over three orders of the same rows are that many shapes and pages.
 """
 
 from __future__ import annotations

@@ -6,6 +6,8 @@ Rules:
 2. Creation and first members are one event: there is never a channel without its members.
 3. A deleted channel keeps its last seq, and its name is not used again: numbers are never used
    twice.
+
+Long because creating, opening, changing and ending a channel are four commands over one row.
 """
 
 from __future__ import annotations

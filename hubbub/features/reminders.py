@@ -6,6 +6,8 @@ Rules:
    found out when he opens them.
 2. At its time `reminder.fired` comes into `#user`. It stays in the list as fired, until it is
    cancelled or set to another time (`reminder.snooze`); of fired ones the newest `FIRED_MAX` stay.
+
+Long because four verbs and what happens at the time are that many shapes and decisions.
 """
 
 from __future__ import annotations

@@ -11,6 +11,8 @@ Rules:
 4. "All threads of the channel are read" is one command (`threads.read_all`), which `mark.all_read`
    sends along: no thread can keep a badge that nobody finds.
 5. Heads tell the sum over the FOLLOWED_MAX newest threads; `thread.unread` pages through all.
+
+Long because marks, figures and pages of threads are computed from the same bits.
 """
 
 from __future__ import annotations

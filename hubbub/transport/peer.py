@@ -9,6 +9,8 @@ Rules:
 4. Addresses: ipc:// (the folder's rights are the protection; `transport.stream`), tcp:// with keys,
    never without (libzmq: `transport.sockets`), or inproc:// between the roles of one process,
    without ZeroMQ (`transport.inproc`).
+
+Long because dialling, listening, losing and timing a peer share one set of links.
 """
 
 from __future__ import annotations

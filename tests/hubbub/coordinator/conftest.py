@@ -98,7 +98,7 @@ class EtcdStore:
         await asyncio.to_thread(self.etcd.post, 0, "kv/deleterange", text)
 
 
-STORES = ("solo", "etcd")
+STORES = ("solo", pytest.param("etcd", marks=pytest.mark.slow))
 
 
 @pytest.fixture(scope="session")

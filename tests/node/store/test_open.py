@@ -99,6 +99,7 @@ def test_a_killed_process_loses_nothing(folder: Path) -> None:
     assert opened.stdout.split()[0] == str(RECORDS), opened.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.faults
 @pytest.mark.parametrize(
     ("record", "byte", "bit"),
@@ -228,6 +229,7 @@ def test_acknowledged_records_without_a_database_are_refused(folder: Path) -> No
     assert "their database is gone" in run(OPEN, folder).stderr
 
 
+@pytest.mark.slow
 def test_an_open_that_hangs_ends_with_a_last_word(tmp_path: Path) -> None:
     """The open spins where no Python runs; a process that is stuck cannot say why it ended."""
     program = f"""
