@@ -226,6 +226,15 @@ async def test_the_badge_and_all_read_over_many_channels(cluster: Cluster) -> No
                     found[room] = row.get("unread", found.get(room, -1))
             return found
 
+        def rooms_heard() -> set[str]:
+            pushes = laptop.publications(f"#{user}")
+            rows = [item for push in pushes for item in push["data"].get("heads", {}).items()]
+            return {room for room, row in rows if row["seq"] >= 4}
+
+        for room in rooms:  # whoever hears of these also hears of marks
+            body = {"text": "three", "user": author}
+            cluster.rest("POST", f"/v1/channels/{room}/messages", body)
+        await laptop.wait_until(lambda: rooms_heard() == {*rooms}, "all rooms", TOLD_S)
         assert await phone.rpc("mark.all_read") == {"channels": 12}
         assert (await laptop.rpc("unread.total"))["unread"] == 0
         await laptop.wait_until(
