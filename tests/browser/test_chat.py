@@ -344,7 +344,7 @@ async def test_a_refused_message_says_why_and_can_be_discarded(chat: Chat, demo:
     await write(emma, text)
     failed = bubble(emma, text)
     await expect(failed).to_have_attribute("data-status", "failed")
-    await expect(failed).to_contain_text("Not sent: a message needs a text or data")
+    await expect(failed).to_contain_text("Not sent: a message needs a text, data or an attachment")
     await failed.get_by_role("button", name="Try again").click()
     await expect(bubble(emma, text)).to_have_attribute("data-status", "stored")
 
