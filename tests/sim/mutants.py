@@ -498,7 +498,7 @@ MUTANTS: Final = (
     mutant("failed copy promises", "a process whose disk failed takes part",
            "a_failed_disk_is_not_asked_again",
            Edit(Replica.receive, "if self.role is Role.FAILED:", "if False:"),
-           Edit(Replica.persisted, "if self.role is Role.FAILED:", "if False:")),
+           Edit(Replica.persisted, "if self.role is _FAILED:", "if False:")),
     mutant("failed copy is led on", "a process whose disk failed leads again",
            "a_failed_disk_is_not_asked_again",
            Edit(Replica.follow, " or self.role is Role.FAILED", "")),
