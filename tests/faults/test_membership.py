@@ -77,10 +77,11 @@ async def test_a_plan_outlives_nodes_that_are_killed(cluster: Cluster) -> None:
         async def kill_in_the_middle() -> None:
             await hubbub(cluster, "nodes", "add")
             await hubbub(cluster, "rebalance", "start", "--no-wait")
-            for victim in ("node-4", "node-1"):  # where copies are made, and who makes them
-                standing = await moved_more(cluster)
-                assert standing["state"] == "running", f"{victim} would be killed too late"
-                pid = cluster.kill(victim)
+            standing = await moved_more(cluster)
+            assert standing["state"] == "running", "it would be too late to kill anybody"
+            victims = ("node-4", "node-1")  # where copies are made, and who makes them
+            pids = {victim: cluster.kill(victim) for victim in victims}
+            for victim, pid in pids.items():
                 await asyncio.to_thread(cluster.wait_restarted, victim, pid)
             over = await hubbub(cluster, "rebalance", "status", "--wait")
             assert over["plan"]["state"] == "done"
