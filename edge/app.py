@@ -20,6 +20,7 @@ from edge.heads import Heads
 from edge.hub import Channel, Hub, Repair
 from edge.origins import Origins
 from edge.pace import Pace
+from edge.presences import Presences
 from edge.pushes import PushEncoder
 from edge.reading import Readings
 from edge.relayed import Relayed
@@ -29,6 +30,7 @@ from edge.session import SessionSettings
 from edge.streams import StreamEndpoints
 from edge.subscribing import Subscribing
 from edge.uplink import TICK_MS, Uplink
+from edge.watching import Watching
 from edge.web import demo, docs
 from edge.web.api import Api
 from edge.web.compat import Compat
@@ -49,6 +51,7 @@ from hubbub.transport.curve import Keys
 from hubbub.transport.limits import limits_of
 from hubbub.transport.peer import Peers
 from hubbub.wire.codec import decode_json, encode_pack
+from hubbub.wire.event import StoredEvent
 from hubbub.wire.receipts import Stirred
 
 _log = get_logger("edge")
@@ -92,9 +95,10 @@ class Edge:
             pace.flusher,
             repair=self._repair,
             interest=uplink.interest,
-            head=lambda channel, event: self._heads.note(channel, event),
+            head=self._note,
             listed=lambda channel, event: self._clients.listed(*channel.stream, event),
             stirred=self._stirred,
+            moved=lambda stream, data: self._watching.signal(stream, data),
         )
         self._heads = Heads(hub, ask=uplink.ask_heads, slot_of=uplink.slot_of)
         auth = Auth(config.app, clock)
@@ -135,6 +139,11 @@ class Edge:
             dispatch.submit, clients.figures_changed, clock.monotonic_ms, name
         )
         self._screens = clients.screens = Screens(dispatch.ask, encoder.signal)
+        assert REGISTRY.lease is not None
+        presences = clients.presences = Presences(REGISTRY.lease, dispatch, uplink.request, name)
+        self._watching = presences.watching = Watching(
+            hub, ask=uplink.ask_heads, look=presences.look, slot_of=uplink.slot_of
+        )
         clients.settings = _session_settings(config, pace, clients)
         streams = StreamEndpoints(
             clients,
@@ -145,7 +154,7 @@ class Edge:
             session_id=lambda: entropy(16).hex(),
             frame_bytes_max=config.frame_bytes_max,
         )
-        uplink.events = Relayed(hub, streams, self._present)
+        uplink.events = Relayed(hub, streams, self._present, self._watching.doubt)
         keys = Keys(config.keys_dir, config.name) if config.keys_dir else None
         uplink.peers = Peers(
             config.name,
@@ -165,6 +174,7 @@ class Edge:
         self._every(TICK_MS, self._tick)
         self._every(SECOND_MS, self._heads.tick)
         self._every(SECOND_MS, self._screens.tick)
+        self._every(SECOND_MS, self._watching.tick)
 
         metrics = self._metrics(pace)
         api = Api(
@@ -278,6 +288,13 @@ class Edge:
     def _repair(self, repair: Repair) -> None:
         """Fetch a gap's events: a subscription of the edge itself, from its position."""
         self._uplink.repair(repair, self._hub)
+
+    def _note(self, channel: Channel, event: StoredEvent) -> None:
+        """An event of a channel that somebody here watches without a subscription."""
+        if channel.stream[1][:1] == "#":
+            self._watching.note(channel, event)
+        else:
+            self._heads.note(channel, event)
 
     def _stirred(self, stream: Stream, data: bytes) -> None:
         """Marks moved: by another edge's users, or by a server."""

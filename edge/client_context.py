@@ -9,6 +9,7 @@ from edge.dispatch import App
 from edge.heads import HeadsOf
 from edge.limits import ConnectionLimits
 from edge.session import Session
+from edge.watching import Screen
 from hubbub.base.errors import BAD_PROTOCOL, Rejected, RemoteProtocolError
 from hubbub.wire.codec import with_details
 from hubbub.wire.shapes import Viewer
@@ -30,6 +31,7 @@ class ClientContext:
         "issued_ms",
         "jti",
         "limits",
+        "screen",
         "session",
         "session_info",
         "viewer",
@@ -47,6 +49,7 @@ class ClientContext:
         self.session_info = b""  # what the user's own devices see of it (JSON)
         self.limits = ConnectionLimits()
         self.heads: UserHeads | None = None
+        self.screen: Screen | None = None  # the users whom it watches
         self._postponed: list[Callable[[], None]] | None = []  # None: the connect is answered
         self.in_flight = 0
         self._in_flight_max = in_flight_max

@@ -27,6 +27,7 @@ from edge.heads import Greeting, Heads
 from edge.hub import PLAIN, Channel
 from edge.limits import SharedLimits
 from edge.outgoing import Outgoing
+from edge.presences import Presences
 from edge.refreshing import Refreshing
 from edge.screens import Screens
 from edge.session import Phase, Session, SessionSettings, State, Subscription
@@ -93,6 +94,7 @@ class Clients:
     ) -> None:
         self.settings: SessionSettings  # set by the wiring: its `on_ended` is ours
         self.screens: Screens  # set by the wiring: it asks through our dispatch
+        self.presences: Presences  # likewise
         self._auth = auth
         self._dispatch = dispatch
         self._subscribing = subscribing
@@ -162,6 +164,7 @@ class Clients:
         if isinstance(context, ClientContext):
             if context.heads is not None and context.heads.of is not None:
                 self._heads.close(context.heads.of)
+            self.presences.closed(context)
             self._by_client.pop(session.client, None)
             mine = self._by_user.get((session.app, session.user))
             if mine is not None:
@@ -210,10 +213,12 @@ class Clients:
         if action.name == "receipts.watch":
             self._watch(session, app, viewer, action)
             return b"{}"
+        context = session.context
+        if action.name.startswith("presence.") and isinstance(context, ClientContext):
+            return self.presences.run(context, action)
         if action.name != "screen.set":
             raise Rejected(NOT_AVAILABLE)
         channels = frozenset(convert(msgspec.to_builtins(action.args), _Screen).channels)
-        context = session.context
         if isinstance(context, ClientContext) and context.heads and context.heads.of:
             self._heads.set_screen(context.heads.of, channels)
         return b"{}"

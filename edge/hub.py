@@ -39,11 +39,13 @@ from hubbub.wire.event import (
     StoredEvent,
     decode_event_body,
 )
+from hubbub.wire.presence import PRESENCE_MOVED
 from hubbub.wire.receipts import MARKS_STIRRED
 from hubbub.wire.shapes import SignalKind
 
 Stream = tuple[str, str]  # (app, stream key)
 _STIRRED: Final = b'{"t":"%b"' % MARKS_STIRRED.encode()
+_MOVED: Final = b'{"t":"%b"' % PRESENCE_MOVED.encode()
 
 # Events kept while a gap is fetched. Beyond it the repair asks again from the position anyway.
 AHEAD_MAX: Final = 4_096
@@ -170,7 +172,8 @@ class Hub:
     nobody needs it any more. head(channel, event): called for every event of a watched channel.
     listed(channel, event): called for an event that changes a user's list of channels, or ends some
     of his sessions.
-    stirred(stream, data): called for the signal `marks.stirred`, which goes no further.
+    stirred(stream, data): called for the signal `marks.stirred`, which goes no further; moved: the
+    same for `presence.moved`.
     """
 
     def __init__(
@@ -183,6 +186,7 @@ class Hub:
         head: Callable[[Channel, StoredEvent], None],
         listed: Callable[[Channel, StoredEvent], None],
         stirred: Callable[[Stream, bytes], None] = lambda _, __: None,
+        moved: Callable[[Stream, bytes], None] = lambda _, __: None,
     ) -> None:
         self.channels: dict[Stream, Channel] = {}
         self._encoder = encoder
@@ -192,6 +196,7 @@ class Hub:
         self._head = head
         self._listed = listed
         self._stirred = stirred
+        self._moved = moved
         self._compact_ids = 0
         self.delivered = 0
         self.skipped = 0
@@ -301,6 +306,9 @@ class Hub:
             return
         if data.startswith(_STIRRED):
             self._stirred(channel.stream, data)
+            return
+        if data.startswith(_MOVED):
+            self._moved(channel.stream, data)
             return
         for variant, fanout in channel.members.items():
             fanout.push_signal(self._encoder.signal(key, variant, kind, data))

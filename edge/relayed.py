@@ -26,17 +26,20 @@ class _Unsubscribe(msgspec.Struct, frozen=True):
 
 
 class Relayed:
-    """Args: present: this edge's clients in a channel whose presence is kept."""
+    """Args: present: this edge's clients in a channel whose presence is kept. doubted: whoever
+    follows the signals of a stream that was in doubt."""
 
     def __init__(
         self,
         hub: Hub,
         streams: Streams,
         present: Callable[[Channel], tuple[tuple[str, bytes], ...]],
+        doubted: Callable[[Stream], None] = lambda _: None,
     ) -> None:
         self._hub = hub
         self._streams = streams
         self._present = present
+        self._doubted = doubted
         self.event = hub.event
 
     def signal(self, app: str, key: str, kind: SignalKind, data: bytes) -> None:
@@ -53,6 +56,7 @@ class Relayed:
         """Where streams in doubt stand."""
         for _, row in rows:
             self._hub.head_is((row.app, row.key), row.seq, row.epoch)
+            self._doubted((row.app, row.key))
 
     def ask(self, stream: Stream, slot: int) -> HeadAsk | None:
         """The question about a stream in doubt, with our clients where presence is kept."""

@@ -74,6 +74,7 @@ EXIT_STORE_REFUSED: Final = 5  # the data is damaged or gone: restarting does no
 EXIT_DISK_FAILED: Final = 6  # a write or sync failed: the next start verifies what is there
 _TICK_S: Final = 1.0
 _FORWARD_TICK_S: Final = 0.1
+_LEASES_TICK_S: Final = 0.25
 _SLOTS_TICKS: Final = 60
 _SCRUB_LOOK_S: Final = 60.0
 # Retries and elections: their own patience is counted in hundreds of milliseconds.
@@ -175,6 +176,7 @@ class Node:
         supervise("copies", self._tick_copies_for_ever())
         supervise("ticks", self._tick_for_ever())
         supervise("due", self._fire_for_ever())
+        supervise("leases", self._lease_for_ever())
         supervise("backups", self._backups.run())
         supervise("mover", self._mover.run())
         supervise("removals", self._mover.remove_for_ever())
@@ -341,6 +343,7 @@ class Node:
         self._admin.register("writer", self._writer)
         self._admin.register("interest", self._service.interest)
         self._admin.register("presence", self._service.presence)
+        self._admin.register("leases", self._service.leases)
         self._admin.register("view", self._view)
         standing = Standing(self._storage_id, self._slots, self._copies, self._clock)
         standing.expose(self._metrics)
@@ -474,12 +477,20 @@ class Node:
         while True:
             waiting = self._service.has_forwards
             await asyncio.sleep(_FORWARD_TICK_S if waiting else _TICK_S)
-            edges = self._view.edges.values()
-            self._service.tick([f"{edge.name}.{edge.boot_id}" for edge in edges])
+            self._service.tick(self._live_edges())
             self._look_at_disk()
             ticks += 1
             if ticks % _SLOTS_TICKS == 0:
                 self._service.tick_slots()
+
+    async def _lease_for_ever(self) -> None:
+        """Who is there is told four times a second: a grace of 10 s ends at most so late."""
+        while True:
+            await asyncio.sleep(_LEASES_TICK_S)
+            self._service.tick_leases()
+
+    def _live_edges(self) -> list[str]:
+        return [f"{edge.name}.{edge.boot_id}" for edge in self._view.edges.values()]
 
     async def _fire_for_ever(self) -> None:
         """What falls due, at its time; earlier if something nearer was set meanwhile."""
@@ -564,6 +575,8 @@ class Node:
             self._take_slot(int(name))
         elif kind == "node":
             self._dial_nodes()
+        elif kind == "edge":
+            self._service.edges_are(self._live_edges())
         elif kind in ("storage", "rebalance"):
             self._mover.changed(kind)
             self._hang_up()

@@ -38,6 +38,7 @@ from hubbub.ring.hashing import slot_of
 from hubbub.settings.app import AppSettings
 from hubbub.wire.codec import decode_json, encode_json, encode_pack, shape_json
 from hubbub.wire.event import encode_signal
+from hubbub.wire.presence import Live
 from hubbub.wire.shapes import Json, Outcome, Submit, Viewer
 from node import keys
 from node.due import DueChange
@@ -187,6 +188,18 @@ class Engine:
         )
         made = self._make(overlay, place.slot, stream, entry, logged, ctx.id_secret, signals)
         return msgspec.structs.replace(made, is_refused=True) if is_refused else made
+
+    def shown(self, overlay: Overlay, app: str, key: str, live: Live) -> Json:
+        """The body of the signal that says how others see the user of this stream. Raises
+        FeatureFailed."""
+        lease = self.registry.lease
+        assert lease is not None
+        stream = overlay.stream(app, key)
+        meta = Meta(app, key, 0, stream.committed.ts_ms, "", "", "")
+        try:
+            return encode_signal(stamp(lease.told(live, overlay.committed(stream)), meta), b"")
+        except Exception as error:  # boundary: a feature's bug is one signal's failure
+            raise FeatureFailed(f"lease of {self.registry.lease_of}: {error!r}") from error
 
     def due_row(self, overlay: Overlay, app: str, key: str, name: str) -> DueRow | None:
         """What is to be proposed under a name, pending changes included."""

@@ -7,7 +7,9 @@ Rules (contracts.md 5):
    leader is news to nobody and makes no JOIN.
 3. An edge that vanished from the cluster keeps its entries for 10 s: it may only be restarting its
    link. Then they leave.
-4. Nothing is logged, everything is bounded: clients beyond the bound are simply not listed.
+4. Of an edge that vanished nobody is active from the moment on that it is noticed (`silent`), so
+   that the grace of its users (`node.leases`) is not added to these 10 s.
+5. Nothing is logged, everything is bounded: clients beyond the bound are simply not listed.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from hubbub.wire.codec import decode_json
+from hubbub.wire.presence import Activity
 from hubbub.wire.shapes import Json, SignalKind
 
 CLIENTS_PER_STREAM_MAX: Final = 10_000  # a list of 10,000 is 1 MiB: more is of no use to anybody
@@ -48,6 +51,10 @@ class _ClientUser(msgspec.Struct):
     user: str = ""
 
 
+class _ClientIdle(msgspec.Struct):
+    idle: bool = False
+
+
 class _Room:
     """One stream: edge → client → info."""
 
@@ -68,6 +75,7 @@ class PresenceLists:
         self._client_count = 0
         self._unlisted = 0
         self._missing_since: dict[str, int] = {}
+        self._silent: set[str] = set()  # edges that vanished
 
     def join(
         self, app: str, key: str, edge: str, client: str, info: Json, *, is_announced: bool
@@ -117,6 +125,31 @@ class PresenceLists:
         if is_news and is_announced:
             signals += [PresenceSignal(app, key, SignalKind.JOIN, info) for info in joined]
         return signals
+
+    def change(self, app: str, key: str, edge: str, clients: Iterable[tuple[str, Json]]) -> None:
+        """These clients, if they are listed, say something else of themselves."""
+        room = self._rooms.get((app, key))
+        present = room.edges.get(edge, {}) if room is not None else {}
+        present.update({client: info for client, info in clients if client in present})
+
+    def activity(self, app: str, key: str) -> Activity:
+        """What the clients of a user's stream do, taken together; those of silent edges nothing."""
+        room = self._rooms.get((app, key))
+        found = Activity.NONE
+        for edge, clients in room.edges.items() if room is not None else ():
+            if edge in self._silent:
+                continue
+            for info in clients.values():
+                if not info or not decode_json(info, _ClientIdle).idle:
+                    return Activity.ACTIVE
+                found = Activity.IDLE
+        return found
+
+    def silent(self, live_edges: Iterable[str]) -> list[StreamName]:
+        """The streams with clients of edges that vanished, or came back, since the last call."""
+        missing = self._by_edge.keys() - set(live_edges)
+        changed, self._silent = missing ^ self._silent, missing
+        return [name for edge in sorted(changed) for name in sorted(self._by_edge.get(edge, ()))]
 
     def tick(self, live_edges: Iterable[str], now_ms: int) -> list[PresenceSignal]:
         """Edges (name.boot_id) that are alive; entries of those long gone leave."""

@@ -41,6 +41,7 @@ from hubbub.wire.event import (
     encode_event_body,
     encode_row,
 )
+from hubbub.wire.presence import Live
 from hubbub.wire.reads import (
     STREAM_HISTORY,
     STREAM_PRESENCE,
@@ -75,12 +76,23 @@ _PREVIEW_EVENTS_MAX: Final = 10  # how far back the last message is looked for
 _NO_INFO: Final = EVICTS | LISTS | UNLISTS | SIGNS_OUT  # `info` of these rows is for edges
 
 
+def _nothing_live(_: str, __: str, ___: int) -> Live:
+    return Live()
+
+
 class Reads:
     """Reads of any slot; holds nothing of its own."""
 
-    def __init__(self, engine: Engine, presence: PresenceLists) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        presence: PresenceLists,
+        live: Callable[[str, str, int], Live] = _nothing_live,
+    ) -> None:
+        """Args: live: what is in memory of a stream (app, key, slot)."""
         self._engine = engine
         self._presence = presence
+        self._live = live
         self._built_in: dict[str, tuple[type[Any], Callable[..., Json]]] = {
             STREAM_HISTORY: (StreamHistory, self._history),
             STREAM_PRESENCE: (StreamAsk, self._clients),
@@ -95,7 +107,9 @@ class Reads:
         stream = slot.overlay.stream(app, key)
         if query.min_seq > stream.committed.seq:
             raise Rejected(INTERNAL, "this replica is behind")
-        ctx = self._engine.context(app, key, query.viewer, max(now_ms, stream.committed.ts_ms))
+        now_ms = max(now_ms, stream.committed.ts_ms)
+        live = self._live(app, key, slot.number)
+        ctx = self._engine.context(app, key, query.viewer, now_ms, live=live)
         tables = slot.overlay.committed(stream)
         own = self._built_in.get(query.name)
         if own is not None:

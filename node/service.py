@@ -18,14 +18,16 @@ from typing import Any, Final, NamedTuple, Protocol
 import msgspec
 
 from hubbub.base.errors import BAD_REQUEST, INTERNAL, Rejected, error_by_code
-from hubbub.features.contract import namespace_for
+from hubbub.base.names import StreamKind
+from hubbub.features.contract import namespace_for, stream_kind
 from hubbub.ring.hashing import rendezvous
 from hubbub.ring.map import SlotRecord
 from hubbub.runtime.clock import Clock, entropy
 from hubbub.runtime.logs import get_logger
 from hubbub.transport.replicated_set import PULL
-from hubbub.wire.codec import decode_pack, dump_json, encode_pack
+from hubbub.wire.codec import decode_pack, dump_json, encode_json, encode_pack
 from hubbub.wire.frame import Message, encode_message
+from hubbub.wire.presence import Live
 from hubbub.wire.shapes import (
     HeadAsk,
     HeadRow,
@@ -50,8 +52,9 @@ from node import keys
 from node.copies import NODE_KINDS, Copies
 from node.due import LOOK_MS_MAX, Dues
 from node.engine import SYSTEM, Engine, FeatureFailed, QueuedForward
+from node.leases import GRACE_MS, SILENT_MS, Leases
 from node.outbox import Outbox
-from node.presence import PresenceLists, PresenceSignal
+from node.presence import PresenceLists, PresenceSignal, StreamName
 from node.publish import Interest, encode_presence_signal, encode_publication
 from node.pulses import Pulses
 from node.reads import Reads
@@ -93,7 +96,7 @@ class RecordSink(Protocol):
 
 class Request(NamedTuple):
     """Who waits for an answer: a request of a link; or, without a peer, a Forward that this node
-    sent to itself, or what fell due here (its index key)."""
+    sent to itself, what fell due here (its index key), or a user who is gone since then."""
 
     peer: str
     id: int
@@ -102,6 +105,7 @@ class Request(NamedTuple):
     forward: QueuedForward | None = None
     read: Message | None = None  # a QUERY that waits for ReadNow
     due: bytes = b""
+    ended: tuple[StreamName, int] | None = None
 
 
 class ServiceCounts(msgspec.Struct):
@@ -163,11 +167,12 @@ class Service:
         self.presence = PresenceLists()
         self.interest = Interest()
         self.pulses = Pulses()
-        self.reads = Reads(engine, self.presence)
+        self.leases = Leases()
+        self.reads = Reads(engine, self.presence, self._live)
         self.dues = Dues(lambda number, after, limit: slots[number].due_keys(after, limit))
         self.counts = ServiceCounts()
         self._routers: set[str] = set()
-        self._led: set[int] = set()
+        self._led: dict[int, int] = {}  # → since when (monotonic ms)
         self._forwards: dict[int, QueuedForward] = {}  # request id → what it carries
         self._forward_ids: dict[tuple[int, int], int] = {}  # (source, target) → newest request id
         self._leaving: deque[QueuedForward] = deque()
@@ -294,7 +299,7 @@ class Service:
         """Forwards wait for an answer or for their turn."""
         return len(self._outbox) > 0
 
-    def tick(self, live_edges: Iterable[str]) -> None:
+    def tick(self, live_edges: Collection[str]) -> None:
         """Once a second."""
         now = self._now()
         now_ms = now.mono_ms
@@ -303,6 +308,7 @@ class Service:
             for number, done in self._outbox.take_finished().items():
                 slot = self._slots[number]
                 self.obey(slot, slot.forwards_done(done, now))
+        self.edges_are(live_edges)
         self._announce(self.presence.tick(live_edges, now_ms))
         self._tell_pulses()
 
@@ -391,23 +397,24 @@ class Service:
         """A term began here, or ended: Forwards and presence are the leader's."""
         number = slot.number
         if slot.is_active:
-            self._led.add(number)
+            self._led[number] = self._clock.monotonic_ms()
             forwards = list(self.load_outbox(number))
             self._send_forwards(self._outbox.add(forwards, self._clock.monotonic_ms()))
             self.dues.lead(number)
             self.wake_due()
             return
-        self._led.discard(number)
+        self._led.pop(number, None)
         self._outbox.forget(number)
         self.dues.forget(number)
-        led_elsewhere = [
-            name for name in self.presence.streams() if self._engine.target_of(*name) == number
-        ]
-        self.presence.forget(led_elsewhere)
+        target_of = self._engine.target_of
+        self.presence.forget([n for n in self.presence.streams() if target_of(*n) == number])
+        self.leases.forget([n for n in self.leases.users() if target_of(*n) == number])
 
     def _publish(self, slot: Slot, publication: Publication) -> None:
         self.counts.events_total += len(publication.events)
         self.counts.signals_total += len(publication.signals)
+        if publication.pulses and publication.key[:1] == "#":
+            publication = self._stirred(slot, publication)
         peers = self.interest.peers(publication.app, publication.key)
         if not peers:
             return
@@ -432,6 +439,90 @@ class Service:
                 if signal is not None:
                     signals.append(signal)
             self._publish(slot, Publication(app, key, (), tuple(signals)))
+
+    # --- who is there (node.leases)
+
+    def edges_are(self, live_edges: Collection[str]) -> None:
+        """The edges (name.boot_id) that are alive; at once when one of them is not any more."""
+        for app, key in self.presence.silent(live_edges):
+            slot = self._active(self._engine.target_of(app, key))
+            if slot is not None:
+                try:
+                    self._look_at(slot, app, key, SILENT_MS)
+                except (Rejected, StoreError) as error:
+                    _log.error("lease.failed", slot=slot.number, error=str(error))
+
+    def tick_leases(self) -> None:
+        """Some times a second: tell the edges that watch, keep since when somebody is gone."""
+        now = self._now()
+        for app, key in self.leases.tick(now.mono_ms):
+            slot = self._active(self._engine.target_of(app, key))
+            if slot is not None and self.interest.peers(app, key):
+                self._tell_lease(slot, app, key)
+        for ended in self.leases.take_ended(now.mono_ms) if self._takes else ():
+            self._keep_ended(ended, now)
+
+    def _tell_lease(self, slot: Slot, app: str, key: str) -> None:
+        live = self._live(app, key, slot.number)
+        try:
+            signal = self._engine.shown(slot.overlay, app, key, live)
+        except (FeatureFailed, StoreError) as error:
+            _log.error("lease.failed", slot=slot.number, error=str(error))
+            return
+        self._publish(slot, Publication(app, key, (), (signal,)))
+
+    def _keep_ended(self, ended: tuple[StreamName, int], now: Now) -> None:
+        (app, key), gone_ms = ended
+        slot, lease = self._active(self._engine.target_of(app, key)), self._engine.registry.lease
+        if slot is None or lease is None or slot.number in self.paused:
+            return  # taken again within a second, or forgotten
+        user = key[1:]
+        command = lease.ended(user, gone_ms)
+        submit = Submit(command.TAG, Viewer(user, SYSTEM), "", encode_json(command))
+        request = Request("", 0, slot.number, ended=ended)
+        try:
+            ready = slot.submit_own(request, app, key, submit, now, entropy(ENTROPY_BYTES))
+        except StoreError as error:
+            self._copies.unreadable(slot, error)
+            return
+        self.obey(slot, ready)
+        self._copies.note(slot)
+
+    def _look_at(self, slot: Slot, app: str, key: str, ago_ms: int = 0) -> None:
+        """A user's connections changed, or what he chose; `ago_ms`: since when, at the least."""
+        lease = self._engine.registry.lease
+        if lease is None or key[:1] != "#" or not slot.is_active:
+            return
+        settings = self._engine.context(app, key, Viewer(""), 0).settings
+        if stream_kind(key, settings) is not StreamKind.USER:
+            return
+        now, overlay = self._now(), slot.overlay
+        self.leases.update(
+            (app, key),
+            self.presence.activity(app, key),
+            is_hidden=lease.hides(overlay.committed(overlay.stream(app, key))),
+            wall_ms=now.wall_ms,
+            mono_ms=now.mono_ms,
+            ago_ms=ago_ms,
+        )
+
+    def _stirred(self, slot: Slot, publication: Publication) -> Publication:
+        """What a user chose may be another; the publication without that note."""
+        mine = self._engine.registry.lease_of
+        others = tuple(noted for noted in publication.pulses if noted[0] != mine)
+        if len(others) == len(publication.pulses):
+            return publication
+        self._look_at(slot, publication.app, publication.key)
+        self.leases.stir((publication.app, publication.key))
+        return msgspec.structs.replace(publication, pulses=others)
+
+    def _live(self, app: str, key: str, slot: int) -> Live:
+        """What is in memory of a stream, for queries."""
+        if key[:1] != "#":
+            return Live()
+        now_ms = self._clock.monotonic_ms()
+        is_new = now_ms - self._led.get(slot, now_ms) < GRACE_MS
+        return self.leases.live((app, key), is_new=is_new)
 
     def _announce(self, signals: Sequence[PresenceSignal]) -> None:
         for signal in signals:
@@ -567,6 +658,7 @@ class Service:
                 app, key, ask.edge, viewer.client, viewer.info, is_announced=access.join_leave
             )
             self._announce(joined)
+            self._look_at(slot, app, key)
         return None
 
     def _heads(self, peer: str, message: Message) -> None:
@@ -602,6 +694,7 @@ class Service:
                 is_announced=self._announces(ask.app, ask.key),
             )
             self._announce(reported)
+            self._look_at(slot, ask.app, ask.key)
         return row
 
     def _announces(self, app: str, key: str) -> bool:
@@ -611,12 +704,15 @@ class Service:
 
     def _presence(self, peer: str, message: Message) -> None:
         self.counts.presences_total += 1
-        if self._led_slot(message) is None:
+        slot = self._led_slot(message)
+        if slot is None:
             return self._redirect(peer, message)
-        report = decode_pack(message.body, Presence)
-        left = self.presence.leave(message.app, message.key, report.edge, report.left)
+        app, key, report = message.app, message.key, decode_pack(message.body, Presence)
+        self.presence.change(app, key, report.edge, report.changed)
+        left = self.presence.leave(app, key, report.edge, report.left)
         self._reply(peer, message, Status.OK, b"")
-        return self._announce(left)
+        self._announce(left)
+        return self._look_at(slot, app, key)
 
     def _interest(self, peer: str, message: Message) -> None:
         if self.interest.receive(peer, message):
@@ -628,6 +724,8 @@ class Service:
         if not request.peer:
             if request.forward is not None:
                 self._forward_answered(request.forward, _status(result), result)
+            elif request.ended is not None:
+                self._ended_answered(request.ended, result)
             else:
                 self._due_answered(request.due, result)
             return
@@ -649,6 +747,14 @@ class Service:
                 flags=status,
             ),
         )
+
+    def _ended_answered(self, ended: tuple[StreamName, int], result: Result) -> None:
+        if isinstance(result, Rejected):
+            self._count_refusal(result)
+        if isinstance(result, Outcome) or (
+            isinstance(result, Rejected) and not result.error.temporary
+        ):
+            self.leases.kept(*ended)
 
     def _encode(self, slot: Slot, result: Result) -> tuple[Status, bytes]:
         if isinstance(result, Outcome):

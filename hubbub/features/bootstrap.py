@@ -23,6 +23,7 @@ from hubbub.features.channel_list import joined_of, page_of, require_own
 from hubbub.features.contract import Access, Context, Feature, SubscribeArgs, Tables
 from hubbub.features.devices import admit
 from hubbub.features.list_rows import ListedChannel
+from hubbub.features.presence import Choice, row_of
 from hubbub.features.user_settings import settings_of
 from hubbub.features.users import find_profile
 from hubbub.model.user import Profile
@@ -53,6 +54,7 @@ class UserSnapshot(Struct, frozen=True):
     next: int
     settings: dict[str, Raw]
     limits: Limits
+    presence: Choice
 
 
 def access_user(args: SubscribeArgs, tables: Tables, ctx: Context) -> Access:
@@ -71,6 +73,7 @@ def access_user(args: SubscribeArgs, tables: Tables, ctx: Context) -> Access:
                 page.next,
                 settings_of(tables),
                 limits_of(ctx.settings),
+                row_of(tables).choice,
             )
         )
 

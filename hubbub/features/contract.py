@@ -14,7 +14,8 @@ Rules:
 4. Bodies of commands and events are JSON (decision record 0004), so `msgspec.Raw` fields keep a
    client's own JSON untouched from sender to receiver.
 
-Where each hook runs: check, verbs, routes at the edge; decide, guards, pulse at a slot's leader;
+Where each hook runs: check, verbs, routes at the edge; decide, guards, pulse, lease at a slot's
+leader;
 apply, effects on every replica; render, head, queries on any replica that is new enough; deliver at
 the edge.
 
@@ -34,6 +35,7 @@ from hubbub.base.names import StreamKind, check_user, kind_of, namespace_of
 from hubbub.base.units import KIB
 from hubbub.settings.app import AppSettings, Namespace
 from hubbub.wire.event import EventHead, StoredEvent
+from hubbub.wire.presence import Live
 from hubbub.wire.shapes import Json, Viewer
 
 K = TypeVar("K")
@@ -192,7 +194,8 @@ class Context(msgspec.Struct, frozen=True):
     """What `decide`, `guards` and queries know besides the tables.
 
     `admit(command, tables, ctx)` runs the guards of another command, for a decision that stands in
-    for it (a scheduled message that is sent now). Raises Rejected as they do.
+    for it (a scheduled message that is sent now). Raises Rejected as they do. `live`: what the
+    leader has in memory of the stream; for queries.
     """
 
     app: str
@@ -204,6 +207,7 @@ class Context(msgspec.Struct, frozen=True):
     id_secret: bytes = b""
     settings: AppSettings = AppSettings()
     admit: Callable[[Any, Any, Any], None] = _admit_all
+    live: Live = Live()
 
     @property
     def actor(self) -> str:
@@ -330,7 +334,7 @@ class HeadsCall(msgspec.Struct, frozen=True):
     after: tuple[int, str] | None = None
 
 
-Steps = Generator[Command | Several | QueryCall | HeadsCall, Any, Json]
+Steps = Generator[Command | Several | QueryCall | HeadsCall | Local, Any, Json]
 
 
 class Errand(msgspec.Struct, frozen=True):
@@ -449,6 +453,24 @@ class Pulse(msgspec.Struct, frozen=True):
     told: Callable[[int, Tables], Event | None]
 
 
+class Lease(msgspec.Struct, frozen=True):
+    """How a feature shows the connections of a user, which the leader of his stream has in memory
+    (decision record 0026). One feature of the registry has it.
+
+    stirred: events of his stream after which he is looked at anew.
+    hides(tables): others are to see none of them; it takes effect as if they had ended.
+    told(live, tables) → the signal to the edges on which he is watched.
+    ended(user, gone_ms) → the command that keeps since when others see him no more.
+    look(users, viewer) → an errand's steps: how the viewer sees them (JSON of wire.presence.Watch).
+    """
+
+    stirred: frozenset[type[Event]]
+    hides: Callable[[Tables], bool]
+    told: Callable[[Live, Tables], Event]
+    ended: Callable[[str, int], Command]
+    look: Callable[[Sequence[str], str], Steps]
+
+
 KEEP: Final = "keep"
 DROP: Final = "drop"
 
@@ -528,6 +550,7 @@ class Feature(msgspec.Struct, frozen=True, kw_only=True):
     deliver: Callable[[EventHead, Viewer], str | bytes] | None = None
     head: Callable[[Tables, str], Mapping[str, object]] | None = None
     pulse: Pulse | None = None
+    lease: Lease | None = None
     access: Mapping[StreamKind, Callable[[SubscribeArgs, Tables, Context], Access]] = {}
     queries: tuple[QueryRow, ...] = ()
     routes: tuple[Route, ...] = ()
@@ -556,6 +579,8 @@ class Registry:
         self.pulses = {f.name: f.pulse for f in features if f.pulse is not None}
         self.noted: dict[type[Event], list[Any]] = {}  # event → (feature's name, noted)
         self.tables: dict[str, Table[Any, Any]] = {}
+        self.lease: Lease | None = None
+        self.lease_of = ""  # the feature's name, under which its events are noted
         for feature in features:
             self._add(feature)
 
@@ -593,8 +618,17 @@ class Registry:
             assert known is event, f"two events named {event.TAG}"
         for event, noted in feature.pulse.noted.items() if feature.pulse else ():
             self.noted.setdefault(event, []).append((feature.name, noted))
+        if feature.lease is not None:
+            assert self.lease is None, f"{feature.name}: another feature shows connections"
+            self.lease, self.lease_of = feature.lease, feature.name
+            for event in feature.lease.stirred:
+                self.noted.setdefault(event, []).append((feature.name, _once_noted))
         for event, render in feature.render.items():
             _once(self.render, event.TAG, render)
+
+
+def _once_noted(_: Any, __: Meta) -> Sequence[int]:
+    return (0,)
 
 
 def _append(index: dict[Any, list[Any]], hooks: Mapping[Any, Any]) -> None:

@@ -181,7 +181,8 @@ class DeviceClaim(Struct, frozen=True, omit_defaults=True):
 
 
 class Session(Struct, frozen=True, omit_defaults=True):
-    """A live connection. `name`, `version`: of its client library. `current`: the one who asks."""
+    """A live connection. `name`, `version`: of its client library. `current`: the one who asks.
+    `idle`: as it said last (features.presence)."""
 
     client: str
     device: str = ""
@@ -190,6 +191,7 @@ class Session(Struct, frozen=True, omit_defaults=True):
     transport: str = ""
     since: str = ""
     current: bool = False
+    idle: bool = False
 
 
 class Device(Struct, frozen=True, omit_defaults=True, kw_only=True):

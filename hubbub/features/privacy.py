@@ -1,15 +1,18 @@
-"""What a user lets others see of him: read and delivery receipts, typing. In his own stream.
+"""What a user lets others see of him: read and delivery receipts, typing; and who may see when he
+is there. In his own stream.
 
 Rules:
 1. Everything is shown until he switches it off. The app's policy "required" forbids that.
 2. His channels learn it by a Forward each, within a second; so does a channel that he joins later.
 3. His own devices learn it by the event. Typing is hidden by whoever passes typing on, which asks
    for these settings.
+4. Presence, and within it `last_seen`, has an audience: everybody, contacts (who share a channel
+   that is not open) or nobody. It is reciprocal: whoever looks, asks here (feature presence).
 """
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, Literal
 
 from msgspec import UNSET, Struct, UnsetType
 
@@ -43,8 +46,11 @@ from hubbub.model.permissions import Action, require
 _ALL: Final = (("read", Hidden.READ), ("delivered", Hidden.DELIVERED), ("typing", Hidden.TYPING))
 
 
+Audience = Literal["everybody", "contacts", "nobody"]
+
+
 class SetPrivacy(Command, frozen=True):
-    """Show (true) or hide (false) what is given."""
+    """Show (true) or hide (false) what is given. `presence`, `last_seen`: to whom."""
 
     TAG = "privacy.set"
 
@@ -52,6 +58,8 @@ class SetPrivacy(Command, frozen=True):
     read: bool | UnsetType = UNSET
     delivered: bool | UnsetType = UNSET
     typing: bool | UnsetType = UNSET
+    presence: Audience | UnsetType = UNSET
+    last_seen: Audience | UnsetType = UNSET
 
     def stream_key(self) -> str:
         return user_stream(self.user)
@@ -67,12 +75,30 @@ class PrivacyChanged(Event, frozen=True):
     typing: bool
 
 
+class AudienceChanged(Event, frozen=True):
+    """Who sees from now on when he is there, and when he was."""
+
+    TAG = "user.audience_changed"
+
+    presence: Audience = "everybody"
+    last_seen: Audience = "everybody"
+
+
 class Privacy(Struct, frozen=True):
-    """What others see."""
+    """What others see, and who."""
 
     read: bool
     delivered: bool
     typing: bool
+    presence: Audience
+    last_seen: Audience
+
+
+class AudienceRow(Struct, frozen=True, array_like=True, gc=False):
+    """Who may see him."""
+
+    presence: Audience = "everybody"
+    last_seen: Audience = "everybody"
 
 
 class PrivacyRequest(Struct, frozen=True):
@@ -82,10 +108,11 @@ class PrivacyRequest(Struct, frozen=True):
 
 
 HIDDEN: Final[Table[int, int]] = Table("privacy", int, int)
+AUDIENCE: Final[Table[int, AudienceRow]] = Table("privacy.audience", int, AudienceRow)
 
 
 def check_set(cmd: SetPrivacy, ctx: EdgeContext) -> SetPrivacy:
-    require_something(cmd.read, cmd.delivered, cmd.typing)
+    require_something(cmd.read, cmd.delivered, cmd.typing, cmd.presence, cmd.last_seen)
     settings = ctx.settings
     for shown, policy in (
         (cmd.read, settings.read_receipts),
@@ -105,7 +132,24 @@ def decide_set(cmd: SetPrivacy, tables: Tables, ctx: Context) -> list[Event]:
         shown = getattr(cmd, name)
         if shown is not UNSET:
             hidden = hidden & ~bit if shown else hidden | bit
-    return [] if hidden == old else [PrivacyChanged(**_shown(hidden))]
+    events: list[Event] = [] if hidden == old else [PrivacyChanged(**_shown(hidden))]
+    before = audience_of(tables)
+    after = AudienceRow(
+        before.presence if isinstance(cmd.presence, UnsetType) else cmd.presence,
+        before.last_seen if isinstance(cmd.last_seen, UnsetType) else cmd.last_seen,
+    )
+    if after != before:
+        events.append(AudienceChanged(presence=after.presence, last_seen=after.last_seen))
+    return events
+
+
+def audience_of(tables: Tables) -> AudienceRow:
+    """Who may see the user of this stream."""
+    return tables[AUDIENCE].get(ONLY) or AudienceRow()
+
+
+def apply_audience(event: AudienceChanged, _: Meta, tables: Tables) -> None:
+    tables[AUDIENCE].put(ONLY, AudienceRow(event.presence, event.last_seen))
 
 
 def apply_changed(event: PrivacyChanged, _: Meta, tables: Tables) -> None:
@@ -144,7 +188,9 @@ def _shown(hidden: int) -> dict[str, bool]:
 
 def run_get(_: PrivacyRequest, tables: Tables, ctx: Context) -> Privacy:
     _require_own(ctx.key[1:], ctx)
-    return Privacy(**_shown(tables[HIDDEN].get(ONLY) or 0))
+    audience = audience_of(tables)
+    shown = _shown(tables[HIDDEN].get(ONLY) or 0)
+    return Privacy(**shown, presence=audience.presence, last_seen=audience.last_seen)
 
 
 def _require_own(user: str, ctx: Context) -> None:
@@ -166,6 +212,8 @@ def turn_set(request: SetPrivacy, ctx: EdgeContext) -> SetPrivacy:
         read=request.read,
         delivered=request.delivered,
         typing=request.typing,
+        presence=request.presence,
+        last_seen=request.last_seen,
     )
 
 
@@ -173,15 +221,17 @@ _PATH: Final = "/v1/users/{user}/privacy"
 
 FEATURE: Final = Feature(
     name="privacy",
-    tables=(HIDDEN,),
+    tables=(HIDDEN, AUDIENCE),
     check={SetPrivacy: check_set},
     decide={SetPrivacy: decide_set},
-    apply={PrivacyChanged: apply_changed},
+    apply={PrivacyChanged: apply_changed, AudienceChanged: apply_audience},
     effects={PrivacyChanged: effects_changed, ChannelAdded: effects_added},
     queries=(QueryRow("privacy.get", PrivacyRequest, run_get),),
     verbs=(
         Verb("privacy.get", PrivacyRequest, turn_get, Privacy, "What others see of a user."),
-        Verb("privacy.set", SetPrivacy, turn_set, Privacy, "Show or hide receipts and typing."),
+        Verb(
+            "privacy.set", SetPrivacy, turn_set, Privacy, "Show or hide receipts, typing, presence."
+        ),
     ),
     routes=(
         Route("GET", _PATH, PrivacyRequest, turn_get, Privacy),

@@ -206,8 +206,8 @@ class Subscribed(Body, frozen=True):
 
 class HeadAsk(Body, frozen=True):
     """One stream of a HEADS batch. `users`: whose unread figures are wanted (may be empty).
-    `clients`: absolute presence of the asking edge, None = presence is not kept. `query`: one to
-    run for the viewer, as a QUERY would."""
+    `clients`: absolute presence of the asking edge, None = presence is not kept; `watchers`: the
+    same where only their number is. `query`: one to run for the viewer, as a QUERY would."""
 
     slot: int
     app: str
@@ -218,6 +218,7 @@ class HeadAsk(Body, frozen=True):
     query: str = ""
     args: Json = b""
     viewer: Viewer | None = None
+    watchers: int | None = None
 
 
 class NewestAsk(Body, frozen=True):
@@ -266,10 +267,14 @@ class HeadsAnswer(Body, frozen=True):
 
 
 class Presence(Body, frozen=True):
-    """Clients of one edge that left a stream (joins travel with SUBSCRIBE)."""
+    """Clients of one edge that left a stream (joins travel with SUBSCRIBE), or say something else
+    of themselves (`changed`); `watchers`: how many it has in a channel without a list, None =
+    not said."""
 
     edge: str
     left: tuple[str, ...]
+    changed: tuple[tuple[str, Json], ...] = ()
+    watchers: int | None = None
 
 
 class Refusal(Body, frozen=True):

@@ -24,12 +24,14 @@ from edge.heads import Heads
 from edge.hub import Hub, Repair
 from edge.limits import SharedLimits
 from edge.outgoing import Flusher, Outgoing
+from edge.presences import Presences
 from edge.pushes import PushEncoder
 from edge.reading import Readings
 from edge.screens import Screens
 from edge.session import Session, SessionSettings
 from edge.subscribing import Subscribing
 from edge.timers import Timers
+from edge.watching import Watching
 from hubbub.base.errors import CloseCode, ErrorCode
 from hubbub.features.registry import REGISTRY
 from hubbub.settings.app import AppSettings, Namespace
@@ -223,6 +225,15 @@ class EdgeStage:
         )
         self.dispatch.local = self.clients
         self.screens = self.clients.screens = Screens(self.dispatch.ask, encoder.signal)
+        assert REGISTRY.lease is not None
+        presences = Presences(REGISTRY.lease, self.dispatch, self.request, "edge-1.1")
+        self.clients.presences = presences
+        self.watching = presences.watching = Watching(
+            self.hub,
+            ask=lambda *question: self.head_asks.append(question),
+            look=presences.look,
+            slot_of=lambda app, key: 3,
+        )
         self.timers: Timers[Session] = Timers(self.clock.monotonic_ms())
         self.clients.settings = SessionSettings(
             timers=self.timers, on_ended=self.clients.ended, channels_max=5

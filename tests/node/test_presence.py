@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hubbub.wire.codec import encode_json
+from hubbub.wire.presence import Activity
 from hubbub.wire.shapes import SignalKind
 from node import presence as module
 from node.presence import EDGE_GONE_MS, PresenceLists, PresenceSignal
@@ -83,3 +84,28 @@ def test_lists_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (lists.counts(*ROOM)[0], lists.statistics().unlisted) == (3, 2)
     lists.forget([ROOM])
     assert lists.statistics().clients == 0
+
+
+def test_a_user_is_active_on_any_device_and_idle_on_all() -> None:
+    lists, user = PresenceLists(), ("demo", "#ann")
+    idle = encode_json({"client": "b", "idle": True})
+    assert lists.activity(*user) is Activity.NONE
+    lists.join(*user, EDGE, "a", info("ann"), is_announced=False)
+    lists.join(*user, "edge-2.1", "b", idle, is_announced=False)
+    assert lists.activity(*user) is Activity.ACTIVE
+    lists.change(*user, EDGE, [("a", idle), ("unknown", idle)])
+    assert lists.activity(*user) is Activity.IDLE
+    assert set(lists.clients(*user)) == {"a", "b"}
+    lists.change(*user, "edge-2.1", [("b", info("ann"))])
+    assert lists.activity(*user) is Activity.ACTIVE
+
+
+def test_nobody_is_active_on_an_edge_that_is_silent() -> None:
+    lists, user = PresenceLists(), ("demo", "#ann")
+    lists.join(*user, EDGE, "a", info("ann"), is_announced=False)
+    assert lists.silent([EDGE]) == []
+    assert lists.silent([]) == [user]
+    assert lists.activity(*user) is Activity.NONE
+    assert lists.silent([]) == [], "said once"
+    assert lists.silent([EDGE]) == [user]
+    assert lists.activity(*user) is Activity.ACTIVE

@@ -41,6 +41,7 @@ from hubbub.features.registry import REGISTRY
 from hubbub.settings.app import AppSettings
 from hubbub.wire.codec import decode_json, decode_pack, encode_json, encode_pack
 from hubbub.wire.event import CHANGED, StoredEvent, decode_row, with_flags
+from hubbub.wire.presence import Live
 from hubbub.wire.shapes import Outcome, Viewer
 
 K = TypeVar("K")
@@ -197,6 +198,7 @@ class Playbook:
         self.signals: list[bytes] = []
         self.noted: dict[tuple[str, int], None] = {}  # for the next `pulse`
         self.outcome = Outcome(0, 0, "")
+        self.live = Live()  # what the leader has in memory of the stream
         self._count = 0
         members = tuple(members)
         if owner or members:
@@ -371,6 +373,7 @@ class Playbook:
             ID_SECRET,
             self.settings,
             self.registry.admit,
+            self.live,
         )
 
     def edge_context(self, viewer: Viewer) -> EdgeContext:

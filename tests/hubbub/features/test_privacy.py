@@ -13,7 +13,13 @@ from hubbub.model.member import Role
 from hubbub.settings.app import AppSettings, Namespace
 from tests.support.playbook import Playbook
 
-SHOWN = {"read": True, "delivered": True, "typing": True}
+SHOWN = {
+    "read": True,
+    "delivered": True,
+    "typing": True,
+    "presence": "everybody",
+    "last_seen": "everybody",
+}
 
 
 @pytest.fixture
