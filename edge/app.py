@@ -10,6 +10,7 @@ from typing import Final
 from aiohttp import web
 
 from edge.apps import Apps
+from edge.audience import Audience
 from edge.auth import Auth
 from edge.carriers import Stream
 from edge.clients import Clients
@@ -55,6 +56,7 @@ from hubbub.wire.event import StoredEvent
 from hubbub.wire.receipts import Stirred
 
 _log = get_logger("edge")
+AUDIENCE_MS: Final = 2 * SECOND_MS  # what a leader adds up every two seconds
 DRAIN_STEP_S: Final = 0.05  # between batches of closed connections while draining
 
 
@@ -154,7 +156,8 @@ class Edge:
             session_id=lambda: entropy(16).hex(),
             frame_bytes_max=config.frame_bytes_max,
         )
-        uplink.events = Relayed(hub, streams, self._present, self._watching.doubt)
+        audience = clients.audience = Audience(hub, uplink.request, name)
+        uplink.events = Relayed(hub, streams, self._present, self._watching.doubt, audience.number)
         keys = Keys(config.keys_dir, config.name) if config.keys_dir else None
         uplink.peers = Peers(
             config.name,
@@ -175,6 +178,7 @@ class Edge:
         self._every(SECOND_MS, self._heads.tick)
         self._every(SECOND_MS, self._screens.tick)
         self._every(SECOND_MS, self._watching.tick)
+        self._every(AUDIENCE_MS, audience.tick)
 
         metrics = self._metrics(pace)
         api = Api(

@@ -16,6 +16,7 @@ from typing import Final
 
 import msgspec
 
+from edge.audience import Audience
 from edge.auth import Auth
 from edge.channel_commands import ChannelCommands
 from edge.client_context import ClientContext, UserHeads, context_of, refusal_text
@@ -95,6 +96,7 @@ class Clients:
         self.settings: SessionSettings  # set by the wiring: its `on_ended` is ours
         self.screens: Screens  # set by the wiring: it asks through our dispatch
         self.presences: Presences  # likewise
+        self.audience: Audience  # likewise
         self._auth = auth
         self._dispatch = dispatch
         self._subscribing = subscribing
@@ -192,6 +194,7 @@ class Clients:
         ):
             self._heads.unsubscribed(context.heads.of, subscription.channel)
         self._subscribing.left(subscription)
+        self.audience.changed((session.app, subscription.channel))
         self.screens.left((session.app, subscription.channel), subscription)
         if subscription.is_server_side and session.state is State.CONNECTING:
             session.close(INSUFFICIENT_STATE)  # its connect could never be answered
@@ -413,6 +416,7 @@ class Clients:
             )
             if is_in:
                 enter()
+                self.audience.changed((session.app, channel))
                 if context.heads is not None and context.heads.of is not None:
                     self._heads.subscribed(context.heads.of, channel)
 

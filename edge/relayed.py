@@ -27,7 +27,7 @@ class _Unsubscribe(msgspec.Struct, frozen=True):
 
 class Relayed:
     """Args: present: this edge's clients in a channel whose presence is kept. doubted: whoever
-    follows the signals of a stream that was in doubt."""
+    follows the signals of a stream that was in doubt. number: of them, where only that is."""
 
     def __init__(
         self,
@@ -35,11 +35,13 @@ class Relayed:
         streams: Streams,
         present: Callable[[Channel], tuple[tuple[str, bytes], ...]],
         doubted: Callable[[Stream], None] = lambda _: None,
+        number: Callable[[Channel], int | None] = lambda _: None,
     ) -> None:
         self._hub = hub
         self._streams = streams
         self._present = present
         self._doubted = doubted
+        self._number = number
         self.event = hub.event
 
     def signal(self, app: str, key: str, kind: SignalKind, data: bytes) -> None:
@@ -64,7 +66,7 @@ class Relayed:
         if channel is None:
             return None
         clients = self._present(channel) if channel.presence else None
-        return HeadAsk(slot, *stream, clients=clients)
+        return HeadAsk(slot, *stream, clients=clients, watchers=self._number(channel))
 
     def for_process(self, body: bytes) -> None:
         """Commands of an emulated session, posted to another edge."""

@@ -201,6 +201,13 @@ class Engine:
         except Exception as error:  # boundary: a feature's bug is one signal's failure
             raise FeatureFailed(f"lease of {self.registry.lease_of}: {error!r}") from error
 
+    def counted(self, app: str, key: str, number: int, now_ms: int) -> Json:
+        """The body of the signal that says how many connections are in a channel."""
+        lease = self.registry.lease
+        assert lease is not None
+        meta = Meta(app, key, 0, now_ms, "", "", "")
+        return encode_signal(stamp(lease.counted(number), meta), b"")
+
     def due_row(self, overlay: Overlay, app: str, key: str, name: str) -> DueRow | None:
         """What is to be proposed under a name, pending changes included."""
         return overlay.live(overlay.stream(app, key))[DUE].get(name)

@@ -184,6 +184,11 @@ class PresenceLists:
             return {}
         return {client: info for edge in room.edges.values() for client, info in edge.items()}
 
+    def by_edge(self, name: StreamName) -> dict[str, int]:
+        """Edge → how many clients of a stream."""
+        room = self._rooms.get(name)
+        return {edge: len(found) for edge, found in room.edges.items()} if room is not None else {}
+
     def counts(self, app: str, key: str) -> tuple[int, int]:
         """(clients, distinct users) of a stream."""
         infos = self.clients(app, key).values()

@@ -49,6 +49,7 @@ from hubbub.wire.shapes import (
     Viewer,
 )
 from node import keys
+from node.audiences import Audiences
 from node.copies import NODE_KINDS, Copies
 from node.due import LOOK_MS_MAX, Dues
 from node.engine import SYSTEM, Engine, FeatureFailed, QueuedForward
@@ -168,6 +169,7 @@ class Service:
         self.interest = Interest()
         self.pulses = Pulses()
         self.leases = Leases()
+        self.audiences = Audiences(self.presence.by_edge)
         self.reads = Reads(engine, self.presence, self._live)
         self.dues = Dues(lambda number, after, limit: slots[number].due_keys(after, limit))
         self.counts = ServiceCounts()
@@ -310,6 +312,11 @@ class Service:
                 self.obey(slot, slot.forwards_done(done, now))
         self.edges_are(live_edges)
         self._announce(self.presence.tick(live_edges, now_ms))
+        for (app, key), number in self.audiences.tick(live_edges, now_ms):
+            counted_in = self._active(self._engine.target_of(app, key))
+            if counted_in is not None and self._engine.registry.lease is not None:
+                signal = self._engine.counted(app, key, number, now.wall_ms)
+                self._publish(counted_in, Publication(app, key, (), (signal,)))
         self._tell_pulses()
 
     def fire_due(self) -> int:
@@ -409,6 +416,7 @@ class Service:
         target_of = self._engine.target_of
         self.presence.forget([n for n in self.presence.streams() if target_of(*n) == number])
         self.leases.forget([n for n in self.leases.users() if target_of(*n) == number])
+        self.audiences.forget([n for n in self.audiences.streams() if target_of(*n) == number])
 
     def _publish(self, slot: Slot, publication: Publication) -> None:
         self.counts.events_total += len(publication.events)
@@ -519,7 +527,7 @@ class Service:
     def _live(self, app: str, key: str, slot: int) -> Live:
         """What is in memory of a stream, for queries."""
         if key[:1] != "#":
-            return Live()
+            return Live(watchers=self.audiences.watchers((app, key)))
         now_ms = self._clock.monotonic_ms()
         is_new = now_ms - self._led.get(slot, now_ms) < GRACE_MS
         return self.leases.live((app, key), is_new=is_new)
@@ -695,6 +703,8 @@ class Service:
             )
             self._announce(reported)
             self._look_at(slot, ask.app, ask.key)
+        elif ask.watchers is not None:
+            self._counted(ask.app, ask.key, edge, ask.watchers)
         return row
 
     def _announces(self, app: str, key: str) -> bool:
@@ -709,10 +719,17 @@ class Service:
             return self._redirect(peer, message)
         app, key, report = message.app, message.key, decode_pack(message.body, Presence)
         self.presence.change(app, key, report.edge, report.changed)
+        if report.watchers is not None:
+            self._counted(app, key, report.edge, report.watchers)
         left = self.presence.leave(app, key, report.edge, report.left)
         self._reply(peer, message, Status.OK, b"")
         self._announce(left)
         return self._look_at(slot, app, key)
+
+    def _counted(self, app: str, key: str, edge: str, number: int) -> None:
+        """An edge says a number: whom it had listed before is in it."""
+        self.audiences.report((app, key), edge, number)
+        self.presence.report(app, key, edge, (), is_announced=False)
 
     def _interest(self, peer: str, message: Message) -> None:
         if self.interest.receive(peer, message):

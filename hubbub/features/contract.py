@@ -461,6 +461,7 @@ class Lease(msgspec.Struct, frozen=True):
     hides(tables): others are to see none of them; it takes effect as if they had ended.
     told(live, tables) → the signal to the edges on which he is watched.
     ended(user, gone_ms) → the command that keeps since when others see him no more.
+    counted(number) → the signal to a channel of how many connections are in it.
     look(users, viewer) → an errand's steps: how the viewer sees them (JSON of wire.presence.Watch).
     """
 
@@ -468,6 +469,7 @@ class Lease(msgspec.Struct, frozen=True):
     hides: Callable[[Tables], bool]
     told: Callable[[Live, Tables], Event]
     ended: Callable[[str, int], Command]
+    counted: Callable[[int], Event]
     look: Callable[[Sequence[str], str], Steps]
 
 

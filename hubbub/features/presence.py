@@ -132,6 +132,15 @@ class PresenceMoved(Event, frozen=True):
     last_seen_ms: int = 0
 
 
+class PresenceCounted(Event, frozen=True):
+    """So many connections are in the channel: told every two seconds at most, where it is large."""
+
+    TAG = "presence.counted"
+    KIND = EventKind.SIGNAL
+
+    watchers: int
+
+
 # --- requests and answers
 
 
@@ -292,6 +301,10 @@ def told(live: Live, tables: Tables) -> PresenceMoved:
 
 def ended(user: str, gone_ms: int) -> Command:
     return EndPresence(user=user, gone_ms=gone_ms)
+
+
+def counted(number: int) -> Event:
+    return PresenceCounted(watchers=number)
 
 
 def sees_of(request: LookRequest, user: str, tables: Tables) -> Sees | None:
@@ -500,7 +513,7 @@ FEATURE: Final = Feature(
     check={SetPresence: check_set},
     decide={SetPresence: decide_set, EndPresence: decide_end},
     apply={PresenceChosen: apply_chosen, PresenceEnded: apply_ended},
-    lease=Lease(frozenset({PresenceChosen}), is_hidden, told, ended, looks),
+    lease=Lease(frozenset({PresenceChosen}), is_hidden, told, ended, counted, looks),
     queries=(
         QueryRow(PRESENCE_LOOK, LookRequest, run_look),
         QueryRow("presence.own", OwnRequest, run_own),

@@ -69,7 +69,8 @@ SAME: dict[str, Any] = {
 }
 # Fields that need nothing here, or whose values are no ids.
 LEFT_OUT = frozenset({
-    "anonymous", "closes_at", "delivered", "followed", "keep", "may_add", "read", "rev", "seen",
+    "anonymous", "closes_at", "delivered", "followed", "idle", "keep", "last_seen", "presence",
+    "may_add", "read", "rev", "seen",
     "typing", "until", "votes_max",
     "after", "after_seq", "also_in_channel", "approval", "archived", "around_seq",
     "attachments", "avatar", "before", "before_seq", "by", "cmid", "cursor", "deny", "draft",
@@ -125,6 +126,12 @@ def filled(shape: type[msgspec.Struct], ids: dict[str, Any]) -> dict[str, Any]:
         values["channels"] = {name: ["", 0] for name in ids["channels"]}
     if shape.__name__ in ("CreateSchedule", "UpdateSchedule", "SetDraft"):
         values["message"] = {"text": "hello"}
+    if shape.__name__ == "PresenceRequest":
+        values["users"] = [ids["user"]]
+    if shape.__name__ == "PresenceByText":
+        values["users"] = ids["user"]
+    if shape.__name__ == "SetPresence":
+        values["state"] = "busy"
     return {name: values[name] for name in fields if name in values}
 
 

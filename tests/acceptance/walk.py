@@ -150,6 +150,7 @@ WALK: dict[Action, Call] = {
     A.SEE_RECEIPTS: Call(
         "receipts.get", f"GET {C}/receipts", {"seqs": [1]}, rest_params={"seqs": "1"}
     ),
+    A.SEE_PRESENCE: Call("presence.counts", f"GET {C}/presence"),
     A.SCHEDULE: Call("schedule.create", f"POST {C}/schedules", {"at": LATER, "message": HI}, SEND),
     A.CREATE_POLL: Call(
         "poll.create", f"POST {C}/polls", {"question": "{new}", "options": ["a", "b"]}
@@ -170,7 +171,6 @@ WALK: dict[Action, Call] = {
 # Capabilities whose feature is not there yet, or that no single request shows.
 NO_VERB = frozenset(
     {
-        A.SEE_PRESENCE,
         A.SEARCH,
         A.VOTE,  # needs a poll: test_polls.py
         A.CLOSE_POLL_ANY,  # likewise
@@ -233,6 +233,9 @@ ELSEWHERE: dict[str, str] = {
     "receipts.watch": "SEE_RECEIPTS, as receipts.get",
     "unread.total": "the own list",
     "unread.explain": "authorities alone",
+    "presence.set": "the own presence",
+    "presence.get": "who shows himself: test_presence.py",
+    "presence.watch": "who shows himself: test_presence.py",
     "privacy.get": "the own settings",
     "privacy.set": "the own settings",
     "settings.get": "the own settings",

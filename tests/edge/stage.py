@@ -14,6 +14,7 @@ from typing import Any
 import jwt
 import msgspec
 
+from edge.audience import Audience
 from edge.auth import Auth, TokenKey
 from edge.clients import Clients
 from edge.connection import Peer
@@ -234,6 +235,7 @@ class EdgeStage:
             look=presences.look,
             slot_of=lambda app, key: 3,
         )
+        self.clients.audience = Audience(self.hub, self.request, "edge-1.1")
         self.timers: Timers[Session] = Timers(self.clock.monotonic_ms())
         self.clients.settings = SessionSettings(
             timers=self.timers, on_ended=self.clients.ended, channels_max=5

@@ -106,13 +106,13 @@ PURE_FILES = {
     "hubbub/transport": "link replicated_set",
     "hubbub/coordinator": "api etcd_gateway etcd_watch etcd_endpoints",
     "hubbub/client": "core events methods places replies requests",
-    "node": "slot overlay engine entry keys dedup outbox due reads syncing publish presence moves "
-    "removals",
+    "node": "slot overlay engine entry keys dedup outbox due reads syncing publish presence leases "
+    "audiences moves removals",
     "node/replica": "leadership followers snapshot failover moves",
     "node/store": "api",
     "router": "relay fanout interest",
     "edge": "connection session resume dispatch gathering errands reading hub outgoing heads "
-    "limits delta fanout handshake repeated_tokens audience admission",
+    "limits delta fanout handshake repeated_tokens audience watching presences admission",
     "edge/web": "documents asyncapi schemas",
     "edge/outbound": "cursor retries addresses",
     "ops": "render",

@@ -16,7 +16,7 @@ from hubbub.base.errors import (
     Rejected,
 )
 from hubbub.features.channel_list import PutListed
-from hubbub.features.contract import Errand, HeadsCall, Local, QueryCall
+from hubbub.features.contract import HeadsCall, Local, QueryCall
 from hubbub.features.presence import (
     FEATURE,
     EndPresence,
@@ -186,11 +186,6 @@ def rows(**found: Looked) -> dict[str, HeadRow]:
 
 def own(presence: str = "everybody", **more: Any) -> bytes:
     return encode_json({"presence": presence, "last_seen": presence, **more})
-
-
-def errand(turned: object) -> Errand:
-    assert isinstance(turned, Errand)
-    return turned
 
 
 def ctx(book: Playbook, user: str = "bob", **more: str) -> Any:

@@ -1,0 +1,266 @@
+"""Presence over two edges: merged over devices, softened by a grace, shown to those who may see it,
+bounded by the screen. HUBBUB_PRESENCE_USERS=2000 is the whole form of the tunnel.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+from contextlib import AsyncExitStack
+from typing import Any
+
+import pytest
+
+from ops.api import Rest
+from tests.support.client import Client, ReplyError
+from tests.support.cluster import Cluster
+from tests.support.official import centrifuge
+
+USERS = int(os.environ.get("HUBBUB_PRESENCE_USERS", "60"))
+GONE_S = 14.0  # the grace, and what telling takes
+TOLD_S = 5.0
+
+
+def pushed(client: Client) -> list[dict[str, Any]]:
+    """What the client was told of others, push by push."""
+    found = [push["pub"] for push in client.pushes if "pub" in push]
+    told = [pub for pub in found if pub["data"].get("t") == "presence"]
+    assert not any(pub.get("offset") for pub in told)
+    return [pub["data"]["users"] for pub in told]
+
+
+def last(client: Client, user: str) -> str:
+    """How the client was told last that this one is; empty: never."""
+    states: list[str] = [users[user]["state"] for users in pushed(client) if user in users]
+    return states[-1] if states else ""
+
+
+async def becomes(client: Client, user: str, state: str, seconds: float = TOLD_S) -> None:
+    await client.wait_until(lambda: last(client, user) == state, f"{user} {state}", seconds)
+
+
+def people(cluster: Cluster, *users: str, edge: int = 0) -> list[Client]:
+    return [Client(cluster.urls[edge], cluster.token(user)) for user in users]
+
+
+async def test_one_user_over_two_devices_on_two_edges(cluster: Cluster) -> None:
+    [ann] = people(cluster, "pr-ann")
+    [phone], [laptop] = people(cluster, "pr-bob"), people(cluster, "pr-bob", edge=1)
+    [other] = people(cluster, "pr-unwatched", edge=1)
+    offline = {"users": {"pr-bob": {"state": "offline"}}}
+    async with ann:
+        assert await ann.rpc("presence.watch", users=["pr-bob"]) == offline
+        async with phone:
+            await becomes(ann, "pr-bob", "online")
+            async with laptop, other:
+                assert (await laptop.rpc("sessions.list"))["sessions"][1]["client"]
+                assert await phone.rpc("presence.set", idle=True) == {}
+                await laptop.rpc("presence.set", idle=True)
+                await becomes(ann, "pr-bob", "away")
+                await phone.rpc("presence.set", idle=False)
+                await becomes(ann, "pr-bob", "online")
+                await phone.rpc("presence.set", idle=True)
+                await becomes(ann, "pr-bob", "away")
+                await laptop.rpc("presence.set", state="busy", idle=False)
+                await becomes(ann, "pr-bob", "busy")
+                assert (await ann.rpc("presence.get", users=["pr-unwatched"]))["users"] == {
+                    "pr-unwatched": {"state": "online"}
+                }
+            seen = await asyncio.to_thread(cluster.rest, "GET", "/v1/presence?users=pr-bob")
+            assert seen == {"users": {"pr-bob": {"state": "busy"}}}
+            path = "/v1/users/pr-bob/presence"
+            await asyncio.to_thread(cluster.rest, "PUT", path, {"state": "online"})
+            await becomes(ann, "pr-bob", "away")
+        assert {user for users in pushed(ann) for user in users} == {"pr-bob"}
+        assert await ann.rpc("presence.watch", users=[]) == {"users": {}}
+
+
+async def test_a_tunnel_is_no_going_and_a_going_is_one(cluster: Cluster) -> None:
+    names = [f"pr-flap-{n}" for n in range(USERS)]
+    tokens = {name: cluster.token(name) for name in [*names, "pr-leaver", "pr-watcher"]}
+
+    async def enter(name: str, edge: int) -> Client:
+        client = Client(cluster.urls[edge], tokens[name])
+        return await client.__aenter__()
+
+    async def tunnel(name: str, edge: int, client: Client) -> Client:
+        client.cut()
+        await asyncio.sleep(3.0)  # harm: three seconds without a network
+        return await enter(name, 1 - edge)
+
+    leaver = await enter("pr-leaver", 0)
+    inside = {name: await enter(name, n % 2) for n, name in enumerate(names)}
+    async with Client(cluster.urls[1], tokens["pr-watcher"]) as watcher:
+        asked = [*names[-199:], "pr-leaver"]
+        found = (await watcher.rpc("presence.watch", users=asked))["users"]
+        assert all(one == {"state": "online"} for one in found.values()), found
+        before = len(pushed(watcher))
+        async with asyncio.TaskGroup() as group:
+            back = [
+                group.create_task(tunnel(name, n % 2, inside[name])) for n, name in enumerate(names)
+            ]
+            leaver.cut()
+            await becomes(watcher, "pr-leaver", "offline", GONE_S)
+        [told] = pushed(watcher)[before:]
+        assert set(told) == {"pr-leaver"}, "nobody else came or went"
+        assert told["pr-leaver"]["last_seen"]
+        async with AsyncExitStack() as stack:
+            for client in [*(task.result() for task in back), *inside.values(), leaver]:
+                stack.push_async_callback(client.close)
+
+
+def same(answer: Any, *names: str) -> str:
+    """Bytes of an answer or a push, without the user's own name and times."""
+    text = json.dumps(answer)
+    for name in names:
+        text = text.replace(name, "<name>")
+    return re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "<time>", text)
+
+
+async def test_invisible_is_offline_to_everybody_else(cluster: Cluster) -> None:
+    hidden, gone, room = "pr-hides", "pr-leaves", "group:pr-room"
+    members = [hidden, gone, "pr-eye"]
+    body = {"channel": room, "owner": "pr-eye", "members": members}
+    await asyncio.to_thread(cluster.rest, "POST", "/v1/channels", body)
+    [eye] = people(cluster, "pr-eye", edge=1)
+    user = Rest(cluster.urls[0], cluster.token("pr-eye"))
+    [hides], [leaves] = people(cluster, hidden), people(cluster, gone)
+    async with eye, hides:
+        async with leaves:
+            await eye.rpc("presence.watch", users=[hidden, gone])
+            for name in (hidden, gone):
+                await eye.wait_until(lambda name=name: last(eye, name) != "offline")
+            await hides.rpc("presence.set", state="invisible")
+        for name in (hidden, gone):
+            await becomes(eye, name, "offline", GONE_S)
+        seen: dict[str, list[str]] = {}
+        for name in (hidden, gone):
+            pushes = [users[name] for users in pushed(eye) if name in users]
+            answers = [
+                await eye.rpc("presence.get", users=[name]),
+                await eye.rpc("presence.watch", users=[name]),
+                await asyncio.to_thread(user.need, "GET", f"/v1/presence?users={name}"),
+                await asyncio.to_thread(user.need, "GET", f"/v1/users/{name}/presence"),
+                await asyncio.to_thread(cluster.rest, "GET", f"/v1/users/{name}/presence"),
+            ]
+            seen[name] = [same(one, name) for one in [pushes[-1], *answers]]
+        assert seen[hidden] == seen[gone]
+        assert '"last_seen": "<time>"' in seen[hidden][0]
+        assert await eye.rpc("presence.counts", channel=room) == {"online": 1, "users": ["pr-eye"]}
+        own = await hides.rpc("presence.get", users=[hidden])
+        assert own["users"][hidden]["choice"] == "invisible"
+        await eye.rpc("presence.watch", users=[hidden])
+        await hides.rpc("presence.set", state="online")
+        await becomes(eye, hidden, "online")
+
+
+async def test_who_shows_himself_to_nobody_sees_nobody(cluster: Cluster) -> None:
+    names = ["pr-open", "pr-shy", "pr-friend"]
+    body = {"channel": "group:pr-pair", "owner": "pr-shy", "members": ["pr-shy", "pr-friend"]}
+    await asyncio.to_thread(cluster.rest, "POST", "/v1/channels", body)
+    async with AsyncExitStack() as stack:
+        clients = [await stack.enter_async_context(client) for client in people(cluster, *names)]
+        opens, shy, friend = clients
+        offline, online = {"state": "offline"}, {"state": "online"}
+
+        async def seen(client: Client, user: str) -> Any:
+            return (await client.rpc("presence.get", users=[user]))["users"][user]
+
+        async def all_see(*wanted: Any) -> None:
+            pairs = [(opens, "pr-shy"), (shy, "pr-open"), (friend, "pr-shy"), (shy, "pr-friend")]
+            found: list[Any] = []
+            for _ in range(100):
+                found = [await seen(*pair) for pair in pairs]
+                if found == list(wanted):
+                    return
+                await asyncio.sleep(0.05)
+            raise AssertionError(found)
+
+        await all_see(online, online, online, online)
+        for client, other in ((opens, "pr-shy"), (friend, "pr-shy"), (shy, "pr-open")):
+            await client.rpc("presence.watch", users=[other])
+        await shy.rpc("privacy.set", presence="nobody")
+        await all_see(offline, offline, offline, offline)
+        for client, other in ((opens, "pr-shy"), (friend, "pr-shy"), (shy, "pr-open")):
+            await becomes(client, other, "offline")
+        await shy.rpc("privacy.set", presence="contacts")
+        await all_see(offline, offline, online, online)
+        await becomes(friend, "pr-shy", "online")
+        path = "/v1/channels/group:pr-pair/members/pr-friend"
+        await asyncio.to_thread(cluster.rest, "DELETE", path)
+        await all_see(offline, offline, offline, offline)
+        await becomes(friend, "pr-shy", "offline")
+        assert last(opens, "pr-shy") == last(shy, "pr-open") == "offline"
+
+
+async def test_what_a_screen_costs_is_bounded(cluster: Cluster) -> None:
+    [ann], [bob] = people(cluster, "pr-bound"), people(cluster, "pr-bounded", edge=1)
+    async with ann:
+        with pytest.raises(ReplyError, match="too_many"):
+            await ann.rpc("presence.watch", users=[f"pr-u{n}" for n in range(201)])
+        crowd = [f"pr-u{n}" for n in range(199)]
+        answer = await ann.rpc("presence.watch", users=[*crowd, "pr-bounded"])
+        assert len(answer["users"]) == 200
+        async with bob:
+            await becomes(ann, "pr-bounded", "online")
+            for n in range(10):
+                await bob.rpc("presence.set", state=("busy", "away")[n % 2])
+            await bob.rpc("presence.set", state="online")
+            await ann.rpc("presence.watch", users=crowd)
+            before = len(pushed(ann))
+            assert before <= 3, "coalesced"
+            await bob.rpc("presence.set", state="busy")
+            await ann.rpc("presence.watch", users=[*crowd[:-1], "pr-bounded"])
+            await bob.rpc("presence.set", state="away")
+            await becomes(ann, "pr-bounded", "away")
+            assert len(pushed(ann)) == before + 1, "nothing while he was not on the screen"
+
+
+async def test_a_large_room_has_a_number(cluster: Cluster) -> None:
+    hall = "open:pr-hall"
+    body = {"channel": hall, "owner": "pr-host"}
+    await asyncio.to_thread(cluster.rest, "POST", "/v1/channels", body)
+
+    def counted(client: Client) -> list[int]:
+        pubs = [pub for pub in client.publications(hall) if pub["data"]["t"] == "presence.counted"]
+        assert not any(pub.get("offset") for pub in pubs)
+        return [pub["data"]["watchers"] for pub in pubs]
+
+    async with AsyncExitStack() as stack:
+        guests = [
+            await stack.enter_async_context(client)
+            for edge in (0, 1)
+            for client in people(cluster, "pr-g1", "pr-g2", "pr-g3", edge=edge)
+        ]
+        for guest in guests:
+            await guest.subscribe(hall)
+        await guests[0].wait_until(lambda: counted(guests[0])[-1:] == [6], "six", TOLD_S)
+        path = f"/v1/channels/{hall}/presence"
+        assert await asyncio.to_thread(cluster.rest, "GET", path) == {"watchers": 6}
+        await guests[5].command(unsubscribe={"channel": hall})
+        await guests[0].wait_until(lambda: counted(guests[0])[-1] == 5, "five", TOLD_S)
+        assert await guests[1].rpc("presence.counts", channel=hall) == {"watchers": 5}
+
+
+async def test_the_official_client_hears_of_it(cluster: Cluster) -> None:
+    library = centrifuge()
+    heard: asyncio.Queue[Any] = asyncio.Queue()
+
+    class Events(library.ClientEventHandler):  # type: ignore[misc, name-defined]
+        async def on_publication(self, ctx: Any) -> None:
+            if ctx.pub.data.get("t") == "presence":
+                heard.put_nowait(ctx.pub.data["users"])
+
+    url = cluster.urls[0].replace("http", "ws", 1) + "/connection/websocket"
+    client = library.Client(url, token=cluster.token("pr-official"), events=Events())
+    await client.connect()
+    try:
+        answer = await client.rpc("presence.watch", {"users": ["pr-other"]})
+        assert answer.data == {"users": {"pr-other": {"state": "offline"}}}
+        [other] = people(cluster, "pr-other", edge=1)
+        async with other, asyncio.timeout(TOLD_S):
+            assert await heard.get() == {"pr-other": {"state": "online"}}
+    finally:
+        await client.disconnect()
