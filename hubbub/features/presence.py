@@ -281,6 +281,10 @@ def apply_ended(event: PresenceEnded, _: Meta, tables: Tables) -> None:
     tables[PRESENCE].put(ONLY, replace(row_of(tables), gone_ms=event.gone_ms))
 
 
+def apply_counted(_: PresenceCounted, __: Meta, ___: Tables) -> None:
+    """Nothing: it is not kept."""
+
+
 # --- how he is shown
 
 
@@ -512,7 +516,11 @@ FEATURE: Final = Feature(
     tables=(PRESENCE,),
     check={SetPresence: check_set},
     decide={SetPresence: decide_set, EndPresence: decide_end},
-    apply={PresenceChosen: apply_chosen, PresenceEnded: apply_ended},
+    apply={
+        PresenceChosen: apply_chosen,
+        PresenceEnded: apply_ended,
+        PresenceCounted: apply_counted,
+    },
     lease=Lease(frozenset({PresenceChosen}), is_hidden, told, ended, counted, looks),
     queries=(
         QueryRow(PRESENCE_LOOK, LookRequest, run_look),

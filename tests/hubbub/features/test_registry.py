@@ -51,6 +51,7 @@ from hubbub.features.messages import DeleteMessage, EditMessage, SendMessage
 from hubbub.features.metadata import DeleteMetadata, SetMetadata
 from hubbub.features.pins import EndPin, PinMessage, UnpinMessage
 from hubbub.features.polls import CreatePoll
+from hubbub.features.presence import EndPresence, SetPresence
 from hubbub.features.privacy import SetPrivacy
 from hubbub.features.promotion import PromoteChannel
 from hubbub.features.raw_events import PublishEvent
@@ -215,7 +216,17 @@ def of_user() -> st.SearchStrategy[Command]:
         st.builds(UpdateUser, user=user, name=texts, data=data, replace=st.booleans()),
         st.builds(PutListed, user=user, channel=channels, kind=kinds, role=anything),
         st.builds(DropListed, user=user, channel=channels),
-        st.builds(SetPrivacy, user=user, read=st.booleans(), typing=st.booleans()),
+        st.builds(
+            SetPrivacy,
+            user=user,
+            read=st.booleans(),
+            typing=st.booleans(),
+            presence=st.sampled_from(["everybody", "contacts", "nobody"]),
+        ),
+        st.builds(
+            SetPresence, user=user, state=st.sampled_from(["online", "away", "busy", "invisible"])
+        ),
+        st.builds(EndPresence, user=user, gone_ms=st.integers(0, 9)),
         st.builds(NoteDeclined, user=user, channel=channels),
         st.builds(
             SetListed,
@@ -330,7 +341,7 @@ def test_random_commands_cover_every_command() -> None:
         LeaveChannel, SetRole, EnsureUser, UpdateUser, PutListed, DropListed, RevokeToken,
         PublishEvent, PromoteChannel, ArchiveChannel, UnarchiveChannel, RequestJoin,
         WithdrawRequest, AcceptRequest, DeclineRequest, NoteDeclined, SetListed, PutPublic,
-        SeeDevice, RemoveDevice, SignOut, SetSettings,
+        SeeDevice, RemoveDevice, SignOut, SetSettings, SetPresence, EndPresence,
         DropPublic, SetRoleCapabilities, SetMemberCapabilities, BanMembers, MuteMembers,
         TimeoutMembers, UnbanMembers, UnmuteMembers, FreezeChannel, UnfreezeChannel, SetSlowMode,
         SetMetadata, DeleteMetadata, SetCounter, IncrementCounter, DeleteCounter, RegisterType,
