@@ -11,6 +11,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import msgspec
 
@@ -24,6 +25,8 @@ from hubbub.features.contract import Errand, Lease, Local
 from hubbub.wire.codec import convert, decode_json, dump_json, encode_pack
 from hubbub.wire.presence import Watch
 from hubbub.wire.shapes import Kind, Presence, Status
+
+T = TypeVar("T")
 
 
 class _Users(msgspec.Struct, frozen=True):
@@ -98,7 +101,7 @@ class Presences:
         self._request(Kind.PRESENCE, context.app.name, stream, body, _ignore)
 
 
-def _args(action: Local, shape: type[msgspec.Struct]) -> msgspec.Struct:
+def _args(action: Local, shape: type[T]) -> T:
     return convert(msgspec.to_builtins(action.args), shape)
 
 

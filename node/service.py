@@ -18,6 +18,7 @@ from typing import Any, Final, NamedTuple, Protocol
 import msgspec
 
 from hubbub.base.errors import BAD_REQUEST, INTERNAL, Rejected, error_by_code
+from hubbub.base.ids import uuid7
 from hubbub.base.names import StreamKind
 from hubbub.features.contract import namespace_for, stream_kind
 from hubbub.ring.hashing import rendezvous
@@ -76,6 +77,7 @@ from node.store.api import StoreError
 _RESULT: Final = Kind.RESULT  # an enum's member costs ten times a global's look-up
 _OK: Final = Status.OK
 ENTROPY_BYTES: Final = 16
+_CMID_ENTROPY_BYTES: Final = 10
 _FORWARD_MS_LEFT: Final = 4_000
 _ELSEWHERE: Final = QueryAnswer(Status.REDIRECT)
 _NO_ROOM: Final = QueryAnswer(Status.UNKNOWN)
@@ -486,15 +488,13 @@ class Service:
             return  # taken again within a second, or forgotten
         user = key[1:]
         command = lease.ended(user, gone_ms)
-        submit = Submit(command.TAG, Viewer(user, SYSTEM), "", encode_json(command))
+        cmid = uuid7(now.wall_ms, entropy(_CMID_ENTROPY_BYTES))
+        submit = Submit(command.TAG, Viewer(user, SYSTEM), cmid, encode_json(command))
         request = Request("", 0, slot.number, ended=ended)
         try:
-            ready = slot.submit_own(request, app, key, submit, now, entropy(ENTROPY_BYTES))
+            self._run(slot, request, app, key, submit)
         except StoreError as error:
             self._copies.unreadable(slot, error)
-            return
-        self.obey(slot, ready)
-        self._copies.note(slot)
 
     def _look_at(self, slot: Slot, app: str, key: str, ago_ms: int = 0) -> None:
         """A user's connections changed, or what he chose; `ago_ms`: since when, at the least."""

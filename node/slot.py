@@ -439,18 +439,6 @@ class Slot:
             return self._after_pending(request, outcome, always=True)
         return self._run(request, app, key, submit, entropy, None, 0)
 
-    def submit_own(
-        self, request: Any, app: str, key: str, submit: Submit, now: Now, entropy: bytes
-    ) -> Ready:
-        """A command of the leader's own, which may be said twice."""
-        if self.replica.role is not _ACTIVE:
-            return Ready(results=[(request, Redirected(self.term))])
-        self._now = now
-        try:
-            return self._run(request, app, key, submit, entropy, None, 0)
-        except Rejected as refusal:
-            return Ready(results=[(request, refusal)])
-
     def submit_due(self, request: Any, due: bytes, now: Now, entropy: bytes) -> Ready:
         """Propose what falls due at an index key, if it is still there; answered by Fired."""
         if self.replica.role is not _ACTIVE:

@@ -175,7 +175,6 @@ class RoomRequest(Struct, frozen=True):
     """Of a channel."""
 
     channel: str
-    by: str = ""
 
 
 class OwnRequest(Struct, frozen=True, omit_defaults=True):
@@ -480,7 +479,7 @@ def _answer(found: dict[str, Looked]) -> bytes:
 
 
 def turn_counts(request: RoomRequest, ctx: EdgeContext) -> Errand:
-    channel, viewer = check_chat_channel(request.channel), _viewer(request.by, ctx)
+    channel, viewer = check_chat_channel(request.channel), _viewer("", ctx)
 
     def steps() -> Steps:
         room = decode_json((yield QueryCall(channel, "presence.room", request)), Room)

@@ -31,6 +31,7 @@ class Stage(Bench):
         super().__init__()
         self.want(ANN)
         self.clock.advance(GRACE_MS)  # the term is no new one
+        self.known: tuple[str, int] = ("offline", 0)
 
     def come(self, client: str = "c1", edge: str = EDGE) -> None:
         viewer = Viewer("ann", client=client, info=encode_json({"client": client}))
@@ -50,7 +51,7 @@ class Stage(Bench):
         return looked.state, looked.last_seen_ms
 
     def told(self, ms: int = 0, live: tuple[str, ...] = (EDGE, OTHER)) -> list[tuple[str, int]]:
-        """Signals of presence that left after so long."""
+        """Signals of presence that left after so long, but those that say nothing new."""
         self.out.clear()
         self.clock.advance(ms)
         self.service.tick(live)
@@ -58,7 +59,10 @@ class Stage(Bench):
         self.settle()
         found = [decode_json(m.body, dict[str, Any]) for m in self.out if m.type == Kind.SIGNAL]
         assert {one["t"] for one in found} <= {"presence.moved"}
-        return [(one["state"], one.get("last_seen_ms", 0)) for one in found]
+        told = [(one["state"], one.get("last_seen_ms", 0)) for one in found]
+        news = [one for one in told if one != self.known]
+        self.known = told[-1] if told else self.known
+        return news
 
     @property
     def entries(self) -> int:
