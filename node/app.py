@@ -315,6 +315,9 @@ class Node:
         self._metrics.expose("node_writer", self._writer.counts)
         self._metrics.expose("node_requests", self._service.counts)
         self._metrics.expose("node_backlog", self._backlog)
+        leases = self._service.leases
+        self._metrics.expose("presence", leases.counts)
+        self._metrics.gauge("presence_online_users", lambda: leases.statistics().users)
         self._metrics.expose("node_link", self._peers.counts)
         self._metrics.expose("node_copies", self._copies.counts)
         self._metrics.expose("node_due", dues.counts)

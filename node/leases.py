@@ -34,14 +34,20 @@ RETRY_MS: Final = 1_000
 _NONE: Final = Activity.NONE
 
 
+class LeaseCounts(msgspec.Struct):
+    """What /metrics shows."""
+
+    changes_total: int = 0  # told, or to be told
+    ended_total: int = 0
+    returned_total: int = 0  # within the grace
+
+
 class LeaseStatistics(msgspec.Struct, frozen=True):
-    """Sizes now, and counts since the start."""
+    """Sizes, for /statistics."""
 
     users: int
     leaving: int
     unwritten: int
-    ended: int
-    returned: int  # within the grace
 
 
 class _Lease:
@@ -62,8 +68,7 @@ class Leases:
         self._unwritten: dict[StreamName, int] = {}  # → gone_ms
         self._writing: dict[StreamName, int] = {}  # → when to try again
         self._moved: dict[StreamName, None] = {}
-        self._ended = 0
-        self._returned = 0
+        self.counts = LeaseCounts()
 
     def update(
         self,
@@ -85,7 +90,7 @@ class Leases:
             lease = self._users[user] = _Lease()
         if activity is not _NONE:
             if self._leaving.pop(user, None) is not None:
-                self._returned += 1
+                self.counts.returned_total += 1
             self._unwritten.pop(user, None)
             self._writing.pop(user, None)
             lease.gone_ms = 0
@@ -109,8 +114,9 @@ class Leases:
             lease.shown = _NONE
             self._unwritten[user] = lease.gone_ms
             self._moved[user] = None
-            self._ended += 1
+            self.counts.ended_total += 1
         moved, self._moved = self._moved, {}
+        self.counts.changes_total += len(moved)
         return list(moved)
 
     def take_ended(self, mono_ms: int) -> list[tuple[StreamName, int]]:
@@ -154,7 +160,5 @@ class Leases:
         return list(self._users)
 
     def statistics(self) -> LeaseStatistics:
-        """Sizes and counts."""
-        return LeaseStatistics(
-            len(self._users), len(self._leaving), len(self._unwritten), self._ended, self._returned
-        )
+        """Sizes now."""
+        return LeaseStatistics(len(self._users), len(self._leaving), len(self._unwritten))

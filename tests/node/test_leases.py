@@ -73,7 +73,7 @@ def test_who_is_back_within_the_grace_never_went() -> None:
         book.says(ACTIVE)
         assert book.tick(3_000) == []
     assert book.ended() == []
-    assert book.leases.statistics().returned == 20
+    assert book.leases.counts.returned_total == 20
 
 
 def test_idle_on_all_devices_is_told_as_any_change() -> None:
