@@ -16,14 +16,22 @@ from typing import Any, Final
 from edge.carriers import Stream
 from edge.dispatch import App, Reply
 from hubbub.base.errors import INTERNAL, UNKNOWN_OUTCOME, Rejected
-from hubbub.features.contract import Command, Errand, HeadsCall, QueryCall, Several, Steps
+from hubbub.features.contract import (
+    Command,
+    Errand,
+    HeadsCall,
+    Local,
+    QueryCall,
+    Several,
+    Steps,
+)
 from hubbub.wire.codec import encode_json
 from hubbub.wire.shapes import HeadAsk, HeadRow, Json, Viewer
 
 STEPS_MAX: Final = 64
 DEADLINE_MS: Final = 4_500  # client SDKs give up at 5 s
 
-Turned = Callable[[Command | Several | QueryCall, App, Viewer, Reply], None]
+Turned = Callable[[Command | Several | QueryCall | Local, App, Viewer, Reply], None]
 Rows = list[tuple[HeadAsk, HeadRow]]
 AskHeads = Callable[[list[HeadAsk], Callable[[Rows], None], Callable[[list[Stream]], None]], None]
 AskNewest = Callable[
@@ -91,7 +99,7 @@ class _Way:
         else:
             self._ask(step)
 
-    def _ask(self, step: Command | Several | QueryCall) -> None:
+    def _ask(self, step: Command | Several | QueryCall | Local) -> None:
         try:
             self._errands.turned(step, self._app, self._viewer, self._answered)
         except Rejected as refusal:

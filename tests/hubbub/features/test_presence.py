@@ -132,7 +132,7 @@ def test_refusals(book: Playbook) -> None:
 WHO = ("everybody", "contacts", "nobody")
 
 
-@pytest.mark.parametrize(("mine", "theirs", "is_contact"), product(WHO, WHO, (True, False)))
+@pytest.mark.parametrize(("mine", "theirs", "is_contact"), list(product(WHO, WHO, (True, False))))
 def test_it_is_reciprocal(mine: Any, theirs: Any, is_contact: bool) -> None:
     book = Playbook("#ann")
     listed(book, "group:both", ChannelKind.GROUP)
