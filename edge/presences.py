@@ -1,5 +1,4 @@
 """What the verbs of presence ask of an edge: who is on a session's screen, and that it is idle.
-Pure.
 
 Rules:
 1. `presence.watch` names the users before they are asked for, `presence.watched` hands over what

@@ -15,6 +15,8 @@ Rules:
    of them once a second. The size of a room makes nothing dearer.
 7. In a room that keeps lists (`guarantees`) the number is that of the members online whom the asker
    may see, exactly; elsewhere it is that of the connections that are subscribed.
+
+Long because what is kept of a user, how he is shown and who may ask have to agree.
 """
 
 from __future__ import annotations

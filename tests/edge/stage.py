@@ -189,6 +189,7 @@ class EdgeStage:
             interest=self._interested,
             head=lambda channel, event: self.heads.note(channel, event),
             listed=lambda channel, event: self.clients.listed(*channel.stream, event),
+            moved=lambda stream, data: self.watching.signal(stream, data),
         )
         self.heads = Heads(
             self.hub,

@@ -112,7 +112,7 @@ PURE_FILES = {
     "node/store": "api",
     "router": "relay fanout interest",
     "edge": "connection session resume dispatch gathering errands reading hub outgoing heads "
-    "limits delta fanout handshake repeated_tokens audience watching presences admission",
+    "limits delta fanout handshake repeated_tokens audience watching admission",
     "edge/web": "documents asyncapi schemas",
     "edge/outbound": "cursor retries addresses",
     "ops": "render",
