@@ -17,7 +17,7 @@ import pytest
 
 from node.app import EXIT_STORE_REFUSED
 from tests.support.chaos.rot import Damage, rot_table, rot_wal
-from tests.support.chaos.signals import paused, process
+from tests.support.chaos.signals import paused
 from tests.support.cluster import Cluster, wait_for
 from tests.support.harm import (
     TAKEN_OVER_S,
@@ -29,6 +29,7 @@ from tests.support.harm import (
     wait_caught_up,
     wait_leads_nothing,
 )
+from tests.support.processes import process
 from tests.support.traffic import Traffic
 
 DOWN_S = 10.0

@@ -11,6 +11,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterator
 from random import Random
@@ -24,7 +25,8 @@ from node.store.rocks import RocksStore
 from ops.api import call
 from ops.processes import SOURCE_ROOT
 from tests.support.cluster import Cluster, wait_for
-from tests.support.leaders import view_of
+from tests.support.harm import Silences
+from tests.support.leaders import leaders_of, view_of
 from tests.support.traffic import Traffic
 
 SLOTS = int(os.environ.get("HUBBUB_MOVE_SLOTS", "64"))
@@ -69,6 +71,31 @@ async def test_three_to_five_to_three_without_a_failed_send(cluster: Cluster) ->
         for reader in traffic.readers:
             assert reader.resumes == 0, "a move is no business of a client's connection"
     assert {entry.name for entry in cluster.of_role("node")} == {"node-1", "node-2", "node-3"}
+
+
+async def test_a_planned_hand_over_is_hardly_noticed(cluster: Cluster) -> None:
+    """How long a channel takes no message while its leader moves, a sender's own gap included."""
+    silences = Silences("leader handed over as planned")
+    async with Traffic(
+        cluster, "hand", channels=12, senders=12, gap_s=GAP_S, roams=False
+    ) as traffic:
+
+        async def move_leaders() -> None:
+            await hubbub(cluster, "nodes", "add")
+            for words in (("rebalance", "start"), ("nodes", "drain", "node-4")):
+                await traffic.everybody_sent(5)
+                before, began = await leaders_of(cluster, traffic.channels), time.monotonic()
+                await hubbub(cluster, *words)
+                await traffic.everybody_sent(5)
+                after = await leaders_of(cluster, traffic.channels)
+                moved = [name for name in before if after[name] != before[name]]
+                silences.add(traffic, moved, began)
+
+        await traffic.run(move_leaders)
+        report = await traffic.check()
+        print(figures(traffic, str(report)), silences, sep="\n")
+        assert report.is_clean, str(report)
+        assert not any(sender.retries for sender in traffic.senders), "nobody had to ask again"
 
 
 async def test_a_plan_outlives_nodes_that_are_killed(cluster: Cluster) -> None:

@@ -22,6 +22,7 @@ from typing import Any, Self
 from ops.api import Response, Rest
 from ops.cluster_file import ClusterFile, ProcessEntry, read
 from ops.processes import SOURCE_ROOT
+from tests.support.processes import Process, process
 
 START_S = 60.0
 STOP_S = 10.0
@@ -211,20 +212,31 @@ class Cluster:
 
     def _wait_children_gone(self) -> None:
         """Waits for the children, and kills those that stay."""
-        pids = [event["pid"] for event in self.events()] if self._has_events() else []
-        left = [pid for pid in pids if self._is_ours(pid)]
+        left = self._children()
         try:
-            wait_for(lambda: not any(map(self._is_ours, left)), STOP_S, lambda: str(left))
+            wait_for(lambda: not any(p.is_alive for p in left), STOP_S, lambda: str(left))
         finally:
-            for pid in left:
-                if self._is_ours(pid):
-                    _kill(pid, signal.SIGKILL)
+            for child in left:
+                if child.is_alive:
+                    _kill(child.pid, signal.SIGKILL)
+
+    def _children(self) -> list[Process]:
+        """Those that the supervisor started and that live, or whose files are not closed yet."""
+        found = []
+        for pid in {event["pid"] for event in self.events()} if self._has_events() else ():
+            try:
+                child = process(pid)
+            except ProcessLookupError:
+                continue
+            if child.is_exiting or self._is_ours(pid):  # a pid may have been used again
+                found.append(child)
+        return found
 
     def _has_events(self) -> bool:
         return (self.dir / "run" / "events.ndjson").exists()
 
     def _is_ours(self, pid: int) -> bool:
-        """Whether the pid runs and is one of this cluster's (a pid may have been used again)."""
+        """Whether the pid's command line names this cluster. One that exits has none any more."""
         try:
             return str(self.dir) in Path(f"/proc/{pid}/cmdline").read_text()
         except (FileNotFoundError, ProcessLookupError):

@@ -10,8 +10,9 @@ import pytest
 
 from tests.support.chaos.proxy_drivers import ChildProxy, ThreadProxy
 from tests.support.chaos.proxy_orders import Way
-from tests.support.chaos.signals import paused, process
+from tests.support.chaos.signals import paused
 from tests.support.cluster import wait_for
+from tests.support.processes import process
 
 WITHIN_S = 10.0
 

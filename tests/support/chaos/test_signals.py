@@ -9,8 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.chaos.signals import Process, kill, pause, paused, process, resume
+from tests.support.chaos.signals import kill, pause, paused, resume
 from tests.support.cluster import wait_for
+from tests.support.processes import Process, process
 
 # Two threads that never sleep for long, and a byte for each turn of one of them.
 PROGRAM = """
