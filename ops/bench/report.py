@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
 
+from ops.answer import Failure
 from ops.bench.cases import Case, Sample
 from ops.bench.machine import Machine
 from ops.bench.runner import Measured, Order
@@ -67,7 +68,9 @@ def lines_of(measured: Sequence[Measured], shape: str) -> list[Line]:
     ]
 
 
-def as_data(order: Order, machine: Machine, lines: Sequence[Line]) -> dict[str, object]:
+def as_data(
+    order: Order, machine: Machine, lines: Sequence[Line], void: Mapping[str, Failure]
+) -> dict[str, object]:
     """The `data` of the JSON answer."""
     return {
         "shape": order.shape,
@@ -76,11 +79,14 @@ def as_data(order: Order, machine: Machine, lines: Sequence[Line]) -> dict[str, 
         "smoke": order.is_smoke,
         "machine": asdict(machine),
         "cases": [asdict(line) for line in lines],
+        "void": {name: failure.text for name, failure in void.items()},
     }
 
 
-def as_text(order: Order, machine: Machine, lines: Sequence[Line]) -> str:
-    """Two tables: what is judged, and what stands beside it."""
+def as_text(
+    order: Order, machine: Machine, lines: Sequence[Line], void: Mapping[str, Failure]
+) -> str:
+    """Two tables: what is judged, and what stands beside it; then what is void, and why."""
     head = (
         f"{machine.processor}, {machine.cores} cores, kernel {machine.kernel}, "
         f"Python {machine.python}, load {machine.load_1m:.1f}\n"
@@ -90,7 +96,8 @@ def as_text(order: Order, machine: Machine, lines: Sequence[Line]) -> str:
     judged = _table([COLUMNS, *(_judged(line) for line in lines)])
     beside = [("case", "", "hubbub", "reference")]
     beside += [row for line in lines for row in _beside(line)]
-    return "\n\n".join((head, judged, _table(beside)))
+    broken = [f"{name} is void: {failure.text}" for name, failure in void.items()]
+    return "\n\n".join((head, judged, _table(beside), *broken))
 
 
 def _line(case: Case, hubbub: Sequence[Sample], reference: Sequence[Sample], shape: str) -> Line:

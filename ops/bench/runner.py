@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hubbub.runtime.process import loop_factory, raise_descriptor_limit
+from ops.answer import Failure
 from ops.bench.cases import Benchmark, Case, Sample, Session
 from ops.bench.connect import Connect
 from ops.bench.fanout import Fanout
@@ -44,45 +45,77 @@ class Measured:
     rounds: Mapping[str, Sequence[Sample]]
 
 
-def run(order: Order, tell: Callable[[str], None]) -> list[Measured]:
+@dataclass(frozen=True)
+class Results:
+    """The cases that were measured, and what broke: benchmark (or case) → why it is void."""
+
+    measured: list[Measured]
+    void: dict[str, Failure]
+
+
+def run(order: Order, tell: Callable[[str], None]) -> Results:
     """Runs the benchmarks one after the other, each with servers of its own.
 
-    Raises Failure when a server does not start, refuses, loses or doubles a message.
+    A server that does not start, refuses, loses or doubles a message makes its case void, and those
+    of the same benchmark that would follow; the other benchmarks are measured all the same.
     """
     raise_descriptor_limit()
-    measured: list[Measured] = []
+    results = Results([], {})
     for name in order.names:
         benchmark = BENCHMARKS[name](order.is_smoke)
-        with ExitStack() as stack:
-            tell(f"{name}: starts its servers")
-            shape = SHAPES[order.shape]
-            targets = [
-                stack.enter_context(hubbub(shape, order.folder, order.copies)),
-                stack.enter_context(reference()),
-            ]
-            loop = stack.enter_context(asyncio.Runner(loop_factory=loop_factory()))
-            measured += loop.run(measure(benchmark, targets, order.rounds, tell))
-    return measured
+        try:
+            with ExitStack() as stack:
+                tell(f"{name}: starts its servers")
+                shape = SHAPES[order.shape]
+                targets = [
+                    stack.enter_context(hubbub(shape, order.folder, order.copies)),
+                    stack.enter_context(reference()),
+                ]
+                loop = stack.enter_context(asyncio.Runner(loop_factory=loop_factory()))
+                loop.run(measure(benchmark, targets, order.rounds, tell, results))
+        except (Failure, ExceptionGroup) as error:  # a group: of connections opened side by side
+            results.void[name] = first_failure(error)
+            tell(f"{name}: void: {results.void[name].text}")
+    return results
 
 
 async def measure(
-    benchmark: Benchmark, targets: Sequence[Target], rounds: int, tell: Callable[[str], None]
-) -> list[Measured]:
-    """All rounds of all cases; which target goes first changes from round to round."""
-    results: dict[Case, dict[str, list[Sample]]] = {
-        case: {target.name: [] for target in targets} for case in benchmark.cases
-    }
+    benchmark: Benchmark,
+    targets: Sequence[Target],
+    rounds: int,
+    tell: Callable[[str], None],
+    results: Results,
+) -> None:
+    """All rounds of all cases; which target goes first changes from round to round.
+
+    Raises Failure for the preparation; of a case it goes to `results.void`, and ends the rest.
+    """
     with ExitStack() as stack:
         sessions: dict[str, Session] = {}
         for target in targets:
             tell(f"{target.name}: prepares")
             sessions[target.name] = await benchmark.prepare(target)
             stack.callback(sessions[target.name].close)
-        for number in range(rounds):
-            turns = list(sessions) if number % 2 == 0 else list(reversed(sessions))
-            for case in benchmark.cases:
-                for name in turns:
-                    sample = await sessions[name].measure(case)
-                    results[case][name].append(sample)
+        for case in benchmark.cases:
+            rows: dict[str, list[Sample]] = {target.name: [] for target in targets}
+            for number in range(rounds):
+                for name in list(sessions) if number % 2 == 0 else list(reversed(sessions)):
+                    try:
+                        sample = await sessions[name].measure(case)
+                    except Failure as error:
+                        results.void[case.name] = error
+                        tell(f"{case.name}: void: {error.text}")
+                        return
+                    rows[name].append(sample)
                     tell(f"{case.name}: round {number + 1} {name} {sample.value:.4g}")
-    return [Measured(case, rows) for case, rows in results.items()]
+            results.measured.append(Measured(case, rows))
+
+
+def first_failure(error: Failure | ExceptionGroup[Exception]) -> Failure:
+    """The first Failure inside. Raises the error itself if there is none."""
+    if isinstance(error, Failure):
+        return error
+    for inner in error.exceptions:
+        if isinstance(inner, Failure | ExceptionGroup):
+            return first_failure(inner)
+    raise error

@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from ops.answer import Failure
 from ops.bench.cases import Case, Sample
 from ops.bench.machine import Machine
 from ops.bench.report import as_data, as_text, lines_of
@@ -44,7 +45,9 @@ def test_a_bar_judges_the_median_of_its_shape(
 
 
 def test_the_table_shows_range_ratio_and_a_missed_bar() -> None:
-    text = as_text(ORDER, HERE, lines_of(measured({"single": 1.9}), "single"))
+    lines, void = lines_of(measured({"single": 1.9}), "single"), {"idle-10": Failure("it left")}
+    text = as_text(ORDER, HERE, lines, void)
+    assert text.endswith("idle-10 is void: it left")
     row = next(line for line in text.splitlines() if line.startswith("rooms-2000"))
     assert " ".join(row.split()) == (
         "rooms-2000 CPU-µs per message 190 (150-400) 100 (90-200) 2 (1.5-2.11) <= 1.9x NO"
@@ -54,7 +57,9 @@ def test_the_table_shows_range_ratio_and_a_missed_bar() -> None:
 
 
 def test_the_json_answer_holds_everything_and_is_json() -> None:
-    data = json.loads(json.dumps(as_data(ORDER, HERE, lines_of(measured({}), "single"))))
+    lines, void = lines_of(measured({}), "single"), {"idle-10": Failure("it went away")}
+    data = json.loads(json.dumps(as_data(ORDER, HERE, lines, void)))
+    assert data["void"] == {"idle-10": "it went away"}
     assert data["cases"][0]["ratio"] == {"median": 2.0, "min": 1.5, "max": 190 / 90}
     assert data["machine"]["fsync_p50_ms"] == 0.2
     assert data["cases"][0]["hubbub_figures"]["ack_p50_ms"]["median"] == 1.9
