@@ -336,14 +336,16 @@ class Uplink:
         answered: Callable[[list[tuple[HeadAsk, HeadRow]]], None],
         failed: Callable[[list[Stream]], None],
     ) -> None:
-        """HEADS questions, one for each leader and HEADS_ASKS_MAX streams.
+        """HEADS questions, one for each leader, router and HEADS_ASKS_MAX streams: by the router
+        that carries a stream's interest, which is then there before the question.
 
         `answered` gets the rows that were answered, `failed` the streams to ask for again.
         """
-        by_leader: dict[str, list[HeadAsk]] = {}
+        groups: dict[tuple[str, str], list[HeadAsk]] = {}
         for ask in asks:
-            by_leader.setdefault(self.leader_of(ask.slot), []).append(ask)
-        for group in by_leader.values():
+            way = self.leader_of(ask.slot), self.carriers.carrier(ask.slot)
+            groups.setdefault(way, []).append(ask)
+        for group in groups.values():
             for start in range(0, len(group), HEADS_ASKS_MAX):
                 self._question(group[start : start + HEADS_ASKS_MAX], answered, failed)
 

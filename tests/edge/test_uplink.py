@@ -10,6 +10,7 @@ from hubbub.base.errors import CHANNEL_NOT_FOUND, INTERNAL
 from hubbub.wire.codec import decode_pack, encode_pack
 from hubbub.wire.frame import Message, encode_message
 from hubbub.wire.shapes import (
+    HeadAsk,
     HeadRow,
     HeadsAnswer,
     HeadsQuery,
@@ -207,6 +208,30 @@ def test_questions_are_one_for_each_leader() -> None:
     for question in questions:
         asks = decode_pack(question.body, HeadsQuery).asks
         assert question.slot in {ask.slot for ask in asks}
+
+
+def test_a_question_follows_the_interest_in_its_streams_on_their_own_router() -> None:
+    """Else what is said between the answer and the interest is heard by nobody: one leader, two
+    routers, and a question that took the road of its first stream alone."""
+    stage = Stage("r1", "r2")
+    known: dict[str, bool] = {}
+
+    def note(router: Router) -> None:
+        def answer(message: Message) -> None:
+            for ask in decode_pack(message.body, HeadsQuery).asks:
+                known[ask.key] = (ask.app, ask.key) in router.copy.keys
+
+        router.answer = answer
+
+    for router in stage.routers.values():
+        note(router)
+    keys = [*stage.keys_of("r1", 3), *stage.keys_of("r2", 3)]
+    for key in keys:
+        stage.uplink.interest(("demo", key), True)
+    asks = [HeadAsk(stage.uplink.slot_of("demo", key), "demo", key) for key in keys]
+    stage.uplink.ask_heads(asks, lambda _: None, lambda _: None)  # before any tick
+    stage.network.advance(5)
+    assert known == dict.fromkeys(keys, True)
 
 
 def test_a_long_question_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
