@@ -26,6 +26,7 @@ from edge.pushes import PushEncoder
 from edge.reading import Readings
 from edge.relayed import Relayed
 from edge.screens import Screens
+from edge.searching import Searches
 from edge.server import Server
 from edge.session import SessionSettings
 from edge.streams import StreamEndpoints
@@ -108,13 +109,21 @@ class Edge:
             hub, auth, uplink.request, name, lambda *what: self._clients.revoked(*what)
         )
         dispatch = Dispatch(REGISTRY, uplink.request, now_ms=clock.wall_ms, entropy=entropy)
-        dispatch.errands = Errands(
+        errands = dispatch.errands = Errands(
             dispatch.turned,
             uplink.ask_heads,
             uplink.ask_newest,
             uplink.slot_of,
             clock.monotonic_ms,
         )
+        self._searches = Searches(
+            uplink.request,
+            view.cluster.slots,
+            uplink.slot_of,
+            uplink.leader_of,
+            clock.monotonic_ms,
+        )
+        errands.search = self._searches.start
         subscribing = Subscribing(
             hub, encoder, uplink.request, name, config.recovery_connection_bytes_max
         )
@@ -276,6 +285,7 @@ class Edge:
         self._apps.tick()
         self._gathering.tick()
         self._readings.tick()
+        self._searches.tick()
         self._heads.flush()
 
     def _changed(self, kind: str, name: str) -> None:

@@ -22,6 +22,8 @@ from hubbub.features.contract import (
     HeadsCall,
     Local,
     QueryCall,
+    SearchCall,
+    SearchFound,
     Several,
     Steps,
 )
@@ -37,13 +39,16 @@ AskHeads = Callable[[list[HeadAsk], Callable[[Rows], None], Callable[[list[Strea
 AskNewest = Callable[
     [str, Sequence[str], int, tuple[int, str] | None, Callable[[list[HeadRow] | None], None]], None
 ]
+AskSearch = Callable[[SearchCall, str, Callable[[Rejected | None, SearchFound | None], None]], None]
 
 
 class Errands:
-    """Starts errands; each goes its own way.
+    """Starts errands; each goes its own way. `search` is set by the wiring.
 
     Args: turned: sends a command or query, may raise Rejected. now_ms: monotonic.
     """
+
+    search: AskSearch
 
     def __init__(
         self,
@@ -96,6 +101,8 @@ class _Way:
             self._reply(Rejected(UNKNOWN_OUTCOME), b"")
         elif isinstance(step, HeadsCall):
             self._heads(step)
+        elif isinstance(step, SearchCall):
+            self._errands.search(step, self._app.name, self._found)
         else:
             self._ask(step)
 
@@ -107,6 +114,9 @@ class _Way:
 
     def _answered(self, refusal: Rejected | None, data: Json) -> None:
         self.go(refusal, data)
+
+    def _found(self, refusal: Rejected | None, found: SearchFound | None) -> None:
+        self.go(refusal, found)
 
     def _newest(self, rows: list[HeadRow] | None) -> None:
         if rows is None:

@@ -61,6 +61,9 @@ from node.ready import Record
 from node.replica import Copy, Role
 from node.room import Level, Room, RoomLimits
 from node.scrub import BYTES_PER_S, DamagedLog, Scrub
+from node.search.answers import Answers
+from node.search.feed import Feeding
+from node.search.searcher import Searcher
 from node.service import Service
 from node.slot import Backlog, Now, Slot, SlotContext
 from node.snapshot import Sources
@@ -141,6 +144,8 @@ class Node:
         self._backups: Backups
         self._mover: Mover
         self._scrub: Scrub
+        self._searcher: Searcher
+        self._searching: asyncio.Task[Never]
         self._copies: Copies
         self._service: Service
         self._writer: Writer
@@ -181,6 +186,7 @@ class Node:
         supervise("mover", self._mover.run())
         supervise("removals", self._mover.remove_for_ever())
         supervise("scrub", self._scrub_for_ever())
+        self._searching = supervise("search", self._searcher.run())
         supervise("lag", self._metrics.sample_loop_lag())
         self._process.started()
         _log.info("node.started", slots=len(self._slots), address=address, admin=url)
@@ -270,7 +276,18 @@ class Node:
         self._mover = self._make_mover()
         self._service.paused = self._mover.moves.paused
         self._service.removed = self._mover.removed
+        self._make_search()
         self._expose(self._context)
+
+    def _make_search(self) -> None:
+        clock, service = self._clock, self._service
+        feeding = Feeding(self._slots, self._store, REGISTRY)
+        folder = Path(self._config.data_dir) / "search"
+        self._searcher = Searcher(folder, feeding, clock, random.random)
+        service.applied = self._searcher.note
+        service.searches = Answers(
+            self._slots, service.reads, self._searcher, clock.wall_ms, clock.monotonic_ms
+        )
 
     def _make_backups(self) -> Backups:
         config = self._config
@@ -327,6 +344,11 @@ class Node:
         self._metrics.expose("node_moves", self._mover.moves.counts)
         self._metrics.expose("node_removals", self._mover.counts)
         self._metrics.expose("node_scrub", self._scrub.counts)
+        feeding = self._searcher.feeding
+        self._metrics.expose("node_search", self._searcher.counts)
+        self._metrics.expose("node_index", feeding.counts)
+        self._metrics.gauge("node_index_behind_entries", feeding.behind)
+        self._metrics.gauge("node_search_pid", lambda: self._searcher.pid)
         room = self._copies.room
         self._metrics.gauge("node_disk_used_percent", lambda: room.used_percent)
         self._metrics.gauge("node_disk_level", lambda: room.level)
@@ -471,6 +493,7 @@ class Node:
     async def _drain(self) -> None:
         """Take nothing more; sync and answer what was taken."""
         self._service.stop_intake()
+        self._searching.cancel()
         await self._writer.close()
 
     # --- while it runs
@@ -482,6 +505,7 @@ class Node:
             await asyncio.sleep(_FORWARD_TICK_S if waiting else _TICK_S)
             self._service.tick(self._live_edges())
             self._look_at_disk()
+            self._searcher.tick()
             ticks += 1
             if ticks % _SLOTS_TICKS == 0:
                 self._service.tick_slots()

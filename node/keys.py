@@ -78,6 +78,15 @@ def prefix_end(prefix: bytes) -> bytes:
     return prefix + _MAX_SUFFIX
 
 
+def parse_stream(key: bytes) -> tuple[str, str]:
+    """(app, stream key) in a key of CHAN or STATE."""
+    app_at = _SLOT.size + 1
+    app_end = app_at + key[_SLOT.size]
+    key_at = app_end + _SLOT.size
+    key_end = key_at + _SLOT.unpack_from(key, app_end)[0]
+    return key[app_at:app_end].decode(), key[key_at:key_end].decode()
+
+
 def seq_of(chan_key: bytes) -> int:
     """The seq at the end of a CHAN key."""
     return read_u64(chan_key, len(chan_key) - SEQ_BYTES)

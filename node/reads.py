@@ -100,6 +100,10 @@ class Reads:
             STREAM_SYNC: (SyncFrom, self._sync),
         }
 
+    def slot_of(self, app: str, key: str) -> int:
+        """The slot of a stream."""
+        return self._engine.target_of(app, key)
+
     # --- QUERY
 
     def query(self, slot: Slot, app: str, key: str, query: Query, now_ms: int) -> Json:

@@ -29,6 +29,7 @@ from hubbub.transport.replicated_set import PULL
 from hubbub.wire.codec import decode_pack, dump_json, encode_json, encode_pack
 from hubbub.wire.frame import Message, encode_message
 from hubbub.wire.presence import Live
+from hubbub.wire.search import Search, SearchAnswer
 from hubbub.wire.shapes import (
     HeadAsk,
     HeadRow,
@@ -71,6 +72,7 @@ from node.ready import (
     Unknown,
 )
 from node.removals import REMOVED
+from node.search.answers import Answers
 from node.slot import Now, Slot
 from node.store.api import StoreError
 
@@ -116,6 +118,7 @@ class ServiceCounts(msgspec.Struct):
 
     submits_total: int = 0
     queries_total: int = 0
+    searches_total: int = 0
     copy_reads_total: int = 0  # of them: answered by this node as a follower
     linear_reads_total: int = 0  # of them: answered after a round to the other copies
     subscribes_total: int = 0
@@ -149,7 +152,8 @@ class Service:
         """Args: slots: those held here; may grow. leader_of: slot → (term, name) by the map, "" =
         nobody. is_node: a link's peer is another node. `links`, `writer`, `activate` and
         `load_outbox` are set before anything is received. `wake_due` is called when something may
-        fall due earlier than `fire_due` has said; `fired` with its delay in seconds.
+        fall due earlier than `fire_due` has said; `fired` with its delay in seconds; `applied` with
+        a slot that has applied entries, for those who read its log later.
         """
         self._slots = slots
         self._copies = copies
@@ -167,6 +171,8 @@ class Service:
         self.removed: Callable[[int], None]
         self.wake_due: Callable[[], None] = _nothing
         self.fired: Callable[[float], None] = _nothing_of
+        self.applied: Callable[[int], None] = _nothing_of
+        self.searches: Answers
         self.presence = PresenceLists()
         self.interest = Interest()
         self.pulses = Pulses()
@@ -177,6 +183,7 @@ class Service:
         self.counts = ServiceCounts()
         self._routers: set[str] = set()
         self._led: dict[int, int] = {}  # → since when (monotonic ms)
+        self._applied: dict[int, int] = {}  # slot → up to where it was told
         self._forwards: dict[int, QueuedForward] = {}  # request id → what it carries
         self._forward_ids: dict[tuple[int, int], int] = {}  # (source, target) → newest request id
         self._leaving: deque[QueuedForward] = deque()
@@ -191,6 +198,7 @@ class Service:
             Kind.QUERY_ANY: self._query,
             Kind.SUBSCRIBE: self._subscribe,
             Kind.QUERIES: self._queries,
+            Kind.SEARCH: self._search,
             Kind.HEADS: self._heads,
             Kind.PRESENCE: self._presence,
             Kind.RESULT: self._result,
@@ -399,6 +407,10 @@ class Service:
             self.wake_due()
         for request, result in ready.results:
             self._answer(slot, request, result)
+        applied = slot.applied
+        if self._applied.get(slot.number) != applied:
+            self._applied[slot.number] = applied
+            self.applied(slot.number)
         if ready.forwards:
             self._send_forwards(self._outbox.add(ready.forwards, self._clock.monotonic_ms()))
 
@@ -651,6 +663,14 @@ class Service:
             _log.error("query.failed", name=ask.name, exc_info=error)
             return QueryAnswer(Status.REJECTED, _refusal(Rejected(INTERNAL)))
         return QueryAnswer(Status.OK, answer)
+
+    def _search(self, peer: str, message: Message) -> None:
+        self.counts.searches_total += 1
+
+        def done(answer: SearchAnswer) -> None:
+            self._reply(peer, message, Status.OK, encode_pack(answer))
+
+        self.searches.start(message.app, decode_pack(message.body, Search), done)
 
     def _subscribe(self, peer: str, message: Message) -> None:
         self.counts.subscribes_total += 1

@@ -17,7 +17,7 @@ Rules:
 Where each hook runs: check, verbs, routes at the edge; decide, guards, pulse, lease at a slot's
 leader;
 apply, effects on every replica; render, head, queries on any replica that is new enough; deliver at
-the edge.
+the edge; searching on every replica, behind the commit.
 
 Long because it is the whole contract: a reader of one feature needs this file and no other.
 """
@@ -36,6 +36,7 @@ from hubbub.base.units import KIB
 from hubbub.settings.app import AppSettings, Namespace
 from hubbub.wire.event import EventHead, StoredEvent
 from hubbub.wire.presence import Live
+from hubbub.wire.search import Criteria, Document, Place, SearchHit
 from hubbub.wire.shapes import Json, Viewer
 
 K = TypeVar("K")
@@ -334,7 +335,30 @@ class HeadsCall(msgspec.Struct, frozen=True):
     after: tuple[int, str] | None = None
 
 
-Steps = Generator[Command | Several | QueryCall | HeadsCall | Local, Any, Json]
+class SearchCall(msgspec.Struct, frozen=True):
+    """Search these streams; None: everything of the app. Asked of all nodes that lead some of it,
+    under the rights of `viewer`; answered by SearchFound (decision record 0028)."""
+
+    keys: Sequence[str] | None
+    criteria: Criteria
+    viewer: Viewer
+    before: Place | None
+    limit: int
+
+
+class SearchFound(msgspec.Struct, frozen=True):
+    """`hits` in order, at most `limit`; behind `next` there may be more, None: nothing. As of
+    `indexed_to_ms` (0: nobody can say) everything was searched, unless `incomplete`."""
+
+    hits: Sequence[SearchHit]
+    next: Place | None
+    indexed_to_ms: int
+    incomplete: bool
+
+
+Steps = Generator[
+    Command | Several | QueryCall | HeadsCall | Local | SearchCall, Any, Json
+]
 
 
 class Errand(msgspec.Struct, frozen=True):
@@ -471,6 +495,17 @@ class Lease(msgspec.Struct, frozen=True):
     ended: Callable[[str, int], Command]
     counted: Callable[[int], Event]
     look: Callable[[Sequence[str], str], Steps]
+class Searching(msgspec.Struct, frozen=True):
+    """How a stream's events become what is searched (decision record 0028).
+
+    made: event → the document that a message begins as. touched: event → seqs of messages that read
+    otherwise now. current(seq, tables) → the document as it reads now; None: nothing of it may be
+    found. floors: events that raise the floor.
+
+    made: Mapping[type[Event], Callable[[Any, Meta], Document]]
+    touched: Mapping[type[Event], Callable[[Any], Sequence[int]]]
+    current: Callable[[int, Tables], Document | None]
+    floors: frozenset[type[Event]]
 
 
 KEEP: Final = "keep"
@@ -553,6 +588,7 @@ class Feature(msgspec.Struct, frozen=True, kw_only=True):
     head: Callable[[Tables, str], Mapping[str, object]] | None = None
     pulse: Pulse | None = None
     lease: Lease | None = None
+    searching: Searching | None = None
     access: Mapping[StreamKind, Callable[[SubscribeArgs, Tables, Context], Access]] = {}
     queries: tuple[QueryRow, ...] = ()
     routes: tuple[Route, ...] = ()
@@ -580,6 +616,7 @@ class Registry:
         self.delivers = [f.deliver for f in features if f.deliver is not None]
         self.pulses = {f.name: f.pulse for f in features if f.pulse is not None}
         self.noted: dict[type[Event], list[Any]] = {}  # event → (feature's name, noted)
+        self.searching = next((f.searching for f in features if f.searching is not None), None)
         self.tables: dict[str, Table[Any, Any]] = {}
         self.lease: Lease | None = None
         self.lease_of = ""  # the feature's name, under which its events are noted

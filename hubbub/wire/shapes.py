@@ -1,9 +1,9 @@
 """Every message of a link: its type number and the shape of its body.
 
 Who sends what:
-  edge → router → node   SUBMIT, QUERY, SUBSCRIBE, PRESENCE, HEADS, QUERIES: answered by exactly one
-                         RESULT; QUERY_ANY is a QUERY that any whole copy may answer if it has
-                         `min_seq`
+  edge → router → node   SUBMIT, QUERY, SUBSCRIBE, PRESENCE, HEADS, QUERIES, SEARCH
+                         (`wire.search`): answered by exactly one RESULT; QUERY_ANY is a QUERY that
+                         any whole copy may answer if it has `min_seq`
   node → router → node   SUBMIT (a Forward from an outbox): answered by exactly one RESULT
   node → router → edge   EVENT, SIGNAL: to every edge with interest in (app, key)
   edge → router → node   INTEREST_*: a replicated set per link; a router's set towards a node is the
@@ -34,6 +34,7 @@ class Kind(IntEnum):
     PRESENCE = 5
     QUERY_ANY = 6
     QUERIES = 7
+    SEARCH = 8
     RESULT = 10
     EVENT = 20
     SIGNAL = 21
@@ -69,9 +70,10 @@ REQUESTS = frozenset(
         Kind.HEADS,
         Kind.PRESENCE,
         Kind.QUERIES,
+        Kind.SEARCH,
     }
 )
-FOR_A_NODE = frozenset({Kind.HEADS, Kind.QUERIES})  # by any slot that it leads
+FOR_A_NODE = frozenset({Kind.HEADS, Kind.QUERIES, Kind.SEARCH})  # by any slot that it leads
 
 
 class Status(IntEnum):

@@ -66,6 +66,7 @@ SAME: dict[str, Any] = {
     "title": "a title",
     "note": "a note",
     "folder": "a folder",
+    "q": "secret",
 }
 # Fields that need nothing here, or whose values are no ids.
 LEFT_OUT = frozenset({
@@ -77,7 +78,7 @@ LEFT_OUT = frozenset({
     "favourite", "grant", "hidden", "history", "if_rev", "jti", "kinds", "limit", "linear",
     "max", "member", "mention_all", "mention_here", "mentions", "min", "min_seq", "muted",
     "muted_until", "owner", "prefix", "public", "reason", "replace", "replies", "reply_to",
-    "sender", "silent", "sort", "state", "thread", "unread", "users", "version",
+    "sender", "silent", "since", "sort", "state", "thread", "unread", "users", "version",
 })  # fmt: skip
 
 

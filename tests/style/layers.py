@@ -109,10 +109,11 @@ PURE_FILES = {
     "node": "slot overlay engine entry keys dedup outbox due reads syncing publish presence leases "
     "audiences moves removals",
     "node/replica": "leadership followers snapshot failover moves",
+    "node/search": "feed shapes",
     "node/store": "api",
     "router": "relay fanout interest",
-    "edge": "connection session resume dispatch gathering errands reading hub outgoing heads "
-    "limits delta fanout handshake repeated_tokens audience watching admission",
+    "edge": "connection session resume dispatch gathering errands reading searching hub outgoing "
+    "heads limits delta fanout handshake repeated_tokens audience watching admission",
     "edge/web": "documents asyncapi schemas",
     "edge/outbound": "cursor retries addresses",
     "ops": "render",

@@ -1,0 +1,317 @@
+"""What the index is told next: entries of the slots' logs, or a slot's stored messages. Pure.
+
+Rules:
+1. One feed is under way at a time, and nothing waits in memory: the next one is read from the log
+   behind what the index said it has. Who is slow or away is only further behind.
+2. An index that stands where the log does not reach any more, or in another incarnation, forgets
+   the slot and gets it from the stored rows, page after page; then it follows the log from the
+   entry whose rows were surely stored when that began. What comes twice is the same twice.
+3. A message that begins is indexed from its entry; one that changed is read as it stands now.
+4. An entry without anything to find moves on in memory alone; the index hears of it with the next
+   feed, or after UNTOLD_MAX of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import msgspec
+
+from hubbub.base.units import KIB
+from hubbub.features.contract import EventKind, Meta, Registry, Searching
+from hubbub.wire.codec import decode_json
+from hubbub.wire.event import decode_row
+from node import keys
+from node.entry import BrokenChain, Entry, decode_logged
+from node.search.shapes import Change, Feed, Floor, Stand
+from node.slot import Slot, decode_meta
+from node.store.api import Family, Store, StoreError
+
+# Of one feed: some 10 ms of the node's loop, 20 ms of the child's. Half pays the child's
+# transactions oftener, double is felt by whoever sends meanwhile.
+ENTRIES_MAX: Final = 300
+BYTES_MAX: Final = 256 * KIB
+SCANNED_ROWS: Final = 300
+UNTOLD_MAX: Final = 5_000  # read again after a restart: 50 ms
+
+
+class FeedCounts(msgspec.Struct):
+    """What /metrics shows of it."""
+
+    entries_total: int = 0
+    changes_total: int = 0
+    feeds_total: int = 0
+    rebuilt_total: int = 0  # slots that were read from their stored rows
+    unreadable_total: int = 0
+
+
+class _Basket:
+    """A feed in the making."""
+
+    def __init__(self) -> None:
+        self.drops: list[int] = []
+        self.changes: list[Change] = []
+        self.floors: dict[tuple[str, str], Floor] = {}
+        self.stands: dict[int, Stand] = {}
+        self.entries_left = ENTRIES_MAX
+        self.bytes_left = BYTES_MAX
+
+    @property
+    def has_room(self) -> bool:
+        return self.entries_left > 0 and self.bytes_left > 0
+
+    @property
+    def must_go(self) -> bool:
+        """Something changes by it, or moved far."""
+        return bool(self.drops or self.changes or self.floors)
+
+
+class Feeding:
+    """Where the index stands in every slot held here, and what it is told next."""
+
+    def __init__(self, slots: Mapping[int, Slot], store: Store, registry: Registry) -> None:
+        """Args: slots: those held here, live."""
+        assert registry.searching is not None
+        self.counts = FeedCounts()
+        self._slots = slots
+        self._store = store
+        self._registry = registry
+        self._searching: Searching = registry.searching
+        self._made = {shape.TAG for shape in self._searching.made}
+        self._wanted = self._made | {
+            shape.TAG for shape in (*self._searching.touched, *self._searching.floors)
+        }
+        self._stands: dict[int, Stand] = {}  # what was read
+        self._told: dict[int, Stand] = {}  # what the index has
+        self._under_way: Feed | None = None
+        self._dirty: dict[int, None] = {}
+        self._behind: dict[int, int] = {}  # slot → up to which time the index has it; 0: not at all
+        self._has_rows = False
+        self.is_known = False  # the index has said where it stands
+
+    # --- what happens
+
+    def begin(self, stands: Iterable[Stand]) -> None:
+        """An index has started and says where it stands."""
+        self._told = {stand.slot: stand for stand in stands}
+        self._stands = dict(self._told)
+        self._under_way = None
+        self._dirty = dict.fromkeys([*self._slots, *self._told])
+        self._behind = {number: self._told_ms(slot) for number, slot in self._slots.items()}
+        self.is_known = True
+
+    def end(self) -> None:
+        """It is gone."""
+        self.is_known = False
+        self._under_way = None
+
+    def note(self, slot: int, now_ms: int) -> None:
+        """Entries of this slot were applied."""
+        self._dirty[slot] = None
+        self._behind.setdefault(slot, now_ms)
+
+    def note_gone(self) -> bool:
+        """Copies were given up: the index forgets them. Whether there are such."""
+        gone = self._told.keys() - self._slots.keys()
+        self._dirty.update(dict.fromkeys(gone))
+        return bool(gone)
+
+    def has_rows(self) -> bool:
+        """Whether anything was ever published here; until then there is no index."""
+        if not self._has_rows:
+            everything = keys.slot_range(0)[0], keys.slot_range(keys.SLOTS_END - 1)[1]
+            self._has_rows = bool(self._store.iterate(Family.CHAN, *everything, limit=1))
+        return self._has_rows
+
+    def fed(self) -> None:
+        """What was under way is in the index."""
+        feed, self._under_way = self._under_way, None
+        if feed is not None:
+            for slot in feed.drops:
+                self._told.pop(slot, None)
+            self._told.update((stand.slot, stand) for stand in feed.stands)
+            for stand in feed.stands:
+                self._catch_up(stand.slot)
+
+    @property
+    def has_more(self) -> bool:
+        """Slots are not looked at yet."""
+        return bool(self._dirty)
+
+    # --- what it is told
+
+    def next(self) -> Feed | None:
+        """What is to be told now; None: nothing of what was read (see `has_more`). Only while none
+        is under way."""
+        assert self._under_way is None
+        basket, done = _Basket(), list[int]()
+        while self._dirty and basket.has_room:
+            number = next(iter(self._dirty))
+            if self._gather(number, basket):
+                del self._dirty[number]
+                done.append(number)
+        if basket.must_go or self._is_far(basket):
+            return self._sent(basket)
+        for number in done:
+            self._catch_up(number)
+        return None
+
+    def _is_far(self, basket: _Basket) -> bool:
+        return any(
+            stand.applied - self._told[number].applied > UNTOLD_MAX
+            if number in self._told
+            else stand.applied > UNTOLD_MAX
+            for number, stand in basket.stands.items()
+        )
+
+    def _sent(self, basket: _Basket) -> Feed:
+        self.counts.feeds_total += 1
+        self.counts.changes_total += len(basket.changes)
+        self._under_way = Feed(
+            tuple(basket.drops),
+            tuple(basket.changes),
+            tuple(basket.floors.values()),
+            tuple(basket.stands.values()),
+        )
+        return self._under_way
+
+    def _gather(self, number: int, basket: _Basket) -> bool:
+        """More of one slot; True: that is all of it for now."""
+        slot = self._slots.get(number)
+        if slot is None:
+            if self._stands.pop(number, None) is not None or number in self._told:
+                basket.drops.append(number)
+            return True
+        if not slot.incarnation:
+            return True
+        try:
+            stand = self._stands.get(number)
+            if stand is None or stand.incarnation != slot.incarnation or _lacks(slot, stand):
+                stand = self._anew(slot, basket)
+            read = self._scan if stand.scanned else self._follow
+            return self._move(basket, *read(slot, stand, basket))
+        except (StoreError, BrokenChain):
+            self.counts.unreadable_total += 1  # whoever needs the slot notices, and says so
+            return True
+
+    def _move(self, basket: _Basket, stand: Stand, is_done: bool) -> bool:
+        self._stands[stand.slot] = basket.stands[stand.slot] = stand
+        return is_done
+
+    def _anew(self, slot: Slot, basket: _Basket) -> Stand:
+        """Forget the slot; follow its log from the first entry, or read its rows (rule 2)."""
+        number = slot.number
+        if number in self._stands or number in self._told:
+            basket.drops.append(number)
+        if not slot.replica.log.base:
+            return Stand(number, slot.incarnation, 0)
+        self.counts.rebuilt_total += 1
+        self._behind[number] = 0
+        row = self._store.get(Family.META, keys.slot_meta(number))
+        applied = decode_meta(row).applied if row is not None else 0
+        return Stand(number, slot.incarnation, applied, 0, keys.slot_range(number)[0])
+
+    def _scan(self, slot: Slot, stand: Stand, basket: _Basket) -> tuple[Stand, bool]:
+        """A page of the slot's stored events."""
+        end = keys.slot_range(slot.number)[1]
+        rows = self._store.scan(Family.CHAN, stand.scanned, end, limit=SCANNED_ROWS)
+        for key, row in rows:
+            seq = keys.seq_of(key)
+            if decode_row(seq, row).head.type in self._made:
+                self._read(slot, *keys.parse_stream(key), seq, basket)
+        basket.entries_left -= len(rows)
+        if len(rows) < SCANNED_ROWS:
+            followed = Stand(slot.number, stand.incarnation, stand.applied)
+            return followed, followed.applied >= slot.applied
+        scanned = rows[-1][0] + b"\x00"
+        return Stand(slot.number, stand.incarnation, stand.applied, 0, scanned), False
+
+    def _follow(self, slot: Slot, stand: Stand, basket: _Basket) -> tuple[Stand, bool]:
+        """The next entries of the slot's log."""
+        applied, ts_ms = stand.applied, stand.ts_ms
+        if applied < slot.applied:
+            for logged in slot.replica.log.read(applied + 1, basket.bytes_left):
+                if logged.index > slot.applied or basket.entries_left <= 0:
+                    break
+                entry = decode_logged(logged.value)
+                self._take(slot, entry, basket)
+                applied, ts_ms = entry.index, entry.ts_ms
+                basket.entries_left -= 1
+                basket.bytes_left -= len(logged.value)
+                self.counts.entries_total += 1
+        moved = Stand(slot.number, stand.incarnation, applied, ts_ms)
+        return moved, applied >= slot.applied
+
+    def _take(self, slot: Slot, entry: Entry, basket: _Basket) -> None:
+        if not any(tag in self._wanted for tag, _ in entry.events):
+            return
+        searching, seq = self._searching, entry.seq - 1
+        for tag, body in entry.events:
+            shape = self._registry.events[tag]
+            seq += shape.KIND is EventKind.NUMBERED
+            if tag not in self._wanted:
+                continue
+            event = decode_json(body, shape)
+            made = searching.made.get(shape)
+            if made is not None:
+                meta = Meta(entry.app, entry.key, seq, entry.ts_ms, entry.by, entry.cmid, "")
+                document = made(event, meta)
+                basket.changes.append(Change(slot.number, entry.app, entry.key, seq, document))
+            touched = searching.touched.get(shape)
+            for changed in touched(event) if touched is not None else ():
+                self._read(slot, entry.app, entry.key, changed, basket)
+            if shape in searching.floors:
+                floor = slot.overlay.stream(entry.app, entry.key).committed.floor
+                place = entry.app, entry.key
+                basket.floors[place] = Floor(slot.number, *place, floor)
+
+    def _read(self, slot: Slot, app: str, key: str, seq: int, basket: _Basket) -> None:
+        """A message as it stands now."""
+        overlay = slot.overlay
+        document = self._searching.current(seq, overlay.committed(overlay.stream(app, key)))
+        basket.changes.append(Change(slot.number, app, key, seq, document))
+        basket.bytes_left -= len(document.text) if document is not None else 0
+
+    # --- what is told of it
+
+    def indexed_ms(self, number: int, now_ms: int) -> int:
+        """Up to which log time a slot can be searched; 0: it is being built."""
+        if not self.has_rows():
+            return now_ms
+        if not self.is_known or number not in self._slots:
+            return 0
+        return self._behind.get(number, now_ms)
+
+    def _catch_up(self, number: int) -> None:
+        slot = self._slots.get(number)
+        if slot is None or self._is_told(slot):
+            self._behind.pop(number, None)
+
+    def _told_ms(self, slot: Slot) -> int:
+        """Of an index that begins: up to which log time it has the slot."""
+        told = self._told.get(slot.number)
+        if told is None or told.incarnation != slot.incarnation or told.scanned:
+            return 0
+        return told.ts_ms
+
+    def _is_told(self, slot: Slot) -> bool:
+        """Everything of the slot was read, and nothing of it is under way."""
+        read, under_way = self._stands.get(slot.number), self._under_way
+        if read is None:
+            return not slot.applied
+        if read.scanned or read.incarnation != slot.incarnation or read.applied < slot.applied:
+            return False
+        return under_way is None or all(s.slot != slot.number for s in under_way.stands)
+
+    def behind(self) -> int:
+        """Entries that are applied and not read yet, of all slots held here."""
+        return sum(
+            slot.applied - (stand.applied if (stand := self._stands.get(number)) else 0)
+            for number, slot in self._slots.items()
+        )
+
+
+def _lacks(slot: Slot, stand: Stand) -> bool:
+    """The log does not reach back to where the index stands."""
+    return stand.applied < slot.replica.log.base
