@@ -337,7 +337,7 @@ class HeadsCall(msgspec.Struct, frozen=True):
 
 class SearchCall(msgspec.Struct, frozen=True):
     """Search these streams; None: everything of the app. Asked of all nodes that lead some of it,
-    under the rights of `viewer`; answered by SearchFound (decision record 0028)."""
+    under the rights of `viewer`; answered by SearchFound (decision record 0027)."""
 
     keys: Sequence[str] | None
     criteria: Criteria
@@ -356,9 +356,7 @@ class SearchFound(msgspec.Struct, frozen=True):
     incomplete: bool
 
 
-Steps = Generator[
-    Command | Several | QueryCall | HeadsCall | Local | SearchCall, Any, Json
-]
+Steps = Generator[Command | Several | QueryCall | HeadsCall | Local | SearchCall, Any, Json]
 
 
 class Errand(msgspec.Struct, frozen=True):
@@ -495,12 +493,15 @@ class Lease(msgspec.Struct, frozen=True):
     ended: Callable[[str, int], Command]
     counted: Callable[[int], Event]
     look: Callable[[Sequence[str], str], Steps]
+
+
 class Searching(msgspec.Struct, frozen=True):
-    """How a stream's events become what is searched (decision record 0028).
+    """How a stream's events become what is searched (decision record 0027).
 
     made: event → the document that a message begins as. touched: event → seqs of messages that read
     otherwise now. current(seq, tables) → the document as it reads now; None: nothing of it may be
     found. floors: events that raise the floor.
+    """
 
     made: Mapping[type[Event], Callable[[Any, Meta], Document]]
     touched: Mapping[type[Event], Callable[[Any], Sequence[int]]]

@@ -2,7 +2,7 @@
 
 Rules:
 1. What is found is asked for again where it stands (`search.shown`): it is shown as history would
-   show it to this viewer now, or not at all. The index only proposes (decision record 0028).
+   show it to this viewer now, or not at all. The index only proposes (decision record 0027).
 2. A user searches the channels of his list, or those that he names; who may search everything
    (server keys) searches the whole app, or as one of its users with that user's rights.
 3. A page begins behind the place of the last one, so that what is said meanwhile moves nothing.

@@ -10,6 +10,8 @@ Rules:
    terms as text. Filters are terms too, of a column of their own: stream, sender, type, attachment.
 4. Rows go into FTS5 by ascending id: otherwise it begins a new segment with each.
 5. A file of another version, or damaged, is deleted: whoever feeds it begins anew.
+
+Long because what is written and what is asked is one schema.
 """
 
 from __future__ import annotations
