@@ -10,7 +10,9 @@ Rules (decision record 0026):
    again. So it is after a hole, another router, another leader (`doubt`).
 4. A new leader may not know somebody yet (`is_settled`): who was there stays, and is asked about
    again until it does.
-5. Whatever may change who sees whom (an event of either's stream: audience, list of channels) has
+5. A tick compares PAIRS_PER_TICK pairs of user and session; what is left is told by the next one,
+   as it is then.
+6. Whatever may change who sees whom (an event of either's stream: audience, list of channels) has
    the pair looked at anew, LOOKS_PER_TICK sessions a second.
 """
 
@@ -28,6 +30,8 @@ from hubbub.wire.presence import PRESENCE_LOOK, Looked, LookRequest, Moved, Sees
 from hubbub.wire.shapes import HeadAsk, HeadRow, Viewer
 
 LOOKS_PER_TICK: Final = 100  # errands; each costs a query for each user in doubt
+# Some 100 ms of work. Half: a burst of comings takes longer to tell; double: the loop stands longer.
+PAIRS_PER_TICK: Final = 25_000
 EDGE: Final = Viewer(user="", authority="edge")
 AUDIENCE_CHANGED: Final = frozenset({"user.audience_changed"})
 _NOBODY: Final = b'{"state":"offline"}'  # who may not be seen
@@ -176,22 +180,16 @@ class Watching:
         """Once a second: ask what is in doubt, push what changed."""
         self._ask_doubtful()
         self._look_anew()
-        moved, self._moved = self._moved, {}
         pushes: dict[Screen, dict[str, bytes]] = {}
-        for stream in moved:
+        left = PAIRS_PER_TICK
+        for stream in list(self._moved):
+            if left <= 0:
+                break
+            del self._moved[stream]
             watched = self._watched.get(stream)
-            if watched is None or not watched.state:
-                continue
-            user, shown = stream[1][1:], dict[int, bytes]()
-            for screen in watched.screens:
-                if user not in screen.told:
-                    continue  # its first answer is on the way
-                sees = screen.sees[user]
-                row = shown.get(sees)
-                if row is None:
-                    row = shown[sees] = _shown(watched.state, watched.last_seen_ms, sees)
-                if row != screen.told[user]:
-                    screen.told[user] = pushes.setdefault(screen, {})[user] = row
+            if watched is not None and watched.state:
+                left -= len(watched.screens)
+                _compare(stream[1][1:], watched, pushes)
         for screen, rows in pushes.items():
             screen.listener.push_heads(push_json(rows))
 
@@ -312,6 +310,20 @@ class Watching:
         state = self._hub.channels[stream]
         state.watch -= 1
         self._hub.let_go(state)
+
+
+def _compare(user: str, watched: _Watched, pushes: dict[Screen, dict[str, bytes]]) -> None:
+    """Add to `pushes` where a screen was told something else of him."""
+    shown: dict[int, bytes] = {}
+    for screen in watched.screens:
+        if user not in screen.told:
+            continue  # its first answer is on the way
+        sees = screen.sees[user]
+        row = shown.get(sees)
+        if row is None:
+            row = shown[sees] = _shown(watched.state, watched.last_seen_ms, sees)
+        if row != screen.told[user]:
+            screen.told[user] = pushes.setdefault(screen, {})[user] = row
 
 
 def _waits(watched: _Watched, looked: Looked) -> bool:

@@ -6,6 +6,9 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
+from edge import watching as module
 from edge.hub import Hub
 from edge.watching import LOOKS_PER_TICK, Rows, Screen, Watching
 from hubbub.wire.codec import encode_json
@@ -124,6 +127,22 @@ def test_changes_are_pushed_once_a_second_and_only_to_those_who_watch() -> None:
     both = {"cid": {"state": "online"}, "bob": {"state": "offline", "last_seen": GONE}}
     assert ann.told[1:] == [both]
     assert dan.told == [{"cid": {"state": "online"}}]
+
+
+def test_a_burst_is_told_over_several_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PAIRS_PER_TICK", 3)
+    stage = Stage()
+    users = {f"u{n}": row() for n in range(5)}
+    sessions = [stage.screen(user, **users)[1] for user in ("ann", "dan")]
+    for _ in range(5):
+        stage.watching.tick()
+    for user in users:
+        stage.signal(user, "away")
+    for ticks in range(1, 4):
+        stage.watching.tick()
+        told = [user for users in sessions[0].told for user in users]
+        assert told == list(users)[: 2 * ticks]
+    assert sessions[0].told == sessions[1].told
 
 
 def test_there_and_back_within_a_second_is_nothing() -> None:

@@ -62,15 +62,12 @@ async def test_the_users_of_a_dead_edge_are_gone_after_the_grace(cluster: Cluste
         await all_online(watcher, [*users, stays])
         cluster.kill("edge-1")
         killed_at = time.monotonic()
-        first_at = 0.0
         while not all(told(watcher).get(user) == ["offline"] for user in users):
-            if told(watcher) and not first_at:
-                first_at = time.monotonic() - killed_at
             late = time.monotonic() - killed_at
             assert late < GRACE_S + LATE_S, f"after {late:.1f} s {len(told(watcher))} are gone"
             await asyncio.sleep(0.02)
         took_s = time.monotonic() - killed_at
-        print(f"gone {first_at:.1f} to {took_s:.1f} s after the kill")
+        print(f"{len(users)} users were gone {took_s:.1f} s after the kill")
         assert stays not in told(watcher), "he is on the other edge"
         found = (await watcher.rpc("presence.get", users=users))["users"]
         assert all(row["state"] == "offline" and row["last_seen"] for row in found.values())

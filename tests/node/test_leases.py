@@ -76,6 +76,18 @@ def test_who_is_back_within_the_grace_never_went() -> None:
     assert book.leases.counts.returned_total == 20
 
 
+def test_twenty_thousand_in_a_tunnel_are_told_of_nobody() -> None:
+    book = Book()
+    users = [("demo", f"#u{n}") for n in range(20_000)]
+    for activity, ms in ((ACTIVE, 1_000), (NONE, 3_000), (ACTIVE, GRACE_MS)):
+        for user in users:
+            book.says(activity, user=user)
+        told = book.tick()
+        assert told == (users if ms == 1_000 else [])
+        assert book.tick(ms) == []
+    assert book.ended() == []
+
+
 def test_idle_on_all_devices_is_told_as_any_change() -> None:
     book = Book()
     book.says(ACTIVE)
