@@ -153,7 +153,11 @@ class Edge:
         assert REGISTRY.lease is not None
         presences = clients.presences = Presences(REGISTRY.lease, dispatch, uplink.request, name)
         self._watching = presences.watching = Watching(
-            hub, ask=uplink.ask_heads, look=presences.look, slot_of=uplink.slot_of
+            hub,
+            ask=uplink.ask_heads,
+            look=presences.look,
+            slot_of=uplink.slot_of,
+            sight={event.TAG for event in REGISTRY.lease.sight},
         )
         clients.settings = _session_settings(config, pace, clients)
         streams = StreamEndpoints(

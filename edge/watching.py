@@ -18,7 +18,7 @@ Rules (decision record 0026):
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Final, Protocol
 
 from edge.carriers import Stream
@@ -30,10 +30,9 @@ from hubbub.wire.presence import PRESENCE_LOOK, Looked, LookRequest, Moved, Sees
 from hubbub.wire.shapes import HeadAsk, HeadRow, Viewer
 
 LOOKS_PER_TICK: Final = 100  # errands; each costs a query for each user in doubt
-# Some 100 ms of work. Half: a burst of comings takes longer to tell; double: the loop stands longer.
+# Some 100 ms of work. Half: a burst takes longer to tell; double: the loop stands longer.
 PAIRS_PER_TICK: Final = 25_000
 EDGE: Final = Viewer(user="", authority="edge")
-AUDIENCE_CHANGED: Final = frozenset({"user.audience_changed"})
 _NOBODY: Final = b'{"state":"offline"}'  # who may not be seen
 _EVERYBODY: Final = encode_json(LookRequest())
 
@@ -97,16 +96,24 @@ class Watching:
     """All watched users of an edge.
 
     Args: ask: sends HEADS questions. look: runs the errand of `presence.watch` for a session.
-    slot_of: the slot of a stream.
+    slot_of: the slot of a stream. sight: types of events after which a user is seen by others, or
+    sees them, in another way.
     """
 
     def __init__(
-        self, hub: Hub, *, ask: Ask, look: Look, slot_of: Callable[[str, str], int]
+        self,
+        hub: Hub,
+        *,
+        ask: Ask,
+        look: Look,
+        slot_of: Callable[[str, str], int],
+        sight: Collection[str],
     ) -> None:
         self._hub = hub
         self._ask = ask
         self._look = look
         self._slot_of = slot_of
+        self._sight = sight
         self._watched: dict[Stream, _Watched] = {}
         self._own: dict[Stream, dict[Screen, None]] = {}  # of those who watch
         self._moved: dict[Stream, None] = {}
@@ -159,16 +166,16 @@ class Watching:
     def note(self, channel: Channel, event: StoredEvent) -> None:
         """An event of a stream that is watched."""
         stream, user = channel.stream, channel.stream[1][1:]
-        is_audience = event.head.type in AUDIENCE_CHANGED
-        if not is_audience and not event.head.flags & (LISTS | UNLISTS):
+        is_sight = event.head.type in self._sight
+        if not is_sight and not event.head.flags & (LISTS | UNLISTS):
             return
         watched = self._watched.get(stream)
         for screen in watched.screens if watched is not None else ():
-            if is_audience or screen.sees[user] & Sees.BY_LIST:
+            if is_sight or screen.sees[user] & Sees.BY_LIST:
                 self._doubt(screen, (user,))
         for screen in self._own.get(stream, ()):
             self._doubt(
-                screen, [u for u, sees in screen.sees.items() if is_audience or sees & Sees.BY_LIST]
+                screen, [u for u, sees in screen.sees.items() if is_sight or sees & Sees.BY_LIST]
             )
 
     def doubt(self, stream: Stream) -> None:

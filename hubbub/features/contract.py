@@ -479,7 +479,8 @@ class Lease(msgspec.Struct, frozen=True):
     """How a feature shows the connections of a user, which the leader of his stream has in memory
     (decision record 0026). One feature of the registry has it.
 
-    stirred: events of his stream after which he is looked at anew.
+    stirred: events of his stream after which he is shown in another way, whoever looks.
+    sight: those after which others may see him, or he them, who might not before, or not any more.
     hides(tables): others are to see none of them; it takes effect as if they had ended.
     told(live, tables) → the signal to the edges on which he is watched.
     ended(user, gone_ms) → the command that keeps since when others see him no more.
@@ -488,6 +489,7 @@ class Lease(msgspec.Struct, frozen=True):
     """
 
     stirred: frozenset[type[Event]]
+    sight: frozenset[type[Event]]
     hides: Callable[[Tables], bool]
     told: Callable[[Live, Tables], Event]
     ended: Callable[[str, int], Command]

@@ -55,7 +55,7 @@ from hubbub.features.contract import (
 from hubbub.features.fields import check_chat_channel, require_something
 from hubbub.features.guarantees import SMALL_MEMBERS_MAX, guarantees_of
 from hubbub.features.list_rows import LISTED
-from hubbub.features.privacy import Audience, audience_of
+from hubbub.features.privacy import Audience, AudienceChanged, audience_of
 from hubbub.features.publication import rfc3339
 from hubbub.features.standing import MEMBERS, ONLY, require_standing
 from hubbub.model.channel import ChannelKind
@@ -314,7 +314,8 @@ def counted(number: int) -> Event:
 
 def sees_of(request: LookRequest, user: str, tables: Tables) -> Sees | None:
     """What the one who asks may see of `user`, whose stream this is. None: it depends on channels
-    in common, and he named none. The one place where somebody is hidden from somebody."""
+    in common, and he named none. The one place where somebody is hidden from somebody; events that
+    change its answer are listed in the feature's `Lease.sight`."""
     if not request.viewer or request.viewer == user:
         return _ALL
     own = audience_of(tables)
@@ -522,7 +523,15 @@ FEATURE: Final = Feature(
         PresenceEnded: apply_ended,
         PresenceCounted: apply_counted,
     },
-    lease=Lease(frozenset({PresenceChosen}), is_hidden, told, ended, counted, looks),
+    lease=Lease(
+        stirred=frozenset({PresenceChosen}),
+        sight=frozenset({AudienceChanged}),
+        hides=is_hidden,
+        told=told,
+        ended=ended,
+        counted=counted,
+        look=looks,
+    ),
     queries=(
         QueryRow(PRESENCE_LOOK, LookRequest, run_look),
         QueryRow("presence.own", OwnRequest, run_own),

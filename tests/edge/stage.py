@@ -235,6 +235,7 @@ class EdgeStage:
             ask=lambda *question: self.head_asks.append(question),
             look=presences.look,
             slot_of=lambda app, key: 3,
+            sight={event.TAG for event in REGISTRY.lease.sight},
         )
         self.clients.audience = Audience(self.hub, self.request, "edge-1.1")
         self.timers: Timers[Session] = Timers(self.clock.monotonic_ms())

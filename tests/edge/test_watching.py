@@ -58,6 +58,7 @@ class Stage:
             ask=lambda *question: self.asked.append(question),
             look=lambda *question: self.looked.append(question),
             slot_of=lambda app, key: 3,
+            sight={"user.audience_changed"},
         )
 
     def _interested(self, stream: tuple[str, str], wanted: bool) -> None:
