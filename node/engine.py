@@ -9,6 +9,8 @@ Rules (contracts.md 3 and 4):
 4. No events: a success without an entry. A Forward leaves an entry even when it is refused, because
    its number must be remembered; so does what fell due, because its row must go.
 5. Log time never falls within a slot: max(wall clock, the slot's last entry).
+
+Long because every hook of a feature that a node calls is called here.
 """
 
 from __future__ import annotations
