@@ -1,8 +1,9 @@
 """What the verbs of presence ask of an edge: who is on a session's screen, and that it is idle.
 
 Rules:
-1. `presence.watch` names the users before they are asked for, `presence.watched` hands over what
-   was answered (features.presence); both are steps of one errand.
+1. `presence.watch` names the users before they are asked for and is answered with those who need
+   not be, `presence.watched` hands over what was answered (features.presence); both are steps of
+   one errand.
 2. Idle is a word about one connection: it stands in what the user's leader and his own devices know
    of it, so that it is told anew with everything else.
 """
@@ -21,7 +22,7 @@ from edge.watching import Rows, Screen, Watching
 from hubbub.base.errors import NOT_AVAILABLE, Rejected
 from hubbub.base.names import user_stream
 from hubbub.features.contract import Errand, Lease, Local
-from hubbub.wire.codec import convert, decode_json, dump_json, encode_pack
+from hubbub.wire.codec import convert, decode_json, dump_json, encode_json, encode_pack
 from hubbub.wire.presence import Watch
 from hubbub.wire.shapes import Kind, Presence, Status
 
@@ -55,7 +56,7 @@ class Presences:
             raise Rejected(NOT_AVAILABLE, "only on a connection of a user")
         match action.name:
             case "presence.watch":
-                self._watch(context, _args(action, _Users).users)
+                return encode_json(Watch(self._watch(context, _args(action, _Users).users)))
             case "presence.watched":
                 if context.screen is not None:
                     self.watching.looked(context.screen, _args(action, Watch).rows)
@@ -82,12 +83,12 @@ class Presences:
         errand = Errand(lambda: self._lease.look(users, screen.listener.user))
         self._dispatch.errands.start(errand, context.app, context.viewer, reply)
 
-    def _watch(self, context: ClientContext, users: tuple[str, ...]) -> None:
+    def _watch(self, context: ClientContext, users: tuple[str, ...]) -> Rows:
         if context.screen is None:
             assert context.heads is not None
             context.screen = Screen(context.heads)
             self._contexts[context.screen] = context
-        self.watching.watch(context.screen, users)
+        return self.watching.watch(context.screen, users)
 
     def _idle(self, context: ClientContext, is_idle: bool) -> None:
         said = decode_json(context.session_info, dict[str, object])

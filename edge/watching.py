@@ -19,14 +19,14 @@ Rules (decision record 0026):
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
-from typing import Final, Protocol
+from typing import Final, Literal, Protocol
 
 from edge.carriers import Stream
 from edge.hub import Channel, Hub
 from hubbub.features.publication import rfc3339
 from hubbub.wire.codec import decode_json, dump_json, encode_json
 from hubbub.wire.event import LISTS, UNLISTS, StoredEvent
-from hubbub.wire.presence import PRESENCE_LOOK, Looked, LookRequest, Moved, Sees
+from hubbub.wire.presence import PRESENCE_LOOK, Looked, LookRequest, Moved, Sees, State
 from hubbub.wire.shapes import HeadAsk, HeadRow, Viewer
 
 LOOKS_PER_TICK: Final = 100  # errands; each costs a query for each user in doubt
@@ -83,7 +83,7 @@ class _Watched:
 
     def __init__(self) -> None:
         self.screens: dict[Screen, None] = {}
-        self.state = ""  # not known yet
+        self.state: State | Literal[""] = ""  # not known yet
         self.last_seen_ms = 0
         self.version = 0  # of signals
 
@@ -122,8 +122,9 @@ class Watching:
 
     # --- sessions
 
-    def watch(self, screen: Screen, users: Iterable[str]) -> None:
-        """These are on the screen now; `looked` follows with how they are."""
+    def watch(self, screen: Screen, users: Iterable[str]) -> Rows:
+        """These are on the screen now; `looked` follows with how they are. What comes back is known
+        already: who stays on a screen is not asked about again."""
         app, wanted = screen.listener.app, dict.fromkeys(users)
         was_watching = bool(screen.sees)
         for user in [user for user in screen.sees if user not in wanted]:
@@ -139,6 +140,7 @@ class Watching:
                 watched.screens[screen] = None
         if bool(wanted) is not was_watching:
             self._watch_own(screen, bool(wanted))
+        return {user: row for user in wanted if (row := self._known(screen, user)) is not None}
 
     def looked(self, screen: Screen, rows: Rows) -> None:
         """The answer that the session is given: what it tells is not told again."""
@@ -207,7 +209,16 @@ class Watching:
 
     # --- inside
 
-    def _is(self, stream: Stream, watched: _Watched, state: str, last_seen_ms: int) -> None:
+    def _known(self, screen: Screen, user: str) -> Looked | None:
+        """What a session would be answered of a user, if nothing of it is in doubt."""
+        stream = (screen.listener.app, "#" + user)
+        watched = self._watched[stream]
+        in_doubt = stream in self._doubtful or user in screen.doubts or screen.is_looking
+        if in_doubt or user not in screen.told or user == screen.listener.user:
+            return None
+        return _looked(watched, screen.sees[user])
+
+    def _is(self, stream: Stream, watched: _Watched, state: State, last_seen_ms: int) -> None:
         if (state, last_seen_ms) != (watched.state, watched.last_seen_ms):
             watched.state, watched.last_seen_ms = state, last_seen_ms
             self._moved[stream] = None
@@ -331,6 +342,10 @@ def _compare(user: str, watched: _Watched, pushes: dict[Screen, dict[str, bytes]
             row = shown[sees] = _shown(watched.state, watched.last_seen_ms, sees)
         if row != screen.told[user]:
             screen.told[user] = pushes.setdefault(screen, {})[user] = row
+
+
+def _looked(watched: _Watched, sees: int) -> Looked | None:
+    return Looked(watched.state, watched.last_seen_ms, sees) if watched.state else None
 
 
 def _waits(watched: _Watched, looked: Looked) -> bool:

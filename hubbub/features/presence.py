@@ -469,8 +469,10 @@ def turn_watch(request: PresenceRequest, ctx: EdgeContext) -> Errand:
 
     def steps() -> Steps:
         # The edge listens before anybody is asked, so that nothing is missed in between.
-        yield Local("presence.watch", PresenceRequest(users))
-        found = yield from look(users, viewer)
+        found = decode_json((yield Local("presence.watch", PresenceRequest(users))), Watch).rows
+        new = [user for user in users if user not in found]
+        if new:
+            found |= yield from look(new, viewer)
         yield Local("presence.watched", Watch(found))
         return _answer(found)
 

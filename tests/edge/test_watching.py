@@ -184,6 +184,22 @@ def test_interest_is_taken_once_and_ends_with_the_last_screen() -> None:
     assert stage.watching.user_count == 0
 
 
+def test_who_stays_on_a_screen_is_known() -> None:
+    stage = Stage()
+    screen, ann = stage.screen("ann", bob=row(), ann=row())
+    assert stage.watching.watch(screen, ["bob"]) == {}, "its stream's position is asked for"
+    settled(stage)
+    stage.signal("bob", "away")
+    known = stage.watching.watch(screen, ["bob", "ann", "new"])
+    assert known == {"bob": row("away")}, "and not of herself, whose choice is told too"
+    stage.watching.looked(screen, known)
+    stage.watching.tick()
+    assert ann.told == [], "the answer said it"
+    stage.asked.clear()
+    stage.event("bob", "user.audience_changed")
+    assert stage.watching.watch(screen, ["bob"]) == {}
+
+
 def test_a_dropped_user_is_not_told_of_any_more() -> None:
     stage = Stage()
     screen, ann = stage.screen("ann", bob=row(), cid=row())

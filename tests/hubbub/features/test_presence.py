@@ -246,12 +246,22 @@ def test_a_server_key_sees_all_or_in_somebodys_eyes(book: Playbook) -> None:
 
 def test_watching_begins_before_anybody_is_asked(book: Playbook) -> None:
     turned = turn_watch(PresenceRequest(("ann",)), ctx(book, client="c1"))
-    steps = walk(turned, b"{}", own(), rows(ann=GONE), b"{}")
+    steps = walk(turned, encode_json(Watch({})), own(), rows(ann=GONE), b"{}")
     assert steps[0] == Local("presence.watch", PresenceRequest(("ann",)))
     assert steps[3] == Local("presence.watched", Watch({"ann": GONE}))
     assert decode_json(cast(bytes, steps[4]), dict[str, Any]) == {"users": {"ann": SEEN}}
     with pytest.raises(Rejected):
         turn_watch(PresenceRequest(("ann",)), ctx(book))
+
+
+def test_who_stays_on_a_screen_is_not_asked_about_again(book: Playbook) -> None:
+    turned = turn_watch(PresenceRequest(("ann", "cid")), ctx(book, client="c1"))
+    known = encode_json(Watch({"ann": GONE}))
+    steps = walk(turned, known, own(), rows(cid=GONE), b"{}")
+    assert cast(HeadsCall, steps[2]).keys == ("#cid",)
+    assert decode_json(cast(bytes, steps[4]), dict[str, Any])["users"] == {"ann": SEEN, "cid": SEEN}
+    turned = turn_watch(PresenceRequest(("ann",)), ctx(book, client="c1"))
+    assert isinstance(walk(turned, known)[1], Local), "nobody is asked at all"
 
 
 def test_idle_is_said_of_a_connection_and_is_no_entry(book: Playbook) -> None:
