@@ -1,6 +1,6 @@
 """An edge dies with all its users: they are offline for others after the grace, and no ghost stays.
 
-Then a leader dies: who is there does not go by that.
+Then a leader dies: who is there does not go by that, and since when somebody is gone is kept.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.support.client import Client
-from tests.support.cluster import Cluster
+from tests.support.cluster import Cluster, wait_for
 
 USERS = 50
 GRACE_S = 10.0
@@ -89,3 +89,13 @@ async def test_a_new_leader_says_of_nobody_that_he_went(cluster: Cluster) -> Non
             lambda: told(watcher).get("leaver") == ["offline"], "leaver", 4 * GRACE_S
         )
         assert set(told(watcher)) == {"leaver"}
+    path = "/v1/users/leaver/presence"
+    seen = await asyncio.to_thread(cluster.rest, "GET", path)
+    assert seen["last_seen"]
+
+    def is_the_same() -> bool:
+        answer = cluster.rest_answer("GET", path)  # 503 until every slot is led again
+        return answer.status == 200 and answer.body == seen
+
+    await asyncio.to_thread(cluster.restart)
+    await asyncio.to_thread(wait_for, is_the_same, 20.0, lambda: "last_seen is not in the log")
