@@ -32,7 +32,7 @@ from edge.session import SessionSettings
 from edge.streams import StreamEndpoints
 from edge.subscribing import Subscribing
 from edge.uplink import TICK_MS, Uplink
-from edge.watching import Watching
+from edge.watching import TELL_MS, Watching
 from edge.web import demo, docs
 from edge.web.api import Api
 from edge.web.compat import Compat
@@ -191,6 +191,7 @@ class Edge:
         self._every(SECOND_MS, self._heads.tick)
         self._every(SECOND_MS, self._screens.tick)
         self._every(SECOND_MS, self._watching.tick)
+        self._every(TELL_MS, lambda: self._watching.tell(clock.monotonic_ms()))
         self._every(AUDIENCE_MS, audience.tick)
 
         metrics = self._metrics(pace)

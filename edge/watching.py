@@ -10,8 +10,8 @@ Rules (decision record 0026):
    again. So it is after a hole, another router, another leader (`doubt`).
 4. A new leader may not know somebody yet (`is_settled`): who was there stays, and is asked about
    again until it does.
-5. A tick compares PAIRS_PER_TICK pairs of user and session; what is left is told by the next one,
-   as it is then.
+5. A turn of `tell` compares PAIRS_PER_TICK pairs of user and session; what is left is told by the
+   next one, as it is then.
 6. Whatever may change who sees whom (an event of either's stream: audience, list of channels) has
    the pair looked at anew, LOOKS_PER_TICK sessions a second.
 """
@@ -23,15 +23,17 @@ from typing import Final, Literal, Protocol
 
 from edge.carriers import Stream
 from edge.hub import Channel, Hub
+from hubbub.base.units import SECOND_MS
 from hubbub.features.publication import rfc3339
 from hubbub.wire.codec import decode_json, dump_json, encode_json
 from hubbub.wire.event import LISTS, UNLISTS, StoredEvent
 from hubbub.wire.presence import PRESENCE_LOOK, Looked, LookRequest, Moved, Sees, State
 from hubbub.wire.shapes import HeadAsk, HeadRow, Viewer
 
+TELL_MS: Final = 250  # who was not told for long hears it so soon
 LOOKS_PER_TICK: Final = 100  # errands; each costs a query for each user in doubt
-# Some 100 ms of work. Half: a burst takes longer to tell; double: the loop stands longer.
-PAIRS_PER_TICK: Final = 25_000
+# Some 40 ms of work. Half: a burst takes longer to tell; double: the loop stands longer.
+PAIRS_PER_TICK: Final = 10_000
 EDGE: Final = Viewer(user="", authority="edge")
 _NOBODY: Final = b'{"state":"offline"}'  # who may not be seen
 _EVERYBODY: Final = encode_json(LookRequest())
@@ -61,7 +63,7 @@ class Listener(Protocol):
 class Screen:
     """What one session watches."""
 
-    __slots__ = ("doubts", "is_looking", "listener", "sees", "told")
+    __slots__ = ("doubts", "is_looking", "listener", "next_ms", "sees", "told")
 
     def __init__(self, listener: Listener) -> None:
         self.listener = listener
@@ -69,6 +71,7 @@ class Screen:
         self.told: dict[str, bytes] = {}
         self.doubts: dict[str, None] = {}  # what it may see of them may have changed
         self.is_looking = False
+        self.next_ms = 0  # when it may be told again
 
     @property
     def own(self) -> Stream:
@@ -186,11 +189,14 @@ class Watching:
             self._doubtful[stream] = None
 
     def tick(self) -> None:
-        """Once a second: ask what is in doubt, push what changed."""
+        """Once a second: ask what is in doubt."""
         self._ask_doubtful()
         self._look_anew()
+
+    def tell(self, now_ms: int) -> None:
+        """Every TELL_MS: push what changed to the sessions that were not told within a second."""
         pushes: dict[Screen, dict[str, bytes]] = {}
-        left = PAIRS_PER_TICK
+        left, later = PAIRS_PER_TICK, list[Stream]()
         for stream in list(self._moved):
             if left <= 0:
                 break
@@ -198,8 +204,11 @@ class Watching:
             watched = self._watched.get(stream)
             if watched is not None and watched.state:
                 left -= len(watched.screens)
-                _compare(stream[1][1:], watched, pushes)
+                if not _compare(stream[1][1:], watched, now_ms, pushes):
+                    later.append(stream)
+        self._moved.update(dict.fromkeys(later))
         for screen, rows in pushes.items():
+            screen.next_ms = now_ms + SECOND_MS
             screen.listener.push_heads(push_json(rows))
 
     @property
@@ -330,9 +339,13 @@ class Watching:
         self._hub.let_go(state)
 
 
-def _compare(user: str, watched: _Watched, pushes: dict[Screen, dict[str, bytes]]) -> None:
-    """Add to `pushes` where a screen was told something else of him."""
+def _compare(
+    user: str, watched: _Watched, now_ms: int, pushes: dict[Screen, dict[str, bytes]]
+) -> bool:
+    """Add to `pushes` where a screen was told something else of him; False: somebody is to be told
+    later."""
     shown: dict[int, bytes] = {}
+    is_done = True
     for screen in watched.screens:
         if user not in screen.told:
             continue  # its first answer is on the way
@@ -340,8 +353,13 @@ def _compare(user: str, watched: _Watched, pushes: dict[Screen, dict[str, bytes]
         row = shown.get(sees)
         if row is None:
             row = shown[sees] = _shown(watched.state, watched.last_seen_ms, sees)
-        if row != screen.told[user]:
+        if row == screen.told[user]:
+            continue
+        if screen.next_ms > now_ms:
+            is_done = False
+        else:
             screen.told[user] = pushes.setdefault(screen, {})[user] = row
+    return is_done
 
 
 def _looked(watched: _Watched, sees: int) -> Looked | None:

@@ -49,6 +49,7 @@ def moved(stage: EdgeStage, user: str, state: str) -> None:
     data = encode_json({"t": "presence.moved", "state": state})
     stage.hub.signal("demo", f"#{user}", None, data)  # type: ignore[arg-type]
     stage.watching.tick()
+    stage.watching.tell(stage.clock.advance(1_000))
 
 
 def told(ann: Person) -> list[Any]:
@@ -82,7 +83,7 @@ def test_an_audience_that_changed_is_looked_at_with_the_sessions_rights() -> Non
     stage.head_asks.clear()
     stage.take(Kind.QUERY).ok(OWN)
     answer_looks(stage, bob=Looked("online", 0, 0))
-    stage.watching.tick()
+    stage.watching.tell(stage.clock.advance(1_000))
     assert told(ann) == [{"bob": {"state": "offline"}}]
 
 

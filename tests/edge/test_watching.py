@@ -41,6 +41,7 @@ class Stage:
     """Watching, with the leaders played by the test."""
 
     def __init__(self) -> None:
+        self.now_ms = 0
         self.interest: dict[tuple[str, str], None] = {}
         self.asked: list[tuple[list[HeadAsk], Any, Any]] = []
         self.looked: list[tuple[Screen, list[str], Callable[[Rows | None], None]]] = []
@@ -66,6 +67,12 @@ class Stage:
             self.interest[stream] = None
         else:
             del self.interest[stream]
+
+    def tick(self) -> None:
+        """A second."""
+        self.now_ms += 1_000
+        self.watching.tick()
+        self.watching.tell(self.now_ms)
 
     def screen(self, user: str, **rows: Looked) -> tuple[Screen, Session]:
         session = Session(user)
@@ -102,7 +109,7 @@ def row(state: Any = "online", sees: int = ALL, **more: Any) -> Looked:
 
 def settled(stage: Stage) -> None:
     """The first question, about positions, is out of the way."""
-    stage.watching.tick()
+    stage.tick()
     while stage.asked:
         asks = stage.asked[0][0]
         known = [stage.watching._watched[ask.app, ask.key] for ask in asks]
@@ -118,16 +125,32 @@ def test_changes_are_pushed_once_a_second_and_only_to_those_who_watch() -> None:
     for state in ("away", "busy", "online", "away"):
         stage.signal("bob", state)
     stage.signal("cid", "offline")
-    stage.watching.tick()
+    stage.tick()
     assert ann.told == [{"bob": {"state": "away"}}]
     assert dan.told == []
     stage.signal("cid", "online")
     stage.signal("bob", "offline", GONE_MS)
-    stage.watching.tick()
-    stage.watching.tick()
+    stage.tick()
+    stage.tick()
     both = {"cid": {"state": "online"}, "bob": {"state": "offline", "last_seen": GONE}}
     assert ann.told[1:] == [both]
     assert dan.told == [{"cid": {"state": "online"}}]
+
+
+def test_the_first_is_told_soon_and_the_next_a_second_later() -> None:
+    stage = Stage()
+    _, ann = stage.screen("ann", bob=row(), cid=row())
+    settled(stage)
+    start_ms = stage.now_ms + 5_000
+    stage.signal("bob", "away")
+    stage.watching.tell(start_ms)
+    assert ann.told == [{"bob": {"state": "away"}}]
+    for ms in (250, 500, 750):
+        stage.signal("cid", "away" if ms == 500 else "busy")
+        stage.watching.tell(start_ms + ms)
+    assert len(ann.told) == 1
+    stage.watching.tell(start_ms + 1_000)
+    assert ann.told[1:] == [{"cid": {"state": "busy"}}]
 
 
 def test_a_burst_is_told_over_several_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,11 +159,11 @@ def test_a_burst_is_told_over_several_ticks(monkeypatch: pytest.MonkeyPatch) -> 
     users = {f"u{n}": row() for n in range(5)}
     sessions = [stage.screen(user, **users)[1] for user in ("ann", "dan")]
     for _ in range(5):
-        stage.watching.tick()
+        stage.tick()
     for user in users:
         stage.signal(user, "away")
     for ticks in range(1, 4):
-        stage.watching.tick()
+        stage.tick()
         told = [user for users in sessions[0].told for user in users]
         assert told == list(users)[: 2 * ticks]
     assert sessions[0].told == sessions[1].told
@@ -152,7 +175,7 @@ def test_there_and_back_within_a_second_is_nothing() -> None:
     settled(stage)
     stage.signal("bob", "away")
     stage.signal("bob", "online")
-    stage.watching.tick()
+    stage.tick()
     assert ann.told == []
 
 
@@ -162,9 +185,9 @@ def test_a_screen_sees_what_it_may_and_nothing_else() -> None:
     _, half = stage.screen("cid", bob=row(sees=int(Sees.STATE)))
     settled(stage)
     stage.signal("bob", "busy")
-    stage.watching.tick()
+    stage.tick()
     stage.signal("bob", "offline", GONE_MS)
-    stage.watching.tick()
+    stage.tick()
     assert blind.told == []
     assert half.told == [{"bob": {"state": "busy"}}, {"bob": {"state": "offline"}}]
 
@@ -193,7 +216,7 @@ def test_who_stays_on_a_screen_is_known() -> None:
     known = stage.watching.watch(screen, ["bob", "ann", "new"])
     assert known == {"bob": row("away")}, "and not of herself, whose choice is told too"
     stage.watching.looked(screen, known)
-    stage.watching.tick()
+    stage.tick()
     assert ann.told == [], "the answer said it"
     stage.asked.clear()
     stage.event("bob", "user.audience_changed")
@@ -206,7 +229,7 @@ def test_a_dropped_user_is_not_told_of_any_more() -> None:
     stage.show(screen, cid=row())
     stage.signal("bob", "away")
     stage.signal("cid", "away")
-    stage.watching.tick()
+    stage.tick()
     assert ann.told == [{"cid": {"state": "away"}}]
 
 
@@ -217,14 +240,14 @@ def test_a_signal_that_crosses_an_answer_is_asked_about() -> None:
     stage.watching.watch(screen, ["bob"])
     stage.signal("bob", "online")
     stage.watching.looked(screen, {"bob": row("offline")})
-    stage.watching.tick()
+    stage.tick()
     assert session.told == [{"bob": {"state": "online"}}]
     assert stage.answer(row("online")) == ["#bob"]
     stage.watching.doubt(BOB)
-    stage.watching.tick()
+    stage.tick()
     stage.signal("bob", "busy")
     stage.answer(row("online"))
-    stage.watching.tick()
+    stage.tick()
     assert session.told[1:] == [{"bob": {"state": "busy"}}]
     assert stage.answer(row("busy")) == ["#bob"], "asked again: the answer was older"
 
@@ -235,14 +258,14 @@ def test_one_question_for_all_screens_repairs_lost_signals() -> None:
     settled(stage)
     stage.watching.doubt(BOB)
     stage.watching.doubt(("demo", "#nobody"))
-    stage.watching.tick()
+    stage.tick()
     [(asks, _, failed)] = stage.asked
     assert [ask.key for ask in asks] == ["#bob"]
     failed([BOB])
     stage.asked.clear()
-    stage.watching.tick()
+    stage.tick()
     assert stage.answer(row("offline", last_seen_ms=GONE_MS)) == ["#bob"]
-    stage.watching.tick()
+    stage.tick()
     gone = [{"bob": {"state": "offline", "last_seen": GONE}}]
     assert all(session.told == gone for session in sessions)
 
@@ -253,14 +276,14 @@ def test_a_new_leader_that_does_not_know_him_yet_is_asked_again() -> None:
     settled(stage)
     stage.watching.doubt(BOB)
     for _ in range(3):
-        stage.watching.tick()
+        stage.tick()
         assert stage.answer(row("offline", is_settled=False)) == ["#bob"]
     assert ann.told == []
-    stage.watching.tick()
+    stage.tick()
     stage.answer(row("offline"))
-    stage.watching.tick()
+    stage.tick()
     assert ann.told == [{"bob": {"state": "offline"}}]
-    stage.watching.tick()
+    stage.tick()
     assert stage.asked == []
 
 
@@ -269,24 +292,24 @@ def test_an_audience_that_changed_has_the_pair_looked_at_anew() -> None:
     screen, ann = stage.screen("ann", bob=row(), cid=row())
     settled(stage)
     stage.event("bob", "user.audience_changed")
-    stage.watching.tick()
+    stage.tick()
     [(looking, users, done)] = stage.looked
     assert (looking, users) == (screen, ["bob"])
     stage.event("bob", "user.audience_changed")
-    stage.watching.tick()
+    stage.tick()
     assert len(stage.looked) == 1, "one errand of a session at a time"
     done({"bob": row(sees=0)})
-    stage.watching.tick()
+    stage.tick()
     assert ann.told == [{"bob": {"state": "offline"}}]
     stage.looked.pop(0)
     [(_, users, done)] = stage.looked
     done(None)  # it could not be asked
     stage.looked.clear()
-    stage.watching.tick()
+    stage.tick()
     assert [users for _, users, _ in stage.looked] == [["bob"]]
     stage.looked.clear()
     stage.event("ann", "user.audience_changed")
-    stage.watching.tick()
+    stage.tick()
     assert stage.looked == [], "the last errand is not answered"
 
 
@@ -296,7 +319,7 @@ def test_lists_of_channels_matter_where_it_depends_on_them() -> None:
     settled(stage)
     for user in ("bob", "cid", "ann"):
         stage.event(user, "channel.added", LISTS)
-        stage.watching.tick()
+        stage.tick()
         for _, users, done in stage.looked:
             assert users == ["cid"]
             done({})
@@ -308,7 +331,7 @@ def test_looking_anew_is_paced() -> None:
     for n in range(LOOKS_PER_TICK + 5):
         stage.screen(f"u{n}", bob=row())
     stage.event("bob", "user.audience_changed")
-    stage.watching.tick()
+    stage.tick()
     assert len(stage.looked) == LOOKS_PER_TICK
-    stage.watching.tick()
+    stage.tick()
     assert len(stage.looked) == LOOKS_PER_TICK + 5
