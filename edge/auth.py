@@ -141,7 +141,9 @@ class Auth:
             return True
         return issued_ms < self._revoked_users.get((app, user), 0)
 
-    def sign(self, app: str, user: str, *, now_ms: int, ttl_s: int, info: object = None) -> str:
+    def sign(
+        self, app: str, user: str, *, now_ms: int, ttl_s: int, jti: str, info: object = None
+    ) -> str:
         """A connection token of the app's first key. Raises ValueError if it cannot sign."""
         key = self._keys[app]
         if not key.algorithm.startswith("HS"):
@@ -149,6 +151,7 @@ class Auth:
         now_s = now_ms // SECOND_MS
         # `iat` with its fraction: a token made right after a revocation must not share its second
         claims: dict[str, Any] = {"sub": user, "iat": now_ms / SECOND_MS, "exp": now_s + ttl_s}
+        claims["jti"] = jti  # by which a device's removal, or an operator, ends this one token
         if info is not None:
             claims["info"] = info
         headers = {"kid": app} if app != self._default_app else None

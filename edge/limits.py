@@ -12,7 +12,10 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Hashable
+from math import ceil
 from typing import Final, TypeVar
+
+import msgspec
 
 from hubbub.base.bounded import BoundedCache
 from hubbub.base.errors import RATE_LIMITED, Rejected
@@ -44,6 +47,19 @@ class Bucket:
             return 0
         self.tokens = tokens
         return max(1, int((1 - tokens) * SECOND_MS / rate.per_s) + 1)
+
+
+class Allowance(msgspec.Struct, frozen=True):
+    """What a bucket holds after a request: at most `limit`, now `remaining`, full again in
+    `reset_ms`; an empty one is full after `window_s`. `scope`: whose it is; `bucket`: which of
+    his."""
+
+    bucket: str
+    scope: str
+    limit: int
+    window_s: int
+    remaining: int
+    reset_ms: int
 
 
 class ConnectionLimits:
@@ -81,7 +97,8 @@ class SharedLimits:
         self._users: BoundedCache[tuple[str, str], Bucket] = BoundedCache(buckets_max)
         self._addresses: BoundedCache[str, Bucket] = BoundedCache(buckets_max)
         self._signs: BoundedCache[tuple[str, str, str, str], Bucket] = BoundedCache(buckets_max)
-        self.rejected = {"user": 0, "address": 0, "sign": 0}
+        self._rest: BoundedCache[tuple[str, str, str], Bucket] = BoundedCache(buckets_max)
+        self.rejected = {"user": 0, "address": 0, "sign": 0, "rest": 0}
 
     def send(self, app: str, user: str, settings: AppSettings, now_ms: int) -> None:
         """Count a message of a user over all channels. Raises Rejected(RATE_LIMITED)."""
@@ -103,6 +120,26 @@ class SharedLimits:
             self.rejected["sign"] += 1
         _refuse(wait, "sign", rate)
 
+    def rest(
+        self, app: str, scope: str, who: str, settings: AppSettings, now_ms: int
+    ) -> Allowance | None:
+        """Count a REST request of a `user` or a `key`; None where there is no limit.
+
+        Raises Rejected(RATE_LIMITED)."""
+        rate = settings.rest_per_user if scope == "user" else settings.rest_per_key
+        if rate.is_off:
+            return None
+        bucket = _bucket(self._rest, (app, scope, who), rate, now_ms)
+        wait = bucket.take(rate, now_ms)
+        if wait:
+            self.rejected["rest"] += 1
+        _refuse(wait, scope, rate, "rest")
+        reset_ms = int((rate.burst - bucket.tokens) * SECOND_MS / rate.per_s)
+        left = int(bucket.tokens)
+        return Allowance(
+            "rest", scope, rate.burst, window_s(rate.burst, rate.per_s), left, reset_ms
+        )
+
     def handshake(self, address: str, settings: AppSettings, now_ms: int) -> None:
         """Count a handshake of an address (none on loopback). Raises Rejected(RATE_LIMITED)."""
         rate = settings.handshakes_per_address
@@ -114,6 +151,11 @@ class SharedLimits:
         _refuse(wait, "address", rate)
 
 
+def window_s(burst: int, per_s: float) -> int:
+    """Whole seconds in which an empty bucket fills, at least one."""
+    return max(1, ceil(burst / per_s))
+
+
 def _bucket(buckets: BoundedCache[K, Bucket], key: K, rate: Rate, now_ms: int) -> Bucket:
     bucket = buckets.get(key)
     if bucket is None:
@@ -122,11 +164,12 @@ def _bucket(buckets: BoundedCache[K, Bucket], key: K, rate: Rate, now_ms: int) -
     return bucket
 
 
-def _refuse(wait_ms: int, scope: str, rate: Rate) -> None:
+def _refuse(wait_ms: int, scope: str, rate: Rate, bucket: str = "") -> None:
     if wait_ms:
         raise Rejected(
             RATE_LIMITED,
             retry_after_ms=wait_ms,
+            bucket=bucket or scope,
             scope=scope,
             limit_per_s=rate.per_s,
             burst=rate.burst,

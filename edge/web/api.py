@@ -8,15 +8,18 @@ Rules:
 3. `Idempotency-Key` (1-255 bytes) becomes the command's cmid `key:<hash>`,
    which the log looks up in every hour it remembers, since such a key carries no time.
 4. Every refusal is problem+json with a documented code.
+5. Every answer names its request (`X-Request-Id`) and, where the app limits it, what the caller may
+   still ask of this edge.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from hashlib import blake2b
 from typing import Any, Final
+from urllib.parse import unquote
 
 import msgspec
 import msgspec.inspect
@@ -24,7 +27,8 @@ from aiohttp import web
 
 from edge.auth import Auth
 from edge.dispatch import WISHES, App, Dispatch, Reply
-from edge.web.problems import problem
+from edge.web.batch import BatchAnswer, BatchRequest, Operation, parts, run_all
+from edge.web.problems import problem, rate_headers
 from hubbub.base.errors import (
     BAD_REQUEST,
     INTERNAL,
@@ -42,7 +46,7 @@ from hubbub.base.names import check_user
 from hubbub.features.contract import Command, Registry, Route
 from hubbub.runtime.logs import get_logger
 from hubbub.wire.client_shapes import strip_line_breaks
-from hubbub.wire.codec import convert, decode_json, dump_json, parse_json
+from hubbub.wire.codec import convert, decode_json, dump_json, encode_json, parse_json, shape_json
 from hubbub.wire.shapes import Viewer
 
 Ask = Callable[[Reply], None]  # starts a request whose reply is waited for
@@ -51,6 +55,10 @@ TOKEN_TTL_S: Final = 24 * 3600
 TOKEN_TTL_S_MAX: Final = 365 * 86_400
 IDEMPOTENCY_KEY_BYTES_MAX: Final = 255
 _OK, _CREATED = 200, 201
+_NAMES: Final = re.compile(r"{(\w+)}")
+_REQUEST_ID: Final = web.RequestKey("request_id", str)
+# The headers that tell what the caller of a request may still ask for.
+_RATE: Final = web.RequestKey("rate", dict[str, str])
 _NUMBER: Final = re.compile(r"-?[0-9]{1,18}")
 _log = get_logger("edge")
 
@@ -81,6 +89,34 @@ _TOKENS: Final = Route(
 )
 
 
+_BATCH: Final = Route(
+    "POST",
+    "/v1/batch",
+    BatchRequest,
+    lambda _, __: _never(),
+    BatchAnswer,
+    doc="Up to 100 requests in one: in order for each channel, else at once.",
+)
+
+
+class _Row:
+    """A route of the registry, and what is known of its parameters."""
+
+    def __init__(self, route: Route) -> None:
+        fields = msgspec.structs.fields(route.shape)
+        self.route = route
+        self.pattern = _pattern(route.path)
+        self.known = frozenset(field.encode_name for field in fields)
+        self.takes_body = route.method in ("POST", "PUT", "PATCH")
+        self._numeric = {field.encode_name for field in fields if _is_numeric(field.type)}
+
+    def query(self, given: Mapping[str, str]) -> dict[str, Any]:
+        """Parameters of a query string; numbers where the shape has numbers."""
+        return {
+            name: _number(text) if name in self._numeric else text for name, text in given.items()
+        }
+
+
 class _Made(msgspec.Struct, frozen=True):
     created: bool = True
 
@@ -106,22 +142,24 @@ class Api:
         self._now_ms = now_ms
         self._entropy = entropy
         self._body_bytes_max = body_bytes_max
-        rows = [*registry.routes, *self.own_rows()]
-        self._paths = [(row.method, _pattern(row.path)) for row in rows]
+        self._rows = [_Row(row) for row in registry.routes]
+        self._paths = [(row.method, _pattern(row.path)) for row in self.own_rows()]
+        self._paths += [(row.route.method, row.pattern) for row in self._rows]
 
     def routes(self) -> list[web.RouteDef]:
         """All routes for the server's table."""
         rows = [
-            web.route(row.method, row.path, self.guarded(self._row(row)))
-            for row in self._registry.routes
+            web.route(row.route.method, row.route.path, self.guarded(self._row(row)))
+            for row in self._rows
         ]
         rows.append(web.post("/v1/tokens", self.guarded(self._token)))
+        rows.append(web.post("/v1/batch", self.guarded(self._batch)))
         rows.append(web.route("*", "/v1/{rest:.*}", self.guarded(self._nothing)))
         return rows
 
     def own_rows(self) -> list[Route]:
         """The routes that no feature has, for the document."""
-        return [_TOKENS]
+        return [_TOKENS, _BATCH]
 
     # --- one request
 
@@ -132,53 +170,56 @@ class Api:
             request_id = request.headers.get("X-Request-Id", "")[:64]
             if not request_id.isprintable() or not request_id:
                 request_id = "req_" + self._entropy(6).hex()
+            request[_REQUEST_ID] = request_id
             try:
                 response = await handler(request)
             except Rejected as refusal:
-                return _refused(refusal, request_id)
+                response = _refused(refusal, request_id)
             except web.HTTPRequestEntityTooLarge:
                 too_large = Rejected(TOO_LARGE, limit_bytes=self._body_bytes_max)
-                return _refused(too_large, request_id)
+                response = _refused(too_large, request_id)
             except web.HTTPException:
                 raise
             except Exception:  # noqa: BLE001 - boundary: a bug is a problem document, too
                 _log.error("rest.failed", path=request.path, request_id=request_id, exc_info=True)
-                return _refused(Rejected(INTERNAL), request_id)
+                response = _refused(Rejected(INTERNAL), request_id)
+            for name, value in request.get(_RATE, {}).items():
+                response.headers.setdefault(name, value)  # one that refused has told its own
             response.headers["X-Request-Id"] = request_id
             return response
 
         return answer
 
-    def _row(self, row: Route) -> Handler:
-        fields = msgspec.structs.fields(row.shape)
-        known = {field.encode_name for field in fields}
-        numeric = {field.encode_name for field in fields if _is_numeric(field.type)}
-        takes_body = row.method in ("POST", "PUT", "PATCH")
-
+    def _row(self, row: _Row) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
             app, viewer = self.caller(request)
-            params: dict[str, Any] = {
-                name: _number(text) if name in numeric else text
-                for name, text in request.query.items()
-            }
-            if takes_body:
+            params = row.query(request.query)
+            if row.takes_body:
                 params.update(await self._raw_body(request))
             params.update(request.match_info)
-            if takes_body and "cmid" in known:
-                self._idempotency(request, params)
-            ignored = sorted(set(params) - known - (frozenset() if takes_body else WISHES))
-            answer = await self.ask(
-                lambda reply: self.dispatch.route(row, params, app, viewer, reply)
-            )
-            if ignored and answer.startswith(b"{"):
-                tail = b'"ignored_fields":' + dump_json(ignored) + b"}"
-                answer = answer[:-1] + (b"," if len(answer) > 2 else b"") + tail
-            status = row.status
-            if status == _CREATED and not decode_json(answer, _Made).created:
-                status = _OK  # it was there before
+            key = request.headers.get("Idempotency-Key")
+            status, answer = await self._answer(row, params, key, app, viewer)
             return web.Response(status=status, body=answer, content_type="application/json")
 
         return handle
+
+    async def _answer(
+        self, row: _Row, params: dict[str, Any], key: str | None, app: App, viewer: Viewer
+    ) -> tuple[int, bytes]:
+        """(status, JSON) of one request. Raises Rejected."""
+        if row.takes_body and key is not None and "cmid" in row.known:
+            params["cmid"] = idempotency_cmid(key)
+        ignored = sorted(set(params) - row.known - (frozenset() if row.takes_body else WISHES))
+        answer = await self.ask(
+            lambda reply: self.dispatch.route(row.route, params, app, viewer, reply)
+        )
+        if ignored and answer.startswith(b"{"):
+            tail = b'"ignored_fields":' + dump_json(ignored) + b"}"
+            answer = answer[:-1] + (b"," if len(answer) > 2 else b"") + tail
+        status = row.route.status
+        if status == _CREATED and not decode_json(answer, _Made).created:
+            status = _OK  # it was there before
+        return status, answer
 
     async def ask(self, start: Ask) -> bytes:
         """Wait for a dispatch reply. The uplink answers every request within its own deadline."""
@@ -202,10 +243,13 @@ class Api:
             raise Rejected(UNAUTHORIZED, "Authorization: Bearer <server key or token> is needed")
         try:
             app = self._apps[self._auth.server_app(authorization)]
-            return app, Viewer(user="", authority="server")
         except Rejected:
             if authorization.count(".") != 2:
                 raise
+        else:
+            viewer = Viewer(user="", authority="server")
+            self._count(request, app, viewer)
+            return app, viewer
         try:
             identity = self._auth.connection(authorization.partition(" ")[2].strip())
         except RemoteProtocolError:
@@ -213,7 +257,17 @@ class Api:
         info: dict[str, object] = {"user": identity.user, "client": ""}
         if identity.info:
             info["conn_info"] = parse_json(identity.info)
-        return self._apps[identity.app], Viewer(user=identity.user, info=dump_json(info))
+        app = self._apps[identity.app]
+        viewer = Viewer(user=identity.user, info=dump_json(info))
+        self._count(request, app, viewer)
+        return app, viewer
+
+    def _count(self, request: web.Request, app: App, viewer: Viewer) -> None:
+        """One request of the caller's. Raises Rejected(RATE_LIMITED)."""
+        scope, who = ("key", "") if viewer.authority == "server" else ("user", viewer.user)
+        left = self.dispatch.limits.rest(app.name, scope, who, app.settings, self._now_ms())
+        if left is not None:
+            request[_RATE] = rate_headers(left)
 
     async def _raw_body(self, request: web.Request) -> dict[str, msgspec.Raw]:
         """The body's members as they were written, but without line breaks."""
@@ -233,14 +287,6 @@ class Api:
             raise Rejected(BAD_REQUEST, "the body must be a JSON object")
         return value
 
-    def _idempotency(self, request: web.Request, params: dict[str, Any]) -> None:
-        key = request.headers.get("Idempotency-Key")
-        if key is None:
-            return
-        if not 1 <= len(key.encode(errors="surrogateescape")) <= IDEMPOTENCY_KEY_BYTES_MAX:
-            raise Rejected(BAD_REQUEST, "an Idempotency-Key has 1-255 bytes")
-        params["cmid"] = idempotency_cmid(key)
-
     async def _nothing(self, request: web.Request) -> web.StreamResponse:
         """What no row answers: the path is unknown, or knows other methods."""
         allowed = sorted({m for m, path in self._paths if path.fullmatch(request.path)})
@@ -248,6 +294,52 @@ class Api:
             raise Rejected(METHOD_NOT_FOUND, f"no {request.path}")
         allow = ", ".join(allowed)
         raise Rejected(METHOD_NOT_ALLOWED, f"{request.path} knows {allow}", allow=allow)
+
+    # --- many in one
+
+    async def _batch(self, request: web.Request) -> web.StreamResponse:
+        """Each operation counts as a request; the batch itself stands for its first one."""
+        app, viewer = self.caller(request)
+        body = await self._raw_body(request)
+        batch = shape_json(encode_json(body), BatchRequest)
+        first = batch.operations[0]
+
+        async def run(operation: Operation) -> tuple[int, bytes]:
+            request_id = request[_REQUEST_ID]
+            try:
+                if operation is not first:
+                    self._count(request, app, viewer)
+                return await self._operation(operation, app, viewer)
+            except Rejected as refusal:
+                status, answer, _ = problem(refusal, request_id)
+            except Exception:  # noqa: BLE001 - boundary: it costs this operation, not the batch
+                _log.error("rest.failed", path="/v1/batch", request_id=request_id, exc_info=True)
+                status, answer, _ = problem(Rejected(INTERNAL), request_id)
+            return status, answer
+
+        answer = await run_all(batch.operations, run)
+        if ignored := sorted(set(body) - set(BatchRequest.__struct_fields__)):
+            answer = answer[:-1] + b',"ignored_fields":' + dump_json(ignored) + b"}"
+        return web.Response(body=answer, content_type="application/json")
+
+    async def _operation(self, wanted: Operation, app: App, viewer: Viewer) -> tuple[int, bytes]:
+        path, query = parts(wanted.path)
+        allowed = []
+        for row in self._rows:
+            match = row.pattern.fullmatch(path)
+            if match is None:
+                continue
+            if row.route.method == wanted.method:
+                params = row.query(query) | (dict(wanted.body) if row.takes_body else {})
+                names = _NAMES.findall(row.route.path)
+                params |= dict(zip(names, map(unquote, match.groups()), strict=True))
+                key = wanted.idempotency_key or None
+                return await self._answer(row, params, key, app, viewer)
+            allowed.append(row.route.method)
+        if allowed:
+            allow = ", ".join(sorted(allowed))
+            raise Rejected(METHOD_NOT_ALLOWED, f"{path} knows {allow}", allow=allow)
+        raise Rejected(METHOD_NOT_FOUND, f"no {path[:200]} in a batch")
 
     # --- tokens
 
@@ -274,11 +366,19 @@ class Api:
         command = ensure(user=user)  # type: ignore[call-arg]
         system = Viewer(user=user, authority="system")
         await self.ask(lambda reply: self.dispatch.submit(command, app, system, reply))
-        return self._auth.sign(app.name, user, now_ms=self._now_ms(), ttl_s=ttl_s, info=info)
+        return self._auth.sign(
+            app.name,
+            user,
+            now_ms=self._now_ms(),
+            ttl_s=ttl_s,
+            jti=self._entropy(12).hex(),
+            info=info,
+        )
 
 
 def _pattern(path: str) -> re.Pattern[str]:
-    return re.compile(re.sub(r"\\{\w+\\}", "[^{}/]+", re.escape(path)))
+    """Matches a path; a group for each of its names."""
+    return re.compile(re.sub(r"\\{\w+\\}", "([^{}/]+)", re.escape(path)))
 
 
 def _never() -> Command:
@@ -286,11 +386,11 @@ def _never() -> Command:
 
 
 def idempotency_cmid(key: str) -> str:
-    """A key as a cmid that the log's dedup rows understand."""
-    return (
-        IDEMPOTENCY_PREFIX
-        + blake2b(key.encode(errors="surrogateescape"), digest_size=16).hexdigest()
-    )
+    """A key as a cmid that the log's dedup rows understand. Raises Rejected(BAD_REQUEST)."""
+    raw = key.encode(errors="surrogateescape")
+    if not 1 <= len(raw) <= IDEMPOTENCY_KEY_BYTES_MAX:
+        raise Rejected(BAD_REQUEST, "an Idempotency-Key has 1-255 bytes")
+    return IDEMPOTENCY_PREFIX + blake2b(raw, digest_size=16).hexdigest()
 
 
 def _refused(refusal: Rejected, request_id: str) -> web.Response:

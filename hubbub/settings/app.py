@@ -130,6 +130,11 @@ class AppSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     # Apart from the above: a client with 1,000 channels resubscribes to all after a cut.
     subscribes_per_connection: Rate = Rate(20.0, 1_000)
 
+    # --- REST, counted by each edge: of one user's tokens, of one server key. Each operation of a
+    # batch counts.
+    rest_per_user: Rate = Rate(30.0, 100)
+    rest_per_key: Rate = Rate(500.0, 5_000)
+
     # --- raw channels
     # By name; the empty name is that of channels without a colon, "#" makes #user a raw channel
     # in place of the chat stream. What is not here does not exist (102).

@@ -24,6 +24,8 @@ BENCH: Final = AppSettings(
     typing_per_channel=OFF,
     commands_per_connection=OFF,
     subscribes_per_connection=OFF,
+    rest_per_user=OFF,
+    rest_per_key=OFF,
     namespaces={
         "raw": Namespace(
             subscribe="users",
@@ -60,6 +62,8 @@ CENTRIFUGE_COMPAT: Final = AppSettings(
     typing_per_channel=OFF,
     commands_per_connection=OFF,
     subscribes_per_connection=OFF,
+    rest_per_user=OFF,
+    rest_per_key=OFF,
     compat_api=True,
     namespaces={
         "": msgspec.structs.replace(_OPEN, join_leave=True, push_join_leave=True, delta=True),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from typing import Any
@@ -9,10 +10,12 @@ from typing import Any
 import jwt
 import pytest
 
+from edge.web.api import idempotency_cmid
 from hubbub.base.errors import CHANNEL_NOT_FOUND, RATE_LIMITED, all_errors
 from hubbub.features.registry import REGISTRY
-from hubbub.wire.codec import dump_json, encode_pack
-from hubbub.wire.shapes import Outcome
+from hubbub.settings.app import Rate
+from hubbub.wire.codec import decode_pack, dump_json, encode_pack
+from hubbub.wire.shapes import Outcome, Submit
 from tests.edge.stage import SECRET, Ask
 from tests.edge.web.rest import BODY_BYTES_MAX, BY_KEY, Rest, serve
 
@@ -211,6 +214,7 @@ async def test_what_the_cluster_refuses_keeps_its_details() -> None:
         assert (body["retryable"], body["retry_after_ms"]) == (True, 1_600)
         assert response.headers["Retry-After"] == "2"
         assert response.headers["RateLimit-Policy"] == '"user-send";q=5;w=1'
+        assert response.headers["X-RateLimit-Scope"] == "user-send"
         assert response.headers["RateLimit"] == '"user-send";r=0;t=2'
         rest.answer = lambda ask: ask.rejected(CHANNEL_NOT_FOUND)
         response, body = await rest.call("GET", "/v1/channels/group:x")
@@ -256,6 +260,111 @@ async def test_request_ids_are_echoed_or_made() -> None:
         assert response.headers["X-Request-Id"].startswith("req_")
 
 
+# --- limits
+
+
+async def test_every_answer_tells_what_is_left() -> None:
+    async with serve(rest_per_user=Rate(1.0, 3), rest_per_key=Rate(10.0, 20)) as rest:
+        token = {"Authorization": f"Bearer {rest.stage.token('ann')}"}
+        for left in (2, 1, 0):
+            response, _ = await rest.call("GET", SEND, headers=token)
+            assert response.status == 200
+            assert response.headers["RateLimit-Policy"] == '"user-rest";q=3;w=3'
+            assert response.headers["RateLimit"] == f'"user-rest";r={left};t={3 - left}'
+            assert {n: v for n, v in response.headers.items() if n.startswith("X-RateLimit")} == {
+                "X-RateLimit-Limit": "3",
+                "X-RateLimit-Remaining": str(left),
+                "X-RateLimit-Reset-After": str(3 - left),
+                "X-RateLimit-Bucket": "rest",
+                "X-RateLimit-Scope": "user",
+            }
+        response, body = await rest.call("GET", SEND, headers=token)
+        check_problem(response, body, 429, "rate_limited")
+        assert response.headers["Retry-After"] == "2"  # a millisecond over, in whole seconds
+        assert response.headers["X-RateLimit-Remaining"] == "0"
+        rest.stage.clock.advance(2_000)
+        response, _ = await rest.call("GET", "/v1/channels/@x", headers=token)
+        assert response.headers["X-RateLimit-Remaining"] == "1", "a refusal tells it as well"
+        response, _ = await rest.call("GET", SEND)
+        assert response.headers["X-RateLimit-Scope"] == "key"
+
+
+# --- many in one
+
+
+async def test_a_batch_answers_each_operation_as_if_it_had_come_alone() -> None:
+    async with serve() as rest:
+        operations = [
+            {
+                "method": "POST",
+                "path": SEND,
+                "body": {"by": "ann", "text": "1", "colour": 1},
+                "idempotency_key": "one",
+            },
+            {"method": "GET", "path": "/v1/users/a%20b"},
+            {"method": "GET", "path": SEND + "?limit=2"},
+            {"method": "GET", "path": "/v1/nothing"},
+            {"method": "PUT", "path": SEND},
+            {"method": "POST", "path": "/v1/batch", "body": {"operations": []}},
+            {"method": "POST", "path": SEND, "body": {"by": "ann", "text": 7}},
+        ]
+        response, body = await rest.call("POST", "/v1/batch", json={"operations": operations})
+        assert response.status == 200, body
+        results = body["results"]
+        assert [row["status"] for row in results] == [201, 400, 200, 404, 405, 404, 400]
+        assert results[0]["body"]["ignored_fields"] == ["colour"]
+        assert results[2]["body"] == {"found": True}
+        for row in results:
+            if row["status"] >= 400:
+                assert row["body"]["request_id"] == response.headers["X-Request-Id"]
+                assert row["body"]["code"] in CODES
+        sent = decode_pack(rest.asked[0].body, Submit)
+        assert sent.cmid == idempotency_cmid("one")
+
+
+async def test_a_batch_keeps_the_order_of_a_channel() -> None:
+    """The second send to a channel leaves after the first one's answer; other channels do not
+    wait."""
+    async with serve() as rest:
+        asked: asyncio.Queue[Ask] = asyncio.Queue()
+        rest.answer = asked.put_nowait
+        operations = [
+            {"method": "POST", "path": f"/v1/channels/{c}/messages", "body": {"text": text}}
+            for c, text in (("group:a", "1"), ("group:a", "2"), ("group:b", "3"))
+        ]
+        async with asyncio.TaskGroup() as group:
+            batch = rest.call("POST", "/v1/batch", json={"operations": operations})
+            task = group.create_task(batch)
+            first, other = await asked.get(), await asked.get()
+            assert (first.key, other.key) == ("group:a", "group:b")
+            other.ok(encode_pack(Outcome(3, 1_760_000_000_000, "b")))
+            assert asked.empty()
+            first.unknown()
+            second = await asked.get()
+            assert second.key == "group:a"
+            second.ok(encode_pack(Outcome(2, 1_760_000_000_000, "a")))
+        _, body = task.result()
+        assert [row["status"] for row in body["results"]] == [503, 201, 201]
+
+
+@pytest.mark.parametrize("count", [0, 101])
+async def test_a_batch_has_1_to_100_operations(count: int) -> None:
+    async with serve() as rest:
+        one = {"method": "GET", "path": "/"}
+        response, body = await rest.call("POST", "/v1/batch", json={"operations": [one] * count})
+        check_problem(response, body, 400, "bad_request")
+        assert rest.asked == []
+
+
+async def test_each_operation_of_a_batch_counts() -> None:
+    async with serve(rest_per_key=Rate(1.0, 3)) as rest:
+        one = {"method": "GET", "path": "/v1/users/ann"}
+        response, body = await rest.call("POST", "/v1/batch", json={"operations": [one] * 5})
+        assert [row["status"] for row in body["results"]] == [200, 200, 200, 429, 429]
+        assert body["results"][3]["body"]["retry_after_ms"] > 0
+        assert response.headers["X-RateLimit-Remaining"] == "0"
+
+
 # --- tokens
 
 
@@ -270,6 +379,7 @@ async def test_a_token_makes_its_user_and_carries_what_was_wished() -> None:
         claims = await claims_of(rest, ttl_s=60, info={"name": "Ann"})
         assert (claims["sub"], claims["info"]) == ("ann", {"name": "Ann"})
         assert 59 <= claims["exp"] - claims["iat"] <= 60
+        assert claims["jti"] != (await claims_of(rest))["jti"], "each can be revoked by itself"
         assert (rest.submit.tag, rest.submit.viewer.authority) == ("user.ensure", "system")
         assert rest.asked[-1].key == "#ann"
         assert "info" not in await claims_of(rest)
