@@ -67,7 +67,7 @@ class Wish(msgspec.Struct, frozen=True):
     `linear`: the leader answers, after a majority has told it that it still leads.
     """
 
-    min_seq: Annotated[int, msgspec.Meta(ge=0)] = 0
+    min_seq: Annotated[int, msgspec.Meta(ge=0, lt=1 << 53)] = 0
     linear: bool = False
 
 
@@ -182,10 +182,11 @@ class Dispatch:
     ) -> None:
         """A REST request: path, query and body already merged into `params` (values or Raw)."""
         try:
+            wish = _wish(params) if row.method == "GET" else Wish()
             request = shape_json(encode_json(params), row.shape)  # keeps Raw fields as JSON
             action = row.turn(request, self.context(app, viewer))
             if isinstance(action, QueryCall):
-                self.query(action, app, viewer, reply, _wish(params))
+                self.query(action, app, viewer, reply, wish)
             else:
                 self.turned(action, app, viewer, reply)
         except Rejected as refusal:

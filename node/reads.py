@@ -107,10 +107,18 @@ class Reads:
     # --- QUERY
 
     def query(self, slot: Slot, app: str, key: str, query: Query, now_ms: int) -> Json:
-        """The answer as JSON. Raises Rejected."""
+        """The answer as JSON. Raises Rejected: UNRECOVERABLE_POSITION if the stream does not reach
+        so far as the caller says that he has seen, which only a leader that surely leads may say.
+        """
         stream = slot.overlay.stream(app, key)
+        answer = self._run(slot, stream, query, now_ms)
+        # Last: how far a stream reaches is for those alone who may read of it.
         if query.min_seq > stream.committed.seq:
-            raise Rejected(INTERNAL, "this replica is behind")
+            raise Rejected(UNRECOVERABLE_POSITION, "the stream does not reach to min_seq")
+        return answer
+
+    def _run(self, slot: Slot, stream: Stream, query: Query, now_ms: int) -> Json:
+        app, key = stream.app, stream.key
         now_ms = max(now_ms, stream.committed.ts_ms)
         live = self._live(app, key, slot.number)
         ctx = self._engine.context(app, key, query.viewer, now_ms, live=live)

@@ -594,7 +594,8 @@ class Service:
             if slot is None:
                 return self._redirect(peer, message)
             self.counts.copy_reads_total += 1
-        elif query.linear:
+        elif query.linear or query.min_seq > _head(slot, message):
+            # Whoever has seen more than we have may know of another leader: we ask first.
             return self._query_linear(peer, message, slot)
         answer = self.reads.query(slot, message.app, message.key, query, self._clock.wall_ms())
         return self._reply(peer, message, Status.OK, answer)
@@ -607,8 +608,7 @@ class Service:
             return None
         if not self._copies.may_read(slot):
             return None
-        head = slot.overlay.stream(message.app, message.key).committed.seq
-        return slot if 0 < query.min_seq <= head else None
+        return slot if 0 < query.min_seq <= _head(slot, message) else None
 
     def _query_linear(self, peer: str, message: Message, slot: Slot) -> None:
         """Answered by `_read_now`, once a majority says that nobody else leads."""
@@ -908,6 +908,11 @@ class Service:
             self._send_forwards(leaving)
         else:
             self._outbox.failed(forward, now_ms, self._random())
+
+
+def _head(slot: Slot, message: Message) -> int:
+    """How far this copy has the message's stream."""
+    return slot.overlay.stream(message.app, message.key).committed.seq
 
 
 def _nothing() -> None:

@@ -22,6 +22,7 @@ from hubbub.features.channel_list import ChannelAdded
 from hubbub.features.contract import (
     Command,
     Context,
+    Done,
     EdgeContext,
     Effect,
     Event,
@@ -229,12 +230,10 @@ FEATURE: Final = Feature(
     queries=(QueryRow("privacy.get", PrivacyRequest, run_get),),
     verbs=(
         Verb("privacy.get", PrivacyRequest, turn_get, Privacy, "What others see of a user."),
-        Verb(
-            "privacy.set", SetPrivacy, turn_set, Privacy, "Show or hide receipts, typing, presence."
-        ),
+        Verb("privacy.set", SetPrivacy, turn_set, Done, "Show or hide receipts, typing, presence."),
     ),
     routes=(
         Route("GET", _PATH, PrivacyRequest, turn_get, Privacy),
-        Route("PUT", _PATH, SetPrivacy, turn_set, Privacy),
+        Route("PUT", _PATH, SetPrivacy, turn_set, Done),
     ),
 )

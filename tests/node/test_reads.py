@@ -229,7 +229,15 @@ def test_the_protocols_history_refuses() -> None:
     assert reader.refused("stream.history", {"limit": "x"}) is BAD_REQUEST
     assert reader.refused("stream.history", {}, key="bare:x") is NOT_AVAILABLE
     assert reader.refused("no.such", {}) is METHOD_NOT_FOUND
-    assert reader.refused("history.get", {"channel": ROOM}, min_seq=99) is INTERNAL
+    assert reader.refused("history.get", {"channel": ROOM}, min_seq=99) is UNRECOVERABLE_POSITION
+
+
+def test_how_far_a_stream_reaches_is_not_told_to_strangers() -> None:
+    reader = Reader(settings=SETTINGS)
+    reader.room(1)
+    for min_seq in (0, 1, 99):
+        args = "history.get", {"channel": ROOM}
+        assert reader.refused(*args, user="zoe", min_seq=min_seq) is NOT_A_MEMBER
 
 
 def test_a_feature_query_gets_the_epoch() -> None:

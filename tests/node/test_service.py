@@ -9,7 +9,12 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from hubbub.base.errors import BAD_REQUEST, INTERNAL, NOT_A_MEMBER
+from hubbub.base.errors import (
+    BAD_REQUEST,
+    INTERNAL,
+    NOT_A_MEMBER,
+    UNRECOVERABLE_POSITION,
+)
 from hubbub.features.contract import Registry
 from hubbub.features.registry import REGISTRY
 from hubbub.ring.map import SlotMap
@@ -558,6 +563,16 @@ def test_a_linear_read_that_is_refused_is_refused_once() -> None:
     query = Query("no.such", Viewer("alice"), b"{}", 0, True)
     answer = bench.answer(bench.ask(Kind.QUERY, ROOM, encode_pack(query)))
     assert answer.flags == Status.REJECTED
+
+
+def test_a_leader_asks_whether_it_leads_before_it_denies_what_a_caller_has_seen() -> None:
+    """Refused at once by one that lost its lead, a true position would be taken for a lie."""
+    bench = Bench()
+    bench.create()
+    answer = bench.answer(bench.ask(Kind.QUERY_ANY, ROOM, history(99)))
+    assert answer.flags == Status.REJECTED
+    assert decode_pack(answer.body, Refusal).code == UNRECOVERABLE_POSITION.code
+    assert bench.service.counts.linear_reads_total == 1
 
 
 def query_ask(bench: Bench, key: str, name: str = "channel.get", args: bytes = b"{}") -> QueryAsk:
