@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import msgspec
 
-from hubbub.wire.codec import dump_json
+from hubbub.wire.codec import dump_json, parse_json
 
 OPERATIONS_MAX: Final = 100
 
@@ -68,13 +68,8 @@ def place(operation: Operation, number: int) -> str:
     for folder in ("channels", "users"):
         if len(steps) > 3 and steps[2] == folder:
             return f"{folder}/{unquote(steps[3])}"
-    channel = operation.body.get("channel")
-    if channel is not None:
-        try:
-            return f"channels/{msgspec.json.decode(channel, type=str)}"
-        except msgspec.DecodeError:
-            pass  # its own refusal says so
-    return f"alone/{number}"
+    named = operation.body.get("channel")
+    return f"channels/{parse_json(bytes(named))}" if named is not None else f"alone/{number}"
 
 
 async def run_all(operations: Sequence[Operation], run: Run) -> bytes:
