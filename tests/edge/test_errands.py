@@ -7,8 +7,17 @@ from typing import Any
 from edge.dispatch import App
 from edge.errands import DEADLINE_MS, STEPS_MAX, Errands
 from hubbub.base.errors import INTERNAL, PROMOTED, UNKNOWN_OUTCOME, ErrorCode, Rejected
-from hubbub.features.contract import Errand, HeadsCall, Nothing, QueryCall, Steps
+from hubbub.features.contract import (
+    Errand,
+    HeadsCall,
+    Nothing,
+    QueryCall,
+    SearchCall,
+    SearchFound,
+    Steps,
+)
 from hubbub.settings.app import AppSettings
+from hubbub.wire.search import Criteria
 from hubbub.wire.shapes import HeadRow, Viewer
 from tests.support.clock import FakeClock
 
@@ -71,6 +80,27 @@ def test_each_answer_leads_to_the_next_step_and_the_last_is_the_reply() -> None:
     assert stage.asked[1][0] == "b"
     stage.asked[1][1](None, b"c")
     assert stage.replies == [(None, b"bc")]
+
+
+def test_a_search_is_a_step() -> None:
+    call = SearchCall(("a",), Criteria("tea"), ANN, None, 5)
+
+    def steps() -> Steps:
+        found: SearchFound = yield call
+        return b"%d" % found.indexed_to_ms
+
+    stage = Stage()
+    asked: list[Any] = []
+    stage.errands.search = lambda *question: asked.append(question)
+    stage.start(steps)
+    [(asked_for, app, done)] = asked
+    assert (asked_for, app) == (call, "demo")
+    done(None, SearchFound((), None, 7, False))
+    assert stage.replies == [(None, b"7")]
+    stage.replies.clear()
+    stage.start(steps)
+    asked[1][2](Rejected(INTERNAL), None)
+    assert stage.refused() is INTERNAL
 
 
 def test_a_refusal_is_the_errands_to_handle() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -22,6 +22,7 @@ from hubbub.settings.app import AppSettings, Namespace
 from hubbub.transport.replicated_set import PULL, SetSource
 from hubbub.wire.codec import decode_json, decode_pack, encode_json, encode_pack
 from hubbub.wire.frame import Message, decode_frame, encode_frame, encode_message
+from hubbub.wire.search import Criteria, Search, SearchAnswer
 from hubbub.wire.shapes import (
     HeadAsk,
     HeadRow,
@@ -47,7 +48,7 @@ from node import keys
 from node.copies import Copies
 from node.engine import OutboxRow, QueuedForward
 from node.outbox import Outbox
-from node.ready import Record
+from node.ready import NOTHING, Record
 from node.service import Service
 from node.store.api import Family, StoreError
 from tests.node import test_engine
@@ -606,6 +607,38 @@ def test_each_of_many_queries_is_answered_for_itself() -> None:
     ]
     assert rows[0].body == rows[3].body
     assert b'"channel":"group:x"' in rows[0].body
+
+
+def test_a_search_is_answered_once_its_places_are_known() -> None:
+    bench = Bench()
+    bench.create()
+    started: list[tuple[str, Search, Callable[[SearchAnswer], None]]] = []
+
+    class Desk:
+        def start(self, app: str, search: Search, done: Callable[[SearchAnswer], None]) -> None:
+            started.append((app, search, done))
+
+    bench.service.searches = Desk()  # type: ignore[assignment]
+    search = Search(Viewer("alice"), (3,), (), Criteria("tea"), None, 5)
+    number = bench.ask(Kind.SEARCH, "", encode_pack(search), slot=3)
+    [(app, asked, done)] = started
+    assert (app, asked) == (APP, search)
+    found = SearchAnswer((), indexed_to_ms=9)
+    done(found)
+    answer = bench.answer(number)
+    assert (answer.flags, decode_pack(answer.body, SearchAnswer)) == (Status.OK, found)
+
+
+def test_whoever_reads_the_log_later_hears_of_each_slot_that_moved_on() -> None:
+    bench = Bench()
+    noted: list[int] = []
+    bench.service.applied = noted.append
+    bench.create()
+    slot = bench.rig.engine.target_of(APP, ROOM)
+    assert noted[0] == slot
+    before = list(noted)  # the room's, and what it forwarded
+    bench.service.obey(bench.rig.slots[slot], NOTHING)
+    assert noted == before
 
 
 def test_what_finds_no_room_is_not_run() -> None:
