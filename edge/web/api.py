@@ -37,6 +37,7 @@ from hubbub.base.errors import (
     PERMISSION_DENIED,
     TOO_LARGE,
     UNAUTHORIZED,
+    UNSUPPORTED_MEDIA,
     LocalProtocolError,
     Rejected,
     RemoteProtocolError,
@@ -54,6 +55,15 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 TOKEN_TTL_S: Final = 24 * 3600
 TOKEN_TTL_S_MAX: Final = 365 * 86_400
 IDEMPOTENCY_KEY_BYTES_MAX: Final = 255
+# JSON as it is called, and as programs call it that were told nothing (curl -d, most libraries).
+MEDIA_TYPES: Final = frozenset(
+    {
+        "application/json",
+        "application/x-www-form-urlencoded",
+        "application/octet-stream",
+        "text/plain",
+    }
+)
 _OK, _CREATED = 200, 201
 _NAMES: Final = re.compile(r"{(\w+)}")
 _REQUEST_ID: Final = web.RequestKey("request_id", str)
@@ -280,6 +290,8 @@ class Api:
         if (request.content_length or 0) > self._body_bytes_max:
             raise Rejected(TOO_LARGE, limit_bytes=self._body_bytes_max)
         raw = await request.read()
+        if raw and request.content_type not in MEDIA_TYPES:
+            raise Rejected(UNSUPPORTED_MEDIA, f"not {request.content_type[:100]}")
         if len(raw) > self._body_bytes_max:
             raise Rejected(TOO_LARGE, limit_bytes=self._body_bytes_max)
         value = parse_json(raw) if raw else {}

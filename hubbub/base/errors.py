@@ -113,6 +113,7 @@ CMID_REUSED = _error(410, "cmid_reused", 409, "this id was used for another requ
 CMID_CLOCK = _error(411, "cmid_clock", 422, "the id's time is outside -24 h to +10 min")
 TOO_LARGE = _error(413, "too_large", 413, "too large")
 TOO_MANY = _error(414, "too_many", 422, "too many items")
+UNSUPPORTED_MEDIA = _error(415, "unsupported_media_type", 415, "the body must be JSON")
 NOT_A_MEMBER = _error(420, "not_a_member", 403, "not a member of this channel")
 CHANNEL_EXISTS = _error(421, "channel_exists", 409, "channel exists already")
 MESSAGE_DELETED = _error(422, "message_deleted", 409, "message is deleted")

@@ -171,6 +171,20 @@ async def test_bodies_that_are_none(body: bytes) -> None:
         assert rest.asked == []
 
 
+async def test_bodies_that_say_they_are_something_else() -> None:
+    async with serve() as rest:
+        for media, status in (
+            ("image/png", 415),
+            ("multipart/form-data", 415),
+            ("text/plain", 201),
+        ):
+            headers = BY_KEY | {"Content-Type": media}
+            response, body = await rest.call("POST", SEND, data=b'{"text":"x"}', headers=headers)
+            assert response.status == status
+            if status == 415:
+                check_problem(response, body, 415, "unsupported_media_type")
+
+
 @pytest.mark.parametrize("path", [SEND, "/v1/tokens", "/demo/token"])
 @pytest.mark.parametrize("chunked", [False, True])
 async def test_bodies_that_are_too_large(path: str, chunked: bool) -> None:
