@@ -25,7 +25,7 @@ from node.store.rocks import RocksStore
 from ops.api import call
 from ops.processes import SOURCE_ROOT
 from tests.support.cluster import Cluster, wait_for
-from tests.support.harm import Silences
+from tests.support.harm import Silences, wait_leads_nothing
 from tests.support.leaders import leaders_of, view_of
 from tests.support.traffic import Traffic
 
@@ -77,18 +77,23 @@ async def test_a_planned_hand_over_is_hardly_noticed(cluster: Cluster) -> None:
     """How long a channel takes no message while its leader moves, a sender's own gap included."""
     silences = Silences("leader handed over as planned")
     async with Traffic(
-        cluster, "hand", channels=12, senders=12, gap_s=GAP_S, roams=False
+        cluster, "hand", channels=24, senders=24, gap_s=GAP_S, roams=False
     ) as traffic:
 
         async def move_leaders() -> None:
             await hubbub(cluster, "nodes", "add")
-            for words in (("rebalance", "start"), ("nodes", "drain", "node-4")):
+            for words, is_over in (
+                (("rebalance", "start"), balanced(cluster, 4)),
+                (("nodes", "drain", "node-4"), wait_leads_nothing(cluster, "node-4", COMMAND_S)),
+            ):
                 await traffic.everybody_sent(5)
                 before, began = await leaders_of(cluster, traffic.channels), time.monotonic()
                 await hubbub(cluster, *words)
+                await is_over
                 await traffic.everybody_sent(5)
                 after = await leaders_of(cluster, traffic.channels)
                 moved = [name for name in before if after[name] != before[name]]
+                assert moved, "there was nothing to see"
                 silences.add(traffic, moved, began)
 
         await traffic.run(move_leaders)
