@@ -37,7 +37,7 @@ from hubbub.base.errors import (
 from hubbub.base.names import check_user
 from hubbub.base.units import SECOND_MS
 from hubbub.runtime.clock import Clock, SystemClock
-from hubbub.wire.codec import dump_json
+from hubbub.wire.codec import encode_json
 
 ALGORITHMS: Final = ("HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "EdDSA")
 TTL_S_MAX: Final = 365 * 86_400  # an `exp` further away is read as this far
@@ -263,4 +263,4 @@ def _expiry(claims: dict[str, Any]) -> int:
 def _info(claims: dict[str, Any]) -> bytes:
     if "b64info" in claims:
         return base64.b64decode(str(claims["b64info"]), validate=True)
-    return dump_json(claims["info"]) if "info" in claims else b""
+    return encode_json(claims["info"]) if "info" in claims else b""

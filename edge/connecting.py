@@ -41,7 +41,7 @@ from hubbub.base.units import SECOND_MS
 from hubbub.features.publication import rfc3339
 from hubbub.wire import client_shapes as shapes
 from hubbub.wire.client_shapes import Command, ConnectResult, SubscribeResult
-from hubbub.wire.codec import dump_json, encode_json, parse_json
+from hubbub.wire.codec import encode_json, parse_json
 from hubbub.wire.shapes import Subscribed, Viewer
 
 # The channels of a bootstrap (features.bootstrap), which come with their heads.
@@ -151,7 +151,7 @@ class Connects:
         info: dict[str, object] = {"user": identity.user, "client": client}
         if identity.info:
             info["conn_info"] = parse_json(identity.info)
-        return Viewer(user=identity.user, client=client, info=dump_json(info))
+        return Viewer(user=identity.user, client=client, info=encode_json(info))
 
     def _session_info(self, session: Session, viewer: Viewer, about: Description) -> bytes:
         """What the user's own devices see of this connection (features: Session)."""
@@ -163,7 +163,7 @@ class Connects:
             "transport": session.peer.transport,
             "since": rfc3339(self.wall_ms()),
         }
-        return dump_json({name: value for name, value in fields.items() if value})
+        return encode_json({name: value for name, value in fields.items() if value})
 
     def _subscribe_ahead(self, session: Session, context: ClientContext) -> None:
         def refuse(refusal: Rejected | RemoteProtocolError, id: int) -> None:

@@ -22,7 +22,7 @@ from edge.watching import Rows, Screen, Watching
 from hubbub.base.errors import NOT_AVAILABLE, Rejected
 from hubbub.base.names import user_stream
 from hubbub.features.contract import Errand, Lease, Local
-from hubbub.wire.codec import convert, decode_json, dump_json, encode_json, encode_pack
+from hubbub.wire.codec import convert, decode_json, encode_json, encode_pack
 from hubbub.wire.presence import Watch
 from hubbub.wire.shapes import Kind, Presence, Status
 
@@ -94,7 +94,7 @@ class Presences:
         said = decode_json(context.session_info, dict[str, object])
         if bool(said.pop("idle", False)) is is_idle:
             return
-        context.session_info = dump_json({**said, "idle": True} if is_idle else said)
+        context.session_info = encode_json({**said, "idle": True} if is_idle else said)
         changed = ((context.viewer.client, context.session_info),)
         body = encode_pack(Presence(self._process, (), changed))
         stream = user_stream(context.viewer.user)

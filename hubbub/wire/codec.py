@@ -24,7 +24,9 @@ _pack_decoders: dict[Any, msgspec.msgpack.Decoder[Any]] = {}
 
 encode_json = _json_encoder.encode
 encode_pack = _pack_encoder.encode
-dump_json = orjson.dumps  # plain values: dict, list, str, numbers
+# Plain values: dict, list, str, numbers. [M] It leaves 4 KiB behind each result for as long as that
+# lives: what is kept is made by encode_json.
+dump_json = orjson.dumps
 
 
 def decode_json(data: bytes | memoryview, shape: type[T]) -> T:
