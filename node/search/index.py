@@ -451,7 +451,12 @@ class Index:
 
     def find(self, ask: Find) -> Found:
         """The first places behind `ask.before`, of all files. Raises Gone, sqlite3.Error."""
-        ends = self._clock() + ask.ms / 1_000
+        now = self._clock()
+        ends = now + ask.ms / 1_000
+        if ask.ends_ms:
+            ends = min(ends, ask.ends_ms / 1_000)
+            if now > ends:
+                return Found(ask.id, (), True, ask.before, is_whole=False)
         pages: list[_Page] = []
         for number in sorted({slot % FILES for slot in ask.slots}):
             file = self._files[number]

@@ -101,7 +101,8 @@ class Searcher:
             return
         number = self._next_id
         self._next_id += 1
-        ask = msgspec.structs.replace(ask, id=number)
+        ends_ms = self._clock.monotonic_ms() + ask.ms
+        ask = msgspec.structs.replace(ask, id=number, ends_ms=ends_ms)
         ends = asyncio.get_running_loop().time() + FIND_S
         self._finds[number] = (ask, done, ends)
         self._wanted.set()

@@ -85,7 +85,8 @@ class Fed(Row, frozen=True):
 
 
 class Find(Row, frozen=True):
-    """As `wire.search.Search`, for at most `ms` milliseconds."""
+    """As `wire.search.Search`, for at most `ms` milliseconds, and not at all once the machine's
+    monotonic clock is past `ends_ms` (0: whenever it is read): nobody waits for it then."""
 
     id: int
     app: str
@@ -95,6 +96,7 @@ class Find(Row, frozen=True):
     before: Place | None
     limit: int
     ms: int
+    ends_ms: int = 0
 
 
 class Found(Row, frozen=True):

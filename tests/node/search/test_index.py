@@ -270,6 +270,16 @@ def test_another_version_begins_anew(book: Book) -> None:
     assert book.seqs("tea") == []
 
 
+def test_what_nobody_waits_for_any_more_is_not_looked_for(book: Book) -> None:
+    book.put(1, "tea")
+    wanted, ends_ms = Criteria("tea"), int(time.monotonic() * 1_000)
+    late = Find(1, "demo", SLOTS, (), wanted, None, 5, LONG_MS, ends_ms - 5)
+    found = book.index.find(late)
+    assert (found.places, found.is_whole) == ((), False)
+    in_time = Find(1, "demo", SLOTS, (), wanted, None, 5, LONG_MS, ends_ms + 60_000)
+    assert len(book.index.find(in_time).places) == 1
+
+
 def test_who_has_no_time_left_says_how_far_it_went(book: Book) -> None:
     changes = [
         Change(1, "demo", f"group:{n % 5}", n + 1, Document("tea", "ann", "", MS + n, False))

@@ -60,7 +60,8 @@ async def until(condition: Callable[[], bool]) -> None:
 
 
 @pytest.fixture
-async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
+async def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
+    monkeypatch.setattr(searcher_module, "GATHER_S", 0.01)
     made = Bench(tmp_path / "search")
     yield made
     made.task.cancel()
@@ -104,7 +105,7 @@ async def test_a_child_that_says_nothing_is_killed(
     os.kill(pid, signal.SIGSTOP)
     second = bench.send("tea too")
     await until(lambda: bench.searcher.pid != pid)
-    monkeypatch.undo()  # the next one may take its time to start
+    monkeypatch.setattr(searcher_module, "SILENCE_S", 60.0)  # the next one may take its time
     await bench.until_found("tea", [second, first])
 
 
