@@ -7,6 +7,8 @@ Rules (contracts.md 6, client-protocol.md 1.5 and 1.11):
    offset above the commit is a temporary error, for this leader may only be late.
 4. `stream.history`, `stream.presence` and `stream.presence_stats` are the client protocol's own
    commands; the `access` hook of the stream decides the right to them.
+
+Long because every way to read a stream keeps to the same position and the same rights.
 """
 
 from __future__ import annotations
