@@ -1,7 +1,9 @@
-"""What a client program needs: a sans-IO core, and adapters for asyncio and threads (gevent).
+"""What a client program needs: `hubbub.client.chat` for people's programs; below it a sans-IO core,
+and adapters for asyncio and threads (gevent).
 
-async with connected(["http://127.0.0.1:8080"], token) as client:
-    await client.subscribe("group:x")
-    await client.send("group:x", "hello")
-    async for event in client: ...
+async with connect("http://127.0.0.1:8080", token) as chat:
+    tea = chat.channel("group:tea")
+    async with tea.subscribe() as events:
+        await tea.send("hello")
+        async for event in events: ...
 """

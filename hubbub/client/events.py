@@ -5,9 +5,11 @@ JSON values (`data`, `info`) are what the peer wrote, parsed: objects, arrays, s
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from msgspec import Struct
+
+from hubbub.base.errors import error_by_code
 
 Json = Any  # a parsed JSON value: its shape is the feature's, not the client's
 
@@ -21,6 +23,52 @@ class Refused(Exception):
         self.text = text
         self.temporary = temporary
         self.details = details
+
+    @property
+    def name(self) -> str:
+        """As docs/ERRORS.md has it: `not_found`."""
+        return error_by_code(self.code).name
+
+
+class Invalid(Refused):
+    """The request is wrong as it stands (HTTP's 400, 405, 413, 415, 422)."""
+
+
+class NotAllowed(Refused):
+    """Not by this user, or not now: rights, sanctions, tokens (401, 403)."""
+
+
+class NotFound(Refused):
+    """There is no such thing, or none for this user (404, 410)."""
+
+
+class Conflict(Refused):
+    """The state is another than the request supposes (409, 412)."""
+
+
+class Limited(Refused):
+    """Too often, too many (429). `details` may say `retry_after_ms`."""
+
+
+class Unavailable(Refused):
+    """The server cannot now, or failed (5xx)."""
+
+
+KINDS: Final[dict[int, type[Refused]]] = {
+    400: Invalid,
+    401: NotAllowed,
+    403: NotAllowed,
+    404: NotFound,
+    405: Invalid,
+    409: Conflict,
+    410: NotFound,
+    413: Invalid,
+    415: Invalid,
+    422: Invalid,
+    429: Limited,
+    503: Unavailable,
+    507: Unavailable,
+}  # by the HTTP status of the code's row; a test holds that none is missing
 
 
 class NoAnswer(Exception):

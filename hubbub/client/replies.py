@@ -9,8 +9,8 @@ from typing import Any
 
 from msgspec import Struct
 
-from hubbub.base.errors import Rejected
-from hubbub.client.events import Json, Refused
+from hubbub.base.errors import Rejected, error_by_code
+from hubbub.client.events import KINDS, Json, Refused
 from hubbub.wire.codec import parse_json, shape_json
 
 
@@ -112,7 +112,8 @@ def decode(frame: bytes) -> list[Reply]:
 def refused(error: Error) -> Refused:
     """An error as its exception."""
     text, details = with_details(error.message)
-    return Refused(error.code, text, error.temporary, details)
+    kind = KINDS.get(error_by_code(error.code).http_status, Refused)
+    return kind(error.code, text, error.temporary, details)
 
 
 def with_details(message: str) -> tuple[str, dict[str, Any]]:

@@ -1,0 +1,135 @@
+"""`hubbub.client` through real processes: sends offline, cuts, sync after an absence."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hubbub.client.chat import Chat, connect
+from hubbub.client.events import Invalid, Published
+from hubbub.client.feeds import Feed
+from hubbub.client.positions import Change
+from hubbub.client.stores import FileStore, MemoryStore
+from tests.support.cluster import Cluster
+
+WAIT_S = 10
+
+
+async def texts(feed: Feed, count: int) -> list[str]:
+    """The next messages' texts."""
+    found: list[str] = []
+    async with asyncio.timeout(WAIT_S):
+        async for event in feed:
+            if isinstance(event, Published) and event.data["t"] == "message.created":
+                found.append(event.data["text"])
+            if len(found) == count:
+                break
+    return found
+
+
+async def test_typed_calls_and_events(cluster: Cluster) -> None:
+    tea = "group:sdk-tea"
+    async with (
+        connect(cluster.urls[0], cluster.token("sdk-ann"), name="test") as ann,
+        connect(cluster.urls[::-1], cluster.token("sdk-ben")) as ben,
+    ):
+        await ann.call("channel.create", channel=tea, members=["sdk-ben"])
+        async with ben.channel(tea).subscribe() as events:
+            sent = await ann.channel(tea).send("The kettle is on")
+            await ann.channel(tea).edit(sent["id"], "It boils")
+            assert await texts(events, 1) == ["The kettle is on"]
+        own = ben.channel(tea)
+        assert (await own.react(sent["id"], "🫖"))["count"] == 1
+        assert (await own.mark_read(sent["seq"]))["upto"] == sent["seq"]
+        await own.typing()
+        [message] = (await own.history(limit=1))["messages"]
+        assert (message["text"], message["reactions"]["🫖"]["count"]) == ("It boils", 1)
+        assert {m["user"] async for m in own.members()} == {"sdk-ann", "sdk-ben"}
+        with pytest.raises(Invalid) as refused:
+            await own.delete("no id")
+        assert refused.value.name == "bad_request"
+        assert (await ann.channel(tea).delete(sent["id"]))["seq"]
+
+
+async def test_what_was_written_offline_survives_the_program(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    """Nobody answers at first; the next program sends what the first left, once, in order."""
+    den, wish = "group:sdk-den", [f"line {n}" for n in range(5)]
+    store = FileStore(tmp_path / "outbox")
+    await asyncio.to_thread(
+        cluster.rest, "POST", "/v1/channels", {"channel": den, "owner": "sdk-off"}
+    )
+    async with connect("http://127.0.0.1:9", "no token", outbox=store) as chat:
+        for text in wish:
+            chat.channel(den).post(text)
+        assert chat.unsent == len(wish)
+    async with (
+        connect(cluster.url, cluster.token("sdk-off")) as watcher,
+        watcher.channel(den).subscribe() as events,
+        connect(cluster.urls[1], cluster.token("sdk-off"), outbox=store) as chat,
+    ):
+        assert await texts(events, len(wish)) == wish
+        async with asyncio.timeout(WAIT_S):
+            await chat.channel(den).send("after")
+        assert (chat.unsent, await texts(events, 1)) == (0, ["after"])
+    assert store.load() == {"entries": []}
+
+
+async def test_a_cut_loses_and_doubles_nothing(cluster: Cluster) -> None:
+    hut = "group:sdk-hut"
+    async with (
+        connect(cluster.urls, cluster.token("sdk-cut")) as chat,
+        connect(cluster.url, cluster.token("sdk-see")) as other,
+    ):
+        await chat.call("channel.create", channel=hut, members=["sdk-see"])
+        async with other.channel(hut).subscribe() as events:
+            for number in range(4):
+                posts = [chat.channel(hut).post(f"{number}-{n}") for n in range(5)]
+                _cut(chat if number % 2 else other)
+                async with asyncio.timeout(WAIT_S):
+                    for post in posts:
+                        await post
+            wanted = [f"{number}-{n}" for number in range(4) for n in range(5)]
+            assert await texts(events, len(wanted)) == wanted
+
+
+async def test_sync_after_an_absence_from_a_store(cluster: Cluster) -> None:
+    first, second = "group:sdk-one", "group:sdk-two"
+    store = MemoryStore()
+    token = cluster.token("sdk-dev")
+    async with connect(cluster.url, cluster.token("sdk-src")) as source:
+        await source.call("channel.create", channel=first, members=["sdk-dev"])
+        await source.channel(first).send("before")
+        assert "before" in said(await synced(cluster, token, store), first)
+        assert not [c for c in await synced(cluster, token, store) if c.events]
+        await source.channel(first).send("meanwhile")
+        await source.call("channel.create", channel=second, members=["sdk-dev"])
+        await source.channel(second).send("new here")
+        changes = await synced(cluster, token, store)
+        assert said(changes, first) == ["meanwhile"]
+        assert said(changes, second) == ["new here"]
+
+
+async def synced(cluster: Cluster, token: str, store: MemoryStore) -> list[Change]:
+    """A device that comes, syncs and goes."""
+    async with connect(cluster.urls[1], token) as device:
+        return [change async for change in device.sync(store)]
+
+
+def said(changes: list[Change], channel: str) -> list[str]:
+    """What was written in a channel."""
+    events: list[Any] = [e for c in changes if c.channel == channel for e in c.events]
+    return [e["text"] for e in events if e["t"] == "message.created"]
+
+
+def _cut(chat: Chat) -> None:
+    """As a lost network does."""
+    socket = chat._client._socket
+    if socket is not None and (connection := socket._response.connection) is not None:
+        transport = connection.transport
+        assert transport is not None
+        transport.abort()
