@@ -182,11 +182,9 @@ class MarkedMany(Struct, frozen=True, omit_defaults=True):
 
 
 class DeliveredRequest(Struct, frozen=True):
-    """What a device has, by channel. `upto`: of one `channel` (REST)."""
+    """What a device has, by channel."""
 
-    marks: dict[str, int] = field(default_factory=dict)
-    channel: str = ""
-    upto: int = 0
+    marks: dict[str, int]
     by: str = ""
 
 
@@ -547,9 +545,7 @@ def _without(bits: bytes | None, bit: int) -> bytes:
 
 
 def turn_delivered(request: DeliveredRequest, _: EdgeContext) -> Several:
-    marks = dict(request.marks)
-    if request.channel:
-        marks[request.channel] = request.upto
+    marks = request.marks
     if not 0 < len(marks) <= DELIVERED_CHANNELS_MAX:
         limit = DELIVERED_CHANNELS_MAX
         raise Rejected(TOO_MANY, f"name 1 to {limit} channels", limit=limit)
@@ -601,6 +597,6 @@ FEATURE: Final = Feature(
     routes=(
         Route("POST", _CHANNEL + "/read", MarkRead, as_command, Marked),
         Route("POST", _CHANNEL + "/unread", MarkUnread, as_command, Marked),
-        Route("POST", _CHANNEL + "/delivered", DeliveredRequest, turn_delivered, Delivered),
+        Route("POST", _CHANNEL + "/delivered", MarkDelivered, as_command, Marked),
     ),
 )
