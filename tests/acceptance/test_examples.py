@@ -1,8 +1,8 @@
 """The examples of `/docs` are what a cluster answered: a short conversation, asked route by route.
 
 HUBBUB_RECORD=1 writes `edge/web/examples.json` anew from it. Without, the answers must have all
-fields that were recorded; newer ones may stand beside them. What differs from run to run (ids, times, tokens) is replaced by fixed
-values before either. There is no larger form.
+fields that were recorded; newer ones may stand beside them. What differs from run to run (ids,
+times, tokens) is replaced by fixed values before either. There is no larger form.
 """
 
 from __future__ import annotations
