@@ -151,6 +151,20 @@ class SharedLimits:
         _refuse(wait, "address", rate)
 
 
+def rates(settings: AppSettings) -> list[tuple[str, str, Rate]]:
+    """(bucket, scope, rate) of everything that an app limits, as refusals name them."""
+    return [
+        ("rest", "user", settings.rest_per_user),
+        ("rest", "key", settings.rest_per_key),
+        ("send", "channel", settings.send_per_channel),
+        ("user", "user", settings.send_per_user),
+        ("sign", "sign", settings.typing_per_channel),
+        ("connection", "connection", settings.commands_per_connection),
+        ("subscribe", "subscribe", settings.subscribes_per_connection),
+        ("address", "address", settings.handshakes_per_address),
+    ]
+
+
 def window_s(burst: int, per_s: float) -> int:
     """Whole seconds in which an empty bucket fills, at least one."""
     return max(1, ceil(burst / per_s))

@@ -10,6 +10,8 @@ Rules:
 4. Every refusal is problem+json with a documented code.
 5. Every answer names its request (`X-Request-Id`) and, where the app limits it, what the caller may
    still ask of this edge.
+
+Long because a request is followed from its header to its answer, alone or in a batch.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from aiohttp import web
 
 from edge.auth import Auth
 from edge.dispatch import WISHES, App, Dispatch, Reply
+from edge.limits import rates
 from edge.web.batch import BatchAnswer, BatchRequest, Operation, parts, run_all
 from edge.web.problems import problem, rate_headers
 from hubbub.base.errors import (
@@ -109,6 +112,35 @@ _BATCH: Final = Route(
 )
 
 
+class LimitsRequest(msgspec.Struct, frozen=True):
+    """GET /v1/limits."""
+
+
+class Limit(msgspec.Struct, frozen=True):
+    """`per_s` on average, at most `burst` at once. `scope`: of whom it is counted."""
+
+    bucket: str
+    scope: str
+    per_s: float
+    burst: int
+
+
+class LimitsAnswer(msgspec.Struct, frozen=True):
+    """The rates of the caller's app; one that is switched off is not there."""
+
+    limits: tuple[Limit, ...]
+
+
+_LIMITS: Final = Route(
+    "GET",
+    "/v1/limits",
+    LimitsRequest,
+    lambda _, __: _never(),
+    LimitsAnswer,
+    doc="The rates that the caller's app allows.",
+)
+
+
 class _Row:
     """A route of the registry, and what is known of its parameters."""
 
@@ -164,12 +196,13 @@ class Api:
         ]
         rows.append(web.post("/v1/tokens", self.guarded(self._token)))
         rows.append(web.post("/v1/batch", self.guarded(self._batch)))
+        rows.append(web.get("/v1/limits", self.guarded(self._limits), allow_head=False))
         rows.append(web.route("*", "/v1/{rest:.*}", self.guarded(self._nothing)))
         return rows
 
     def own_rows(self) -> list[Route]:
         """The routes that no feature has, for the document."""
-        return [_TOKENS, _BATCH]
+        return [_TOKENS, _BATCH, _LIMITS]
 
     # --- one request
 
@@ -306,6 +339,20 @@ class Api:
             raise Rejected(METHOD_NOT_FOUND, f"no {request.path}")
         allow = ", ".join(allowed)
         raise Rejected(METHOD_NOT_ALLOWED, f"{request.path} knows {allow}", allow=allow)
+
+    # --- limits
+
+    async def _limits(self, request: web.Request) -> web.StreamResponse:
+        app, _ = self.caller(request)
+        rows = [
+            Limit(bucket, scope, rate.per_s, rate.burst)
+            for bucket, scope, rate in rates(app.settings)
+            if not rate.is_off
+        ]
+        answer = encode_json(LimitsAnswer(tuple(rows)))
+        if ignored := sorted(set(request.query) - WISHES):
+            answer = answer[:-1] + b',"ignored_fields":' + dump_json(ignored) + b"}"
+        return web.Response(body=answer, content_type="application/json")
 
     # --- many in one
 

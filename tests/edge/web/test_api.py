@@ -303,6 +303,19 @@ async def test_every_answer_tells_what_is_left() -> None:
         assert response.headers["X-RateLimit-Scope"] == "key"
 
 
+async def test_the_limits_are_told() -> None:
+    async with serve(rest_per_user=Rate(1.0, 3), send_per_user=Rate(0, 0)) as rest:
+        token = {"Authorization": f"Bearer {rest.stage.token('ann')}"}
+        response, body = await rest.call("GET", "/v1/limits?x=1", headers=token)
+        assert response.status == 200
+        assert body["ignored_fields"] == ["x"]
+        mine = {"bucket": "rest", "scope": "user", "per_s": 1.0, "burst": 3}
+        assert mine in body["limits"]
+        assert all(row["bucket"] != "user" for row in body["limits"]), "one that is off"
+        response, body = await rest.call("GET", "/v1/limits", headers={})
+        check_problem(response, body, 401, "unauthorized")
+
+
 # --- many in one
 
 

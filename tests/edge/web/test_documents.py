@@ -36,10 +36,11 @@ def test_every_route_is_in_the_document_and_nothing_else() -> None:
     rows = {(row.path, row.method.lower()) for row in REGISTRY.routes} | {
         ("/v1/tokens", "post"),
         ("/v1/batch", "post"),
+        ("/v1/limits", "get"),
     }
     found = {(path, method) for path, verbs in made()["paths"].items() for method in verbs}
     assert found == rows
-    assert len(REGISTRY.routes) + 2 == len(rows), "no two rows share a method and path"
+    assert len(REGISTRY.routes) + 3 == len(rows), "no two rows share a method and path"
 
 
 async def test_it_is_served() -> None:
