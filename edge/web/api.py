@@ -350,7 +350,7 @@ class Api:
             if not rate.is_off
         ]
         answer = encode_json(LimitsAnswer(tuple(rows)))
-        if ignored := sorted(set(request.query) - WISHES):
+        if ignored := sorted(set(request.query)):
             answer = answer[:-1] + b',"ignored_fields":' + dump_json(ignored) + b"}"
         return web.Response(body=answer, content_type="application/json")
 
