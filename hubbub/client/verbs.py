@@ -90,6 +90,8 @@ COMMANDS: Final = frozenset(
         "threads.read_all",
         "typing.start",
         "typing.stop",
+        "user.block",
+        "user.unblock",
         "user.update",
     ]
 )
