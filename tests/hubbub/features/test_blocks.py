@@ -79,8 +79,8 @@ def test_nobody_else_reads_or_writes_it() -> None:
         book.query("ben", "block.list", ListBlocks())
     assert told.value.error is PERMISSION_DENIED
     book.do("", block("cid"), authority="server")
-    compat = Playbook("#ann", CENTRIFUGE_COMPAT.settings)
-    assert compat.refused("ann", block("ben")) is NOT_AVAILABLE
+    raw = Playbook("#ann", settings=CENTRIFUGE_COMPAT)
+    assert raw.refused("ann", block("ben")) is NOT_AVAILABLE
 
 
 def test_an_invitation_by_somebody_blocked_stays_out_of_the_list() -> None:
