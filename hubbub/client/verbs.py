@@ -90,8 +90,6 @@ COMMANDS: Final = frozenset(
         "threads.read_all",
         "typing.start",
         "typing.stop",
-        "user.block",
-        "user.unblock",
         "user.update",
     ]
 )

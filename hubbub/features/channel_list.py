@@ -8,7 +8,6 @@ Rules:
 3. Rare things only: a message or a mark never comes here.
 4. `name` is the channel's at the time of the entry, and kept current while it has at most
    RENAMED_MEMBERS_MAX members; the channel's own snapshot always has the current one.
-5. An invitation by somebody whom the user has blocked does not come into it.
 
 Long because both halves of the projection, what channels cause and what the user's
 stream keeps of it, stand together.
@@ -24,7 +23,6 @@ from msgspec.structs import replace
 
 from hubbub.base.errors import BAD_REQUEST, PERMISSION_DENIED, TOO_MANY, Rejected
 from hubbub.base.names import check_channel, check_user, user_stream
-from hubbub.features.blocks import is_blocked
 from hubbub.features.channels import ChannelCreated, ChannelDeleted, ChannelUpdated
 from hubbub.features.contract import (
     Command,
@@ -188,8 +186,6 @@ def decide_put(cmd: PutListed, tables: Tables, ctx: Context) -> list[Event]:
     if old is not None and old.kind is not cmd.kind:
         return [ChannelKindChanged(channel=cmd.channel, kind=cmd.kind, role=cmd.role)]
     if cmd.role is Role.INVITED:
-        if is_blocked(ctx.actor, tables):
-            return []
         return [ChannelInvited(channel=cmd.channel, kind=cmd.kind, name=cmd.name)]
     if old is not None and old.role is not Role.INVITED:
         return [ChannelRoleChanged(channel=cmd.channel, role=cmd.role)]

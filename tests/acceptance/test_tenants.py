@@ -108,8 +108,8 @@ def names(message: str) -> tuple[dict[str, Any], dict[str, Any]]:
     nowhere = {"channel": NOWHERE, "id": invented, "user": NOBODY, "with": NOBODY}
     theirs |= {"ids": [message], "to": PUBLIC, "link": f"/m/{SECRET}/{message}"}
     nowhere |= {"ids": [invented], "to": NOWHERE_OPEN, "link": f"/m/{NOWHERE}/{invented}"}
-    theirs |= {"message": message, "blocked": "tenant-tom"}
-    nowhere |= {"message": invented, "blocked": "tenant-tim"}
+    theirs |= {"message": message}
+    nowhere |= {"message": invented}
     theirs |= {"channels": [SECRET, PUBLIC], "members": [ME, THEIRS]}
     nowhere |= {"channels": [NOWHERE, NOWHERE_OPEN], "members": [ME, NOBODY]}
     return theirs, nowhere

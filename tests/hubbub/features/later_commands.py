@@ -9,7 +9,6 @@ from typing import Any
 from hypothesis import strategies as st
 from msgspec import UNSET, Raw
 
-from hubbub.features.blocks import BlockUser, UnblockUser
 from hubbub.features.bookmarks import AddBookmark, RemoveBookmark, UpdateBookmark
 from hubbub.features.contract import Command
 from hubbub.features.drafts import ClearDraft, DropDraft, SetDraft
@@ -37,7 +36,7 @@ KNOWN: frozenset[type[Command]] = frozenset(
         AddBookmark, RemoveBookmark, UpdateBookmark, ClearDraft, DropDraft, SetDraft, AddOption,
         ClosePoll, CreatePoll, EndPoll, Vote, CancelReminder, CreateReminder, FireReminder,
         SnoozeReminder, CancelSchedule, CreateSchedule, DropScheduled, FireSchedule, PutScheduled,
-        SendScheduled, UpdateSchedule, StartTyping, StopTyping, BlockUser, UnblockUser,
+        SendScheduled, UpdateSchedule, StartTyping, StopTyping,
     }
 )  # fmt: skip
 
@@ -83,14 +82,11 @@ def of_channel(key: str, ids: st.SearchStrategy[str]) -> st.SearchStrategy[Comma
 def of_user(user: str, ids: st.SearchStrategy[str]) -> st.SearchStrategy[Command]:
     """Commands of a user's own stream. Args: ids: of its events."""
     channels = st.sampled_from(["group:a", "open:b", "dm:c"])
-    names = st.sampled_from(["ann", "bob", "cid"])
 
     def make(shape: Callable[..., Command], **fields: st.SearchStrategy[Any]) -> Any:
         return st.builds(shape, user=st.just(user), **fields)
 
     return st.one_of(
-        make(BlockUser, blocked=names),
-        make(UnblockUser, blocked=names),
         make(SetDraft, channel=channels, message=messages, seen=st.integers(0, 9)),
         make(ClearDraft, channel=channels),
         make(DropDraft, channel=channels, thread=st.just(""), rev=st.integers(0, 40)),
