@@ -109,6 +109,7 @@ class Edge:
             hub, auth, uplink.request, name, lambda *what: self._clients.revoked(*what)
         )
         dispatch = Dispatch(REGISTRY, uplink.request, now_ms=clock.wall_ms, entropy=entropy)
+        dispatch.require_included = auth.require_included
         errands = dispatch.errands = Errands(
             dispatch.turned,
             uplink.ask_heads,

@@ -6,7 +6,7 @@ Rules:
    owner changed. Apps come, and change, while the edge runs.
 2. The edge holds interest in every app's `@app` stream: the snapshot first, then each event. Until
    the snapshot is there the edge is not ready: it could not know what was revoked.
-3. A revocation closes the sessions that it hits, through `revoked(app, user, jti)`.
+3. A revocation or an exclusion closes the sessions that it hits, through `revoked(app, user, jti)`.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from hubbub.wire.shapes import Kind, Status, Subscribe, Subscribed, Viewer
 
 Revoked = Callable[[str, str, str], None]  # app, user, jti ("" = any)
 REVOCATION = "token.revoked"
+EXCLUSION = "user.exclusion_set"
 
 
 class _Revocation(msgspec.Struct, frozen=True):
@@ -40,8 +41,15 @@ class _Revocations(msgspec.Struct, frozen=True):
     tokens: dict[str, int] = {}
 
 
+class _Exclusion(msgspec.Struct, frozen=True):
+    user: str = ""
+    deactivated: bool = False
+    banned_ms: int = 0
+
+
 class _Snapshot(msgspec.Struct, frozen=True):
     revocations: _Revocations = _Revocations()
+    exclusions: dict[str, _Exclusion] = {}
 
 
 class Apps:
@@ -58,6 +66,8 @@ class Apps:
         self._process = process
         self._revoked = revoked
         self._asking: set[str] = set()
+        # What the stream said while a snapshot was asked for: it may be newer. By app and user.
+        self._overtook: dict[str, dict[str, tuple[int, _Exclusion]]] = {}
 
     def set_records(self, records: Mapping[str, AppRecord]) -> None:
         """Apps appeared or changed. Raises ValueError for settings that cannot be."""
@@ -84,10 +94,16 @@ class Apps:
         """Something changed for the whole app."""
         if event.head.type == REVOCATION:
             self._revoke(app, decode_json(event.data, _Revocation))
+        elif event.head.type == EXCLUSION:
+            what = decode_json(event.data, _Exclusion)
+            if app in self.missing:
+                self._overtook.setdefault(app, {})[what.user] = (event.seq, what)
+            self._exclude(app, what.user, what)
 
     def reset(self, app: str) -> None:
         """The stream's position was lost: its snapshot tells all again."""
         self.missing[app] = None
+        self._overtook.pop(app, None)
 
     def _ask(self, app: str) -> None:
         def done(status: Status, body: bytes) -> None:
@@ -104,6 +120,14 @@ class Apps:
                 self._revoke(app, _Revocation(before, user=user))
             for jti, before in snapshot.revocations.tokens.items():
                 self._revoke(app, _Revocation(before, jti=jti))
+            newer = {
+                user: what
+                for user, (seq, what) in self._overtook.pop(app, {}).items()
+                if seq > answer.head
+            }
+            self._auth.include_all(app)
+            for user, what in {**snapshot.exclusions, **newer}.items():
+                self._exclude(app, user, what)
 
         body = encode_pack(Subscribe(Viewer(user="", authority="edge"), self._process))
         self._request(Kind.SUBSCRIBE, app, APP_STREAM, body, done)
@@ -114,6 +138,10 @@ class Apps:
         else:
             self._auth.revoke_user(app, revocation.user, revocation.before)
         self._revoked(app, revocation.user, revocation.jti)
+
+    def _exclude(self, app: str, user: str, what: _Exclusion) -> None:
+        self._auth.exclude_user(app, user, what.deactivated, what.banned_ms)
+        self._revoked(app, user, "")
 
 
 class _AppStream:

@@ -6,7 +6,8 @@ Rules:
 2. A token's app is that of the key its `kid` names, without `kid` the default app's; an `app` claim
    must agree. `aud` is refused unless it names this app.
 3. HS256 secrets are at least `token_secret_bytes_min` long.
-4. Revocations come from the `@app` stream and are compared with the token's `iat`.
+4. Revocations come from the `@app` stream and are compared with the token's `iat`; so does who is
+   excluded from an app (features.exclusions).
 5. A header that was accepted is not read again (`repeated_tokens`); everything else of a token is.
 
 Outcome for a connection: bad token = close 3500, expired = error 109. For a subscription: bad =
@@ -27,10 +28,15 @@ from jwt.warnings import InsecureKeyLengthWarning
 
 from edge.repeated_tokens import RepeatedTokens
 from hubbub.base.errors import (
+    CLOSE_BANNED,
+    CLOSE_DEACTIVATED,
     INVALID_TOKEN,
     PERMISSION_DENIED,
     TOKEN_EXPIRED,
     UNAUTHORIZED,
+    USER_BANNED,
+    USER_DEACTIVATED,
+    CloseCode,
     Rejected,
     RemoteProtocolError,
 )
@@ -92,6 +98,8 @@ class Auth:
         self._server_keys: dict[str, str] = {}  # app → key
         self._revoked_users: dict[tuple[str, str], int] = {}
         self._revoked_tokens: set[tuple[str, str]] = set()
+        self._deactivated: set[tuple[str, str]] = set()
+        self._banned_ms: dict[tuple[str, str], int] = {}
 
     def set_app(self, app: str, server_key: str, keys: list[TokenKey]) -> None:
         """The keys of one app. The key without `kid` counts only for the default app; every app's
@@ -135,6 +143,44 @@ class Auth:
         """Refuse one token."""
         self._revoked_tokens.add((app, jti))
 
+    def exclude_user(self, app: str, user: str, deactivated: bool, banned_ms: int) -> None:
+        """How it stands with a user of an app. `banned_ms`: the end of his ban, 0 for none."""
+        at = (app, user)
+        if deactivated:
+            self._deactivated.add(at)
+        else:
+            self._deactivated.discard(at)
+        if banned_ms > self._clock.wall_ms():
+            self._banned_ms[at] = banned_ms
+        else:
+            self._banned_ms.pop(at, None)
+
+    def include_all(self, app: str) -> None:
+        """Forget who was excluded: the app's snapshot tells all again."""
+        self._deactivated = {at for at in self._deactivated if at[0] != app}
+        self._banned_ms = {at: ms for at, ms in self._banned_ms.items() if at[0] != app}
+
+    def excluded(self, app: str, user: str) -> CloseCode | None:
+        """Why sessions of this user are closed, if they are."""
+        at = (app, user)
+        if at in self._deactivated:
+            return CLOSE_DEACTIVATED
+        banned_ms = self._banned_ms.get(at)
+        if banned_ms is None:
+            return None
+        if banned_ms <= self._clock.wall_ms():
+            del self._banned_ms[at]
+            return None
+        return CLOSE_BANNED
+
+    def require_included(self, app: str, user: str) -> None:
+        """Raises Rejected(USER_DEACTIVATED | USER_BANNED)."""
+        close = self.excluded(app, user)
+        if close is CLOSE_DEACTIVATED:
+            raise Rejected(USER_DEACTIVATED)
+        if close is CLOSE_BANNED:
+            raise Rejected(USER_BANNED)
+
     def is_revoked(self, app: str, user: str, issued_ms: int, jti: str = "") -> bool:
         """Whether a token was revoked. One without `iat` falls under any revocation of its user."""
         if jti and (app, jti) in self._revoked_tokens:
@@ -160,7 +206,8 @@ class Auth:
     def connection(self, token: str) -> Identity:
         """The identity in a connection token.
 
-        Raises RemoteProtocolError(INVALID_TOKEN) or Rejected(TOKEN_EXPIRED).
+        Raises RemoteProtocolError(INVALID_TOKEN) or Rejected(TOKEN_EXPIRED, USER_DEACTIVATED,
+        USER_BANNED).
         """
         try:
             app, claims = self._claims(token)
@@ -173,6 +220,7 @@ class Auth:
             raise RemoteProtocolError(INVALID_TOKEN, str(error)) from None
         if self.is_revoked(app, identity.user, identity.issued_ms, identity.jti):
             raise RemoteProtocolError(INVALID_TOKEN, "revoked")
+        self.require_included(app, identity.user)
         return identity
 
     def subscription(

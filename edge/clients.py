@@ -200,10 +200,13 @@ class Clients:
             session.close(INSUFFICIENT_STATE)  # its connect could never be answered
 
     def revoked(self, app: str, user: str, jti: str) -> None:
-        """Close the sessions whose token was revoked."""
+        """Close the sessions whose token was revoked, or whose user is excluded."""
+        excluded = self._auth.excluded(app, user) if user else None
         for session in list(self._by_user.get((app, user), ()) if user else self.sessions):
             context = session.context
-            if isinstance(context, ClientContext) and self._auth.is_revoked(
+            if excluded is not None:
+                session.close(excluded)
+            elif isinstance(context, ClientContext) and self._auth.is_revoked(
                 session.app, session.user, context.issued_ms, context.jti
             ):
                 session.close(REVOKED)

@@ -135,6 +135,8 @@ class Dispatch:
         self._now_ms = now_ms
         self._entropy = entropy
         self.limits = SharedLimits()
+        # Set by the wiring: a key acts for nobody who is excluded.
+        self.require_included: Callable[[str, str], None] = _all_are
 
     def context(self, app: App, viewer: Viewer) -> EdgeContext:
         """What a feature's check, verb or route may know."""
@@ -245,6 +247,7 @@ class Dispatch:
         viewer = context.viewer
         if command.by:
             viewer = acting(command, viewer)
+            self.require_included(app.name, viewer.user)
             command = msgspec.structs.replace(command, by="")
             context = self.context(app, viewer)
         for check in self._registry.checks.get(type(command), ()):
@@ -281,6 +284,10 @@ class Dispatch:
         for check in self._registry.checks.get(type(command), ()):
             command = check(command, context)
         self.gathering.add(gather, command, app, viewer.user, reply)
+
+
+def _all_are(_: str, __: str) -> None:
+    """Nobody is excluded."""
 
 
 def _wish(params: Mapping[str, object]) -> Wish:

@@ -45,7 +45,7 @@ class Refreshing:
         """A new connection token. Raises RemoteProtocolError."""
         try:
             identity = self._auth.connection(command.token)
-        except Rejected:
+        except Rejected:  # also: excluded, and then told so when it comes back
             raise RemoteProtocolError(CONNECTION_EXPIRED) from None
         if (identity.app, identity.user) != (session.app, session.user):
             raise RemoteProtocolError(INVALID_TOKEN)

@@ -419,6 +419,7 @@ class Api:
         """A token for a user, who is made if unknown. Raises Rejected."""
         if not 1 <= ttl_s <= TOKEN_TTL_S_MAX:
             raise Rejected(BAD_REQUEST, f"ttl_s must be from 1 to {TOKEN_TTL_S_MAX}")
+        self._auth.require_included(app.name, user)
         ensure = self._registry.commands.get("user.ensure")
         if ensure is None:
             raise Rejected(INTERNAL, "no user feature")

@@ -90,6 +90,10 @@ COMMANDS: Final = frozenset(
         "threads.read_all",
         "typing.start",
         "typing.stop",
+        "user.ban",
+        "user.deactivate",
+        "user.reactivate",
+        "user.unban",
         "user.update",
     ]
 )

@@ -1,4 +1,4 @@
-"""What belongs to a whole app (stream `@app`): revoked tokens.
+"""What belongs to a whole app (stream `@app`): revoked tokens, and what edges get of the stream.
 
 Rules:
 1. A revocation of a user ends every token issued before its time; one of a token id ends that
@@ -32,6 +32,7 @@ from hubbub.features.contract import (
     Tables,
     as_command,
 )
+from hubbub.features.exclusions import Exclusion, exclusions
 from hubbub.features.publication import parse_time
 from hubbub.model.member import Role
 from hubbub.model.permissions import Action, is_allowed, require
@@ -85,6 +86,7 @@ class AppSnapshot(Struct, frozen=True):
     """What an edge gets when it subscribes to `@app`."""
 
     revocations: Revocations
+    exclusions: dict[str, Exclusion] = {}
 
 
 REVOCATIONS: Final[Table[tuple[str, str], RevocationRow]] = Table(
@@ -145,7 +147,7 @@ def access_app(_: SubscribeArgs, tables: Tables, ctx: Context) -> Access:
     """The snapshot for an edge; for everybody else `@app` does not exist."""
     if not is_allowed(Action.READ_APP, None, Role.NONE, ctx.viewer.authority):
         raise Rejected(UNKNOWN_CHANNEL)
-    return Access(data=encode_json(AppSnapshot(revocations(tables))))
+    return Access(data=encode_json(AppSnapshot(revocations(tables), exclusions(tables))))
 
 
 def revocations(tables: Tables) -> Revocations:

@@ -23,6 +23,7 @@ from hubbub.features import (
     directory,
     drafts,
     event_types,
+    exclusions,
     expiry,
     forward,
     freezing,
@@ -63,6 +64,7 @@ from hubbub.features.contract import Registry
 
 FEATURES: Final = (
     apps.FEATURE,
+    exclusions.FEATURE,
     users.FEATURE,
     channels.FEATURE,
     guarantees.FEATURE,

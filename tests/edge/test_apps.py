@@ -7,9 +7,10 @@ import pytest
 from edge.apps import Apps
 from edge.auth import Auth
 from edge.hub import Hub
-from hubbub.base.errors import Rejected
+from hubbub.base.errors import CLOSE_BANNED, CLOSE_DEACTIVATED, USER_BANNED, Rejected
 from hubbub.coordinator.records import AppRecord
 from hubbub.features.apps import AppSnapshot, Revocations, TokenRevoked
+from hubbub.features.exclusions import Exclusion, UserExclusionSet
 from hubbub.wire.codec import decode_pack, encode_json, encode_pack
 from hubbub.wire.event import encode_event_body, encode_row
 from hubbub.wire.shapes import Kind, SignalKind, Status, Subscribe, Subscribed
@@ -58,7 +59,7 @@ class Stage:
         data = encode_json(AppSnapshot(Revocations(**parts)))
         self.asks.pop(0).ok(encode_pack(Subscribed(epoch, head, False, data=data)))
 
-    def event(self, seq: int, event: TokenRevoked) -> None:
+    def event(self, seq: int, event: TokenRevoked | UserExclusionSet) -> None:
         row = encode_row(0, 1, 0, event.TAG, "", encode_json(event))
         self.hub.event("demo", "@app", encode_event_body(seq, row))
 
@@ -162,3 +163,25 @@ def test_settings_that_cannot_be_are_refused_and_change_nothing() -> None:
     with pytest.raises(ValueError, match="profile"):
         stage.apps.set_records({"demo": record(server_key="new", profile="none")})
     assert stage.auth.server_app("Bearer key of demo") == "demo"
+
+
+def test_exclusions_come_with_the_snapshot_and_live_and_the_newer_wins() -> None:
+    stage = Stage()
+    stage.apps.set_records({"demo": record()})
+    stage.apps.tick()
+    stage.event(6, UserExclusionSet(user="cleo", deactivated=True))  # overtakes the snapshot
+    stage.event(7, UserExclusionSet(user="ann"))
+    data = AppSnapshot(Revocations({}, {}), {"ann": Exclusion(True), "bob": Exclusion(True)})
+    stage.asks.pop(0).ok(encode_pack(Subscribed("e", 5, False, data=encode_json(data))))
+    assert stage.auth.excluded("demo", "cleo") is CLOSE_DEACTIVATED
+    assert stage.auth.excluded("demo", "ann") is None
+    assert stage.auth.excluded("demo", "bob") is CLOSE_DEACTIVATED
+    assert stage.auth.excluded("other", "bob") is None
+    assert ("demo", "bob", "") in stage.revoked
+    stage.event(8, UserExclusionSet(user="bob", banned_ms=2**50))
+    assert stage.auth.excluded("demo", "bob") is CLOSE_BANNED
+    with pytest.raises(Rejected) as caught:
+        stage.auth.require_included("demo", "bob")
+    assert caught.value.error is USER_BANNED
+    stage.event(9, UserExclusionSet(user="bob", banned_ms=1))
+    assert stage.auth.excluded("demo", "bob") is None

@@ -27,6 +27,13 @@ from hubbub.features.counters import DeleteCounter, IncrementCounter, SetCounter
 from hubbub.features.devices import RemoveDevice, SeeDevice, SignOut
 from hubbub.features.directory import DropPublic, PutPublic
 from hubbub.features.event_types import DeleteType, RegisterType, SendEvent
+from hubbub.features.exclusions import (
+    BanUser,
+    DeactivateUser,
+    ReactivateUser,
+    TellUser,
+    UnbanUser,
+)
 from hubbub.features.expiry import EndMessage, ExpireMessage
 from hubbub.features.forward import SendForwarded
 from hubbub.features.freezing import FreezeChannel, UnfreezeChannel
@@ -211,6 +218,12 @@ def of_user() -> st.SearchStrategy[Command]:
         st.builds(SeeDevice, user=user, device=devices, name=texts, jti=users),
         st.builds(RemoveDevice, user=user, device=devices),
         st.builds(SignOut, user=user, keep=devices),
+        st.builds(
+            TellUser,
+            user=user,
+            deactivated=st.booleans(),
+            banned_ms=st.sampled_from([0, START_MS + 700]),
+        ),
         st.builds(SetSettings, user=user, settings=st.dictionaries(devices, values, min_size=1)),
         st.builds(EnsureUser, user=user, name=texts),
         st.builds(UpdateUser, user=user, name=texts, data=data, replace=st.booleans()),
@@ -264,6 +277,10 @@ def of_app() -> st.SearchStrategy[Command]:
         st.builds(RevokeToken, jti=users),
         st.builds(RegisterType, name=keys, schema=st.sampled_from([Raw(b"true"), Raw(b"{}")])),
         st.builds(DeleteType, name=keys),
+        st.builds(DeactivateUser, user=users),
+        st.builds(ReactivateUser, user=users),
+        st.builds(BanUser, user=users, until=st.sampled_from([None, START_MS + 700])),
+        st.builds(UnbanUser, user=users),
     )
 
 
@@ -346,7 +363,7 @@ def test_random_commands_cover_every_command() -> None:
         TimeoutMembers, UnbanMembers, UnmuteMembers, FreezeChannel, UnfreezeChannel, SetSlowMode,
         SetMetadata, DeleteMetadata, SetCounter, IncrementCounter, DeleteCounter, RegisterType,
         DeleteType, SendEvent, AddPart, RunPart, SetRetention, TruncateChannel, SweepChannel,
-        ExpireMessage, EndMessage,
+        ExpireMessage, EndMessage, DeactivateUser, ReactivateUser, BanUser, UnbanUser, TellUser,
     }  # fmt: skip
     assert set(REGISTRY.commands.values()) == known | later_commands.KNOWN
 
