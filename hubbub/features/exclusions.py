@@ -10,7 +10,10 @@ Rules:
    Forward that carries the whole state, so that repeating it changes nothing.
 4. Tokens are not revoked: when the exclusion ends they are good again. What he has scheduled is
    still sent: whoever wants that gone cancels it.
-5. Reasons are for those who may ask for the state (`user.state`), never in an event.
+5. Reasons are for those who may ask for the state (`user.state`), never in an event that anybody
+   hears.
+
+Long because both streams' halves, four commands and what an edge gets are one state.
 """
 
 from __future__ import annotations

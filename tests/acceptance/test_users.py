@@ -14,6 +14,10 @@ from tests.support.client import Client, ReplyError, new_cmid
 from tests.support.cluster import Cluster, wait_for
 
 ROOM = "group:users-room"
+TOLD = {
+    "deactivate": ["user.deactivated", "user.reactivated"],
+    "ban": ["user.banned", "user.unbanned"],
+}
 
 
 @pytest.mark.parametrize(
@@ -64,6 +68,17 @@ async def test_out_on_every_edge_and_in_again(
         texts = [message.get("text") for message in page["messages"]]
         assert "in" in texts
         assert "out" not in texts
+        wanted = TOLD[act]
+
+        async def heard() -> list[str]:
+            page = await back.command(history={"channel": f"#{user}", "limit": 100})
+            types = [publication["data"]["t"] for publication in page["publications"]]
+            return [name for name in types if name in wanted]
+
+        ends = time.monotonic() + 5
+        while await heard() != wanted:
+            assert time.monotonic() < ends, await heard()
+            await asyncio.sleep(0.05)
 
 
 async def test_a_ban_ends_by_itself(cluster: Cluster) -> None:
