@@ -610,6 +610,7 @@ export class Outbox {
     /** @type {Map<string, any>} */
     this.pauses = new Map(); // channel → timer until the next try
     this.isOnline = false;
+    this.last = 0; // the time of the newest entry
     this.#load();
   }
 
@@ -631,9 +632,9 @@ export class Outbox {
    */
   add(request) {
     if (this.entries.size >= OUTBOX_MAX) throw new OutboxFull(`at most ${OUTBOX_MAX} unsent messages`);
-    const made = this.now();
+    const made = this.#made();
     /** @type {Entry} */
-    const entry = { ...request, cmid: this.#cmid(), made, status: QUEUED, tries: 0 };
+    const entry = { ...request, cmid: this.#cmid(made), made, status: QUEUED, tries: 0 };
     this.#keep(entry);
     this.changed(entry);
     this.#pump(entry.channel);
@@ -646,7 +647,8 @@ export class Outbox {
     if (entry?.status !== FAILED) return;
     if (entry.code === UNKNOWN || entry.code === CMID_CLOCK || entry.code === CMID_REUSED) {
       this.#forget(entry);
-      Object.assign(entry, { cmid: this.#cmid(), made: this.now() });
+      const made = this.#made();
+      Object.assign(entry, { cmid: this.#cmid(made), made });
     }
     Object.assign(entry, { status: QUEUED, error: undefined, code: undefined, tries: 0 });
     this.#keep(entry);
@@ -731,8 +733,15 @@ export class Outbox {
     return 0;
   }
 
-  #cmid() {
-    return uuid7(this.now(), this.entropy(10));
+  /** Its time; a later one for each, so that cmids have the order of writing after a reload too. */
+  #made() {
+    this.last = Math.max(this.now(), this.last + 1);
+    return this.last;
+  }
+
+  /** @param {number} made */
+  #cmid(made) {
+    return uuid7(made, this.entropy(10));
   }
 
   /** @param {Entry} entry */
@@ -767,6 +776,7 @@ export class Outbox {
     for (const entry of found) {
       if (entry.status === SENDING) Object.assign(entry, { status: QUEUED, tries: entry.tries || 1 });
       this.entries.set(entry.cmid, entry);
+      this.last = Math.max(this.last, entry.made);
     }
   }
 }

@@ -30,7 +30,7 @@ class Timers {
   }
 }
 
-function make({ storage = new Storage(), answers = [], user = "alice" } = {}) {
+function make({ storage = new Storage(), answers = [], user = "alice", now } = {}) {
   const sent = [];
   const settled = [];
   const timers = new Timers();
@@ -39,7 +39,7 @@ function make({ storage = new Storage(), answers = [], user = "alice" } = {}) {
     user,
     storage,
     timers,
-    now: () => clock++,
+    now: now ?? (() => clock++),
     entropy: (count) => crypto.getRandomValues(new Uint8Array(count)),
     changed: (entry, answer) => answer && settled.push([entry.cmid, answer]),
     rpc: async (method, data) => {
@@ -172,4 +172,16 @@ test("what was tried a day ago may have happened: it fails as unknown and is not
   assert.deepEqual(second.sent, []);
   const [entry] = second.outbox.of("group:x");
   assert.deepEqual([entry.status, entry.code], ["failed", UNKNOWN]);
+});
+
+test("what was written in one millisecond keeps its order over a reload", async () => {
+  const now = () => 1_700_000_000_000;
+  const { outbox, storage } = make({ now });
+  const texts = [..."abcdefgh"];
+  for (const text of texts) outbox.add({ kind: "send", channel: "group:x", text });
+  const again = make({ storage, now });
+  again.outbox.add({ kind: "send", channel: "group:x", text: "i" });
+  again.outbox.online(true);
+  await quiet();
+  assert.deepEqual(again.sent.map(([, { text }]) => text), [...texts, "i"]);
 });
