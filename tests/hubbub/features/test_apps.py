@@ -27,7 +27,8 @@ def test_a_user_is_revoked_now_by_default(book: Playbook) -> None:
         TokenRevoked(user="bob", before=START_MS)
     ]
     assert book.snapshot("", authority="edge") == {
-        "revocations": {"users": {"bob": START_MS}, "tokens": {}}
+        "revocations": {"users": {"bob": START_MS}, "tokens": {}},
+        "exclusions": {},
     }
     book.assert_replay_equal()
 
