@@ -204,6 +204,7 @@ class Edge:
             now_ms=clock.wall_ms,
             entropy=entropy,
             body_bytes_max=config.frame_bytes_max,
+            blocked_of=clients.blocked_of,
         )
         extra = [*Compat(api, auth, self._apps.by_name).routes()]
         if config.demo:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from edge.blocking import scrub
 from edge.client_context import context_of
 from edge.dispatch import App, Dispatch
 from edge.session import Phase, Session
@@ -144,13 +145,18 @@ class ChannelCommands:
         self._query(session, command.id, call, answered)
 
     def history(self, session: Session, command: shapes.History) -> None:
-        """Events of a channel, as they were published."""
-        self._namespace(session, command.channel, lambda s: s.history)
+        """Events of a channel, as they were published; of a chat channel, without those whom the
+        user blocks."""
+        space = self._namespace(session, command.channel, lambda s: s.history)
+
+        def hide(data: bytes) -> bytes:
+            is_whole = space is not None or not session.blocked
+            return data if is_whole else scrub(data, session.blocked)
 
         def answered(data: bytes) -> None:
             page = decode_json(data, StreamPage)
             publications = [
-                Publication(bytes(p.data), p.offset, bytes(p.info), time=p.time)
+                Publication(hide(bytes(p.data)), p.offset, bytes(p.info), time=p.time)
                 for p in page.publications
             ]
             session.reply(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from edge.auth import Identity
+from edge.blocking import Blocked
 from edge.dispatch import App
 from edge.heads import HeadsOf
 from edge.limits import ConnectionLimits
@@ -25,6 +26,7 @@ class ClientContext:
         "_in_flight_max",
         "_postponed",
         "app",
+        "blocks_missed",
         "device",
         "heads",
         "in_flight",
@@ -47,6 +49,8 @@ class ClientContext:
         self.jti = identity.jti
         self.device = ""  # as the connection says
         self.session_info = b""  # what the user's own devices see of it (JSON)
+        # Changes of whom the user blocks that came before the leader's answer. None: it is here.
+        self.blocks_missed: list[str] | None = []
         self.limits = ConnectionLimits()
         self.heads: UserHeads | None = None
         self.screen: Screen | None = None  # the users whom it watches
@@ -83,13 +87,19 @@ class ClientContext:
 class UserHeads:
     """A session as heads see it."""
 
-    __slots__ = ("app", "of", "push_heads", "user")
+    __slots__ = ("_session", "app", "of", "push_heads", "user")
 
-    def __init__(self, app: str, user: str, push: Callable[[bytes], None]) -> None:
-        self.app = app
-        self.user = user
+    def __init__(self, session: Session, push: Callable[[bytes], None]) -> None:
+        self._session = session
+        self.app = session.app
+        self.user = session.user
         self.push_heads = push
         self.of: HeadsOf | None = None
+
+    @property
+    def blocked(self) -> Blocked:
+        """Whom the user does not want to hear of."""
+        return self._session.blocked
 
 
 def context_of(session: Session) -> ClientContext:

@@ -18,6 +18,7 @@ import msgspec
 
 from edge.audience import Audience
 from edge.auth import Auth
+from edge.blocking import Blocked, changed, scrub
 from edge.channel_commands import ChannelCommands
 from edge.client_context import ClientContext, UserHeads, context_of, refusal_text
 from edge.connecting import Connects
@@ -54,7 +55,7 @@ from hubbub.runtime.logs import get_logger
 from hubbub.wire import client_shapes as shapes
 from hubbub.wire.client_shapes import Command, Publication, SubscribeResult
 from hubbub.wire.codec import convert, decode_json, with_details
-from hubbub.wire.event import LISTS, SIGNS_OUT, UNLISTS, StoredEvent
+from hubbub.wire.event import BLOCKS, LISTS, SIGNS_OUT, UNLISTS, StoredEvent
 from hubbub.wire.receipts import ReceiptsRequest
 from hubbub.wire.shapes import Subscribed, Viewer
 
@@ -307,7 +308,7 @@ class Clients:
         def reply(refusal: Rejected | None, data: bytes) -> None:
             context.answered()
             if refusal is None:
-                session.reply_rpc(command.id, data)
+                session.reply_rpc(command.id, _shown(session, data))
             else:
                 session.reply_rejected(command.id, refusal)
 
@@ -338,7 +339,7 @@ class Clients:
             message = session.encoding.push_publication(stream, Publication(data))
             context.once_answered(lambda: session.outgoing.push_signal(message))
 
-        context.heads = UserHeads(session.app, session.user, push)
+        context.heads = UserHeads(session, push)
         limit = context.app.settings.head_channels_max
         context.heads.of = self._heads.open(context.heads, channels, limit, greeting)
 
@@ -351,6 +352,9 @@ class Clients:
         if event.head.flags & SIGNS_OUT:
             sessions = self._by_user.get((app, key[1:]), ())
             self._devices.signed_out(sessions, decode_json(event.info, list[str]))
+        if event.head.flags & BLOCKS == BLOCKS:
+            self._blocks(app, key[1:], decode_json(event.info, list[str]))
+            return
         if not event.head.flags & (LISTS | UNLISTS):
             return
         channels = decode_json(event.info, list[str])
@@ -363,6 +367,28 @@ class Clients:
                 self._heads.listed(context.heads.of, channels, limit)
             else:
                 self._heads.unlisted(context.heads.of, channels)
+
+    def _blocks(self, app: str, user: str, changes: list[str]) -> None:
+        """A user blocks somebody (+ before the name), or no more (-)."""
+        for session in self._by_user.get((app, user), ()):
+            context = context_of(session)
+            if context.blocks_missed is not None:
+                context.blocks_missed += changes
+            else:
+                self._subscribing.block(session, context.app, changed(session.blocked, changes))
+
+    def block(self, session: Session, blocked: Blocked) -> None:
+        """The leader's answer to a new session: whom its user blocks."""
+        context = context_of(session)
+        missed, context.blocks_missed = context.blocks_missed or [], None
+        self._subscribing.block(session, context.app, changed(blocked, missed))
+
+    def blocked_of(self, app: str, user: str) -> Blocked | None:
+        """Whom a user blocks, as his sessions here know; None: he has none."""
+        for session in self._by_user.get((app, user), ()):
+            if session.is_connected:
+                return session.blocked
+        return None
 
     def figures_changed(self, app: str, user: str, channel: str) -> None:
         """What heads say of a channel to this user is another now: tell all his sessions here."""
@@ -438,6 +464,11 @@ class Clients:
 
     def _expiry(self, ttl_ms: int) -> int:
         return self._now_ms() + ttl_ms + self.settings.token_grace_ms
+
+
+def _shown(session: Session, data: bytes) -> bytes:
+    """An answer without those whom its user blocks."""
+    return scrub(data, session.blocked) if session.blocked else data
 
 
 class _Screen(msgspec.Struct, frozen=True):

@@ -20,6 +20,7 @@ from typing import Final, Protocol
 import msgspec
 
 from edge.auth import Auth, Identity
+from edge.blocking import Blocked
 from edge.client_context import ClientContext, refusal_text
 from edge.devices import Description, claim_json, describe
 from edge.dispatch import App
@@ -75,6 +76,10 @@ class Host(Protocol):
         greeting: Greeting | None,
     ) -> None:
         """From now on it hears of these channels, once its connect is answered."""
+        ...
+
+    def block(self, session: Session, blocked: Blocked) -> None:
+        """From now on this session does not hear of these."""
         ...
 
     def device_came(self, context: ClientContext, about: Description) -> None:
@@ -215,12 +220,18 @@ class _Connecting:
     def start(self) -> None:
         channels = self._channels()
         self._missing = len(channels)
+        if self._identity.user:  # first: it says whom he blocks, which the others must know
+            self._ask(channels[0], lambda: self._ask_all(channels[1:]))
+        elif channels:
+            self._ask_all(channels)
+        else:
+            self._finish()
+
+    def _ask_all(self, channels: list[str]) -> None:
         for channel in channels:
             if self._session.state is not State.CONNECTING:
                 return  # refused at once
             self._ask(channel)
-        if not channels:
-            self._finish()
 
     def _channels(self) -> list[str]:
         """What the session is subscribed to from the start."""
@@ -228,7 +239,7 @@ class _Connecting:
         channels = [user_stream(user)] if user else []
         return list(dict.fromkeys([*channels, *map(check_channel, self._identity.channels)]))
 
-    def _ask(self, channel: str) -> None:
+    def _ask(self, channel: str, then: Callable[[], None] | None = None) -> None:
         session, context = self._session, self._context
         known = self._command.subs.get(channel)
         position = Position()
@@ -243,6 +254,10 @@ class _Connecting:
             self._answers[channel] = (answer, result)
             self._enters.append(enter)
             self._missing -= 1
+            if context.session_info and channel == user_stream(session.user):
+                self._connects.host.block(session, frozenset(answer.blocks))
+            if then is not None:
+                then()
             if not self._missing:
                 self._finish()
 

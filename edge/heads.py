@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple, Protocol
 
+from edge.blocking import Blocked, is_by
 from edge.carriers import Stream
 from edge.hub import Channel, Hub
 from hubbub.features.publication import rfc3339
@@ -41,6 +42,11 @@ class Listener(Protocol):
 
     app: str
     user: str
+
+    @property
+    def blocked(self) -> Blocked:
+        """Whom the user does not want to hear of."""
+        ...
 
     def push_heads(self, data: bytes) -> None:
         """Send a publication without an offset on the user's stream."""
@@ -143,7 +149,7 @@ class Heads:
                 if row.key in greeting.missing and greeting in self._greetings:
                     del greeting.missing[row.key]
                     figures = row.fields[0] if row.fields else b""
-                    line = (row.key, row.seq, row.ts_ms, row.preview, figures)
+                    line = (row.key, row.seq, row.ts_ms, _preview(mine, row), figures)
                     greeting.lines[row.key] = line
             self._greeted(greeting)
 
@@ -221,6 +227,8 @@ class Heads:
         head = Head(event.seq, event.head.ts_ms, preview)
         name = channel.stream[1]
         for mine in watchers:
+            if event.head.by in mine.listener.blocked:
+                continue
             mine.marked[name] = head
             self._marked[mine] = None
 
@@ -275,7 +283,7 @@ class Heads:
                 for mine in wanted[(row.app, row.key)]:
                     if row.key in mine.channels:
                         mine_figures = figures.get(mine.listener.user, b"")
-                        line = (row.key, row.seq, row.ts_ms, row.preview, mine_figures)
+                        line = (row.key, row.seq, row.ts_ms, _preview(mine, row), mine_figures)
                         pushes.setdefault(mine, []).append(line)
             for mine, lines in pushes.items():
                 mine.listener.push_heads(heads_json(lines))
@@ -313,6 +321,12 @@ class Heads:
         state = self._hub.channels[stream]
         state.watch -= 1
         self._hub.let_go(state)
+
+
+def _preview(mine: HeadsOf, row: HeadRow) -> bytes:
+    """The last message, unless it is of somebody whom this user blocks."""
+    blocked = mine.listener.blocked
+    return b"" if blocked and row.preview and is_by(row.preview, blocked) else row.preview
 
 
 def heads_json(lines: Iterable[Line]) -> bytes:

@@ -8,10 +8,11 @@ Rules:
    newcomer waits for the repair; what arrives meanwhile is kept for it. An answer that is older
    than where this edge began to follow the stream (`Channel.started`), or of another epoch, can
    not be made whole: whoever admits must look.
-4. A push is encoded once for each variant (encoding, compact id, delta); its members' Fanout shares
-   the bytes.
+4. A push is encoded once for each variant (encoding, compact id, delta, blocked users); its
+   members' Fanout shares the bytes.
 5. This file does not know sockets, tokens, rights or what an event means. Flags of its head say
-   what must be done: EVICTS (users that must leave), LISTS and UNLISTS (a user's list changed),
+   what must be done: EVICTS (users that must leave), LISTS and UNLISTS (a user's list changed,
+   or both: whom he blocks),
    SIGNS_OUT (sessions of his must end).
 
 Long because position, gap, newcomer and fan-out change together or not at all.
@@ -63,6 +64,7 @@ class Variant(NamedTuple):
     encoding: str
     compact_id: int  # 0: the channel's name is written
     delta: int
+    blocked: frozenset[str] = frozenset()  # whom its user does not want to hear of
 
 
 PLAIN: Final = {name: Variant(name, 0, DELTA_OFF) for name in ("json", "protobuf")}
@@ -97,7 +99,9 @@ class Encoder(Protocol):
         self, channel: str, variant: Variant, event: StoredEvent, previous: StoredEvent | None
     ) -> bytes: ...
 
-    def signal(self, channel: str, variant: Variant, kind: SignalKind, data: bytes) -> bytes: ...
+    def signal(self, channel: str, variant: Variant, kind: SignalKind, data: bytes) -> bytes:
+        """Empty: not for this variant."""
+        ...
 
 
 class Listener(Protocol):
@@ -252,6 +256,16 @@ class Hub:
                 channel.joining = None
         self._fanout(channel, member.variant).add(member)
 
+    def change(self, channel: Channel, member: Member, variant: Variant) -> None:
+        """From now on this admitted member's pushes are written otherwise."""
+        fanout = channel.members.get(member.variant)
+        if fanout is not None:
+            fanout.remove(member)
+            if not len(fanout):
+                del channel.members[member.variant]
+        member.variant = variant
+        self._fanout(channel, variant).add(member)
+
     def leave(self, channel: Channel, member: Member) -> None:
         """The member is out (admitted or not). The stream is let go when nobody needs it."""
         if channel.joining is not None and member in channel.joining:
@@ -311,9 +325,11 @@ class Hub:
             self._moved(channel.stream, data)
             return
         for variant, fanout in channel.members.items():
-            fanout.push_signal(self._encoder.signal(key, variant, kind, data))
+            if message := self._encoder.signal(key, variant, kind, data):
+                fanout.push_signal(message)
         for member in channel.joining or ():
-            member.hold(self._encoder.signal(key, member.variant, kind, data), 0)
+            if message := self._encoder.signal(key, member.variant, kind, data):
+                member.hold(message, 0)
 
     def head_is(self, stream: Stream, head: int, epoch: str) -> None:
         """The leader says where a stream stands: repair if we are behind."""

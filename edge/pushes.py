@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
+from edge.blocking import is_hidden_sign, scrub
 from edge.delta import make_delta
 from edge.hub import Variant
 from hubbub.base.errors import LocalProtocolError
@@ -39,6 +40,8 @@ class PushEncoder:
         """A numbered event. `previous`: the publication that this variant's subscribers have."""
         encoding = ENCODINGS[variant.encoding]
         publication = _whole(event)
+        if variant.blocked:
+            publication = Publication(scrub(event.data, variant.blocked), event.seq)
         if variant.delta:
             publication = self._text(encoding, publication, previous and previous.data)
         return encoding.push_publication(channel, publication, variant.compact_id)
@@ -46,6 +49,8 @@ class PushEncoder:
     def signal(self, channel: str, variant: Variant, kind: SignalKind, data: bytes) -> bytes:
         """A signal, without offset. On a subscription with deltas it becomes the new base."""
         encoding = ENCODINGS[variant.encoding]
+        if variant.blocked and is_hidden_sign(data, variant.blocked):
+            return b""
         if kind is SignalKind.JOIN:
             return encoding.push_join(channel, data, variant.compact_id)
         if kind is SignalKind.LEAVE:
@@ -59,6 +64,8 @@ class PushEncoder:
 
     def recovered(self, variant: Variant, events: Iterable[StoredEvent]) -> tuple[Publication, ...]:
         """Events as a subscribe result carries them: with deltas the first whole, then chained."""
+        if variant.blocked:
+            return tuple(Publication(scrub(e.data, variant.blocked), e.seq) for e in events)
         if not variant.delta:
             return tuple(map(_whole, events))
         encoding = ENCODINGS[variant.encoding]

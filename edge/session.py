@@ -27,6 +27,7 @@ from typing import Final
 
 from msgspec import structs
 
+from edge.blocking import NOBODY, Blocked
 from edge.connection import Peer
 from edge.hub import Variant
 from edge.outgoing import Outgoing
@@ -178,6 +179,11 @@ class Subscription:
         """More came than may be held: the position is lost."""
         return self._held_bytes >= HELD_BYTES_MAX
 
+    @property
+    def holds(self) -> bool:
+        """Something came while the subscribe is being answered."""
+        return bool(self._held)
+
     def end(self, close: CloseCode) -> None:
         """The server ends it. Idempotent."""
         self.session.end(self, close)
@@ -204,6 +210,7 @@ class Session:
         "_pong_by_ms",
         "_settings",
         "app",
+        "blocked",
         "client",
         "context",
         "deadline_ms",
@@ -224,6 +231,7 @@ class Session:
         self.app = ""
         self.user = ""
         self.client = ""
+        self.blocked: Blocked = NOBODY  # whom the user does not want to hear of
         self.context: object = None  # the host's: limits, viewer, token claims
         self.subscriptions: dict[str, Subscription] = {}
         self.turn = 0

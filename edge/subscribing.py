@@ -16,12 +16,14 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
+from edge.blocking import Blocked
 from edge.dispatch import App, refusal_of
 from edge.hub import DELTA_FRESH, DELTA_OFF, PLAIN, Channel, Hub, Variant
 from edge.pushes import PushEncoder
 from edge.session import Phase, Session, Subscription
 from hubbub.base.errors import INTERNAL, UNRECOVERABLE_POSITION, Rejected
-from hubbub.features.contract import namespace_for
+from hubbub.base.names import StreamKind
+from hubbub.features.contract import namespace_for, stream_kind
 from hubbub.wire.client_shapes import (
     FLAG_COMPACTION,
     FLAG_REJECT_UNRECOVERED,
@@ -79,13 +81,22 @@ class Subscribing:
         """
         space = namespace_for(channel, app.settings)
         if space is None:
-            return PLAIN[session.encoding.name]
+            return PLAIN[session.encoding.name]._replace(blocked=session.blocked)
         delta = DELTA_FRESH if space.delta and position.delta else DELTA_OFF
         compact = 0
         wants = position.flag & FLAG_COMPACTION and not session.encoding.is_binary
         if space.compaction and wants:
             compact = self._hub.compact_id(self._hub.open((app.name, channel)))
         return Variant(session.encoding.name, compact, delta)
+
+    def block(self, session: Session, app: App, blocked: Blocked) -> None:
+        """From now on its user does not hear of these (raw channels apart)."""
+        session.blocked = blocked
+        for subscription in session.subscriptions.values():
+            if subscription.phase is Phase.SUBSCRIBED and _hides(subscription, app):
+                channel = self._hub.channels[(app.name, subscription.channel)]
+                variant = subscription.variant._replace(blocked=blocked)
+                self._hub.change(channel, subscription, variant)
 
     def start(
         self,
@@ -120,7 +131,7 @@ class Subscribing:
             channel.presence = answer.presence
 
             def enter() -> None:
-                self._enter(channel, subscription, position, answer, admitted, failed)
+                self._enter(channel, app, subscription, position, answer, admitted, failed)
 
             self._hub.answer(channel, answer.head, answer.epoch, lambda: tell(enter))
 
@@ -152,6 +163,7 @@ class Subscribing:
     def _enter(
         self,
         channel: Channel,
+        app: App,
         subscription: Subscription,
         position: Position,
         answer: Subscribed,
@@ -163,12 +175,23 @@ class Subscribing:
         if answer.epoch != channel.epoch or answer.head < channel.started:
             failed(Rejected(INTERNAL, "the answer was overtaken"))
             return
+        if not self._is_heard_right(subscription, app):
+            failed(Rejected(INTERNAL, "whom the user blocks has changed"))
+            return
         recovered = answer.recovered and self._within_budget(subscription.session, answer)
         if position.recover and not recovered and position.flag & FLAG_REJECT_UNRECOVERED:
             failed(Rejected(UNRECOVERABLE_POSITION))
             return
         result = self._result(subscription.variant, position, answer, recovered)
         admitted(answer, result, lambda: self._hub.admitted(channel, subscription))
+
+    def _is_heard_right(self, subscription: Subscription, app: App) -> bool:
+        """Have it hear what its user wants; False: what it holds already is not that."""
+        blocked = subscription.session.blocked
+        if subscription.variant.blocked == blocked or not _hides(subscription, app):
+            return True
+        subscription.variant = subscription.variant._replace(blocked=blocked)
+        return not subscription.holds
 
     def _within_budget(self, session: Session, answer: Subscribed) -> bool:
         size = sum(map(len, answer.events))
@@ -198,6 +221,11 @@ class Subscribing:
     def _gone(self, app: str, channel: str, client: str) -> None:
         body = encode_pack(Presence(self._process, (client,)))
         self._request(Kind.PRESENCE, app, channel, body, _ignore)
+
+
+def _hides(subscription: Subscription, app: App) -> bool:
+    """Whether blocked users are hidden there: in a chat channel."""
+    return stream_kind(subscription.channel, app.settings) is StreamKind.CHANNEL
 
 
 def _ignore(_: Status, __: bytes) -> None:

@@ -159,6 +159,7 @@ class Reads:
             presence=access.presence,
             join_leave=access.join_leave,
             channels=access.channels,
+            blocks=access.blocks,
         )
         return answer, access
 

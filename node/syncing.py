@@ -20,7 +20,7 @@ from hubbub.base.errors import INTERNAL, Rejected
 from hubbub.base.units import KIB
 from hubbub.features.publication import rfc3339
 from hubbub.wire.codec import decode_json, encode_json
-from hubbub.wire.event import LISTS, UNLISTS, StoredEvent
+from hubbub.wire.event import BLOCKS, LISTS, UNLISTS, StoredEvent
 from hubbub.wire.reads import SyncFrom
 from hubbub.wire.shapes import Json
 from node.overlay import StreamTables
@@ -114,6 +114,8 @@ def _listed(events: Sequence[StoredEvent]) -> list[str]:
     channels: dict[str, None] = {}
     for event in events:
         flags = event.head.flags
+        if flags & BLOCKS == BLOCKS:
+            continue
         if flags & LISTS:
             channels |= dict.fromkeys(decode_json(event.info, list[str]))
         elif flags & UNLISTS:

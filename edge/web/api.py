@@ -28,6 +28,7 @@ import msgspec.inspect
 from aiohttp import web
 
 from edge.auth import Auth
+from edge.blocking import NOBODY, Blocked, scrub
 from edge.dispatch import WISHES, App, Dispatch, Reply
 from edge.limits import rates
 from edge.web.batch import BatchAnswer, BatchRequest, Operation, parts, run_all
@@ -150,6 +151,7 @@ class _Row:
         self.pattern = _pattern(route.path)
         self.known = frozenset(field.encode_name for field in fields)
         self.takes_body = route.method in ("POST", "PUT", "PATCH")
+        self.is_read = "cmid" not in self.known  # what a command leaves behind has one
         self._numeric = {field.encode_name for field in fields if _is_numeric(field.type)}
 
     def query(self, given: Mapping[str, str]) -> dict[str, Any]:
@@ -157,6 +159,14 @@ class _Row:
         return {
             name: _number(text) if name in self._numeric else text for name, text in given.items()
         }
+
+
+class _User(msgspec.Struct, frozen=True):
+    user: str
+
+
+class _Blocks(msgspec.Struct, frozen=True):
+    blocks: tuple[_User, ...]
 
 
 class _Made(msgspec.Struct, frozen=True):
@@ -176,11 +186,13 @@ class Api:
         now_ms: Callable[[], int],
         entropy: Callable[[int], bytes],
         body_bytes_max: int,
+        blocked_of: Callable[[str, str], Blocked | None] = lambda _, __: NOBODY,
     ) -> None:
         self._registry = registry
         self.dispatch = dispatch
         self._auth = auth
         self._apps = apps
+        self._blocked_of = blocked_of  # (app, user), where a session of his knows
         self._now_ms = now_ms
         self._entropy = entropy
         self._body_bytes_max = body_bytes_max
@@ -256,6 +268,8 @@ class Api:
         answer = await self.ask(
             lambda reply: self.dispatch.route(row.route, params, app, viewer, reply)
         )
+        if viewer.authority == "client" and row.is_read:
+            answer = await self._shown(answer, app, viewer)
         if ignored and answer.startswith(b"{"):
             tail = b'"ignored_fields":' + dump_json(ignored) + b"}"
             answer = answer[:-1] + (b"," if len(answer) > 2 else b"") + tail
@@ -263,6 +277,18 @@ class Api:
         if status == _CREATED and not decode_json(answer, _Made).created:
             status = _OK  # it was there before
         return status, answer
+
+    async def _shown(self, answer: bytes, app: App, viewer: Viewer) -> bytes:
+        """What a user read, without those whom he blocks. Raises Rejected."""
+        if not viewer.user or app.settings.raw_user_streams:
+            return answer
+        blocked = self._blocked_of(app.name, viewer.user)
+        if blocked is None:  # no session of his is here
+            found = await self.ask(
+                lambda reply: self.dispatch.verb("block.list", b"", app, viewer, reply)
+            )
+            blocked = frozenset(row.user for row in decode_json(found, _Blocks).blocks)
+        return scrub(answer, blocked) if blocked else answer
 
     async def ask(self, start: Ask) -> bytes:
         """Wait for a dispatch reply. The uplink answers every request within its own deadline."""

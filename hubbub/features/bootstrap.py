@@ -19,6 +19,7 @@ from typing import Final
 from msgspec import Raw, Struct
 
 from hubbub.base.names import StreamKind
+from hubbub.features.blocks import blocked_of
 from hubbub.features.channel_list import joined_of, page_of, require_own
 from hubbub.features.contract import Access, Context, Feature, SubscribeArgs, Tables
 from hubbub.features.devices import admit
@@ -55,6 +56,7 @@ class UserSnapshot(Struct, frozen=True):
     settings: dict[str, Raw]
     limits: Limits
     presence: Choice
+    blocks: tuple[str, ...] = ()
 
 
 def access_user(args: SubscribeArgs, tables: Tables, ctx: Context) -> Access:
@@ -62,6 +64,8 @@ def access_user(args: SubscribeArgs, tables: Tables, ctx: Context) -> Access:
     user = ctx.key[1:]
     require_own(user, ctx)
     admit(args.data, tables, ctx)
+
+    blocked = blocked_of(tables)
 
     def snapshot() -> bytes:
         page = page_of(0, CHANNELS_MAX, tables)
@@ -74,10 +78,12 @@ def access_user(args: SubscribeArgs, tables: Tables, ctx: Context) -> Access:
                 settings_of(tables),
                 limits_of(ctx.settings),
                 row_of(tables).choice,
+                blocked,
             )
         )
 
-    return Access(snapshot=snapshot, presence=True, channels=joined_of(ctx.settings, tables))
+    channels = joined_of(ctx.settings, tables)
+    return Access(snapshot=snapshot, presence=True, channels=channels, blocks=blocked)
 
 
 def limits_of(settings: AppSettings) -> Limits:

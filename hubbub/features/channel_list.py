@@ -23,6 +23,7 @@ from msgspec.structs import replace
 
 from hubbub.base.errors import BAD_REQUEST, PERMISSION_DENIED, TOO_MANY, Rejected
 from hubbub.base.names import check_channel, check_user, user_stream
+from hubbub.features.blocks import BLOCKED
 from hubbub.features.channels import ChannelCreated, ChannelDeleted, ChannelUpdated
 from hubbub.features.contract import (
     Command,
@@ -72,6 +73,7 @@ class PutListed(Command, frozen=True):
     role: Role
     name: str = ""
     peer: str = ""
+    inviter: str = ""
 
     def stream_key(self) -> str:
         return user_stream(self.user)
@@ -178,6 +180,8 @@ def decide_put(cmd: PutListed, tables: Tables, ctx: Context) -> list[Event]:
     require(Action.PROJECT, None, Role.NONE, ctx.viewer.authority)
     if ctx.settings.raw_user_streams:
         return []
+    if cmd.inviter and tables[BLOCKED].get(cmd.inviter) is not None:
+        return []  # nobody is told, the inviter least of all
     old = tables[LISTED].get(cmd.channel)
     if old is not None and (old.role, old.kind, old.name) == (cmd.role, cmd.kind, cmd.name):
         return []
@@ -316,8 +320,17 @@ def _of_channel(users: tuple[str, ...], role: Role, meta: Meta, tables: Tables) 
 def _listed(
     user: str, role: Role, kind: ChannelKind, name: str, meta: Meta, *, peer: str = ""
 ) -> Effect:
+    inviter = meta.by if role is Role.INVITED else ""
     return Forward(
-        PutListed(user=user, channel=meta.key, kind=kind, role=role, name=name, peer=peer)
+        PutListed(
+            user=user,
+            channel=meta.key,
+            kind=kind,
+            role=role,
+            name=name,
+            peer=peer,
+            inviter=inviter,
+        )
     )
 
 

@@ -113,6 +113,11 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         `*` and a device: all sessions but those of that one."""
         return ()
 
+    def blocks(self) -> Sequence[str]:
+        """On a user's stream: whom he blocks (+ before the name) or no more (-) (flags BLOCKS, in
+        `info`)."""
+        return ()
+
     def publisher_info(self) -> Json:
         """ClientInfo (JSON) to go into the row's `info`; raw namespaces only."""
         return b""
@@ -449,6 +454,7 @@ class Access(msgspec.Struct, frozen=True):
     presence: bool = False
     join_leave: bool = False
     channels: tuple[str, ...] = ()  # of a user's stream: whose heads its sessions hear of
+    blocks: tuple[str, ...] = ()  # of a user's stream: whom he blocks
     history_size: int = 0
     history_ttl_ms: int = 0
     history_from: int = 0  # the lowest seq that this one may read

@@ -29,6 +29,7 @@ from msgspec.structs import replace
 
 from hubbub.base.errors import BAD_REQUEST, INTERNAL, NOT_AVAILABLE, TOO_MANY, Rejected
 from hubbub.base.names import check_user, user_stream
+from hubbub.features.blocks import UserBlocked, UserUnblocked, blocked_of
 from hubbub.features.channel_list import joined_of
 from hubbub.features.contract import (
     Command,
@@ -156,21 +157,21 @@ class PresenceRequest(Struct, frozen=True):
     """Of at most 200 users. `by`: the user in whose eyes, for a server key."""
 
     users: tuple[str, ...]
-    by: str | UnsetType = UNSET
+    by: str = ""
 
 
 class PresenceByText(Struct, frozen=True):
     """The same in a query string: ids with commas between them."""
 
     users: str
-    by: str | UnsetType = UNSET
+    by: str = ""
 
 
 class UserPresenceRequest(Struct, frozen=True):
     """Of one user."""
 
     user: str
-    by: str | UnsetType = UNSET
+    by: str = ""
 
 
 class RoomRequest(Struct, frozen=True):
@@ -185,12 +186,13 @@ class OwnRequest(Struct, frozen=True, omit_defaults=True):
     channels: bool = False
 
 
-class Own(Struct, frozen=True):
+class Own(Struct, frozen=True, omit_defaults=True):
     """The answer."""
 
     presence: Audience
     last_seen: Audience
     channels: tuple[str, ...] = ()
+    blocked: tuple[str, ...] = ()
 
 
 class Room(Struct, frozen=True):
@@ -364,7 +366,7 @@ def run_own(request: OwnRequest, tables: Tables, ctx: Context) -> Own:
             row = tables[LISTED].get(channel)
             if row is not None and row.kind is not ChannelKind.OPEN:
                 channels.append(channel)
-    return Own(audience.presence, audience.last_seen, tuple(channels))
+    return Own(audience.presence, audience.last_seen, tuple(channels), blocked_of(tables))
 
 
 def run_room(_: RoomRequest, tables: Tables, ctx: Context) -> Room:
@@ -392,15 +394,18 @@ Look = Generator[Any, Any, dict[str, Looked]]
 def look(users: Sequence[str], viewer: str) -> Look:
     """How `viewer` (empty: one who may see everybody) sees these users: two rounds, four where
     somebody shows himself to contacts."""
-    request = LookRequest(viewer)
+    request, blocked = LookRequest(viewer), tuple[str, ...]()
     if viewer:
         own = decode_json((yield _own(viewer, False)), Own)
+        blocked = own.blocked
         request = LookRequest(viewer, own.presence, own.last_seen)
     found = yield from _ask(users, request)
     unsure = [user for user, looked in found.items() if looked.unsure]
     if unsure:
         own = decode_json((yield _own(viewer, True)), Own)
         found |= yield from _ask(unsure, replace(request, channels=own.channels))
+    for user in found.keys() & set(blocked):
+        found[user] = replace(found[user], sees=0)
     return found
 
 
@@ -421,11 +426,11 @@ def _ask(users: Sequence[str], request: LookRequest) -> Look:
     return {user: decode_json(rows[key].answer, Looked) for key, user in keys.items()}
 
 
-def _viewer(by: str | UnsetType, ctx: EdgeContext) -> str:
+def _viewer(by: str, ctx: EdgeContext) -> str:
     """In whose eyes; empty: of one who may see everybody. Raises Rejected."""
     if ctx.settings.raw_user_streams:
         raise Rejected(NOT_AVAILABLE, "this app keeps no presence of users")
-    viewer = ctx.viewer if isinstance(by, UnsetType) else acting_as(check_user(by), ctx.viewer)
+    viewer = acting_as(by, ctx.viewer)
     if viewer.authority == "client":
         return check_user(viewer.user)
     require(Action.READ_ANY_USER_STREAM, None, Role.NONE, viewer.authority)
@@ -463,8 +468,8 @@ def turn_get_one(request: UserPresenceRequest, ctx: EdgeContext) -> Errand:
 
 
 def turn_watch(request: PresenceRequest, ctx: EdgeContext) -> Errand:
-    users, viewer = _users(request.users), _viewer(UNSET, ctx)
-    if not isinstance(request.by, UnsetType) or not ctx.viewer.client:
+    users, viewer = _users(request.users), _viewer("", ctx)
+    if request.by or not ctx.viewer.client:
         raise Rejected(NOT_AVAILABLE, "only on a connection, for its own user")
 
     def steps() -> Steps:
@@ -484,7 +489,7 @@ def _answer(found: dict[str, Looked]) -> bytes:
 
 
 def turn_counts(request: RoomRequest, ctx: EdgeContext) -> Errand:
-    channel, viewer = check_chat_channel(request.channel), _viewer(UNSET, ctx)
+    channel, viewer = check_chat_channel(request.channel), _viewer("", ctx)
 
     def steps() -> Steps:
         room = decode_json((yield QueryCall(channel, "presence.room", request)), Room)
@@ -527,7 +532,7 @@ FEATURE: Final = Feature(
     },
     lease=Lease(
         stirred=frozenset({PresenceChosen}),
-        sight=frozenset({AudienceChanged}),
+        sight=frozenset({AudienceChanged, UserBlocked, UserUnblocked}),
         hides=is_hidden,
         told=told,
         ended=ended,

@@ -7,7 +7,7 @@ Rules:
    and no id. An event that changes a message (`ref_id`) carries that message's id as its `id`.
 3. A BARE event publishes its field `data` untouched.
 4. The row's `info` is for edges: at most one of the users it evicts, the channels it lists or
-   unlists, and the publisher's ClientInfo.
+   unlists, the devices it signs out, the users it blocks, and the publisher's ClientInfo.
 """
 
 from __future__ import annotations
@@ -95,6 +95,7 @@ _FOR_EDGES: Final = (
     ("lists", rows.LISTS),
     ("unlists", rows.UNLISTS),
     ("signs_out", rows.SIGNS_OUT),
+    ("blocks", rows.BLOCKS),
 )
 
 

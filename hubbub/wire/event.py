@@ -24,6 +24,9 @@ LISTS: Final = 16  # on a user's stream: `info` is a JSON list of channels that 
 UNLISTS: Final = 32  # the same for channels that left it
 THREADED: Final = 64  # a message that stands in a thread, and not in the channel
 SIGNS_OUT: Final = 128  # on a user's stream: `info` is a JSON list of devices that are signed out
+# Both at once, on a user's stream: `info` is a JSON list of users, each behind a + (from now on he
+# blocks him) or a - (no more).
+BLOCKS: Final = LISTS | UNLISTS
 
 _HEAD: Final = Struct(">BQQBBH")
 _SEQ: Final = Struct(">Q")

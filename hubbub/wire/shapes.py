@@ -204,6 +204,7 @@ class Subscribed(Body, frozen=True):
     presence: bool = False
     join_leave: bool = False
     channels: tuple[str, ...] = ()  # of a user's stream: whose heads its sessions hear of
+    blocks: tuple[str, ...] = ()  # of a user's stream: whom he blocks
 
 
 class HeadAsk(Body, frozen=True):

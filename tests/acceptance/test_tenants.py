@@ -104,8 +104,14 @@ def _make(rest: Rest) -> bool:
 def names(message: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """By field: what is there in app B, and what is nowhere."""
     invented = message[:-4] + ("aaaa" if not message.endswith("aaaa") else "bbbb")
-    theirs = {"channel": SECRET, "id": message, "user": THEIRS, "with": THEIRS}
-    nowhere = {"channel": NOWHERE, "id": invented, "user": NOBODY, "with": NOBODY}
+    theirs = {"channel": SECRET, "id": message, "user": THEIRS, "with": THEIRS, "blocked": THEIRS}
+    nowhere = {
+        "channel": NOWHERE,
+        "id": invented,
+        "user": NOBODY,
+        "with": NOBODY,
+        "blocked": NOBODY,
+    }
     theirs |= {"ids": [message], "to": PUBLIC, "link": f"/m/{SECRET}/{message}"}
     nowhere |= {"ids": [invented], "to": NOWHERE_OPEN, "link": f"/m/{NOWHERE}/{invented}"}
     theirs |= {"message": message}

@@ -26,6 +26,7 @@ class Silent:
 
 class Listener:
     app = APP
+    blocked: frozenset[str] = frozenset()
 
     def __init__(self, user: str) -> None:
         self.user = user

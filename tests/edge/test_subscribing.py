@@ -176,6 +176,7 @@ class World:
         self.asked: list[Ask] = []
 
     app, user = "demo", "dan"  # the watcher
+    blocked: frozenset[str] = frozenset()
 
     def push_heads(self, data: bytes) -> None:
         self.noted.append(json.loads(data)["heads"])

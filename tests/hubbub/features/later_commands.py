@@ -9,6 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 from msgspec import UNSET, Raw
 
+from hubbub.features.blocks import BlockUser, UnblockUser
 from hubbub.features.bookmarks import AddBookmark, RemoveBookmark, UpdateBookmark
 from hubbub.features.contract import Command
 from hubbub.features.drafts import ClearDraft, DropDraft, SetDraft
@@ -33,6 +34,7 @@ from tests.support.playbook import START_MS
 
 KNOWN: frozenset[type[Command]] = frozenset(
     {
+        BlockUser, UnblockUser,
         AddBookmark, RemoveBookmark, UpdateBookmark, ClearDraft, DropDraft, SetDraft, AddOption,
         ClosePoll, CreatePoll, EndPoll, Vote, CancelReminder, CreateReminder, FireReminder,
         SnoozeReminder, CancelSchedule, CreateSchedule, DropScheduled, FireSchedule, PutScheduled,
@@ -82,6 +84,7 @@ def of_channel(key: str, ids: st.SearchStrategy[str]) -> st.SearchStrategy[Comma
 def of_user(user: str, ids: st.SearchStrategy[str]) -> st.SearchStrategy[Command]:
     """Commands of a user's own stream. Args: ids: of its events."""
     channels = st.sampled_from(["group:a", "open:b", "dm:c"])
+    blocked = st.sampled_from(["bob", "cid", user])
 
     def make(shape: Callable[..., Command], **fields: st.SearchStrategy[Any]) -> Any:
         return st.builds(shape, user=st.just(user), **fields)
@@ -89,6 +92,8 @@ def of_user(user: str, ids: st.SearchStrategy[str]) -> st.SearchStrategy[Command
     return st.one_of(
         make(SetDraft, channel=channels, message=messages, seen=st.integers(0, 9)),
         make(ClearDraft, channel=channels),
+        make(BlockUser, blocked=blocked),
+        make(UnblockUser, blocked=blocked),
         make(DropDraft, channel=channels, thread=st.just(""), rev=st.integers(0, 40)),
         make(CreateReminder, at=times, note=words),
         make(SnoozeReminder, id=ids, at=times),

@@ -1,0 +1,64 @@
+"""What stands in place of what a blocked user wrote."""
+
+from __future__ import annotations
+
+import json
+
+from edge.blocking import changed, is_by, is_hidden_sign, scrub
+from edge.hub import PLAIN
+from edge.pushes import PushEncoder
+from hubbub.wire.event import EventHead, StoredEvent
+from hubbub.wire.shapes import SignalKind
+
+BOB = frozenset({"bob"})
+MESSAGE = b'{"t":"message.created","seq":3,"id":"m3","by":"bob","ts":"T","text":"hi"}'
+STUB = {"t": "message.hidden", "seq": 3, "id": "m3", "ts": "T"}
+
+
+def test_a_message_becomes_a_stub_wherever_it_stands() -> None:
+    page = b'{"messages":[%b,{"t":"message.created","by":"ann","text":"bob"}]}' % MESSAGE
+    hidden, own = json.loads(scrub(page, BOB))["messages"]
+    assert hidden == STUB
+    assert own["text"] == "bob"
+    quote = b'{"t":"message.created","by":"ann","quote":{"id":"m3","by":"bob","text":"hi"}}'
+    assert json.loads(scrub(quote, BOB))["quote"] == {"t": "message.hidden", "id": "m3"}
+
+
+def test_what_changes_the_channel_is_shown_and_data_is_the_apps_own() -> None:
+    for shown in (
+        b'{"t":"channel.updated","seq":4,"by":"bob","name":"n"}',
+        b'{"t":"message.deleted","seq":4,"id":"m1","by":"bob"}',
+        b'{"t":"message.created","by":"ann","data":{"by":"bob","text":"x"}}',
+    ):
+        assert json.loads(scrub(shown, BOB)) == json.loads(shown)
+
+
+def test_lists_of_who_reacted() -> None:
+    page = b'{"reactions":{"+":2},"reactors":[{"user":"bob"},{"user":"ann"}]}'
+    assert json.loads(scrub(page, BOB)) == {"reactions": {"+": 2}, "reactors": [{"user": "ann"}]}
+
+
+def test_signs() -> None:
+    assert is_hidden_sign(b'{"t":"typing.started","by":"bob"}', BOB)
+    assert is_hidden_sign(b'{"user":"bob","client":"c"}', BOB)
+    assert not is_hidden_sign(b'{"t":"typing.started","by":"ann"}', BOB)
+    assert not is_hidden_sign(b'{"t":"reaction.counted","by":"bob"}', BOB)
+    assert is_by(MESSAGE, BOB)
+    assert not is_by(MESSAGE, frozenset({"ann"}))
+
+
+def test_changes_count_in_their_order() -> None:
+    assert changed(BOB, ["-bob", "+al", "+cid", "-cid"]) == {"al"}
+
+
+def test_a_variant_that_blocks_gets_bytes_of_its_own() -> None:
+    encoder, plain = PushEncoder(), PLAIN["json"]
+    blocks = plain._replace(blocked=BOB)
+    event = StoredEvent(3, EventHead(2, 0, 0, "message.created", "bob"), b"", MESSAGE)
+    assert MESSAGE in encoder.publication("group:x", plain, event, None)
+    push = json.loads(encoder.publication("group:x", blocks, event, None))["push"]
+    assert push["pub"] == {"data": STUB, "offset": 3}
+    assert [p.offset for p in encoder.recovered(blocks, [event])] == [3]
+    typing = b'{"t":"typing.started","by":"bob"}'
+    assert not encoder.signal("group:x", blocks, SignalKind.PUBLICATION, typing)
+    assert encoder.signal("group:x", plain, SignalKind.PUBLICATION, typing)
