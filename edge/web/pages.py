@@ -1,9 +1,10 @@
 """The chat page and its files: static, from this package, under a strict
-Content-Security-Policy."""
+Content-Security-Policy. And `/sdk/hubbub.js`, which pages of any origin may import."""
 
 from __future__ import annotations
 
 from functools import cache
+from hashlib import sha256
 from importlib.resources import files
 from typing import Final
 
@@ -30,10 +31,19 @@ HEADERS: Final = {
 }
 
 
+SDK: Final = "hubbub.js"
+ANYWHERE: Final = {
+    "Access-Control-Allow-Origin": "*",
+    "Cross-Origin-Resource-Policy": "cross-origin",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-cache",
+}
+
+
 @cache
-def _found() -> dict[str, tuple[bytes, str]]:
+def _found(folder_name: str) -> dict[str, tuple[bytes, str]]:
     """Name → (bytes, type). Read once: the files belong to the installed version."""
-    folder = files("edge.web") / "static"
+    folder = files("edge.web") / folder_name
     return {
         entry.name: (entry.read_bytes(), kind)
         for entry in folder.iterdir()
@@ -43,14 +53,24 @@ def _found() -> dict[str, tuple[bytes, str]]:
 
 def page(name: str) -> web.Response:
     """One of the static files. Raises HTTPNotFound."""
-    if name not in _found():
+    if name not in _found("static"):
         raise web.HTTPNotFound
-    body, kind = _found()[name]
+    body, kind = _found("static")[name]
     return web.Response(body=body, content_type=kind, charset="utf-8", headers=HEADERS)
 
 
+async def library(request: web.Request) -> web.Response:
+    """The client library, or 304 for who has this very version."""
+    body, kind = _found("sdk")[SDK]
+    etag = f'"{sha256(body).hexdigest()[:32]}"'
+    headers = {**ANYWHERE, "ETag": etag}
+    if etag in request.headers.get("If-None-Match", ""):
+        return web.Response(status=304, headers=headers)
+    return web.Response(body=body, content_type=kind, charset="utf-8", headers=headers)
+
+
 def routes() -> list[web.RouteDef]:
-    """`/` and `/static/<file>`."""
+    """`/`, `/static/<file>` and the client library."""
 
     async def index(_: web.Request) -> web.Response:
         return page("index.html")
@@ -58,4 +78,8 @@ def routes() -> list[web.RouteDef]:
     async def static(request: web.Request) -> web.Response:
         return page(request.match_info["name"])
 
-    return [web.get("/", index), web.get("/static/{name}", static)]
+    return [
+        web.get("/", index),
+        web.get("/static/{name}", static),
+        web.get(f"/sdk/{SDK}", library),
+    ]

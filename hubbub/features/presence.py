@@ -157,21 +157,21 @@ class PresenceRequest(Struct, frozen=True):
     """Of at most 200 users. `by`: the user in whose eyes, for a server key."""
 
     users: tuple[str, ...]
-    by: str = ""
+    by: str | UnsetType = UNSET
 
 
 class PresenceByText(Struct, frozen=True):
     """The same in a query string: ids with commas between them."""
 
     users: str
-    by: str = ""
+    by: str | UnsetType = UNSET
 
 
 class UserPresenceRequest(Struct, frozen=True):
     """Of one user."""
 
     user: str
-    by: str = ""
+    by: str | UnsetType = UNSET
 
 
 class RoomRequest(Struct, frozen=True):
@@ -426,11 +426,11 @@ def _ask(users: Sequence[str], request: LookRequest) -> Look:
     return {user: decode_json(rows[key].answer, Looked) for key, user in keys.items()}
 
 
-def _viewer(by: str, ctx: EdgeContext) -> str:
+def _viewer(by: str | UnsetType, ctx: EdgeContext) -> str:
     """In whose eyes; empty: of one who may see everybody. Raises Rejected."""
     if ctx.settings.raw_user_streams:
         raise Rejected(NOT_AVAILABLE, "this app keeps no presence of users")
-    viewer = acting_as(by, ctx.viewer)
+    viewer = ctx.viewer if isinstance(by, UnsetType) else acting_as(check_user(by), ctx.viewer)
     if viewer.authority == "client":
         return check_user(viewer.user)
     require(Action.READ_ANY_USER_STREAM, None, Role.NONE, viewer.authority)
@@ -468,8 +468,8 @@ def turn_get_one(request: UserPresenceRequest, ctx: EdgeContext) -> Errand:
 
 
 def turn_watch(request: PresenceRequest, ctx: EdgeContext) -> Errand:
-    users, viewer = _users(request.users), _viewer("", ctx)
-    if request.by or not ctx.viewer.client:
+    users, viewer = _users(request.users), _viewer(UNSET, ctx)
+    if not isinstance(request.by, UnsetType) or not ctx.viewer.client:
         raise Rejected(NOT_AVAILABLE, "only on a connection, for its own user")
 
     def steps() -> Steps:
@@ -489,7 +489,7 @@ def _answer(found: dict[str, Looked]) -> bytes:
 
 
 def turn_counts(request: RoomRequest, ctx: EdgeContext) -> Errand:
-    channel, viewer = check_chat_channel(request.channel), _viewer("", ctx)
+    channel, viewer = check_chat_channel(request.channel), _viewer(UNSET, ctx)
 
     def steps() -> Steps:
         room = decode_json((yield QueryCall(channel, "presence.room", request)), Room)

@@ -513,8 +513,9 @@ def apply_unscheduled(event: MessageUnscheduled | ScheduleFailed, _: Meta, table
 
 
 def run_list(request: SchedulesRequest, tables: Tables, ctx: Context) -> SchedulesPage:
-    """Of one channel: all there are (at most PENDING_MAX)."""
+    """Of one channel: all there are (at most PENDING_MAX), whatever `limit` allows."""
     _require_own(request.user, ctx)
+    check_limit(request.limit, PAGE_MAX)
     rows = tables[SCHEDULES].scan(after=(request.user, ""), limit=PENDING_MAX)
     own = [(key[1], row) for key, row in rows if key[0] == request.user]
     own.sort(key=lambda item: (item[1].at_ms, item[0]))

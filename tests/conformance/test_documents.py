@@ -35,6 +35,10 @@ CHECKS = (
     "unsupported_method,ignored_auth,missing_required_header"
 )
 
+# What is refused for its size is refused: the tool's own list knows no 413.
+REFUSALS = ["400", "401", "403", "404", "405", "406", "409", "413", "415", "422", "428", "429"]
+CONFIG = f"[checks.negative_data_rejection]\nexpected-statuses = {REFUSALS}\n"
+
 pytestmark = [pytest.mark.conformance, pytest.mark.timeout(600)]
 
 
@@ -64,11 +68,14 @@ def test_asyncapi_is_valid(cluster: Cluster, tmp_path: Path) -> None:
     assert [f"{list(error.absolute_path)}: {error.message[:200]}" for error in errors] == []
 
 
-def test_every_operation_keeps_its_promise(cluster: Cluster) -> None:
+def test_every_operation_keeps_its_promise(cluster: Cluster, tmp_path: Path) -> None:
     pytest.importorskip("schemathesis", reason="needs the extra `api`")
+    config = tmp_path / "schemathesis.toml"
+    config.write_text(CONFIG, encoding="utf-8")
     done = subprocess.run(
         [
-            *(sys.executable, "-m", "schemathesis.cli", "run", f"{cluster.url}/openapi.json"),
+            *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(config)),
+            *("run", f"{cluster.url}/openapi.json"),
             *("-H", f"Authorization: Bearer {cluster.server_key}"),
             *("--max-examples", EXAMPLES, "--seed", SEED, "--phases", PHASES),
             *("--checks", CHECKS, "--generation-database", "none", "--no-color"),

@@ -31,7 +31,7 @@ UNTESTED: dict[str, str] = {
     "edge/app.py": "wiring; tests/system and tests/faults run it as a process",
     "edge/server.py": "wiring; every test of tests/edge/web goes through it",
     "edge/devices.py": "tests/acceptance/test_devices.py signs out through real processes",
-    "edge/web/docs.py": "served in test_asyncapi.py, test_documents.py, tests/browser/test_docs.py",
+    "hubbub/client/chat.py": "wiring; tests/acceptance/test_client.py runs it on a cluster",
     "hubbub/client/events.py": "values; every test of tests/hubbub/client reads them",
     "hubbub/features/annotations.py": "rows of test_threads.py, test_reactions.py, test_pins.py",
     "hubbub/features/bootstrap.py": "tests/acceptance/test_bootstrap.py reads what it gathers",

@@ -4,7 +4,7 @@ import { Composer } from "./composer.js";
 import { arrange, el, iconButton, spoken } from "./dom.js";
 import { oneLine, shortLabel } from "./format.js";
 import { gather } from "./gathering.js";
-import { CONNECTING, ENDED, ONLINE, Unanswered, WAITING } from "./protocol.js";
+import { CONNECTING, ENDED, ONLINE, Unanswered, WAITING } from "/sdk/hubbub.js";
 import { Session } from "./session.js";
 import { Timeline, avatar, placeAvatar } from "./timeline.js";
 

@@ -7,8 +7,7 @@
 // 3. `changed(what)` tells the page: "list", "room", "state", "names"; `arrived(message)` a new message
 //    of somebody else in the opened channel.
 
-import { Client, ONLINE, Refused, Unanswered } from "./protocol.js";
-import { Outbox } from "./outbox.js";
+import { Client, ONLINE, Outbox, Refused, Unanswered } from "/sdk/hubbub.js";
 import { ChannelList, Room } from "./store.js";
 
 const PAGE = 50;
@@ -55,7 +54,7 @@ export class Session {
     this.markTimer = null;
     this.screen = "";
     this.timers = parts.timers ?? globalThis;
-    this.client = new Client({ ...parts, token, on: this.#handlers() });
+    this.client = new Client({ ...parts, name: "chat-page", token, on: this.#handlers() });
     this.outbox = new Outbox({
       ...parts,
       user,

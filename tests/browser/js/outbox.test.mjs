@@ -5,8 +5,7 @@ import { test } from "node:test";
 import { pathToFileURL } from "node:url";
 
 const load = (name) => import(new URL(name, pathToFileURL(`${process.env.HUBBUB_STATIC}/`)));
-const { Outbox, uuid7 } = await load("outbox.js");
-const { Refused, Unanswered } = await load("protocol.js");
+const { Outbox, OutboxFull, Refused, Unanswered, UNKNOWN, uuid7 } = await load("../sdk/hubbub.js");
 
 class Storage {
   map = new Map();
@@ -31,7 +30,7 @@ class Timers {
   }
 }
 
-function make({ storage = new Storage(), answers = [], user = "alice" } = {}) {
+function make({ storage = new Storage(), answers = [], user = "alice", now } = {}) {
   const sent = [];
   const settled = [];
   const timers = new Timers();
@@ -40,7 +39,7 @@ function make({ storage = new Storage(), answers = [], user = "alice" } = {}) {
     user,
     storage,
     timers,
-    now: () => clock++,
+    now: now ?? (() => clock++),
     entropy: (count) => crypto.getRandomValues(new Uint8Array(count)),
     changed: (entry, answer) => answer && settled.push([entry.cmid, answer]),
     rpc: async (method, data) => {
@@ -150,4 +149,39 @@ test("an edit names its message, a deletion carries no text", async () => {
   const [[, edit], [, removal]] = sent;
   assert.deepEqual([edit.id, edit.text], ["m1", "better"]);
   assert.deepEqual([removal.id, "text" in removal], ["m1", false]);
+});
+
+test("a full outbox refuses what is new and keeps what it has", () => {
+  const { outbox, storage } = make();
+  for (let n = 0; n < 500; n++) outbox.add({ kind: "send", channel: "group:x", text: String(n) });
+  assert.throws(() => outbox.add({ kind: "send", channel: "group:x", text: "more" }), OutboxFull);
+  assert.equal(storage.length, 500);
+});
+
+test("what was tried a day ago may have happened: it fails as unknown and is not sent again", async () => {
+  const first = make({ answers: [new Unanswered("lost")] });
+  const { cmid } = first.outbox.add({ kind: "send", channel: "group:x", text: "hello" });
+  first.outbox.online(true);
+  await quiet();
+  const name = `hubbub.outbox.alice.${cmid}`;
+  const old = JSON.parse(first.storage.getItem(name));
+  first.storage.setItem(name, JSON.stringify({ ...old, made: old.made - 24 * 3_600_000 }));
+  const second = make({ storage: first.storage });
+  second.outbox.online(true);
+  await quiet();
+  assert.deepEqual(second.sent, []);
+  const [entry] = second.outbox.of("group:x");
+  assert.deepEqual([entry.status, entry.code], ["failed", UNKNOWN]);
+});
+
+test("what was written in one millisecond keeps its order over a reload", async () => {
+  const now = () => 1_700_000_000_000;
+  const { outbox, storage } = make({ now });
+  const texts = [..."abcdefgh"];
+  for (const text of texts) outbox.add({ kind: "send", channel: "group:x", text });
+  const again = make({ storage, now });
+  again.outbox.add({ kind: "send", channel: "group:x", text: "i" });
+  again.outbox.online(true);
+  await quiet();
+  assert.deepEqual(again.sent.map(([, { text }]) => text), [...texts, "i"]);
 });

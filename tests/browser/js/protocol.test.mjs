@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { pathToFileURL } from "node:url";
 
 const load = (name) => import(new URL(name, pathToFileURL(`${process.env.HUBBUB_STATIC}/`)));
-const { Client, ONLINE, Refused, Unanswered, WAITING, ENDED, comesBack, delayMs } = await load("protocol.js");
+const { Client, ONLINE, Refused, Unanswered, WAITING, ENDED, comesBack, delayMs } = await load("../sdk/hubbub.js");
 
 class FakeSocket {
   static all = [];

@@ -236,6 +236,8 @@ def test_a_server_key_sees_all_or_in_somebodys_eyes(book: Playbook) -> None:
     text = turn_get_by_text(PresenceByText("ann,,cid", by="bob"), server)
     assert cast(QueryCall, walk(text)[0]).key == "#bob"
     with pytest.raises(Rejected):
+        turn_get(PresenceRequest(("ann",), by=""), server)
+    with pytest.raises(Rejected):
         turn_get(PresenceRequest(("ann",), by="cid"), ctx(book))
     with pytest.raises(Rejected):
         turn_get(PresenceRequest(("ann",)), ctx(book, "", authority="operator"))

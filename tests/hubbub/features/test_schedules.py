@@ -222,6 +222,9 @@ def test_lists_are_their_authors_own(book: Playbook) -> None:
     with pytest.raises(Rejected) as caught:
         book.query("ann", "schedule.list", SchedulesRequest(X, "bob"))
     assert caught.value.error is PERMISSION_DENIED
+    for limit in (0, -1, 101):
+        with pytest.raises(Rejected):
+            book.query("bob", "schedule.list", SchedulesRequest(X, "bob", limit=limit))
     page = book.query("", "schedule.list", SchedulesRequest(X, "bob"), authority="server")
     assert len(page["schedules"]) == 2
     ctx = book.edge_context(Viewer("bob"))

@@ -1,0 +1,80 @@
+"""`/sdk/hubbub.js`: its types hold under `tsc --strict`, and it works in Node.js against a cluster.
+
+The suite (js/sdk.test.mjs) loads the module as an edge serves it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from hubbub.client.verbs import COMMANDS
+from tests.support.cluster import Cluster
+from tests.support.requirement import missing, program
+
+HERE = Path(__file__).parent
+MODULE = HERE.parents[1] / "edge" / "web" / "sdk" / "hubbub.js"
+TYPESCRIPT = "5.9.3"
+USERS = ("js-ann", "js-ben", "js-off", "js-cut", "js-see", "js-src", "js-dev")
+TESTS = 5
+
+pytestmark = [pytest.mark.conformance, pytest.mark.timeout(240)]
+
+
+def test_its_commands_are_those_of_the_python_client() -> None:
+    found = re.search(r"COMMANDS = new Set\(\s*`([^`]*)`", MODULE.read_text(encoding="utf-8"))
+    assert found is not None
+    assert sorted(found[1].split()) == sorted(COMMANDS)
+
+
+def test_its_types_hold(tmp_path: Path) -> None:
+    words = ["install", "--no-audit", "--no-fund", "--ignore-scripts", f"typescript@{TYPESCRIPT}"]
+    (tmp_path / "package.json").write_text('{"private": true}', encoding="utf-8")
+    done = run([program("npm"), *words], cwd=tmp_path)
+    if done.returncode:
+        missing("node", f"npm install failed: {done.stderr[-500:]}")
+    checked = [
+        *["--noEmit", "--allowJs", "--checkJs", "--strict"],
+        *["--target", "es2022", "--module", "esnext", "--lib", "es2022,dom"],
+    ]
+    tsc = tmp_path / "node_modules" / ".bin" / "tsc"
+    done = run([str(tsc), *checked, str(MODULE)], cwd=tmp_path)
+    assert done.returncode == 0, done.stdout
+    broken = tmp_path / "broken.js"
+    text = MODULE.read_text(encoding="utf-8")
+    broken.write_text(text + '\nconnect({ url: 1, token: "" });\n', encoding="utf-8")
+    assert "TS2322" in run([str(tsc), *checked, str(broken)], cwd=tmp_path).stdout
+
+
+def test_it_works_in_node() -> None:
+    with Cluster("--profile", "bench", edges=2) as cluster:
+        tokens = {user: cluster.token(user) for user in USERS}
+        done = run(
+            [
+                program("node"),
+                *["--experimental-websocket", "--test", "--test-reporter=tap"],
+                str(HERE / "js" / "sdk.test.mjs"),
+            ],
+            env={
+                **os.environ,
+                "HUBBUB_URLS": ",".join(cluster.urls),
+                "HUBBUB_TOKENS": json.dumps(tokens),
+            },
+        )
+        counts = dict(re.findall(r"^# (pass|fail) (\d+)$", done.stdout, re.M))
+        assert done.returncode == 0, f"{done.stdout}\n{done.stderr}\n{cluster.said()}"
+        assert (int(counts["pass"]), int(counts["fail"])) == (TESTS, 0)
+
+
+def run(
+    words: list[str], cwd: Path | None = None, env: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """A program's output."""
+    return subprocess.run(
+        words, cwd=cwd, env=env, capture_output=True, text=True, timeout=120, check=False
+    )
