@@ -91,9 +91,11 @@ COMMANDS: Final = frozenset(
         "typing.start",
         "typing.stop",
         "user.ban",
+        "user.block",
         "user.deactivate",
         "user.reactivate",
         "user.unban",
+        "user.unblock",
         "user.update",
     ]
 )

@@ -799,7 +799,8 @@ const COMMANDS = new Set(
   poll.unvote poll.vote presence.set privacy.set reaction.add reaction.remove reminder.cancel
   reminder.create reminder.snooze schedule.cancel schedule.create schedule.send_now schedule.update
   sessions.sign_out settings.set thread.follow thread.read thread.unfollow threads.read_all
-  typing.start typing.stop user.update
+  typing.start typing.stop user.ban user.block user.deactivate user.reactivate user.unban user.unblock
+  user.update
 `.trim().split(/\s+/),
 );
 const COMMAND_MS = 15_000; // outlives a restart of an edge, a router and a node

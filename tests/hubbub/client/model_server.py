@@ -90,7 +90,8 @@ class ModelServer:
                 self.to_client()
             else:
                 due_ms = self.core.next_ms()
-                is_idle = self.is_following and not len(self.core._requests)
+                is_asking = self.core._asked or len(self.core._requests)
+                is_idle = self.is_following and not is_asking
                 if due_ms is None or (is_idle and due_ms > self.now_ms + 1_000):
                     return
                 self.pass_time(max(0, due_ms - self.now_ms))

@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hubbub.base.errors import Rejected
@@ -534,6 +534,7 @@ ACTIONS = ("send", "foreign", "up", "down", "down", "up", "cut", "lose_up", "los
 
 @settings(max_examples=300, deadline=None)
 @given(st.lists(st.sampled_from(ACTIONS), max_size=60))
+@example(["cut", "time", "time", "up", "down", "up", "lose_down"])  # the subscribe's answer is lost
 def test_whatever_is_cut_or_lost_every_message_is_stored_and_read_once(actions: list[str]) -> None:
     """Frames are lost with and without the connection, in both directions, at any point."""
     server = ModelServer(new_core())
