@@ -50,6 +50,7 @@ APP = "demo"
 SLOTS = 16
 ROOT = Path(__file__).resolve().parents[2]
 ANSWER_S = 10.0
+STARTED_S = 30.0  # a program starts and opens its database, beside other tests
 
 
 class NodeProcess:
@@ -145,13 +146,20 @@ class RouterPlayer:
             "router-1", boot_id(), self.view.cluster.generation, self, SystemClock()
         )
         self._peers.dial("node-1", address)
-        async with asyncio.timeout(ANSWER_S):
-            await self.up.wait()
-            asks = tuple(HeadAsk(slot, APP, f"#{slot}") for slot in range(SLOTS))
-            while not all(  # noqa: ASYNC110 - another process works
-                row.led for row in (await self.heads(HeadsQuery("", asks))).rows
-            ):
-                await asyncio.sleep(0.01)
+        try:
+            async with asyncio.timeout(STARTED_S):
+                await self._led()
+        except BaseException:
+            await self.close()
+            raise
+
+    async def _led(self) -> None:
+        await self.up.wait()
+        asks = tuple(HeadAsk(slot, APP, f"#{slot}") for slot in range(SLOTS))
+        while not all(  # noqa: ASYNC110 - another process works
+            row.led for row in (await self.heads(HeadsQuery("", asks))).rows
+        ):
+            await asyncio.sleep(0.01)
 
     async def close(self) -> None:
         """Hang up."""
