@@ -17,7 +17,7 @@ import pytest
 from ops.api import Rest
 from tests.support.client import Client, ReplyError
 from tests.support.cluster import Cluster
-from tests.support.official import centrifuge
+from tests.support.official import centrifuge, leave
 
 USERS = int(os.environ.get("HUBBUB_PRESENCE_USERS", "60"))
 GONE_S = 14.0  # the grace, and what telling takes
@@ -265,4 +265,4 @@ async def test_the_official_client_hears_of_it(cluster: Cluster) -> None:
         async with other, asyncio.timeout(TOLD_S):
             assert await heard.get() == {"pr-other": {"state": "online"}}
     finally:
-        await client.disconnect()
+        await leave(client)

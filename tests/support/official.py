@@ -18,6 +18,15 @@ from tests.support.requirement import missing
 RELEASE = "0.7.0"
 
 
+async def leave(client: Any) -> None:
+    """Disconnect, and wait until its socket is closed: by itself it closes behind our back, and a
+    loop that ends before that leaves it to the garbage collector, which complains."""
+    connection = client._conn  # the WebSocket; there is no public way to it
+    await client.disconnect()
+    if connection is not None:
+        await connection.wait_closed()
+
+
 @cache
 def centrifuge() -> Any:
     """The module `centrifuge`; skips the test where pip cannot get it."""
