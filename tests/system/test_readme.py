@@ -63,7 +63,8 @@ def test_every_link_leads_somewhere() -> None:
 
 
 def test_the_two_commands_stand_where_machines_look_for_them() -> None:
-    for name, last in (("demo", ".venv/bin/hubbub demo"), ("test", ".venv/bin/pytest")):
+    on_all_cores = ".venv/bin/pytest -n auto --dist loadfile"
+    for name, last in (("demo", ".venv/bin/hubbub demo"), ("test", on_all_cores)):
         found = re.search(rf"<!-- command: {name} -->\n```\n(.+)\n```", TEXT)
         assert found is not None
         assert found[1].startswith("python3 -m venv .venv && .venv/bin/pip install ")
