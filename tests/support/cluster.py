@@ -221,9 +221,12 @@ class Cluster:
                     _kill(child.pid, signal.SIGKILL)
 
     def _children(self) -> list[Process]:
-        """Those that the supervisor started and that live, or whose files are not closed yet."""
+        """Those that the supervisor started, and their own children: they live, or their files are
+        not closed yet."""
         found = []
-        for pid in {event["pid"] for event in self.events()} if self._has_events() else ():
+        started = {event["pid"] for event in self.events()} if self._has_events() else set()
+        running = {int(entry.name) for entry in Path("/proc").glob("[0-9]*")}
+        for pid in started | set(filter(self._is_ours, running)):
             try:
                 child = process(pid)
             except ProcessLookupError:
@@ -238,7 +241,7 @@ class Cluster:
     def _is_ours(self, pid: int) -> bool:
         """Whether the pid's command line names this cluster. One that exits has none any more."""
         try:
-            return str(self.dir) in Path(f"/proc/{pid}/cmdline").read_text()
+            return str(self.dir) in Path(f"/proc/{pid}/cmdline").read_text(errors="replace")
         except (FileNotFoundError, ProcessLookupError):
             return False
 
