@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-from hypothesis import HealthCheck, settings
+import pytest
 
-# How long an example takes to make says how busy the machine is, not what the code does.
-settings.register_profile("hubbub", suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("hubbub")
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Hypothesis makes its tables of characters once a checkout, in 2 s and more, with the first
+    text; the test that happens to draw it would be called slow."""
+    if any(getattr(getattr(i, "obj", None), "is_hypothesis_test", False) for i in session.items):
+        from hypothesis import find
+        from hypothesis.strategies import text
+
+        find(text(), lambda _: True)

@@ -74,6 +74,7 @@ _REQUEST_ID: Final = web.RequestKey("request_id", str)
 # The headers that tell what the caller of a request may still ask for.
 _RATE: Final = web.RequestKey("rate", dict[str, str])
 _NUMBER: Final = re.compile(r"-?[0-9]{1,18}")
+_BOOLEANS: Final = {"true": True, "false": False}
 _log = get_logger("edge")
 
 
@@ -152,13 +153,11 @@ class _Row:
         self.known = frozenset(field.encode_name for field in fields)
         self.takes_body = route.method in ("POST", "PUT", "PATCH")
         self.is_read = "cmid" not in self.known  # what a command leaves behind has one
-        self._numeric = {field.encode_name for field in fields if _is_numeric(field.type)}
+        self._readers = {field.encode_name: _reader(field.type) for field in fields}
 
     def query(self, given: Mapping[str, str]) -> dict[str, Any]:
-        """Parameters of a query string; numbers where the shape has numbers."""
-        return {
-            name: _number(text) if name in self._numeric else text for name, text in given.items()
-        }
+        """Parameters of a query string; numbers and booleans where the shape has them."""
+        return {name: self._readers.get(name, _text)(text) for name, text in given.items()}
 
 
 class _User(msgspec.Struct, frozen=True):
@@ -484,14 +483,26 @@ def _refused(refusal: Rejected, request_id: str) -> web.Response:
     return web.Response(status=status, body=body, headers=headers)
 
 
-def _is_numeric(kind: object) -> bool:
-    """Whether a query parameter of this type is read as a number: every int, no string."""
+def _reader(kind: object) -> Callable[[str], int | str]:
+    """How a query parameter of this type is read: where a string may stand, as one."""
     types = {row.__class__ for row in _alternatives(msgspec.inspect.type_info(kind))}
-    return msgspec.inspect.IntType in types and msgspec.inspect.StrType not in types
+    if msgspec.inspect.StrType in types:
+        return _text
+    if msgspec.inspect.IntType in types:
+        return _number
+    return _boolean if msgspec.inspect.BoolType in types else _text
 
 
 def _alternatives(info: msgspec.inspect.Type) -> tuple[msgspec.inspect.Type, ...]:
     return info.types if isinstance(info, msgspec.inspect.UnionType) else (info,)
+
+
+def _text(text: str) -> str:
+    return text
+
+
+def _boolean(text: str) -> bool | str:
+    return _BOOLEANS.get(text, text)
 
 
 def _number(text: str) -> int | str:

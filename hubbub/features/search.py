@@ -101,13 +101,13 @@ class SearchRequest(Struct, frozen=True):
 
 
 class SearchLink(Struct, frozen=True):
-    """The same in a query string: one channel, and `attachments` as a word."""
+    """The same in a query string: one channel."""
 
     q: str = ""
     channel: str = ""
     sender: str = ""
     type: str = ""
-    attachments: Literal["", "true", "false"] = ""
+    attachments: bool = False
     since: Moment = None
     until: Moment = None
     sort: Order = "time"
@@ -235,7 +235,6 @@ def turn_search(request: SearchRequest, ctx: EdgeContext) -> Errand:
 def turn_link(link: SearchLink, ctx: EdgeContext) -> Errand:
     fields = {name: getattr(link, name) for name in SearchLink.__struct_fields__}
     del fields["channel"]
-    fields["attachments"] = link.attachments == "true"
     channels = (link.channel,) if link.channel else ()
     return turn_search(SearchRequest(channels=channels, **fields), ctx)
 

@@ -113,6 +113,16 @@ async def test_query_parameters_become_the_shape() -> None:
         assert (args["channel"], args["after_seq"], args["limit"]) == ("group:x", 5, 2)
 
 
+async def test_a_word_is_a_boolean_where_the_shape_has_one() -> None:
+    async with serve() as rest:
+        for word, value in (("true", True), ("false", False)):
+            response, _ = await rest.call("GET", SEND, params={"replies": word})
+            assert response.status == 200
+            assert json.loads(rest.query.args).get("replies", False) is value
+        response, body = await rest.call("GET", SEND, params={"replies": "yes"})
+        check_problem(response, body, 400, "bad_request")
+
+
 @pytest.mark.parametrize("limit", ["\u00b2", "--5", "5.5", "x", "9" * 40, "", "\u0663"])
 async def test_a_number_that_is_none_is_a_bad_request(limit: str) -> None:
     async with serve() as rest:

@@ -201,7 +201,7 @@ def test_by_relevance_the_first_page_fixes_the_time() -> None:
 
 
 def test_a_link_is_the_same_request() -> None:
-    link = SearchLink(q="tea", channel=X, attachments="true", since="2026-01-01T00:00:00Z", limit=5)
+    link = SearchLink(q="tea", channel=X, attachments=True, since="2026-01-01T00:00:00Z", limit=5)
     [call] = walk(turn_link(link, edge_context()))
     assert isinstance(call, SearchCall)
     assert (call.keys, call.limit, call.criteria.attached) == ((X,), 5, True)

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from ops.bench.runner import BENCHMARKS
 from ops.commands.bench import NAMES
 from ops.processes import SOURCE_ROOT
@@ -27,9 +29,9 @@ def test_the_command_offers_every_benchmark() -> None:
     assert set(NAMES) == set(BENCHMARKS)
 
 
-def test_a_smoke_run_measures_both_servers(tmp_path: Path) -> None:
-    """One of them; CI has a gate for all."""
-    done = bench("rooms", "--smoke", "--rounds", "1", "--json", "--dir", str(tmp_path))
+@pytest.mark.parametrize("name", NAMES)
+def test_a_smoke_run_measures_both_servers(name: str, tmp_path: Path) -> None:
+    done = bench(name, "--smoke", "--rounds", "1", "--json", "--dir", str(tmp_path))
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     assert answer["schema"] == "hubbub.bench/1"
