@@ -58,6 +58,8 @@ from hubbub.features import (
     threads,
     typing_signs,
     unread,
+    user_lines,
+    user_query,
     user_settings,
     users,
 )
@@ -111,6 +113,8 @@ FEATURES: Final = (
     unread.FEATURE,
     search.FEATURE,
     user_settings.FEATURE,
+    user_lines.FEATURE,
+    user_query.FEATURE,
     devices.FEATURE,
     bootstrap.FEATURE,
     raw_events.FEATURE,

@@ -103,6 +103,7 @@ class Action(StrEnum):
     DELETE_CHANNEL = "delete_channel"
     # --- beyond one channel
     DIRECTORY = "directory"  # the app's public channels
+    QUERY_USERS = "query_users"  # the app's users; clients as far as the app lets them
     EDIT_APP = "edit_app"  # settings, keys, event types
     DEACTIVATE_USER = "deactivate_user"
     BAN_FROM_APP = "ban_from_app"
@@ -193,12 +194,13 @@ _BY_ROLE: Final[dict[tuple[ChannelKind, Role], frozenset[Action]]] = {
 }
 _EVERYTHING: Final = frozenset(Action)
 _BY_AUTHORITY: Final[dict[str, frozenset[Action]]] = {
-    Authority.CLIENT: frozenset({A.DIRECTORY}),
+    Authority.CLIENT: frozenset({A.DIRECTORY, A.QUERY_USERS}),
     Authority.SERVER: _EVERYTHING,
     Authority.SYSTEM: _EVERYTHING,
     Authority.MODERATOR: _MODERATOR - {A.LEAVE}
-    | {A.SET_ROLE, A.SET_CAPABILITIES, A.CREATE, A.DIRECTORY, A.BAN_FROM_APP},
-    Authority.ANALYST: _READER | {A.SEE_SANCTIONS, A.DIRECTORY, A.READ_ANY_USER_STREAM},
+    | {A.SET_ROLE, A.SET_CAPABILITIES, A.CREATE, A.DIRECTORY, A.QUERY_USERS, A.BAN_FROM_APP},
+    Authority.ANALYST: _READER
+    | {A.SEE_SANCTIONS, A.DIRECTORY, A.QUERY_USERS, A.READ_ANY_USER_STREAM},
     Authority.OPERATOR: frozenset(
         {
             A.SEE,
@@ -209,6 +211,7 @@ _BY_AUTHORITY: Final[dict[str, frozenset[Action]]] = {
             A.TRUNCATE,
             A.DELETE_CHANNEL,
             A.DIRECTORY,
+            A.QUERY_USERS,
             A.EDIT_APP,
             A.DEACTIVATE_USER,
             A.REVOKE_TOKENS,
@@ -224,6 +227,7 @@ CAPABILITIES: Final = _EVERYTHING - {
     A.CREATE,
     A.OPEN_DIRECT,
     A.DIRECTORY,
+    A.QUERY_USERS,
     A.EDIT_APP,
     A.DEACTIVATE_USER,
     A.BAN_FROM_APP,

@@ -19,6 +19,8 @@ from hubbub.base.units import KIB
 
 # Who may do something in a raw channel; `subscribers` are the connections subscribed to it.
 Access: TypeAlias = Literal["nobody", "subscribers", "everyone"]
+# Whether users may query the app's users: whoever gives two characters of a name or id, or all.
+UserQueries: TypeAlias = Literal["nobody", "search", "everyone"]
 # Who may subscribe: with a subscription token, any signed-in user, or anonymous ones as well.
 Subscribe: TypeAlias = Literal["token", "users", "everyone"]
 Receipts: TypeAlias = Literal["off", "optional", "required"]
@@ -120,6 +122,8 @@ class AppSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     # Channels whose heads a connection hears of: the most recent ones of its user.
     head_channels_max: Annotated[int, Meta(ge=1, le=1_000)] = 200
     heads_interval_ms: Annotated[int, Meta(ge=100, le=60_000)] = 1_000
+
+    user_query: UserQueries = "search"
 
     # Channel kind → role → what the app grants and denies beyond the table of docs/PERMISSIONS.md.
     capabilities: dict[str, dict[str, Override]] = {}

@@ -214,6 +214,7 @@ ELSEWHERE: dict[str, str] = {
     "user.ban": "BAN_FROM_APP: authorities alone",
     "user.unban": "BAN_FROM_APP: authorities alone",
     "user.state": "authorities alone",
+    "user.query": "as the app lets them: test_user_query.py",
     "screen.set": "the own screen",
     "metadata.get": "READ, as history.get",
     "metadata.delete": "SET_METADATA, as metadata.set",

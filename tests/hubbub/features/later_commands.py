@@ -30,6 +30,7 @@ from hubbub.features.schedules import (
     UpdateSchedule,
 )
 from hubbub.features.typing_signs import StartTyping, StopTyping
+from hubbub.features.user_lines import PutUserLine
 from tests.support.playbook import START_MS
 
 KNOWN: frozenset[type[Command]] = frozenset(
@@ -38,7 +39,7 @@ KNOWN: frozenset[type[Command]] = frozenset(
         AddBookmark, RemoveBookmark, UpdateBookmark, ClearDraft, DropDraft, SetDraft, AddOption,
         ClosePoll, CreatePoll, EndPoll, Vote, CancelReminder, CreateReminder, FireReminder,
         SnoozeReminder, CancelSchedule, CreateSchedule, DropScheduled, FireSchedule, PutScheduled,
-        SendScheduled, UpdateSchedule, StartTyping, StopTyping,
+        SendScheduled, UpdateSchedule, StartTyping, StopTyping, PutUserLine,
     }
 )  # fmt: skip
 

@@ -77,6 +77,7 @@ from hubbub.features.sanctions import (
 from hubbub.features.slow_mode import SetSlowMode
 from hubbub.features.thread_marks import ReadThread, ReadThreads, ReadThreadsMany
 from hubbub.features.threads import FollowThread, UnfollowThread
+from hubbub.features.user_lines import PutUserLine, shard_of
 from hubbub.features.user_settings import SetSettings
 from hubbub.features.users import EnsureUser, UpdateUser
 from hubbub.model.channel import ChannelKind, HistoryRule
@@ -98,6 +99,7 @@ SETTINGS = AppSettings(
 users = st.sampled_from(PEOPLE)
 marks = st.dictionaries(users, st.integers(0, 40))
 groups = st.lists(users, max_size=3).map(tuple)
+SHARD = "@users.3"
 texts = st.text(max_size=8)
 data = st.sampled_from([msgspec.UNSET, Raw(b"null"), Raw(b'{"a":[1,"\\u00e9"]}'), Raw(b"1.50")])
 keys = st.sampled_from(["a", "b"])
@@ -270,6 +272,19 @@ def of_directory() -> st.SearchStrategy[Command]:
     )
 
 
+def of_users_shard() -> st.SearchStrategy[Command]:
+    """Any command of a stream of users' lines."""
+    return st.builds(
+        PutUserLine,
+        user=st.sampled_from([f"u{n}" for n in range(99) if shard_of(f"u{n}") == SHARD]),
+        created_ms=st.integers(0, 9),
+        name=texts,
+        data=st.sampled_from([Raw(b"1"), Raw(b'{"a":2}'), msgspec.UNSET]),
+        deactivated=st.booleans(),
+        banned_ms=st.integers(0, 9),
+    )
+
+
 def of_app() -> st.SearchStrategy[Command]:
     """Any command of an app's stream."""
     return st.one_of(
@@ -337,9 +352,10 @@ def test_replay_equals_live_in_channels(draw: st.DataObject, kind: str) -> None:
 
 
 @settings(max_examples=30, deadline=None)
-@given(st.data(), st.sampled_from(["#ann", "@app", "@directory", "raw:x", "sig:x"]))
+@given(st.data(), st.sampled_from(["#ann", "@app", "@directory", SHARD, "raw:x", "sig:x"]))
 def test_replay_equals_live_in_other_streams(draw: st.DataObject, key: str) -> None:
     streams = {"#ann": of_user(), "@app": of_app(), "@directory": of_directory()}
+    streams[SHARD] = of_users_shard()
     commands = streams.get(key, of_raw(key))
     book = Playbook(key, settings=SETTINGS)
     run(book, draw.draw(steps_of(commands)))

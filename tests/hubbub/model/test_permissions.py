@@ -79,6 +79,7 @@ BY_ROLE = {
     "truncate": ("", "O", "O"),
     "delete_channel": ("", "O", "O"),
     "directory": ("", "", ""),
+    "query_users": ("", "", ""),
     "edit_app": ("", "", ""),
     "deactivate_user": ("", "", ""),
     "ban_from_app": ("", "", ""),
@@ -98,7 +99,7 @@ LETTERS = {
 }
 KINDS = (ChannelKind.DM, ChannelKind.GROUP, ChannelKind.OPEN)
 BY_AUTHORITY: dict[str, set[Action] | set[str]] = {
-    "client": {"directory"},
+    "client": {"directory", "query_users"},
     "server": set(Action),
     "system": set(Action),
     "moderator": {
@@ -108,15 +109,17 @@ BY_AUTHORITY: dict[str, set[Action] | set[str]] = {
         "edit_own", "delete_own", "delete_any", "undelete_own", "undelete_any", "pin", "count",
         "answer_request", "invite", "remove", "set_role", "set_capabilities", "see_capabilities",
         "ban", "mute", "timeout", "see_sanctions", "freeze", "send_frozen", "set_slow_mode",
-        "skip_slow_mode", "create", "update_channel", "set_metadata", "directory", "ban_from_app",
+        "skip_slow_mode", "create", "update_channel", "set_metadata", "directory", "query_users",
+        "ban_from_app",
     },
     "analyst": {
         "see", "read", "list_members", "see_edits", "see_receipts", "see_presence", "search",
-        "see_sanctions", "directory", "read_any_user_stream",
+        "see_sanctions", "directory", "query_users", "read_any_user_stream",
     },
     "operator": {
         "see", "list_members", "freeze", "set_retention", "archive_channel", "truncate",
-        "delete_channel", "directory", "edit_app", "deactivate_user", "revoke_tokens", "read_app",
+        "delete_channel", "directory", "query_users", "edit_app", "deactivate_user",
+        "revoke_tokens", "read_app",
     },
     "edge": {"read_app", "mark_many", "see_receipts"},
     "somebody": set[str](),
