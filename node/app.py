@@ -321,6 +321,7 @@ class Node:
             grace_ms=int(self._config.copy_grace_s * 1_000),
             forget_rows=self._context.caches.clear,
             follow=self._follow,
+            resume=self._service.look_at_held,
         )
 
     def _keys(self) -> Keys | None:
@@ -568,6 +569,7 @@ class Node:
         takeover: asyncio.Task[None] | None = None
         while True:
             self._copies.tick()
+            self._service.look_at_held()
             if takeover is None or takeover.done():
                 wanted = self._copies.elect()
                 takeover = (

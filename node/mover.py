@@ -81,10 +81,11 @@ class Mover:
         grace_ms: int,
         forget_rows: Callable[[], None],
         follow: Callable[[int], None],
+        resume: Callable[[], None],
     ) -> None:
         """Args: slots: those held here, live. grace_ms: how long rows of a copy that was given up
         stay. forget_rows: what is cached of rows may be wrong. follow: take the map's word on a
-        slot.
+        slot. resume: slots that were paused may go on.
         """
         self.moves = Moves(me, healthy_ms=healthy_ms)
         self.counts = MoverCounts()
@@ -101,6 +102,7 @@ class Mover:
         self._removals_s = min(_REMOVALS_S, max(grace_ms, 100) / 3_000)
         self._forget_rows = forget_rows
         self._follow = follow
+        self._resume = resume
         self._stored: set[int] = set()  # slots with rows on disk when the process began
         self._leaving: set[int] = set()  # being deleted
         self._peers: tuple[Mapping[str, Peer], str] = {}, ""
@@ -189,6 +191,7 @@ class Mover:
                 supervise("rebalance", self._finish(step))
         if writes:
             supervise("moves", self._write(writes))
+        self._resume()
 
     def _look_at_peers(self, now_ms: int) -> None:
         heard, me = self._contacts.storages_heard(), self._me
@@ -225,6 +228,7 @@ class Mover:
             now_ms = self._clock.monotonic_ms()
             for write in writes:
                 self.moves.answered(write.slot, now_ms, is_written=write not in lost)
+            self._resume()
 
     async def _finish(self, finish: Finish) -> None:
         """Say that a plan is over. Whoever is later finds it said."""

@@ -10,8 +10,9 @@ Rules (replication.md 2.7):
 2. A change of term is planned: the intake pauses until nothing is pending, for at most
    `PAUSE_MS_MAX`; else the try is given up and repeated later. Whoever asks meanwhile is told to
    ask again, so that nothing is refused and nothing is unknown.
-3. The leader stays where it stays a member. On a node that is to give up all it has, leaders leave
-   first.
+3. The leader stays where it stays a member, but for the last exchange of a slot, which gives it to
+   the first member at once where rule 5 would. On a node that is to give up all it has, leaders
+   leave first.
 4. Limits of a plan: so many copies under way from one leader, and to one place as far as the map
    shows; two leaders who begin at once may exceed the second by one each. `HANDOVERS_MAX` planned
    changes of term at once on a node.
@@ -329,7 +330,7 @@ class Moves:
             target = self._targets[number]
             change = next_change(record.members, target, self._is_dear)
             if change is not None:
-                return self._exchange(record, target, change)
+                return self._exchange(record, target, change, now_ms)
             if record.learners:
                 return _Goal(_Kind.LEARN, replace(record, learners=()))
             if record.members != target:
@@ -339,7 +340,7 @@ class Moves:
         return self._return(record, now_ms)
 
     def _exchange(
-        self, record: SlotRecord, target: tuple[str, ...], change: Change
+        self, record: SlotRecord, target: tuple[str, ...], change: Change, now_ms: int
     ) -> _Goal | None:
         me, members, wanted = self._me.storage, record.members, change.newcomers
         staying = tuple(name for name in target if name in members and name in self._peers)
@@ -356,6 +357,8 @@ class Moves:
                 return None
         after = members_after(members, change, target)
         successors = (me,) if me in after else tuple(name for name in target if name in after)
+        if after == target and self._state == "active" and self._is_healthy(target[0], now_ms):
+            successors = (target[0], *successors)
         return _Goal(_Kind.EXCHANGE, record, after, wanted, successors)
 
     def _return(self, record: SlotRecord, now_ms: int) -> _Goal | None:

@@ -2,7 +2,8 @@
 
 Rules:
 1. `obey` is the one place that acts on a slot's output, in the order that `slot.Ready` demands.
-2. A request gets exactly one RESULT. For a slot that is not led here it is REDIRECT.
+2. A request gets exactly one RESULT. For a slot that is not led here it is REDIRECT; while it
+   changes hands here the request waits (`node.held`).
 3. An edge is named `name.boot_id`, a link's peer by its name alone.
 4. What a feature breaks costs one request, logged; what the disk breaks ends the process.
 
@@ -55,6 +56,7 @@ from node.audiences import Audiences
 from node.copies import NODE_KINDS, Copies
 from node.due import LOOK_MS_MAX, Dues
 from node.engine import SYSTEM, Engine, FeatureFailed, QueuedForward
+from node.held import HELD_MS, Held, Waiting
 from node.leases import GRACE_MS, SILENT_MS, Leases
 from node.outbox import Outbox
 from node.presence import PresenceLists, PresenceSignal, StreamName
@@ -126,6 +128,7 @@ class ServiceCounts(msgspec.Struct):
     presences_total: int = 0
     malformed_total: int = 0
     redirects_total: int = 0
+    held_total: int = 0  # waited until a slot had its leader, or had gone to another one
     rejected_total: int = 0
     late_total: int = 0  # answers that nobody waited for any more
     events_total: int = 0
@@ -178,6 +181,7 @@ class Service:
         self.pulses = Pulses()
         self.leases = Leases()
         self.audiences = Audiences(self.presence.by_edge)
+        self.held = Held()
         self.reads = Reads(engine, self.presence, self._live)
         self.dues = Dues(lambda number, after, limit: slots[number].due_keys(after, limit))
         self.counts = ServiceCounts()
@@ -302,6 +306,7 @@ class Service:
     def stop_intake(self) -> None:
         """The node is going: every further request is told to look elsewhere."""
         self._takes = False
+        self.look_at_held()
 
     def _now(self) -> Now:
         return Now(self._clock.wall_ms(), self._clock.monotonic_ms())
@@ -413,6 +418,8 @@ class Service:
             self.applied(slot.number)
         if ready.forwards:
             self._send_forwards(self._outbox.add(ready.forwards, self._clock.monotonic_ms()))
+        if slot.number in self.held:
+            self._release(slot.number)
 
     def _led_changed(self, slot: Slot) -> None:
         """A term began here, or ended: Forwards and presence are the leader's."""
@@ -828,8 +835,45 @@ class Service:
         self._reply(peer, message, Status.REJECTED, _refusal(refusal))
 
     def _redirect(self, peer: str, message: Message) -> None:
+        """Or, where it is soon known who answers this request, wait for that."""
+        now_ms = self._clock.monotonic_ms()
+        if self._is_changing(message) and self.held.hold(peer, message, now_ms):
+            self.counts.held_total += 1
+        else:
+            self._redirect_now(peer, message)
+
+    def _redirect_now(self, peer: str, message: Message) -> None:
         self.counts.redirects_total += 1
         self._reply(peer, message, Status.REDIRECT, self._redirection(message.slot))
+
+    def _is_changing(self, message: Message) -> bool:
+        """The slot is about to be led here, or to leave; or the router has newer word of it."""
+        slot = self._slots.get(message.slot)
+        if slot is None or slot.replica.failure or not self._takes:
+            return False
+        if slot.is_active:
+            return message.slot in self.paused or message.term > slot.term
+        return slot.replica.is_leading or message.term > slot.term
+
+    def look_at_held(self) -> None:
+        """Some times a second, and when slots that paused go on."""
+        for number in self.held.slots() if self.held else ():
+            self._release(number)
+
+    def _release(self, number: int) -> None:
+        now_ms = self._clock.monotonic_ms()
+
+        def is_late(one: Waiting) -> bool:
+            return now_ms - one.since_ms >= HELD_MS
+
+        def is_over(one: Waiting) -> bool:
+            return is_late(one) or not self._is_changing(one.message)
+
+        for waiting in self.held.take(number, is_over):
+            if is_late(waiting):
+                self._redirect_now(waiting.peer, waiting.message)
+            else:
+                self.receive(waiting.peer, [waiting.message])
 
     def _redirection(self, slot: int) -> bytes:
         return encode_pack(Redirect(*self._leader_of(slot)))

@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from random import Random
+from statistics import median
 from typing import Any
 
 import pytest
@@ -74,9 +75,10 @@ async def test_three_to_five_to_three_without_a_failed_send(cluster: Cluster) ->
 
 
 async def test_a_planned_hand_over_is_hardly_noticed(cluster: Cluster) -> None:
-    """How long a channel takes no message while its leader moves, a sender's own gap included."""
+    """How long a channel takes no message while its leader moves: its sender's own gap included
+    (silent), and from a send to its acknowledgement (waited)."""
     gap_s = 2 * GAP_S  # the machine is to have room: what waits is to wait for the new leader
-    silences = Silences("leader handed over as planned")
+    silences, waits_ms = Silences("leader handed over as planned"), list[float]()
     async with Traffic(
         cluster, "hand", channels=24, senders=24, gap_s=gap_s, roams=False
     ) as traffic:
@@ -96,12 +98,23 @@ async def test_a_planned_hand_over_is_hardly_noticed(cluster: Cluster) -> None:
                 moved = [name for name in before if after[name] != before[name]]
                 assert moved, "there was nothing to see"
                 silences.add(traffic, moved, began)
+                waits_ms.extend(_longest_waits_ms(traffic, moved, began))
 
         await traffic.run(move_leaders)
         report = await traffic.check()
-        print(figures(traffic, str(report)), silences, sep="\n")
+        waited = f"waited {median(waits_ms):.0f} ms (median), {max(waits_ms):.0f} ms (longest)"
+        print(figures(traffic, str(report)), f"{silences}; {waited}", sep="\n")
         assert report.is_clean, str(report)
         assert not any(sender.retries for sender in traffic.senders), "nobody had to ask again"
+
+
+def _longest_waits_ms(traffic: Traffic, channels: list[str], since: float) -> list[float]:
+    waits_ms = dict.fromkeys(channels, 0.0)
+    for sent, _ in traffic.acked:
+        if sent.channel in waits_ms and sent.ended_at >= since:
+            took_ms = (sent.ended_at - sent.sent_at) * 1_000
+            waits_ms[sent.channel] = max(waits_ms[sent.channel], took_ms)
+    return list(waits_ms.values())
 
 
 async def test_a_plan_outlives_nodes_that_are_killed(cluster: Cluster) -> None:

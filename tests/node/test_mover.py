@@ -55,6 +55,7 @@ class Party:
         self.followed: list[int] = []
         self.nudged: list[str] = []
         self.caches_cleared = 0
+        self.resumed = 0
         self.waiting: list[LogRecord] = []
         self.mover = Mover(
             self.me,
@@ -70,6 +71,7 @@ class Party:
             grace_ms=0,
             forget_rows=self._forget_rows,
             follow=self._follow,
+            resume=self._resume,
         )
 
     async def prepare(self) -> None:
@@ -116,6 +118,9 @@ class Party:
 
     def _forget_rows(self) -> None:
         self.caches_cleared += 1
+
+    def _resume(self) -> None:
+        self.resumed += 1
 
     def _follow(self, number: int) -> None:
         self.followed.append(number)

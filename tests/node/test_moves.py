@@ -298,6 +298,20 @@ def test_a_damaged_plan_is_refused_and_does_nothing() -> None:
     assert one.tick(500) == []
 
 
+@pytest.mark.parametrize(("well_ms", "leader"), [(HEALTHY_MS, D), (0, A)])
+def test_the_last_exchange_gives_the_slot_to_a_first_member_that_is_well(
+    well_ms: int, leader: Copy
+) -> None:
+    one = One()
+    one.now_ms += well_ms
+    one.plan("dab")
+    one.written()
+    one.caught_up("d")
+    assert one.tick() == one.tick() == []
+    record = one.written()
+    assert (record.members, record.leader) == (("d", "a", "b"), leader.leader)
+
+
 # --- the pause
 
 

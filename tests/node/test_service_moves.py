@@ -1,30 +1,80 @@
-"""What a service does for slots that move: those that pause, and those that were deleted."""
+"""What a service does for slots that move: those that pause or go, and those that were deleted."""
 
 from __future__ import annotations
 
 from hubbub.wire.codec import decode_pack
 from hubbub.wire.shapes import Kind, Outcome, Redirect, Status
+from node.held import HELD_MS
 from node.removals import REMOVED, removal, slots_with_rows
 from tests.node import test_engine
 from tests.node.rig import APP, write_records
 from tests.node.test_service import ROOM, Bench, elsewhere, tally
 
 
-def test_a_paused_slot_says_ask_again_and_goes_on_reading() -> None:
+def test_commands_for_a_paused_slot_wait_in_their_order_and_reads_go_on() -> None:
     bench = Bench()
     bench.create()
-    paused: set[int] = set()
+    paused = {bench.rig.engine.target_of(APP, ROOM)}
     bench.service.paused = paused
-    paused.add(bench.rig.engine.target_of(APP, ROOM))
-    request = bench.command(ROOM, "message.send", {"channel": ROOM, "text": "hi"})
-    assert bench.answer(request).flags == Status.REDIRECT
-    assert decode_pack(bench.answer(request).body, Redirect) == Redirect(7, "node-2")
+    first, second = (_send(bench, text) for text in ("hi", "ho"))
+    bench.service.look_at_held()
     assert bench.waiting == [], "nothing is pending because of it"
+    assert bench.answers(first) == []
     assert bench.subscribe(ROOM).flags == Status.OK
     paused.clear()
-    request = bench.command(ROOM, "message.send", {"channel": ROOM, "text": "hi"})
+    bench.service.look_at_held()
     bench.settle()
-    assert decode_pack(bench.answer(request).body, Outcome).seq == 2
+    assert [decode_pack(bench.answer(n).body, Outcome).seq for n in (first, second)] == [2, 3]
+
+
+def test_a_command_that_waits_for_too_long_is_told_to_ask_again() -> None:
+    bench = Bench()
+    bench.create()
+    bench.service.paused = {bench.rig.engine.target_of(APP, ROOM)}
+    request = _send(bench, "hi")
+    bench.clock.advance(HELD_MS - 1)
+    bench.service.look_at_held()
+    assert bench.answers(request) == []
+    bench.clock.advance(1)
+    bench.service.look_at_held()
+    assert bench.answer(request).flags == Status.REDIRECT
+    assert decode_pack(bench.answer(request).body, Redirect) == Redirect(7, "node-2")
+    bench.service.paused = ()
+    bench.service.look_at_held()
+    bench.settle()
+    assert bench.answer(request).flags == Status.REDIRECT, "it is answered once"
+
+
+def test_what_waits_for_a_slot_goes_where_the_slot_goes() -> None:
+    bench = Bench()
+    bench.create()
+    slot = bench.rig.slot(ROOM)
+    bench.service.paused = {slot.number}
+    request = _send(bench, "hi")
+    assert bench.answers(request) == []
+    bench.service.obey(slot, slot.step_down())
+    assert bench.answer(request).flags == Status.REDIRECT
+
+
+def test_a_request_of_a_later_term_waits_for_the_map() -> None:
+    bench = Bench()
+    bench.create()
+    later = bench.rig.slot(ROOM).term + 1
+    request = _send(bench, "hi", term=later)
+    assert bench.answers(request) == []
+    bench.clock.advance(HELD_MS)
+    bench.service.look_at_held()
+    assert bench.answer(request).flags == Status.REDIRECT
+
+
+def test_nothing_waits_in_a_node_that_goes() -> None:
+    bench = Bench()
+    bench.create()
+    bench.service.paused = {bench.rig.engine.target_of(APP, ROOM)}
+    held = _send(bench, "hi")
+    bench.service.stop_intake()
+    assert bench.answer(held).flags == Status.REDIRECT
+    assert bench.answer(_send(bench, "ho")).flags == Status.REDIRECT
 
 
 def test_a_forward_to_a_paused_slot_waits() -> None:
@@ -59,3 +109,7 @@ def test_a_deletion_on_disk_is_told_and_what_the_slot_wrote_before_is_not() -> N
     request = bench.command(ROOM, "message.send", {"channel": ROOM, "text": "hi"})
     assert bench.answer(request).flags == Status.REDIRECT
     assert bench.answers(request)[0].type == Kind.RESULT
+
+
+def _send(bench: Bench, text: str, **more: int) -> int:
+    return bench.command(ROOM, "message.send", {"channel": ROOM, "text": text}, **more)
