@@ -166,12 +166,14 @@ class _Pending:
 
 
 class Backlog(msgspec.Struct):
-    """What all slots of a node lead and have not committed; shared by them."""
+    """What all slots of a node lead and have not committed; shared by them. `appended_total`:
+    entries that commands made, upkeep and beginnings of terms apart."""
 
     bytes_max: int
     byte_count: int = 0
     entry_count: int = 0
     overloaded_total: int = 0
+    appended_total: int = 0
 
 
 class SlotContext(msgspec.Struct, frozen=True):
@@ -491,6 +493,7 @@ class Slot:
         if place is not None:
             self._newest_dedup_hour = max(self._newest_dedup_hour, place.hour)
         answer = made.outcome if not due else Fired(made.is_refused)
+        self._context.backlog.appended_total += 1
         self._append(made, place).waiters.append((request, answer))
         return self._ready()
 

@@ -15,6 +15,7 @@ import psutil
 
 from tests.support.client import Client
 from tests.support.cluster import Cluster
+from tests.support.patience import batch
 
 CHANNELS = int(os.environ.get("HUBBUB_BOOTSTRAP_CHANNELS", "50"))
 FIRST_PAGE = 50
@@ -74,12 +75,21 @@ def heads_of(client: Client) -> dict[str, Any]:
 
 async def test_what_a_bootstrap_costs_in_all_processes(cluster: Cluster) -> None:
     owner, user = "cost-owner", f"cost-user-{CHANNELS}"
+    names = [f"group:cost-{CHANNELS}-{number}" for number in range(CHANNELS)]
+    await batch(
+        cluster,
+        [
+            {
+                "method": "POST",
+                "path": "/v1/channels",
+                "body": {"channel": name, "owner": owner, "members": [user]},
+            }
+            for name in names
+        ],
+    )
     async with Client(cluster.urls[0], cluster.token(owner)) as a:
-        for number in range(CHANNELS):
-            name = f"group:cost-{CHANNELS}-{number}"
-            await a.rpc("channel.create", channel=name, members=[user])
-            if number >= CHANNELS - FIRST_PAGE:
-                await a.send(name, "hi")
+        for name in names[-FIRST_PAGE:]:
+            await a.send(name, "hi")
     token = cluster.token(user)
     async with Client(cluster.urls[1], token) as b:  # caches are warm from here on
         await b.wait_until(lambda: len(b.connected["data"]["heads"]) == min(CHANNELS, FIRST_PAGE))

@@ -18,6 +18,7 @@ import pytest
 from hubbub.base.errors import COUNTER_BOUND
 from tests.support.client import Client, ReplyError, new_cmid
 from tests.support.cluster import Cluster
+from tests.support.patience import batch
 from tests.support.requirement import missing
 
 CLIENTS, SEATS = 100, 10
@@ -157,19 +158,17 @@ async def test_a_long_list_is_paged_by_its_last_messages(cluster: Cluster) -> No
     """Prints how long the first page takes, asked again and again."""
     user = "many-ann"
 
-    def create(n: int) -> None:
-        body = {"channel": f"group:many-{n}", "members": [user]}
-        cluster.rest("POST", "/v1/channels", body, edge=n % 2)
-
-    limit = asyncio.Semaphore(16)
-
-    async def make(n: int) -> None:
-        async with limit:
-            await asyncio.to_thread(create, n)
-
-    async with asyncio.TaskGroup() as tasks:
-        for n in range(CHANNELS):
-            tasks.create_task(make(n))
+    await batch(
+        cluster,
+        [
+            {
+                "method": "POST",
+                "path": "/v1/channels",
+                "body": {"channel": f"group:many-{n}", "members": [user]},
+            }
+            for n in range(CHANNELS)
+        ],
+    )
     async with Client(cluster.url, cluster.token(user)) as ann:
         order = list(range(CHANNELS))[:: max(1, CHANNELS // 30)]
         for n in order:

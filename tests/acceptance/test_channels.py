@@ -1,28 +1,34 @@
 """Channels on real processes: one id a pair, one order for all, promotion in place, lists.
 
-Whole form: HUBBUB_MEMBERS=10000 HUBBUB_MESSAGES=2000 HUBBUB_JOINS=20000 pytest this file.
+Whole form: HUBBUB_MEMBERS=10000 HUBBUB_MESSAGES=2000 HUBBUB_READERS=200 HUBBUB_PROVERS=10000
+HUBBUB_JOINS=20000 HUBBUB_TEST_EDGES=3 pytest --timeout 1200 this file.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import urllib.request
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from typing import Any
 
 import pytest
 
+from tests.support import patience
 from tests.support.client import Client, ReplyError, new_cmid
 from tests.support.cluster import Cluster
+from tests.support.device import BLOCK_SEQS, VERIFIED_MAX, Channel
+from tests.support.metrics import of_nodes
 from tests.support.official import centrifuge
 
 MEMBERS = int(os.environ.get("HUBBUB_MEMBERS", "300"))
 MESSAGES = int(os.environ.get("HUBBUB_MESSAGES", "200"))
 JOINS = int(os.environ.get("HUBBUB_JOINS", "300"))
 SENDERS = 50
-READERS = 20
+READERS = int(os.environ.get("HUBBUB_READERS", "20"))
+PROVERS = int(os.environ.get("HUBBUB_PROVERS", "20"))  # of the others
+AT_ONCE = 16  # members who prove what they would read, side by side
 
 
 async def history(client: Client, channel: str, *, page: int = 200) -> list[dict[str, Any]]:
@@ -30,9 +36,8 @@ async def history(client: Client, channel: str, *, page: int = 200) -> list[dict
     found: list[dict[str, Any]] = []
     after = 0
     while True:
-        got = (await client.rpc("history.get", channel=channel, after_seq=after, limit=page))[
-            "messages"
-        ]
+        wish = {"channel": channel, "after_seq": after, "limit": page}
+        got = (await patience.rpc(partial(client.rpc, "history.get", **wish)))["messages"]
         if not got:
             return found
         found += got
@@ -74,9 +79,7 @@ async def test_members_of_a_growing_group_read_the_same_order(cluster: Cluster) 
         members = [f"grow-m{n}" for n in range(MEMBERS - SENDERS)]
         for start in range(0, len(members), 25):
             users = members[start : start + 25]
-            await asyncio.to_thread(
-                cluster.rest, "POST", f"/v1/channels/{group}/members", {"users": users}
-            )
+            await patience.rest(cluster, "POST", f"/v1/channels/{group}/members", {"users": users})
         joined.set()
 
     sent: dict[int, str] = {}
@@ -84,15 +87,19 @@ async def test_members_of_a_growing_group_read_the_same_order(cluster: Cluster) 
     async def send(client: Client, n: int) -> None:
         for m in range(max(1, MESSAGES // SENDERS)):
             text = f"{n}:{m}"
-            answer = await client.send(group, text, cmid=(cmid := new_cmid()))
-            again = await client.send(group, text, cmid=cmid)
+            cmid = new_cmid()
+
+            def send_it(text: str = text, cmid: str = cmid) -> Awaitable[Any]:
+                return client.send(group, text, cmid=cmid)
+
+            answer, again = await patience.rpc(send_it), await patience.rpc(send_it)
             assert (again["seq"], again["dup"]) == (answer["seq"], True)
             sent[answer["seq"]] = text
 
     async with AsyncExitStack() as stack:
         clients = [
             await stack.enter_async_context(
-                Client(cluster.urls[n % 2], await asyncio.to_thread(cluster.token, user))
+                Client(url_of(cluster, n), await asyncio.to_thread(cluster.token, user))
             )
             for n, user in enumerate(senders)
         ]
@@ -102,18 +109,52 @@ async def test_members_of_a_growing_group_read_the_same_order(cluster: Cluster) 
                 tasks.create_task(send(client, n))
         assert joined.is_set()
         expected = sorted(sent.items())
-        for n in range(READERS):
-            user = f"grow-m{n * (MEMBERS - SENDERS) // READERS}"
-            async with Client(cluster.urls[n % 2], cluster.token(user)) as reader:
+        members = [f"grow-m{n}" for n in range(MEMBERS - SENDERS)]
+        readers = members[:: max(1, len(members) // READERS)][:READERS]
+        for n, user in enumerate(readers):
+            async with Client(url_of(cluster, n), cluster.token(user)) as reader:
                 read = await history(reader, group)
                 assert [(m["seq"], m["text"]) for m in read] == expected
                 info = await reader.rpc("channel.get", channel=group)
+        others = sorted({*members} - {*readers})
+        await prove_the_same(cluster, group, read, others[:PROVERS])
     assert info["members"] == MEMBERS
     assert info["guarantees"]["tier"] == "medium"
     changes = [e for e in await _events(cluster, group) if e["t"] == "channel.tier_changed"]
     assert [(e["guarantees"]["tier"], e["members"] > 100) for e in changes] == [("medium", True)]
     numbers = [e["seq"] for e in await _events(cluster, group)]
     assert numbers == list(range(1, info["head"] + 1))
+
+
+def url_of(cluster: Cluster, number: int) -> str:
+    return cluster.urls[number % len(cluster.urls)]
+
+
+async def prove_the_same(
+    cluster: Cluster, group: str, read: list[dict[str, Any]], users: list[str]
+) -> None:
+    """For each of these members every block of the channel has the hash of what was read."""
+    cache = Channel("")
+    for message in read:
+        cache.message(message)
+    numbers = range(read[-1]["seq"] // BLOCK_SEQS + 1)
+    asked = [
+        {str(n): cache.block(n) for n in numbers[start : start + VERIFIED_MAX]}
+        for start in range(0, len(numbers), VERIFIED_MAX)
+    ]
+    path, gate = f"/v1/channels/{group}/verify", asyncio.Semaphore(AT_ONCE)
+
+    async def verify(number: int, user: str) -> None:
+        async with gate:
+            for blocks in asked:
+                body = {"by": user, "blocks": blocks}
+                edge = number % len(cluster.urls)
+                answer = await patience.rest(cluster, "POST", path, body, edge=edge)
+                assert answer["differing"] == {}, (user, answer)
+
+    async with asyncio.TaskGroup() as tasks:
+        for number, user in enumerate(users):
+            tasks.create_task(verify(number, user))
 
 
 async def test_joining_an_open_channel_writes_nothing(cluster: Cluster) -> None:
@@ -124,7 +165,7 @@ async def test_joining_an_open_channel_writes_nothing(cluster: Cluster) -> None:
     async with Client(cluster.url, cluster.token("join-one")) as client:
         users = _entries(cluster) - entries  # the user came to be
         for _ in range(JOINS):
-            answer = await client.rpc("member.join", channel=hall)
+            answer = await patience.rpc(partial(client.rpc, "member.join", channel=hall))
             assert answer["seq"] == before["head"]
         await client.subscribe(hall)
         await client.send(hall, "no member, and yet")
@@ -318,11 +359,5 @@ async def _is(condition: bool) -> bool:
 
 
 def _entries(cluster: Cluster) -> float:
-    """Log entries that the nodes have made so far."""
-    total = 0.0
-    for entry in cluster.of_role("node"):
-        with urllib.request.urlopen(f"{entry.url}/metrics", timeout=5) as answer:
-            for line in answer.read().decode().splitlines():
-                if "node_writer_records_total " in line and line[0] != "#":
-                    total += float(line.rsplit(" ", 1)[1])
-    return total
+    """Records that the nodes have written so far."""
+    return sum(of_nodes(cluster, "hubbub_node_writer_records_total"))

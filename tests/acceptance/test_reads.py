@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import json
 import time
-from urllib.request import urlopen
 
 from ops.api import Rest
 from tests.support.cluster import Cluster
+from tests.support.metrics import of_nodes
 
 ROOM = "group:reads-room"
 COPY_READS = "hubbub_node_requests_copy_reads_total"
@@ -19,13 +19,7 @@ LINEAR_READS = "hubbub_node_requests_linear_reads_total"
 
 def counted(cluster: Cluster, name: str) -> float:
     """A counter's sum over all nodes."""
-    total = 0.0
-    for process in cluster.file.processes:
-        if process.role == "node":
-            with urlopen(f"{process.url}/metrics", timeout=5) as answer:
-                lines = answer.read().decode().splitlines()
-            total += sum(float(line.split()[-1]) for line in lines if line.startswith(name))
-    return total
+    return sum(of_nodes(cluster, name))
 
 
 def test_copies_share_the_reads_that_they_may_answer(cluster: Cluster) -> None:

@@ -1,0 +1,78 @@
+"""What a message costs in the log: one entry, however many members its channel has.
+
+Whole form: HUBBUB_APPENDS_MEMBERS=10000 HUBBUB_APPENDS_MESSAGES=2000 (300 and 200 by default), with
+pytest's `--timeout 600`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from contextlib import AsyncExitStack
+
+import pytest
+
+from tests.support import patience
+from tests.support.client import Client
+from tests.support.cluster import Cluster
+from tests.support.metrics import of_nodes
+
+MEMBERS = int(os.environ.get("HUBBUB_APPENDS_MEMBERS", "300"))
+MESSAGES = int(os.environ.get("HUBBUB_APPENDS_MESSAGES", "200"))
+SENDERS = 4
+LISTENERS = 20
+APPENDS_MAX = 1.1  # a message
+COMMAND_USERS = 1_000  # members added by one request
+LOOK_S = 0.2
+SETTLED_LOOKS = 4
+
+
+async def appended(cluster: Cluster) -> float:
+    """Entries that commands made so far, in the logs of all slots, each counted once."""
+    return sum(await asyncio.to_thread(of_nodes, cluster, "hubbub_node_backlog_appended_total"))
+
+
+@pytest.mark.parametrize("members", [SENDERS, MEMBERS])
+async def test_a_message_is_one_entry_at_any_size(cluster: Cluster, members: int) -> None:
+    channel = f"group:appends-{members}"
+    people = [f"app-{n}" for n in range(members)]
+    body = {"channel": channel, "members": people[:COMMAND_USERS]}
+    await patience.rest(cluster, "POST", "/v1/channels", body)
+    for start in range(COMMAND_USERS, members, COMMAND_USERS):
+        users = {"users": people[start : start + COMMAND_USERS]}
+        path = f"/v1/channels/{channel}/members"
+        await patience.rest(cluster, "POST", path, users)
+    async with AsyncExitStack() as stack:
+        clients = [
+            await stack.enter_async_context(
+                Client(cluster.urls[n % len(cluster.urls)], cluster.token(user))
+            )
+            for n, user in enumerate(people[:LISTENERS])
+        ]
+        for client in clients:
+            await client.subscribe(channel)
+        before = await settled(cluster)
+
+        async def send(client: Client) -> None:
+            for n in range(MESSAGES // SENDERS):
+                await client.send(channel, f"message {n}")
+
+        async with asyncio.TaskGroup() as tasks:
+            for client in clients[:SENDERS]:
+                tasks.create_task(send(client))
+        for client in clients:
+            await client.wait_publications(channel, MESSAGES // SENDERS * SENDERS)
+        appends = await settled(cluster) - before
+    sent = MESSAGES // SENDERS * SENDERS
+    print(f"{members} members: {appends / sent:.3f} log entries a message, {sent} messages")
+    assert sent <= appends <= APPENDS_MAX * sent
+
+
+async def settled(cluster: Cluster) -> float:
+    """How many there are once that stands still: lists are told by then."""
+    counts = [await appended(cluster)]
+    async with asyncio.timeout(60):
+        while len(counts) < SETTLED_LOOKS or len({*counts[-SETTLED_LOOKS:]}) > 1:
+            await asyncio.sleep(LOOK_S)
+            counts.append(await appended(cluster))
+    return counts[-1]

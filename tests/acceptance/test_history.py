@@ -1,0 +1,118 @@
+"""A long channel: every page leads to the same messages, from any seq and any time, whichever way
+one reads; what is gone is named. (What retention takes is named in test_channel_data.)
+
+Whole form: HUBBUB_HISTORY_MESSAGES=1000000 HUBBUB_HISTORY_JUMPS=1000 (600 and 40 by default),
+with pytest's `--timeout 3600`. Prints how long the jumps took.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Awaitable, Callable
+from random import Random
+from typing import Any
+
+from tests.support.client import Client
+from tests.support.cluster import Cluster
+from tests.support.patience import batch
+
+MESSAGES = int(os.environ.get("HUBBUB_HISTORY_MESSAGES", "600"))
+JUMPS = int(os.environ.get("HUBBUB_HISTORY_JUMPS", "40"))
+PAGE = 200
+ROOM = "group:long-room"
+USER = "long-ann"
+
+Page = Callable[..., Awaitable[dict[str, Any]]]
+
+
+async def filled(cluster: Cluster) -> dict[int, str]:
+    """The channel's messages, seq → id."""
+    body = {"channel": ROOM, "owner": USER, "members": ["long-ben"]}
+    await asyncio.to_thread(cluster.rest, "POST", "/v1/channels", body)
+    path = f"/v1/channels/{ROOM}/messages"
+    sent = await batch(
+        cluster,
+        [
+            {"method": "POST", "path": path, "body": {"text": f"message {n}", "by": USER}}
+            for n in range(MESSAGES)
+        ],
+    )
+    found = {one["seq"]: one["id"] for one in sent}
+    assert len(found) == MESSAGES
+    return found
+
+
+def ids(messages: list[dict[str, Any]]) -> list[tuple[int, str]]:
+    return [(message["seq"], message["id"]) for message in messages]
+
+
+async def test_a_long_channel_is_the_same_from_everywhere(cluster: Cluster) -> None:
+    sent = sorted((await filled(cluster)).items())
+    async with Client(cluster.urls[1], cluster.token(USER)) as ann:
+
+        async def page(**words: Any) -> dict[str, Any]:
+            answer: dict[str, Any] = await ann.rpc("history.get", channel=ROOM, **words)
+            return answer
+
+        assert await walk(page, "after_seq") == sent
+        assert (await walk(page, "before_seq"))[::-1] == sent
+        await jump_about(page, sent)
+        await truncation_is_named(ann, page, sent)
+
+
+async def walk(page: Page, word: str) -> list[tuple[int, str]]:
+    """Everything, page by page, in the order of reading."""
+    found: list[tuple[int, str]] = []
+    place: dict[str, int] = {"after_seq": 0} if word == "after_seq" else {}
+    while messages := ids((await page(limit=PAGE, **place))["messages"]):
+        found += messages if word == "after_seq" else messages[::-1]
+        place = {word: found[-1][0]}
+    return found
+
+
+async def jump_about(page: Page, sent: list[tuple[int, str]]) -> None:
+    """Random places by seq and by time; each page is that part of the whole."""
+    dice, took_ms = Random(3), list[float]()
+    index = {seq: n for n, (seq, _) in enumerate(sent)}
+    by_time = dict[int, Any]()
+    for n in range(JUMPS):
+        seq, _ = dice.choice(sent)
+        began = time.perf_counter()
+        if n % 2 and by_time:
+            at = dice.choice(list(by_time))
+            messages = (await page(at=by_time[at], limit=20))["messages"]
+            took_ms.append((time.perf_counter() - began) * 1_000)
+            first = index[messages[0]["seq"]]
+            assert messages[0]["ts"] == by_time[at]
+            assert first == 0 or await earlier(page, sent[first - 1][0], by_time[at])
+        else:
+            messages = (await page(around_seq=seq, limit=20))["messages"]
+            took_ms.append((time.perf_counter() - began) * 1_000)
+            first = index[messages[0]["seq"]]
+            assert seq in {message["seq"] for message in messages}
+            by_time[seq] = next(m["ts"] for m in messages if m["seq"] == seq)
+        assert ids(messages) == sent[first : first + len(messages)]
+        assert len(messages) == 20 or messages[-1]["seq"] == sent[-1][0] or first == 0
+    ranked = sorted(took_ms)
+    print(
+        f"{len(sent)} messages, {JUMPS} jumps: p50 {ranked[len(ranked) // 2]:.1f} ms, "
+        f"p99 {ranked[int(len(ranked) * 0.99)]:.1f} ms"
+    )
+
+
+async def earlier(page: Page, seq: int, ts: Any) -> bool:
+    """The message at this seq is older than that: the jump found the first of its time."""
+    [message] = (await page(before_seq=seq + 1, limit=1))["messages"]
+    return bool(message["ts"] < ts)
+
+
+async def truncation_is_named(ann: Client, page: Page, sent: list[tuple[int, str]]) -> None:
+    """The first half goes; the pages say so, and the other half is what it was."""
+    middle, _ = sent[len(sent) // 2]
+    await ann.rpc("channel.truncate", channel=ROOM, before_seq=middle)
+    first = await page(after_seq=0, limit=1)
+    [gone] = first["removed"]
+    assert (gone["from"], gone["to"], gone["why"]) == (1, middle - 1, "truncated")
+    assert await walk(page, "after_seq") == sent[len(sent) // 2 :]
