@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from hubbub.coordinator.api import Delete, Put
-from hubbub.coordinator.records import ProcessRecord, process_key
+from hubbub.coordinator.records import AppRecord, ProcessRecord, app_key, process_key
 from hubbub.wire.codec import encode_json
 from ops.answer import Exit, Failure
 from ops.backup import create as creating
@@ -19,9 +19,12 @@ from ops.backup.desk import Desk
 from ops.backup.signing import BackupKey, make_key, read_key
 from ops.backup.target import FolderTarget
 from ops.backup.verify import Listed, listed, open_backup, verify
+from ops.directory import Directory
 from tests.ops.backup.small import SLOTS, Small
 from tests.ops.backup.test_desk import write
 from tests.support.cluster import wait_for
+
+LATE = AppRecord(app="late", id_secret="i" * 32, token_secret="t" * 32, server_key="s" * 32)
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +62,21 @@ class Cut(FolderTarget):
         super().write(name, pieces, is_new=is_new)
 
 
+class Busy(FolderTarget):
+    """A place beside which an app is created once the first file of a node is stored."""
+
+    def __init__(self, root: Path, directory: Directory) -> None:
+        super().__init__(root)
+        self.directory = directory
+
+    def write(self, name: str, pieces: Iterable[bytes], *, is_new: bool = False) -> None:
+        super().write(name, pieces, is_new=is_new)
+        record = AppRecord(
+            app="late", id_secret="i" * 32, token_secret="t" * 32, server_key="s" * 32
+        )
+        write(self.directory, Put(app_key(record.app), encode_json(record)))
+
+
 def silent(_line: str) -> None:
     """Nobody listens."""
 
@@ -93,6 +111,19 @@ def test_everything_that_was_acknowledged_is_in_it(
     assert found.entries == manifest.entries
     assert left(small) == []
     assert unfinished(small) == 0
+
+
+def test_what_rows_may_name_is_taken_after_the_rows(
+    small: Small, key: BackupKey, tmp_path: Path
+) -> None:
+    """Bug 30: an app whose rows are in the backup and whose record is not could not be reached."""
+    target = Busy(tmp_path / "place", small.directory)
+    try:
+        made = create(small.directory, target, key, silent)
+        export = (tmp_path / "place" / made.manifest.coordinator.path).read_text()
+        assert app_key("late") in export
+    finally:
+        write(small.directory, Delete(app_key("late")))
 
 
 def test_nodes_drop_what_they_froze(small: Small, key: BackupKey, target: FolderTarget) -> None:

@@ -20,5 +20,5 @@ __all__ = [
 ]
 
 ELSEWHERE: Final = {
-    30: "a backup holds the nodes' databases alone, no files: there is no order to get wrong",
+    30: "of a real node: `test_what_rows_may_name…` in tests/ops/backup/test_create.py",
 }
