@@ -103,12 +103,14 @@ class Stream:
         "app",
         "committed",
         "events",
+        "figures",
         "head",
         "id_bytes",
         "key",
         "pages",
         "pending_count",
         "prefix",
+        "preview",
         "rows",
         "serial",
         "tables",
@@ -124,6 +126,8 @@ class Stream:
         self.id_bytes = f"{app}\0{key}".encode()
         self.head = head
         self.committed = head
+        self.figures: dict[str, bytes] = {}  # by user; of what is committed, like `preview`
+        self.preview: bytes | None = None
         self.rows: dict[bytes, Cell] = {}
         self.events: dict[int, Cell] = {}
         self.pending_count = 0
@@ -368,6 +372,8 @@ class Overlay:
         stream = change.stream
         if stream is None:
             return
+        stream.figures.clear()
+        stream.preview = None
         for row_key, cell in change.rows:
             if _shift(stream.rows, row_key, cell, is_written=is_written):
                 self._keep(row_key, cell)

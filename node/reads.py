@@ -75,6 +75,9 @@ HISTORY_EVENTS_MAX: Final = 300  # the client protocol's reference
 HISTORY_BYTES_MAX: Final = 1_024 * KIB
 _PAGE: Final = 100  # rows read before the bytes are looked at
 _PREVIEW_EVENTS_MAX: Final = 10  # how far back the last message is looked for
+# Kept with a stream until something is committed in it: 16 users are 2 KB, with the preview 3.
+_KEPT_USERS_MAX: Final = 16
+_KEPT_BYTES_MAX: Final = 1 * KIB
 _NO_INFO: Final = EVICTS | LISTS | UNLISTS | SIGNS_OUT  # `info` of these rows is for edges
 
 
@@ -305,8 +308,8 @@ class Reads:
             epoch=slot.epoch,
             seq=stream.committed.seq,
             ts_ms=stream.committed.ts_ms,
-            preview=self._preview(stream, tables) if ask.preview else b"",
-            fields=tuple(self._fields(tables, user) for user in ask.users),
+            preview=self._kept_preview(stream, tables) if ask.preview else b"",
+            fields=tuple(self._kept_fields(stream, tables, user) for user in ask.users),
             message_seq=stream.committed.message_seq,
             message_ms=stream.committed.message_ms,
             answer=self._answer(slot, ask, now_ms) if ask.query else b"",
@@ -337,6 +340,26 @@ class Reads:
             return self.query(slot, ask.app, ask.key, query, now_ms)
         except Rejected:
             return b""
+
+    def _kept_preview(self, stream: Stream, tables: StreamTables) -> Json:
+        """A channel at rest is asked for by each of its members' connects: made once."""
+        made = stream.preview
+        if made is None:
+            made = self._preview(stream, tables)
+            if len(made) <= _KEPT_BYTES_MAX:
+                stream.preview = made
+        return made
+
+    def _kept_fields(self, stream: Stream, tables: StreamTables, user: str) -> Json:
+        """Likewise: all that figures rest on is the stream's committed rows."""
+        known = stream.figures
+        made = known.get(user)
+        if made is None:
+            made = self._fields(tables, user)
+            if len(known) >= _KEPT_USERS_MAX:
+                known.clear()
+            known[user] = made
+        return made
 
     def _preview(self, stream: Stream, tables: StreamTables) -> Json:
         """The newest message among the last few events, as it may be shown now."""

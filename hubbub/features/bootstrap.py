@@ -20,7 +20,7 @@ from msgspec import Raw, Struct
 
 from hubbub.base.names import StreamKind
 from hubbub.features.blocks import blocked_of
-from hubbub.features.channel_list import joined_of, page_of, require_own
+from hubbub.features.channel_list import joined_of, page_from, recent_of, require_own
 from hubbub.features.contract import Access, Context, Feature, SubscribeArgs, Tables
 from hubbub.features.devices import admit
 from hubbub.features.list_rows import ListedChannel
@@ -66,9 +66,11 @@ def access_user(args: SubscribeArgs, tables: Tables, ctx: Context) -> Access:
     admit(args.data, tables, ctx)
 
     blocked = blocked_of(tables)
+    heard = ctx.settings.head_channels_max
+    recent = recent_of(0, max(heard, CHANNELS_MAX), tables)
 
     def snapshot() -> bytes:
-        page = page_of(0, CHANNELS_MAX, tables)
+        page = page_from(recent, CHANNELS_MAX, tables)
         return encode_json(
             UserSnapshot(
                 user,
@@ -82,7 +84,7 @@ def access_user(args: SubscribeArgs, tables: Tables, ctx: Context) -> Access:
             )
         )
 
-    channels = joined_of(ctx.settings, tables)
+    channels = joined_of(recent[:heard])
     return Access(snapshot=snapshot, presence=True, channels=channels, blocks=blocked)
 
 

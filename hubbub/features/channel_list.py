@@ -16,7 +16,7 @@ stream keeps of it, stand together.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -55,11 +55,13 @@ from hubbub.features.standing import CHANNEL, MEMBERS, ONLY, MemberRow, member_c
 from hubbub.model.channel import ChannelKind
 from hubbub.model.member import Role
 from hubbub.model.permissions import Action, require
-from hubbub.settings.app import AppSettings
 
 # Above it a new name is not told to every list: whoever may rename could flood the nodes.
 RENAMED_MEMBERS_MAX: Final = 1_000
 PAGE_MAX: Final = 200  # features.md: the channels whose heads a connection hears of
+
+# The seq of the event that added it, the channel, its row.
+Recent: TypeAlias = Sequence[tuple[int, str, ListedRow | None]]
 
 
 class PutListed(Command, frozen=True):
@@ -355,20 +357,26 @@ def run_channels(request: ListRequest, tables: Tables, ctx: Context) -> ListPage
 
 def page_of(before: int, limit: int, tables: Tables) -> ListPage:
     """Channels added before the event `before` (0: from the newest on)."""
+    return page_from(recent_of(before, limit, tables), limit, tables)
+
+
+def recent_of(before: int, limit: int, tables: Tables) -> Recent:
+    """The same as rows."""
     rows = tables[BY_AGE].scan(after=before or None, limit=limit, reverse=True)
-    found: list[ListedChannel] = []
-    for _, channel in rows:
-        row = tables[LISTED].get(channel)
-        if row is not None:
-            found.append(shown(channel, row, tables))
+    listed = tables[LISTED]
+    return [(seq, channel, listed.get(channel)) for seq, channel in rows]
+
+
+def page_from(recent: Recent, limit: int, tables: Tables) -> ListPage:
+    """The first `limit` of these rows, which are at least as many if there are so many."""
+    rows = recent[:limit]
+    found = [shown(channel, row, tables) for _, channel, row in rows if row is not None]
     return ListPage(found, rows[-1][0] if len(rows) == limit else 0)
 
 
-def joined_of(settings: AppSettings, tables: Tables) -> tuple[str, ...]:
-    """The most recent channels of which the user is a member."""
-    rows = tables[BY_AGE].scan(limit=settings.head_channels_max, reverse=True)
-    listed = ((channel, tables[LISTED].get(channel)) for _, channel in rows)
-    return tuple(c for c, row in listed if row is not None and row.role is not Role.INVITED)
+def joined_of(recent: Recent) -> tuple[str, ...]:
+    """Those of which the user is a member."""
+    return tuple(c for _, c, row in recent if row is not None and row.role is not Role.INVITED)
 
 
 def require_own(user: str, ctx: Context) -> None:

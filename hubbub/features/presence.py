@@ -30,7 +30,7 @@ from msgspec.structs import replace
 from hubbub.base.errors import BAD_REQUEST, INTERNAL, NOT_AVAILABLE, TOO_MANY, Rejected
 from hubbub.base.names import check_user, user_stream
 from hubbub.features.blocks import UserBlocked, UserUnblocked, blocked_of
-from hubbub.features.channel_list import joined_of
+from hubbub.features.channel_list import joined_of, recent_of
 from hubbub.features.contract import (
     Command,
     Context,
@@ -360,13 +360,12 @@ def run_look(request: LookRequest, tables: Tables, ctx: Context) -> Looked:
 
 def run_own(request: OwnRequest, tables: Tables, ctx: Context) -> Own:
     audience = audience_of(tables)
-    channels: list[str] = []
+    channels: tuple[str, ...] = ()
     if request.channels:
-        for channel in joined_of(ctx.settings, tables):
-            row = tables[LISTED].get(channel)
-            if row is not None and row.kind is not ChannelKind.OPEN:
-                channels.append(channel)
-    return Own(audience.presence, audience.last_seen, tuple(channels), blocked_of(tables))
+        recent = recent_of(0, ctx.settings.head_channels_max, tables)
+        closed = [r for r in recent if r[2] is not None and r[2].kind is not ChannelKind.OPEN]
+        channels = joined_of(closed)
+    return Own(audience.presence, audience.last_seen, channels, blocked_of(tables))
 
 
 def run_room(_: RoomRequest, tables: Tables, ctx: Context) -> Room:

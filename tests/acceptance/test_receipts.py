@@ -135,11 +135,11 @@ async def test_counts_equal_counting_while_members_come_and_go(cluster: Cluster)
     marking = [dice.choice(people[CONNECTED:]) for _ in range(MEMBERS // 2)]
     async with AsyncExitStack() as stack:
         devices = {
-            user: await stack.enter_async_context(
-                Client(cluster.urls[n % len(cluster.urls)], cluster.token(user))
-            )
+            user: await patience.entered(cluster, user, n)
             for n, user in enumerate(people[:CONNECTED])
         }
+        for device in devices.values():
+            stack.push_async_callback(device.close)
 
         async def live(user: str) -> None:
             device, seq = devices[user], dice.choice(seqs)
@@ -165,7 +165,8 @@ async def test_counts_equal_counting_while_members_come_and_go(cluster: Cluster)
         watcher = devices[people[0]]
         for at in range(0, MESSAGES, 100):
             asked = sorted(probes[at : at + 100])
-            page = await watcher.rpc("receipts.get", channel=room.channel, seqs=asked)
+            get = partial(watcher.rpc, "receipts.get", channel=room.channel, seqs=asked)
+            page = await patience.rpc(get)
             assert page["receipts"] == [room.model.receipt(seq) for seq in asked]
         text = ",".join(map(str, seqs[:3]))
         page = await room.rest("GET", f"/receipts?seqs={text}")
@@ -179,14 +180,8 @@ async def check_readers(room: Room, device: Client, seq: int) -> None:
         found: list[str] = []
         after = ""
         while True:
-            page = await device.rpc(
-                "receipts.readers",
-                channel=room.channel,
-                seq=seq,
-                state=state,
-                after=after,
-                limit=50,
-            )
+            wish = {"channel": room.channel, "seq": seq, "state": state, "after": after}
+            page = await patience.rpc(partial(device.rpc, "receipts.readers", **wish, limit=50))
             found += [reader["user"] for reader in page["readers"]]
             after = page.get("next", "")
             if not after:
@@ -264,11 +259,13 @@ async def test_receipts_of_a_large_channel_cost_two_frames_a_second(cluster: Clu
             while time.monotonic() < ends:
                 sent.append(await room.send(people[-1]))
                 for device in devices.values():
-                    await device.rpc("receipts.watch", channel=room.channel, seqs=sent[-20:])
+                    wish = {"channel": room.channel, "seqs": sent[-20:]}
+                    await patience.rpc(partial(device.rpc, "receipts.watch", **wish))
                     marks = {room.channel: sent[-1]}
-                    group.create_task(device.rpc("mark.delivered", marks=marks))
-                    read = device.rpc("mark.read", channel=room.channel, upto=sent[-1])
-                    group.create_task(read)
+                    delivered = partial(device.rpc, "mark.delivered", marks=marks)
+                    group.create_task(patience.rpc(delivered))
+                    read = partial(device.rpc, "mark.read", channel=room.channel, upto=sent[-1])
+                    group.create_task(patience.rpc(read))
                 await asyncio.sleep(0.2)
         last = {"read": len(watching), "read_of": LARGE - 1}
 

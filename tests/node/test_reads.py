@@ -275,6 +275,30 @@ def test_a_head_has_position_figures_and_the_newest_message() -> None:
     assert (plain.preview, plain.fields) == (b"", ())
 
 
+def test_a_head_that_was_asked_for_before_is_as_new_as_its_rows() -> None:
+    """Kept figures and previews: whatever changes a row of the stream, with a seq or without,
+    makes them anew, also where more users ask than are kept."""
+    reader, people = Reader(), [f"u{n}" for n in range(20)]
+    reader.rig.create(ROOM, members=("bob", *people))
+    sent = [reader.rig.send(ROOM, f"m{n}") for n in range(3)]
+
+    def head(user: str = "bob") -> tuple[int, str]:
+        ask = HeadAsk(0, APP, ROOM, users=(user,), preview=True)
+        row = reader.reads.head(reader.rig.slot(ROOM), ask)
+        message = decode_json(row.preview, dict)
+        return decode_json(row.fields[0], dict)["unread"], message.get("text", "")
+
+    assert [head() for _ in range(2)] == [(3, "m2")] * 2
+    reader.rig.do(ROOM, "mark.read", {"channel": ROOM, "upto": sent[0].seq}, user="bob")
+    assert [head() for _ in range(2)] == [(2, "m2")] * 2
+    assert {head(user) for user in people for _ in range(2)} == {(3, "m2")}
+    reader.rig.do(ROOM, "message.edit", {"channel": ROOM, "id": sent[2].id, "text": "new"})
+    assert head() == (2, "new")
+    reader.rig.do(ROOM, "message.delete", {"channel": ROOM, "id": sent[2].id})
+    assert head() == (1, "")
+    assert {head(user) for user in people} == {(2, "")}
+
+
 def test_the_newest_of_many_streams() -> None:
     reader = Reader()
     keys = [f"group:n{n}" for n in range(5)]

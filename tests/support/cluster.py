@@ -26,6 +26,7 @@ from tests.support.processes import Process, process
 
 START_S = 60.0
 STOP_S = 10.0
+TOKEN_S = 30.0
 
 
 class Cluster:
@@ -201,8 +202,14 @@ class Cluster:
         return Rest(self.urls[edge], self.server_key).call(method, path, body, key=key)
 
     def token(self, user: str) -> str:
-        """A connection token for a user, who is created if unknown."""
-        token: str = self.rest("POST", "/v1/tokens", {"user": user})["token"]
+        """A connection token for a user, who is created if unknown; asked for again while the
+        answer is that there is none yet."""
+        body = {"user": user}
+        ends_at = time.monotonic() + TOKEN_S
+        while (answer := self.rest_answer("POST", "/v1/tokens", body)).status == 503:
+            assert time.monotonic() < ends_at, answer.body
+        assert answer.status < 300, answer.body
+        token: str = answer.body["token"]
         return token
 
     def events(self) -> list[dict[str, Any]]:

@@ -8,11 +8,13 @@ refusal is a failure.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from ops.answer import Failure
-from tests.support.client import ReplyError, new_cmid
+from ops.bench.dialects import token_of
+from tests.support.client import Client, ReplyError, new_cmid
 from tests.support.cluster import Cluster
 
 OPERATIONS_MAX = 100  # of one POST /v1/batch
@@ -50,6 +52,14 @@ async def rpc(call: Callable[[], Awaitable[Any]]) -> Any:
             pass
         await asyncio.sleep(PAUSE_S)
     raise AssertionError("no answer")
+
+
+async def entered(cluster: Cluster, user: str, number: int) -> Client:
+    """A connected client, at edge `number` of all; whoever gets it closes it."""
+    token = token_of(cluster.token_secret, user, int(time.time()))
+    url = cluster.urls[number % len(cluster.urls)]
+    client: Client = await rpc(lambda: Client(url, token).__aenter__())
+    return client
 
 
 async def batch(
