@@ -74,6 +74,7 @@ class Identity(msgspec.Struct, frozen=True):
     jti: str = ""
     channels: tuple[str, ...] = ()
     device: str = ""
+    guest: bool = False
 
 
 class SubscriptionGrant(msgspec.Struct, frozen=True):
@@ -91,7 +92,7 @@ class Auth:
     """Keys of all apps of this cluster, and what was revoked."""
 
     def __init__(self, default_app: str, clock: Clock | None = None) -> None:
-        self._default_app = default_app
+        self.default_app = default_app
         self._clock = clock or SystemClock()
         self._keys: dict[str, TokenKey] = {}  # by kid; "" is the default app's
         self._repeated = RepeatedTokens()
@@ -113,7 +114,7 @@ class Auth:
                 raise ValueError(f"token key: algorithm {key.algorithm!r} is not supported")
             if number == 0:
                 self._keys[app] = key
-                if app == self._default_app:
+                if app == self.default_app:
                     self._keys[""] = key
             if key.kid:
                 known = self._keys.get(key.kid)
@@ -188,7 +189,15 @@ class Auth:
         return issued_ms < self._revoked_users.get((app, user), 0)
 
     def sign(
-        self, app: str, user: str, *, now_ms: int, ttl_s: int, jti: str, info: object = None
+        self,
+        app: str,
+        user: str,
+        *,
+        now_ms: int,
+        ttl_s: int,
+        jti: str,
+        info: object = None,
+        guest: bool = False,
     ) -> str:
         """A connection token of the app's first key. Raises ValueError if it cannot sign."""
         key = self._keys[app]
@@ -200,7 +209,9 @@ class Auth:
         claims["jti"] = jti  # by which a device's removal, or an operator, ends this one token
         if info is not None:
             claims["info"] = info
-        headers = {"kid": app} if app != self._default_app else None
+        if guest:
+            claims["guest"] = True
+        headers = {"kid": app} if app != self.default_app else None
         return jwt.encode(claims, key.key, algorithm=key.algorithm, headers=headers)
 
     def connection(self, token: str) -> Identity:
@@ -299,6 +310,7 @@ def _identity(app: str, claims: dict[str, Any]) -> Identity:
         jti=str(claims.get("jti", "")),
         channels=tuple(channels[:CLAIM_CHANNELS_MAX]),
         device=claims["device"] if isinstance(claims.get("device"), str) else "",
+        guest=claims.get("guest") is True,
     )
 
 

@@ -156,7 +156,8 @@ class Connects:
         info: dict[str, object] = {"user": identity.user, "client": client}
         if identity.info:
             info["conn_info"] = parse_json(identity.info)
-        return Viewer(user=identity.user, client=client, info=encode_json(info))
+        info_json = encode_json(info)
+        return Viewer(identity.user, client=client, info=info_json, guest=identity.guest)
 
     def _session_info(self, session: Session, viewer: Viewer, about: Description) -> bytes:
         """What the user's own devices see of this connection (features: Session)."""

@@ -277,7 +277,12 @@ class Dispatch:
     ) -> None:
         """Only what users ask for themselves is gathered: the edge names them in its command."""
         viewer = context.viewer
-        if self.gathering is None or viewer.authority != "client" or not viewer.user:
+        if (
+            self.gathering is None
+            or viewer.authority != "client"
+            or not viewer.user
+            or viewer.guest
+        ):
             self._submit(command, app, context, reply)
             return
         acting(command, viewer)

@@ -98,7 +98,8 @@ class SharedLimits:
         self._addresses: BoundedCache[str, Bucket] = BoundedCache(buckets_max)
         self._signs: BoundedCache[tuple[str, str, str, str], Bucket] = BoundedCache(buckets_max)
         self._rest: BoundedCache[tuple[str, str, str], Bucket] = BoundedCache(buckets_max)
-        self.rejected = {"user": 0, "address": 0, "sign": 0, "rest": 0}
+        self._guests: BoundedCache[str, Bucket] = BoundedCache(buckets_max)
+        self.rejected = {"user": 0, "address": 0, "sign": 0, "rest": 0, "guest": 0}
 
     def send(self, app: str, user: str, settings: AppSettings, now_ms: int) -> None:
         """Count a message of a user over all channels. Raises Rejected(RATE_LIMITED)."""
@@ -140,6 +141,16 @@ class SharedLimits:
             "rest", scope, rate.burst, window_s(rate.burst, rate.per_s), left, reset_ms
         )
 
+    def guest(self, address: str, settings: AppSettings, now_ms: int) -> None:
+        """Count a guest made by an address without a key. Raises Rejected(RATE_LIMITED)."""
+        rate = settings.guests_per_address
+        if rate.is_off or address.startswith(LOOPBACK) or not address:
+            return
+        wait = _bucket(self._guests, address, rate, now_ms).take(rate, now_ms)
+        if wait:
+            self.rejected["guest"] += 1
+        _refuse(wait, "address", rate, "guest")
+
     def handshake(self, address: str, settings: AppSettings, now_ms: int) -> None:
         """Count a handshake of an address (none on loopback). Raises Rejected(RATE_LIMITED)."""
         rate = settings.handshakes_per_address
@@ -162,6 +173,7 @@ def rates(settings: AppSettings) -> list[tuple[str, str, Rate]]:
         ("connection", "connection", settings.commands_per_connection),
         ("subscribe", "subscribe", settings.subscribes_per_connection),
         ("address", "address", settings.handshakes_per_address),
+        ("guest", "address", settings.guests_per_address),
     ]
 
 

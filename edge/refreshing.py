@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from msgspec.structs import replace
+
 from edge.auth import Auth
 from edge.client_context import context_of
 from edge.session import Phase, Session
@@ -54,6 +56,7 @@ class Refreshing:
         if identity.expires_ms and expires_in <= 0:
             raise RemoteProtocolError(CONNECTION_EXPIRED)
         context.issued_ms, context.jti = identity.issued_ms, identity.jti
+        context.viewer = replace(context.viewer, guest=identity.guest)  # he may be a full user now
         session.refreshed(now_ms=self._now_ms(), expires_in_ms=expires_in)
         session.reply(
             session.encoding.reply_refresh(

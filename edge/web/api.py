@@ -19,7 +19,6 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
-from hashlib import blake2b
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -32,9 +31,12 @@ from edge.blocking import NOBODY, Blocked, scrub
 from edge.dispatch import WISHES, App, Dispatch, Reply
 from edge.limits import rates
 from edge.web.batch import BatchAnswer, BatchRequest, Operation, parts, run_all
+from edge.web.guests import GUESTS, Guests
+from edge.web.idempotency import idempotency_cmid
 from edge.web.problems import problem, rate_headers
 from hubbub.base.errors import (
     BAD_REQUEST,
+    GUEST_EXPIRED,
     INTERNAL,
     METHOD_NOT_ALLOWED,
     METHOD_NOT_FOUND,
@@ -46,8 +48,8 @@ from hubbub.base.errors import (
     Rejected,
     RemoteProtocolError,
 )
-from hubbub.base.ids import IDEMPOTENCY_PREFIX
 from hubbub.base.names import check_user
+from hubbub.base.units import SECOND_MS
 from hubbub.features.contract import Command, Registry, Route
 from hubbub.runtime.logs import get_logger
 from hubbub.wire.client_shapes import strip_line_breaks
@@ -58,7 +60,6 @@ Ask = Callable[[Reply], None]  # starts a request whose reply is waited for
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 TOKEN_TTL_S: Final = 24 * 3600
 TOKEN_TTL_S_MAX: Final = 365 * 86_400
-IDEMPOTENCY_KEY_BYTES_MAX: Final = 255
 # JSON as it is called, and as programs call it that were told nothing (curl -d, most libraries).
 MEDIA_TYPES: Final = frozenset(
     {
@@ -168,6 +169,10 @@ class _Blocks(msgspec.Struct, frozen=True):
     blocks: tuple[_User, ...]
 
 
+class _Ensured(msgspec.Struct, frozen=True):
+    guest_until_ms: int = 0
+
+
 class _Made(msgspec.Struct, frozen=True):
     created: bool = True
 
@@ -195,6 +200,7 @@ class Api:
         self._now_ms = now_ms
         self._entropy = entropy
         self._body_bytes_max = body_bytes_max
+        self._guests = Guests(self, apps, auth, now_ms, entropy)
         self._rows = [_Row(row) for row in registry.routes]
         self._paths = [(row.method, _pattern(row.path)) for row in self.own_rows()]
         self._paths += [(row.route.method, row.pattern) for row in self._rows]
@@ -206,6 +212,7 @@ class Api:
             for row in self._rows
         ]
         rows.append(web.post("/v1/tokens", self.guarded(self._token)))
+        rows.append(web.post("/v1/guests", self.guarded(self._guests.make)))
         rows.append(web.post("/v1/batch", self.guarded(self._batch)))
         rows.append(web.get("/v1/limits", self.guarded(self._limits), allow_head=False))
         rows.append(web.route("*", "/v1/{rest:.*}", self.guarded(self._nothing)))
@@ -213,7 +220,7 @@ class Api:
 
     def own_rows(self) -> list[Route]:
         """The routes that no feature has, for the document."""
-        return [_TOKENS, _BATCH, _LIMITS]
+        return [_TOKENS, GUESTS, _BATCH, _LIMITS]
 
     # --- one request
 
@@ -326,7 +333,7 @@ class Api:
         if identity.info:
             info["conn_info"] = parse_json(identity.info)
         app = self._apps[identity.app]
-        viewer = Viewer(user=identity.user, info=dump_json(info))
+        viewer = Viewer(user=identity.user, info=dump_json(info), guest=identity.guest)
         self._count(request, app, viewer)
         return app, viewer
 
@@ -339,11 +346,11 @@ class Api:
 
     async def _raw_body(self, request: web.Request) -> dict[str, msgspec.Raw]:
         """The body's members as they were written, but without line breaks."""
-        if not await self._body(request):
+        if not await self.body(request):
             return {}
         return decode_json(strip_line_breaks(await request.read()), dict[str, msgspec.Raw])
 
-    async def _body(self, request: web.Request) -> dict[str, Any]:
+    async def body(self, request: web.Request) -> dict[str, Any]:
         """The body as JSON object."""
         if (request.content_length or 0) > self._body_bytes_max:
             raise Rejected(TOO_LARGE, limit_bytes=self._body_bytes_max)
@@ -431,7 +438,7 @@ class Api:
         app, viewer = self.caller(request)
         if viewer.authority != "server":
             raise Rejected(PERMISSION_DENIED, "tokens are issued to server keys only")
-        body = await self._body(request)
+        body = await self.body(request)
         wanted = convert(body, TokenRequest)
         user = check_user(wanted.user)
         token = await self.issue(app, user, wanted.ttl_s, wanted.info)
@@ -450,14 +457,27 @@ class Api:
             raise Rejected(INTERNAL, "no user feature")
         command = ensure(user=user)  # type: ignore[call-arg]
         system = Viewer(user=user, authority="system")
-        await self.ask(lambda reply: self.dispatch.submit(command, app, system, reply))
+        answer = await self.ask(lambda reply: self.dispatch.submit(command, app, system, reply))
+        guest_until_ms = decode_json(answer, _Ensured).guest_until_ms
+        return self.sign(app, user, ttl_s, info, guest_until_ms)
+
+    def sign(
+        self, app: App, user: str, ttl_s: int, info: object = None, guest_until_ms: int = 0
+    ) -> str:
+        """A token; of a guest it says so, and ends when he does. Raises Rejected."""
+        now_ms = self._now_ms()
+        if guest_until_ms:
+            if guest_until_ms <= now_ms:
+                raise Rejected(GUEST_EXPIRED)
+            ttl_s = min(ttl_s, -(-(guest_until_ms - now_ms) // SECOND_MS))
         return self._auth.sign(
             app.name,
             user,
-            now_ms=self._now_ms(),
+            now_ms=now_ms,
             ttl_s=ttl_s,
             jti=self._entropy(12).hex(),
             info=info,
+            guest=guest_until_ms > 0,
         )
 
 
@@ -468,14 +488,6 @@ def _pattern(path: str) -> re.Pattern[str]:
 
 def _never() -> Command:
     raise LocalProtocolError("the edge answers this route itself")
-
-
-def idempotency_cmid(key: str) -> str:
-    """A key as a cmid that the log's dedup rows understand. Raises Rejected(BAD_REQUEST)."""
-    raw = key.encode(errors="surrogateescape")
-    if not 1 <= len(raw) <= IDEMPOTENCY_KEY_BYTES_MAX:
-        raise Rejected(BAD_REQUEST, "an Idempotency-Key has 1-255 bytes")
-    return IDEMPOTENCY_PREFIX + blake2b(raw, digest_size=16).hexdigest()
 
 
 def _refused(refusal: Rejected, request_id: str) -> web.Response:

@@ -35,6 +35,7 @@ COMMANDS: Final = frozenset(
         "event.send",
         "event_type.delete",
         "event_type.register",
+        "guest.convert",
         "mark.read",
         "mark.unread",
         "member.accept_request",

@@ -57,6 +57,7 @@ from hubbub.features.standing import (
     role_of,
     role_rights,
     standing_of,
+    within,
 )
 from hubbub.model.channel import ChannelKind
 from hubbub.model.member import Role
@@ -271,6 +272,10 @@ def _answer(
 ) -> CapabilitiesAnswer:
     rights = rights_of(standing, ctx.settings)
     sources = _sources(standing, ctx.settings)
+    if user == ctx.actor and ctx.viewer.guest:
+        left = within(rights, ctx)
+        sources |= dict.fromkeys(rights - left, "guest")
+        rights = left
     capabilities = {
         action.value: Capability(
             action in rights or action in authority,

@@ -11,8 +11,9 @@ Rules:
    Both end by log time, without timers.
 3. SEE and READ come from kind and role alone: who may not read is banned or removed, which ends
    his subscriptions, as a mere denial could not.
-4. An authority adds to all that, and nothing takes away from it.
-5. A channel without rights of its own and without sanctions costs the reads of its own row and of
+4. A guest (features.guests) has of all that what the app leaves to guests.
+5. An authority adds to all that, and nothing takes away from it.
+6. A channel without rights of its own and without sanctions costs the reads of its own row and of
    the member's: the counts in the channel's row say whether there is anything more to read.
 """
 
@@ -168,16 +169,20 @@ def require_user(
     standing = standing_of(user, tables, ctx, role)
     if standing.channel.archived and not ARCHIVED_STOPS.isdisjoint(actions):
         raise Rejected(CHANNEL_ARCHIVED)
-    rights = rights_of(standing, ctx.settings)
+    rights = within(rights_of(standing, ctx.settings), ctx)
     for action in actions:
         if action not in rights and action not in of_authority(authority):
+            if ctx.viewer.guest and action not in ctx.settings.guest_capabilities:
+                raise Rejected(PERMISSION_DENIED, f"{action} is not for guests here")
             raise _refusal(action, standing, ctx.settings)
     return standing.channel
 
 
 def may(action: Action, tables: Tables, ctx: Context) -> bool:
     """Whether the viewer may do this. Raises Rejected(CHANNEL_NOT_FOUND) if there is no channel."""
-    return action in of_authority(ctx.viewer.authority) or user_may(ctx.actor, action, tables, ctx)
+    if action in of_authority(ctx.viewer.authority):
+        return True
+    return action in within(rights_of(standing_of(ctx.actor, tables, ctx), ctx.settings), ctx)
 
 
 def user_may(user: str, action: Action, tables: Tables, ctx: Context) -> bool:
@@ -271,7 +276,7 @@ def layer_of(kind: ChannelKind, role: Role) -> Role:
 
 def require_kind(action: Action, kind: ChannelKind, ctx: Context) -> None:
     """Raises Rejected unless the viewer may do this where there is no channel yet."""
-    if action in kind_rights(kind, Role.NONE, ctx.settings):
+    if action in within(kind_rights(kind, Role.NONE, ctx.settings), ctx):
         return
     if action not in of_authority(ctx.viewer.authority):
         raise Rejected(PERMISSION_DENIED, f"{action} is not allowed here")
@@ -294,7 +299,7 @@ def require_held(gained: Iterable[Action], tables: Tables, ctx: Context) -> None
     """Raises Rejected unless the viewer has all of it himself: nobody grants what he has not."""
     missing = frozenset(gained) - of_authority(ctx.viewer.authority)
     if missing:
-        own = rights_of(standing_of(ctx.actor, tables, ctx), ctx.settings)
+        own = within(rights_of(standing_of(ctx.actor, tables, ctx), ctx.settings), ctx)
         missing -= own | _LETTING_IN if Action.INVITE in own else own
     if missing:
         raise Rejected(
@@ -344,6 +349,16 @@ def _story(row: SanctionRow) -> dict[str, object]:
 
 def _live(row: SanctionRow | None, ctx: Context) -> SanctionRow | None:
     return row if row is not None and ctx.now_ms < row.until_ms else None
+
+
+def within(rights: Rights, ctx: Context) -> Rights:
+    """These rights, cut down to what a guest may have if the viewer is one."""
+    return _of_guest(rights, ctx.settings.guest_capabilities) if ctx.viewer.guest else rights
+
+
+@lru_cache(maxsize=1_024)
+def _of_guest(rights: Rights, allowed: tuple[str, ...]) -> Rights:
+    return frozenset(action for action in rights if action in allowed)
 
 
 @lru_cache(maxsize=4_096)

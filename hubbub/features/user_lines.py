@@ -38,6 +38,7 @@ from hubbub.features.exclusions import (
     UserUnbanned,
 )
 from hubbub.features.fields import CustomData, custom, json_bytes
+from hubbub.features.guests import GuestConverted
 from hubbub.features.users import PROFILE, UserCreated, UserUpdated
 from hubbub.model.member import Role
 from hubbub.model.permissions import Action, require
@@ -62,6 +63,7 @@ class PutUserLine(Command, frozen=True):
     data: CustomData = UNSET
     deactivated: bool = False
     banned_ms: int = 0
+    guest_until_ms: int = 0
 
     def stream_key(self) -> str:
         return shard_of(self.user)
@@ -80,10 +82,12 @@ class UserLinePut(Event, frozen=True):
     data: CustomData = UNSET
     deactivated: bool = False
     banned_ms: int = 0
+    guest_until_ms: int = 0
 
 
 class LineRow(Struct, frozen=True, array_like=True, gc=False):
-    """`data` is JSON or empty. `banned_ms`: when the ban ends, 0 for none."""
+    """`data` is JSON or empty. `banned_ms`: when the ban ends, 0 for none.
+    `guest_until_ms`: of a guest, else 0."""
 
     created_ms: int
     name: str = ""
@@ -91,6 +95,7 @@ class LineRow(Struct, frozen=True, array_like=True, gc=False):
     data: bytes = b""
     deactivated: bool = False
     banned_ms: int = 0
+    guest_until_ms: int = 0
 
 
 LINES: Final[Table[str, LineRow]] = Table("user_lines", str, LineRow)
@@ -143,6 +148,7 @@ def effects(_: Event, meta: Meta, tables: Tables) -> list[Effect]:
         data=custom(row.data),
         deactivated=told.deactivated,
         banned_ms=told.banned_ms,
+        guest_until_ms=row.guest_until_ms,
     )
     return [Forward(command)]
 
@@ -160,6 +166,7 @@ def decide_put(cmd: PutUserLine, tables: Tables, ctx: Context) -> list[Event]:
         data=cmd.data,
         deactivated=cmd.deactivated,
         banned_ms=cmd.banned_ms,
+        guest_until_ms=cmd.guest_until_ms,
     )
     return [] if tables[LINES].get(cmd.user) == _row(event) else [event]
 
@@ -192,12 +199,14 @@ def _row(event: UserLinePut) -> LineRow:
         json_bytes(event.data),
         event.deactivated,
         event.banned_ms,
+        event.guest_until_ms,
     )
 
 
 _CHANGES: Final = (
     UserCreated,
     UserUpdated,
+    GuestConverted,
     UserDeactivated,
     UserReactivated,
     UserBanned,

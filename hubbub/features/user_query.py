@@ -11,7 +11,7 @@ Rules:
    what the leaders have: what one page showed the next does not take back.
 4. Server keys, moderators, analysts and operators ask for anything. For users the app decides
    (`user_query`): nobody; `search`, who gives two characters of a name or id; everyone. Anonymous
-   connections never.
+   connections and guests never.
 5. Who is excluded is shown only to those who may exclude; nobody else finds excluded users. Blocks
    change nothing here: whom one blocks one has to find, and being blocked is not told.
 """
@@ -86,11 +86,14 @@ class UserQuery(Struct, frozen=True):
     """All that is given must hold. `prefix` of the id; `name`: how the name begins; `q`: words, or
     beginnings of words, of the name. `data`: fields of the custom data that have these values.
     `created_since`, `created_until`: RFC 3339 or ms, until excluded. `sort`: without it by matched
-    word where there is `q`, else by id. `state`: for those who may exclude users."""
+    word where there is `q`, else by id. `state`: for those who may exclude users.
+    `guest`: only guests, or only full users; those whose time is over are found only by those who
+    may exclude."""
 
     prefix: str = ""
     name: str = ""
     q: str = ""
+    guest: bool | None = None
     data: dict[str, Raw] = {}
     state: State | None = None
     created_since: Moment = None
@@ -106,6 +109,7 @@ class UserLink(Struct, frozen=True):
     prefix: str = ""
     name: str = ""
     q: str = ""
+    guest: bool | None = None
     state: State | None = None
     created_since: Moment = None
     created_until: Moment = None
@@ -124,6 +128,7 @@ class FoundUser(Struct, frozen=True, kw_only=True, omit_defaults=True):
     data: CustomData = UNSET
     deactivated: bool = False
     banned: bool = False
+    guest_until: str = ""
 
 
 class UserPage(Struct, frozen=True):
@@ -146,6 +151,7 @@ class LinesRequest(Struct, frozen=True):
     state: State | None = None
     since_ms: int = 0
     until_ms: int = 0
+    guest: bool | None = None
     after: tuple[str | int, str] | None = None
 
 
@@ -195,6 +201,7 @@ def turn_query(request: UserQuery, _: EdgeContext) -> Reads:
         request.state,
         parse_time(request.created_since) if request.created_since is not None else 0,
         parse_time(request.created_until) if request.created_until is not None else 0,
+        request.guest,
         _place(request.cursor, sort),
     )
     calls = tuple(QueryCall(key, "user.lines", asked) for key in shards())
@@ -271,7 +278,7 @@ def _require(request: LinesRequest, ctx: Context) -> None:
         raise Rejected(NOT_AVAILABLE, "this app keeps no profiles")
     if authority == Authority.CLIENT:
         allowed = ctx.settings.user_query
-        if allowed == "nobody" or not ctx.viewer.user:
+        if allowed == "nobody" or not ctx.viewer.user or ctx.viewer.guest:
             raise Rejected(PERMISSION_DENIED, "users do not query users here")
         given = max(map(len, (request.prefix, request.name, *request.words)))
         if allowed == "search" and given < SEARCH_CHARS_MIN:
@@ -289,12 +296,17 @@ def _sees_state(authority: str) -> bool:
 
 def _filter(request: LinesRequest, ctx: Context) -> Callable[[Place, LineRow], bool]:
     """Whether a line at a place fits."""
-    state = request.state or ("any" if _sees_state(ctx.viewer.authority) else "active")
+    shows_state = _sees_state(ctx.viewer.authority)
+    state = request.state or ("any" if shows_state else "active")
     wanted = {name: parse_json(bytes(value)) for name, value in request.data.items()}
 
     def fits(place: Place, row: LineRow) -> bool:
         user = place[1]
         if state != "any" and state not in _states(row, ctx.now_ms):
+            return False
+        if request.guest is not None and request.guest != bool(row.guest_until_ms):
+            return False
+        if not shows_state and 0 < row.guest_until_ms <= ctx.now_ms:
             return False
         if not user.startswith(request.prefix):
             return False
@@ -399,6 +411,7 @@ def _shown(user: str, row: LineRow, now_ms: int, shows_state: bool) -> Raw:
         data=custom(row.data),
         deactivated=shows_state and row.deactivated,
         banned=shows_state and now_ms < row.banned_ms,
+        guest_until=rfc3339(row.guest_until_ms) if row.guest_until_ms else "",
     )
     return Raw(encode_json(found))
 

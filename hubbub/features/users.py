@@ -20,6 +20,7 @@ from hubbub.base.names import check_user, user_stream
 from hubbub.features.contract import (
     Command,
     Context,
+    Decision,
     Done,
     EdgeContext,
     Event,
@@ -41,10 +42,11 @@ from hubbub.features.fields import (
     json_bytes,
     require_something,
 )
-from hubbub.features.publication import rfc3339
+from hubbub.features.publication import parse_time, rfc3339
 from hubbub.model.member import Role
 from hubbub.model.permissions import Action, require
 from hubbub.model.user import Profile
+from hubbub.wire.codec import encode_json
 
 
 class EnsureUser(Command, frozen=True):
@@ -75,13 +77,14 @@ class UpdateUser(Command, frozen=True):
 
 
 class UserCreated(Event, frozen=True):
-    """First sight of a user."""
+    """First sight of a user. `guest_until`: RFC 3339; absent for a full user."""
 
     TAG = "user.created"
 
     name: str = ""
     avatar: str = ""
     data: Raw | UnsetType = UNSET
+    guest_until: str = ""
 
 
 class UserUpdated(Event, frozen=True):
@@ -95,12 +98,13 @@ class UserUpdated(Event, frozen=True):
 
 
 class UserRow(Struct, frozen=True, array_like=True, gc=False):
-    """`data` is JSON or empty."""
+    """`data` is JSON or empty. `guest_until_ms`: of a guest (`guests`), 0 for a full user."""
 
     created_ms: int
     name: str = ""
     avatar: str = ""
     data: bytes = b""
+    guest_until_ms: int = 0
 
 
 class UserRequest(Struct, frozen=True):
@@ -122,17 +126,28 @@ def check_update(cmd: UpdateUser, ctx: EdgeContext) -> UpdateUser:
     if not cmd.replace:
         require_something(cmd.name, cmd.avatar, cmd.data)
     check_title(_text(cmd.name))
-    if len(_text(cmd.avatar)) > URL_CHARS_MAX:
-        raise Rejected(TOO_LARGE, f"avatar has at most {URL_CHARS_MAX} characters")
+    check_avatar(_text(cmd.avatar))
     check_bytes(cmd.data, META_BYTES_MAX)
     return replace(cmd, user=check_user(cmd.user or ctx.viewer.user))
 
 
-def decide_ensure(cmd: EnsureUser, tables: Tables, ctx: Context) -> list[Event]:
+def check_avatar(url: str) -> None:
+    """Raises Rejected(TOO_LARGE) if it is no URL that browsers take."""
+    if len(url) > URL_CHARS_MAX:
+        raise Rejected(TOO_LARGE, f"avatar has at most {URL_CHARS_MAX} characters")
+
+
+def decide_ensure(cmd: EnsureUser, tables: Tables, ctx: Context) -> list[Event] | Decision:
+    """Of a guest the answer says until when he is one: who makes a token has to know."""
     _require_self(cmd.user, ctx)
-    if ctx.settings.raw_user_streams or tables[PROFILE].get(0) is not None:
+    if ctx.settings.raw_user_streams:
         return []
-    return [UserCreated(name=cmd.name)]
+    row = tables[PROFILE].get(0)
+    if row is None:
+        return [UserCreated(name=cmd.name)]
+    if row.guest_until_ms:
+        return Decision([], encode_json({"guest_until_ms": row.guest_until_ms}))
+    return []
 
 
 def decide_update(cmd: UpdateUser, tables: Tables, ctx: Context) -> list[Event]:
@@ -151,10 +166,18 @@ def decide_update(cmd: UpdateUser, tables: Tables, ctx: Context) -> list[Event]:
     return [UserUpdated(name=name, avatar=avatar, data=custom(data))]
 
 
-def apply_profile(event: UserCreated | UserUpdated, meta: Meta, tables: Tables) -> None:
+def apply_created(event: UserCreated, meta: Meta, tables: Tables) -> None:
     row = tables[PROFILE].get(0)
     created_ms = meta.ts_ms if row is None else row.created_ms
-    tables[PROFILE].put(0, UserRow(created_ms, event.name, event.avatar, json_bytes(event.data)))
+    guest_until_ms = parse_time(event.guest_until) if event.guest_until else 0
+    data = json_bytes(event.data)
+    tables[PROFILE].put(0, UserRow(created_ms, event.name, event.avatar, data, guest_until_ms))
+
+
+def apply_updated(event: UserUpdated, meta: Meta, tables: Tables) -> None:
+    row = tables[PROFILE].get(0) or UserRow(meta.ts_ms)
+    data = json_bytes(event.data)
+    tables[PROFILE].put(0, replace(row, name=event.name, avatar=event.avatar, data=data))
 
 
 def find_profile(user: str, tables: Tables) -> Profile | None:
@@ -168,6 +191,7 @@ def find_profile(user: str, tables: Tables) -> Profile | None:
         name=row.name,
         avatar=row.avatar,
         data=custom(row.data),
+        guest_until=rfc3339(row.guest_until_ms) if row.guest_until_ms else "",
     )
 
 
@@ -205,7 +229,7 @@ FEATURE: Final = Feature(
     tables=(PROFILE,),
     check={EnsureUser: check_ensure, UpdateUser: check_update},
     decide={EnsureUser: decide_ensure, UpdateUser: decide_update},
-    apply={UserCreated: apply_profile, UserUpdated: apply_profile},
+    apply={UserCreated: apply_created, UserUpdated: apply_updated},
     queries=(QueryRow("user.get", UserRequest, run_get),),
     verbs=(
         Verb("user.update", UpdateUser, turn_update, Done, "Change the own profile."),

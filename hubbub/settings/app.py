@@ -21,6 +21,8 @@ from hubbub.base.units import KIB
 Access: TypeAlias = Literal["nobody", "subscribers", "everyone"]
 # Whether users may query the app's users: whoever gives two characters of a name or id, or all.
 UserQueries: TypeAlias = Literal["nobody", "search", "everyone"]
+# Who makes guests: nobody, server keys, or whoever asks an edge (counted by address).
+Guests: TypeAlias = Literal["nobody", "server", "open"]
 # Who may subscribe: with a subscription token, any signed-in user, or anonymous ones as well.
 Subscribe: TypeAlias = Literal["token", "users", "everyone"]
 Receipts: TypeAlias = Literal["off", "optional", "required"]
@@ -124,6 +126,32 @@ class AppSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     heads_interval_ms: Annotated[int, Meta(ge=100, le=60_000)] = 1_000
 
     user_query: UserQueries = "search"
+
+    # --- guests
+    guests: Guests = "server"
+    guest_ttl_s: Annotated[int, Meta(ge=60, le=2_592_000)] = 86_400  # where nothing else is said
+    guests_per_address: Rate = Rate(1 / 60, 10)  # made without a key; never counted on loopback
+    # All that a guest may do in channels, as far as his role has it.
+    guest_capabilities: tuple[str, ...] = (
+        "see",
+        "read",
+        "list_members",
+        "see_edits",
+        "see_receipts",
+        "see_presence",
+        "mark",
+        "send",
+        "reply_thread",
+        "quote",
+        "vote",
+        "react",
+        "type",
+        "edit_own",
+        "delete_own",
+        "undelete_own",
+        "join",
+        "leave",
+    )
 
     # Channel kind → role → what the app grants and denies beyond the table of docs/PERMISSIONS.md.
     capabilities: dict[str, dict[str, Override]] = {}

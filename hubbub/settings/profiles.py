@@ -18,6 +18,7 @@ DEFAULT: Final = AppSettings()
 # The same code with its limits off, for measuring. Raw channels, so that they are measured too.
 BENCH: Final = AppSettings(
     handshakes_per_address=OFF,
+    guests_per_address=OFF,
     devices_per_user_max=0,
     send_per_channel=OFF,
     send_per_user=OFF,
@@ -56,6 +57,7 @@ CENTRIFUGE_COMPAT: Final = AppSettings(
     token_secret_initial="secret",
     server_key_initial="test-api-key",
     handshakes_per_address=OFF,
+    guests_per_address=OFF,
     devices_per_user_max=0,
     send_per_channel=OFF,
     send_per_user=OFF,

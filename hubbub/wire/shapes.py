@@ -99,13 +99,15 @@ class Body(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Viewer(Body, frozen=True):
-    """Who asks. `authority`: client, server, moderator, analyst, operator."""
+    """Who asks. `authority`: client, server, moderator, analyst, operator. `guest`: a client with
+    a guest's token, who may do less (features.guests)."""
 
     user: str
     authority: str = "client"
     client: str = ""  # connection id, empty over REST
     info: Json = b""  # ClientInfo as it appears in presence, joins and raw publications
     demo: bool = False
+    guest: bool = False
 
 
 class Submit(Body, frozen=True):

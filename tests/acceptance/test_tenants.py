@@ -76,7 +76,7 @@ LEFT_OUT = frozenset({
     "after", "after_seq", "also_in_channel", "approval", "archived", "around_seq",
     "attachments", "avatar", "before", "before_seq", "by", "cmid", "cursor", "deny", "draft",
     "favourite", "grant", "hidden", "history", "if_rev", "jti", "kinds", "limit", "linear",
-    "created_since", "created_until",
+    "created_since", "created_until", "guest",
     "max", "member", "mention_all", "mention_here", "mentions", "min", "min_seq", "muted",
     "muted_until", "owner", "prefix", "public", "reason", "replace", "replies", "reply_to",
     "sender", "silent", "since", "sort", "state", "thread", "unread", "users", "version",

@@ -214,6 +214,7 @@ ELSEWHERE: dict[str, str] = {
     "user.ban": "BAN_FROM_APP: authorities alone",
     "user.unban": "BAN_FROM_APP: authorities alone",
     "user.state": "authorities alone",
+    "guest.convert": "EDIT_ANY_USER: authorities alone",
     "user.query": "as the app lets them: test_user_query.py",
     "screen.set": "the own screen",
     "metadata.get": "READ, as history.get",

@@ -790,16 +790,17 @@ const COMMANDS = new Set(
   channel.freeze channel.promote channel.set_capabilities channel.set_mine channel.set_retention
   channel.set_slow_mode channel.truncate channel.unarchive channel.unfreeze channel.update
   counter.delete counter.increment counter.set devices.remove draft.clear draft.set event.publish
-  event.send event_type.delete event_type.register mark.read mark.unread member.accept_request
-  member.add member.add_job member.ban member.decline_request member.invite member.join member.leave
-  member.mute member.remove member.request_join member.set_capabilities member.set_role member.timeout
-  member.unban member.unmute member.withdraw_request message.bulk_delete message.delete
-  message.delete_by message.edit message.expire message.forward message.pin message.send
-  message.undelete message.unpin metadata.delete metadata.set poll.add_option poll.close poll.create
-  poll.unvote poll.vote presence.set privacy.set reaction.add reaction.remove reminder.cancel
-  reminder.create reminder.snooze schedule.cancel schedule.create schedule.send_now schedule.update
-  sessions.sign_out settings.set thread.follow thread.read thread.unfollow threads.read_all
-  typing.start typing.stop user.ban user.block user.deactivate user.reactivate user.unban user.unblock
+  event.send event_type.delete event_type.register guest.convert mark.read mark.unread
+  member.accept_request member.add member.add_job member.ban member.decline_request member.invite
+  member.join member.leave member.mute member.remove member.request_join member.set_capabilities
+  member.set_role member.timeout member.unban member.unmute member.withdraw_request
+  message.bulk_delete message.delete message.delete_by message.edit message.expire message.forward
+  message.pin message.send message.undelete message.unpin metadata.delete metadata.set
+  poll.add_option poll.close poll.create poll.unvote poll.vote presence.set privacy.set reaction.add
+  reaction.remove reminder.cancel reminder.create reminder.snooze schedule.cancel schedule.create
+  schedule.send_now schedule.update sessions.sign_out settings.set thread.follow thread.read
+  thread.unfollow threads.read_all typing.start typing.stop user.ban user.block user.deactivate
+  user.reactivate user.unban user.unblock
   user.update
 `.trim().split(/\s+/),
 );

@@ -19,7 +19,16 @@ from edge.websocket import WebSocketEndpoint
 from hubbub.features.registry import REGISTRY
 from hubbub.runtime.metrics import Metrics
 from hubbub.wire.codec import decode_pack, encode_pack
-from hubbub.wire.shapes import Kind, Outcome, Query, Submit
+from hubbub.wire.shapes import (
+    Kind,
+    Outcome,
+    Queries,
+    QueriesAnswer,
+    Query,
+    QueryAnswer,
+    Status,
+    Submit,
+)
 from tests.edge.stage import SERVER_KEY, Ask, EdgeStage
 from tests.support.clock import SeededEntropy
 
@@ -46,6 +55,10 @@ class Rest:
     def _done(ask: Ask) -> None:
         if ask.kind is Kind.SUBMIT:
             ask.ok(encode_pack(Outcome(9, 1_760_000_000_000, "mid")))
+        elif ask.kind is Kind.QUERIES:
+            asks = decode_pack(ask.body, Queries).asks
+            row = QueryAnswer(Status.OK, b'{"found":true,"lines":[]}')
+            ask.ok(encode_pack(QueriesAnswer((row,) * len(asks))))
         else:
             ask.ok(b'{"found":true}')
 

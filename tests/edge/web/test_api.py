@@ -10,7 +10,7 @@ from typing import Any
 import jwt
 import pytest
 
-from edge.web.api import idempotency_cmid
+from edge.web.idempotency import idempotency_cmid
 from hubbub.base.errors import CHANNEL_NOT_FOUND, RATE_LIMITED, all_errors
 from hubbub.features.registry import REGISTRY
 from hubbub.settings.app import Rate

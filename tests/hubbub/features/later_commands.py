@@ -13,6 +13,7 @@ from hubbub.features.blocks import BlockUser, UnblockUser
 from hubbub.features.bookmarks import AddBookmark, RemoveBookmark, UpdateBookmark
 from hubbub.features.contract import Command
 from hubbub.features.drafts import ClearDraft, DropDraft, SetDraft
+from hubbub.features.guests import ConvertGuest, CreateGuest
 from hubbub.features.polls import AddOption, ClosePoll, CreatePoll, EndPoll, Vote
 from hubbub.features.reminders import (
     CancelReminder,
@@ -40,6 +41,7 @@ KNOWN: frozenset[type[Command]] = frozenset(
         ClosePoll, CreatePoll, EndPoll, Vote, CancelReminder, CreateReminder, FireReminder,
         SnoozeReminder, CancelSchedule, CreateSchedule, DropScheduled, FireSchedule, PutScheduled,
         SendScheduled, UpdateSchedule, StartTyping, StopTyping, PutUserLine,
+        CreateGuest, ConvertGuest,
     }
 )  # fmt: skip
 
@@ -93,6 +95,8 @@ def of_user(user: str, ids: st.SearchStrategy[str]) -> st.SearchStrategy[Command
     return st.one_of(
         make(SetDraft, channel=channels, message=messages, seen=st.integers(0, 9)),
         make(ClearDraft, channel=channels),
+        make(CreateGuest, ttl_s=st.integers(1, 9), name=words),
+        make(ConvertGuest, name=words),
         make(BlockUser, blocked=blocked),
         make(UnblockUser, blocked=blocked),
         make(DropDraft, channel=channels, thread=st.just(""), rev=st.integers(0, 40)),
