@@ -49,6 +49,7 @@ _INT: Final = 1
 _STR: Final = 2
 _STR_END: Final = b"\x00\x01"
 pack_u64: Final = _U64.pack
+unpack_u64: Final = _U64.unpack_from  # (data, at) → a tuple of one: for loops
 _MAX_SUFFIX: Final = b"\xff" * 9
 _DUE_MS_AT: Final = 3  # behind the kind and the slot
 

@@ -498,8 +498,9 @@ class Overlay:
             prefix + keys.pack_u64(last + 1),
             limit=last - first + 1,
         )
-        page = [(keys.seq_of(key), row) for key, row in found]
-        if sum(len(row) for _, row in page) <= CACHED_PAGE_BYTES_MAX:
+        unpack, at = keys.unpack_u64, len(prefix)
+        page = [(unpack(key, at)[0], row) for key, row in found]
+        if sum([len(row) for _, row in found]) <= CACHED_PAGE_BYTES_MAX:
             if (first, last) not in stream.pages:  # else it had to make room
                 if len(stream.pages) == _PAGES_A_STREAM:
                     caches.pages.pop((stream.serial, *stream.pages.pop(0)))

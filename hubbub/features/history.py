@@ -38,7 +38,8 @@ from hubbub.wire.codec import decode_json
 from hubbub.wire.event import THREADED, StoredEvent
 from hubbub.wire.shapes import Json
 
-# Rows read at once while a page is filled: events that are no messages lie between them.
+# Rows read at once. A page begins with as many as it wants, for most events are messages, and
+# doubles them where others lie between.
 CHUNK_EVENTS_MAX: Final = 256
 # Of one page: about 15 ms. Half pages oftener through a long thread, double keeps others waiting.
 LOOKED_AT_MAX: Final = 5_000
@@ -167,24 +168,27 @@ class Pager:
         """Messages with seq > after, ascending."""
         found: list[Json] = []
         after = min(max(after, self._lowest - 1, 0), self._tables.head_seq)
+        size = limit
         while len(found) < limit:
-            chunk = self._tables.published_range(after=after, limit=_chunk(limit))
+            chunk = self._tables.published_range(after=after, limit=min(size, CHUNK_EVENTS_MAX))
             if not self._take(chunk, found, limit):
                 break
-            after = chunk[-1].seq
+            after, size = chunk[-1].seq, 2 * size
         return found
 
     def backward(self, before: int, limit: int) -> list[Json]:
         """Messages with seq < before, ascending: the newest of them."""
         found: list[Json] = []
         before = min(before, self._tables.head_seq + 1)
+        size = limit
         while len(found) < limit and before > self._lowest:
+            size = min(size, CHUNK_EVENTS_MAX)
             chunk = self._tables.published_range(
-                after=self._lowest - 1, before=before, limit=_chunk(limit), reverse=True
+                after=self._lowest - 1, before=before, limit=size, reverse=True
             )
             if not self._take(chunk, found, limit):
                 break
-            before = chunk[-1].seq
+            before, size = chunk[-1].seq, 2 * size
         found.reverse()
         return found
 
@@ -192,10 +196,11 @@ class Pager:
         """Append the chunk's messages; False when the page or the stream is at its end."""
         ends = (chunk[0].seq, chunk[-1].seq) if chunk else (0, 0)
         rows = annotations_between(self._tables, min(ends), max(ends))
+        is_wanted, row_of = self._is_wanted, rows.get
         for stored in chunk:
-            if stored.head.type != MESSAGE_CREATED or not self._is_wanted(stored):
+            if stored.head.type != MESSAGE_CREATED or not is_wanted(stored):
                 continue
-            data = seen(stored, rows.get(stored.seq), self._tables, self._viewer)
+            data = seen(stored, row_of(stored.seq), self._tables, self._viewer)
             self._bytes_left -= len(data)
             if found and self._bytes_left < 0:
                 return False
@@ -207,10 +212,6 @@ class Pager:
             self.reached = chunk[-1].seq
             return False
         return bool(chunk)
-
-
-def _chunk(limit: int) -> int:
-    return min(limit + limit // 4 + 1, CHUNK_EVENTS_MAX)
 
 
 def run_get(request: MessageRequest, tables: Tables, ctx: Context) -> Message:

@@ -717,9 +717,9 @@ def readable(stored: StoredEvent, tables: Tables) -> Json:
 
 def seen(stored: StoredEvent, row: AnnotationRow | None, tables: Tables, viewer: str) -> Json:
     """A message as a viewer may see it now, with its annotations."""
-    data = readable(stored, tables)
     if row is None:
-        return data
+        return readable(stored, tables) if stored.head.flags & CHANGED else stored.data
+    data = readable(stored, tables)
     folded = tables[FOLDED].get(stored.seq) if stored.head.flags & CHANGED else None
     is_deleted = folded is not None and folded.deleted
     return annotated(data, stored.seq, row, tables, viewer, is_deleted=is_deleted)

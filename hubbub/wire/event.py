@@ -29,6 +29,8 @@ SIGNS_OUT: Final = 128  # on a user's stream: `info` is a JSON list of devices t
 BLOCKS: Final = LISTS | UNLISTS
 
 _HEAD: Final = Struct(">BQQBBH")
+_KIND_AT: Final = _HEAD.size
+_unpack_head: Final = _HEAD.unpack_from  # a page decodes fifty rows
 _SEQ: Final = Struct(">Q")
 _BODY: Final = Struct(">QBQQBBH")  # seq, then _HEAD
 _SIGNAL: Final = Struct(">BH")  # data is JSON, whose first byte is never 0
@@ -66,12 +68,11 @@ def encode_row(
 
 def decode_row(seq: int, row: bytes) -> StoredEvent:
     """The event of a row. Raises struct.error or UnicodeDecodeError for foreign bytes."""
-    flags, ts_ms, ref_seq, kind_len, author_len, info_len = _HEAD.unpack_from(row)
-    kind_at = _HEAD.size
-    author_at = kind_at + kind_len
+    flags, ts_ms, ref_seq, kind_len, author_len, info_len = _unpack_head(row)
+    author_at = _KIND_AT + kind_len
     info_at = author_at + author_len
     data_at = info_at + info_len
-    kind, author = row[kind_at:author_at].decode(), row[author_at:info_at].decode()
+    kind, author = row[_KIND_AT:author_at].decode(), row[author_at:info_at].decode()
     head = _new(EventHead, (flags, ts_ms, ref_seq, kind, author))
     return _new(StoredEvent, (seq, head, row[info_at:data_at], row[data_at:]))
 
