@@ -128,7 +128,7 @@ def decide_set(cmd: SetPrivacy, tables: Tables, ctx: Context) -> list[Event]:
     _require_own(cmd.user, ctx)
     if ctx.settings.raw_user_streams:
         raise Rejected(NOT_AVAILABLE, "this app keeps no settings of users")
-    old = hidden = Hidden(tables[HIDDEN].get(ONLY) or 0)
+    old = hidden = tables[HIDDEN].get(ONLY) or 0
     for name, bit in _ALL:
         shown = getattr(cmd, name)
         if shown is not UNSET:

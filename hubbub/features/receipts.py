@@ -40,7 +40,15 @@ from hubbub.features.contract import (
     Verb,
 )
 from hubbub.features.fields import check_chat_channel
-from hubbub.features.mark_rows import MARKS, WATERMARKS, Hidden, MarkRow, mark_row, store
+from hubbub.features.mark_rows import (
+    MARKS,
+    WATERMARKS,
+    Hidden,
+    MarkRow,
+    mark_row,
+    member_mark,
+    store,
+)
 from hubbub.features.publication import rfc3339
 from hubbub.features.standing import MEMBERS, joined_by, require_standing
 from hubbub.features.watermarks import Values, count_above
@@ -265,13 +273,13 @@ def shown_marks(
     """(read, delivered) watermarks of the first members, without what is hidden or off."""
     read: dict[str, int] = {}
     delivered: dict[str, int] = {}
-    for user, _ in tables[MEMBERS].scan(limit=limit):
-        row = mark_row(tables, user)
-        if row is None:
-            continue
-        if settings.read_receipts != "off" and not row.hidden & Hidden.READ:
+    shows_read = settings.read_receipts != "off"
+    shows_delivered = settings.delivery_receipts != "off"
+    for user, member in tables[MEMBERS].scan(limit=limit):
+        row = member_mark(tables, user, member)
+        if shows_read and not row.hidden & Hidden.READ:
             read[user] = row.read
-        if settings.delivery_receipts != "off" and not row.hidden & Hidden.DELIVERED:
+        if shows_delivered and not row.hidden & Hidden.DELIVERED:
             delivered[user] = row.delivered
     return read, delivered
 
