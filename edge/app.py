@@ -38,6 +38,7 @@ from edge.web.api import Api
 from edge.web.compat import Compat
 from edge.websocket import WebSocketEndpoint
 from hubbub.base.units import SECOND_MS
+from hubbub.coordinator.app_register import AppRegister
 from hubbub.coordinator.cluster import ClusterView, ProcessRecord, register
 from hubbub.coordinator.open import open_coordinator
 from hubbub.features.registry import REGISTRY
@@ -104,9 +105,15 @@ class Edge:
             moved=lambda stream, data: self._watching.signal(stream, data),
         )
         self._heads = Heads(hub, ask=uplink.ask_heads, slot_of=uplink.slot_of)
-        auth = Auth(config.app, clock)
+        auth = self._auth = Auth(config.app, clock)
+        auth.root_key_hash = view.cluster.root_key_hash
         self._apps = Apps(
-            hub, auth, uplink.request, name, lambda *what: self._clients.revoked(*what)
+            hub,
+            auth,
+            uplink.request,
+            name,
+            lambda *what: self._clients.revoked(*what),
+            lambda app: self._clients.app_deleted(app),
         )
         dispatch = Dispatch(REGISTRY, uplink.request, now_ms=clock.wall_ms, entropy=entropy)
         dispatch.require_included = auth.require_included
@@ -205,6 +212,7 @@ class Edge:
             entropy=entropy,
             body_bytes_max=config.frame_bytes_max,
             blocked_of=clients.blocked_of,
+            register=AppRegister(coordinator, clock.wall_ms, entropy),
         )
         extra = [*Compat(api, auth, self._apps.by_name).routes()]
         if config.demo:
@@ -302,6 +310,8 @@ class Edge:
             except ValueError as error:  # the apps that are served stay as they were
                 _log.error("app.unusable", app=name, reason=str(error))
         else:
+            if kind == "cluster":
+                self._auth.root_key_hash = self._view.cluster.root_key_hash
             self._uplink.cluster_changed(kind, name)
 
     # --- what crosses parts

@@ -6,7 +6,8 @@ Rules:
    owner changed. Apps come, and change, while the edge runs.
 2. The edge holds interest in every app's `@app` stream: the snapshot first, then each event. Until
    the snapshot is there the edge is not ready: it could not know what was revoked.
-3. A revocation or an exclusion closes the sessions that it hits, through `revoked(app, user, jti)`.
+3. A deleted app is gone at once: its keys first, then its sessions, through `deleted(app)`.
+4. A revocation or an exclusion closes the sessions that it hits, through `revoked(app, user, jti)`.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ from edge.auth import Auth, TokenKey
 from edge.dispatch import App, RequestFunction
 from edge.hub import Hub
 from hubbub.base.names import APP_STREAM
-from hubbub.coordinator.cluster import AppRecord
+from hubbub.coordinator.records import AppRecord
 from hubbub.settings.profiles import resolve
 from hubbub.wire.codec import decode_json, decode_pack, encode_pack
 from hubbub.wire.event import StoredEvent
 from hubbub.wire.shapes import Kind, Status, Subscribe, Subscribed, Viewer
 
 Revoked = Callable[[str, str, str], None]  # app, user, jti ("" = any)
+Deleted = Callable[[str], None]
 REVOCATION = "token.revoked"
 EXCLUSION = "user.exclusion_set"
 
@@ -56,7 +58,13 @@ class Apps:
     """Apps by name. `missing` names those whose snapshot has not come yet."""
 
     def __init__(
-        self, hub: Hub, auth: Auth, request: RequestFunction, process: str, revoked: Revoked
+        self,
+        hub: Hub,
+        auth: Auth,
+        request: RequestFunction,
+        process: str,
+        revoked: Revoked,
+        deleted: Deleted = lambda _: None,
     ) -> None:
         self.by_name: dict[str, App] = {}
         self.missing: dict[str, None] = {}
@@ -65,23 +73,42 @@ class Apps:
         self._request = request
         self._process = process
         self._revoked = revoked
+        self._deleted = deleted
+        self._listening: set[str] = set()
         self._asking: set[str] = set()
         # What the stream said while a snapshot was asked for: it may be newer. By app and user.
         self._overtook: dict[str, dict[str, tuple[int, _Exclusion]]] = {}
 
     def set_records(self, records: Mapping[str, AppRecord]) -> None:
-        """Apps appeared or changed. Raises ValueError for settings that cannot be."""
+        """Apps appeared, changed, were deleted. Raises ValueError for settings that cannot be."""
+        for name in list(self.by_name):
+            if name not in records or records[name].is_deleted:
+                self._remove(name)
         for record in records.values():
+            if record.is_deleted:
+                continue
             app = App(
-                record.app, resolve(record.profile, record.changes), record.id_secret.encode()
+                record.app,
+                resolve(record.profile, record.changes),
+                record.id_secret.encode(),
+                record.quotas,
             )
             keys = [TokenKey(app.name, "HS256", record.token_secret)]
             keys += [TokenKey(app.name, k.algorithm, k.key, k.kid) for k in record.token_keys]
-            self._auth.set_app(app.name, record.server_key, keys)
+            self._auth.set_app(app.name, record.server_key, keys, record.server_keys)
             if self.by_name.get(app.name) is None:
                 self.missing[app.name] = None
-                self._hub.listen((app.name, APP_STREAM), _AppStream(self, app.name))
+                if app.name not in self._listening:
+                    self._listening.add(app.name)
+                    self._hub.listen((app.name, APP_STREAM), _AppStream(self, app.name))
             self.by_name[app.name] = app
+
+    def _remove(self, app: str) -> None:
+        """Its `@app` stream stays listened to: no name is used twice, and it is silent."""
+        del self.by_name[app]
+        self.missing.pop(app, None)
+        self._auth.remove_app(app)
+        self._deleted(app)
 
     def tick(self) -> None:
         """Ask for the snapshots that are missing."""
@@ -102,13 +129,15 @@ class Apps:
 
     def reset(self, app: str) -> None:
         """The stream's position was lost: its snapshot tells all again."""
+        if app not in self.by_name:
+            return
         self.missing[app] = None
         self._overtook.pop(app, None)
 
     def _ask(self, app: str) -> None:
         def done(status: Status, body: bytes) -> None:
             self._asking.discard(app)
-            if status is not Status.OK:
+            if status is not Status.OK or app not in self.by_name:
                 return
             answer = decode_pack(body, Subscribed)
             self._hub.answer(

@@ -8,7 +8,9 @@ Rules:
 3. HS256 secrets are at least `token_secret_bytes_min` long.
 4. Revocations come from the `@app` stream and are compared with the token's `iat`; so does who is
    excluded from an app (features.exclusions).
-5. A header that was accepted is not read again (`repeated_tokens`); everything else of a token is.
+5. Server keys are kept as hashes (model.server_keys) and have scopes; the one that an app was made
+   with by `hubbub up` is kept as it is and has all of them.
+6. A header that was accepted is not read again (`repeated_tokens`); everything else of a token is.
 
 Outcome for a connection: bad token = close 3500, expired = error 109. For a subscription: bad =
 error 103, expired = 109, of another user, channel or connection = close 3500. Source:
@@ -20,6 +22,7 @@ from __future__ import annotations
 import base64
 import hmac
 import warnings
+from collections.abc import Sequence
 from typing import Any, Final
 
 import jwt
@@ -42,6 +45,7 @@ from hubbub.base.errors import (
 )
 from hubbub.base.names import check_user
 from hubbub.base.units import SECOND_MS
+from hubbub.model.server_keys import SCOPES, Scope, ServerKey, id_in, is_key
 from hubbub.runtime.clock import Clock, SystemClock
 from hubbub.wire.codec import encode_json
 
@@ -84,6 +88,14 @@ class SubscriptionGrant(msgspec.Struct, frozen=True):
     info: bytes = b""
 
 
+class KeyHolder(msgspec.Struct, frozen=True):
+    """Whose server key it is, and what it opens. `id`: empty for the first key of `hubbub up`."""
+
+    app: str
+    id: str
+    scopes: tuple[Scope, ...]
+
+
 class Expired(Exception):
     """The token was good once."""
 
@@ -97,43 +109,70 @@ class Auth:
         self._keys: dict[str, TokenKey] = {}  # by kid; "" is the default app's
         self._repeated = RepeatedTokens()
         self._server_keys: dict[str, str] = {}  # app → key
+        self._hashed: dict[str, tuple[str, ServerKey]] = {}  # by key id: (app, key)
+        self.root_key_hash = ""
         self._revoked_users: dict[tuple[str, str], int] = {}
         self._revoked_tokens: set[tuple[str, str]] = set()
         self._deactivated: set[tuple[str, str]] = set()
         self._banned_ms: dict[tuple[str, str], int] = {}
 
-    def set_app(self, app: str, server_key: str, keys: list[TokenKey]) -> None:
-        """The keys of one app. The key without `kid` counts only for the default app; every app's
-        first key is also known under the kid `<app>`, whatever others call theirs.
+    def set_app(
+        self,
+        app: str,
+        server_key: str,
+        keys: list[TokenKey],
+        server_keys: Sequence[ServerKey] = (),
+    ) -> None:
+        """The keys of one app, in place of those before. The key without `kid` counts only for
+        the default app; every app's first key is also known under the kid `<app>`, whatever others
+        call theirs.
 
         Raises ValueError for a kid of another app: no app speaks for another."""
-        self._server_keys[app] = server_key
-        self._repeated.forget()
+        added: dict[str, TokenKey] = {}
         for number, key in enumerate(keys):
             if key.algorithm not in ALGORITHMS:
                 raise ValueError(f"token key: algorithm {key.algorithm!r} is not supported")
             if number == 0:
-                self._keys[app] = key
+                added[app] = key
                 if app == self.default_app:
-                    self._keys[""] = key
+                    added[""] = key
             if key.kid:
                 known = self._keys.get(key.kid)
                 if known is not None and known.app != app:
                     raise ValueError(f"token key: kid {key.kid!r} belongs to another app")
-                self._keys[key.kid] = key
+                added[key.kid] = key
+        self.remove_app(app)
+        self._keys |= added
+        if server_key:
+            self._server_keys[app] = server_key
+        self._hashed |= {key.id: (app, key) for key in server_keys}
+
+    def remove_app(self, app: str) -> None:
+        """None of its keys opens anything, and no token is one of its."""
+        self._repeated.forget()
+        self._keys = {kid: key for kid, key in self._keys.items() if key.app != app}
+        self._server_keys.pop(app, None)
+        self._hashed = {id: row for id, row in self._hashed.items() if row[0] != app}
+
+    def server_key(self, authorization: str) -> KeyHolder:
+        """Whose a `Bearer <server key>` header is. Raises Rejected(UNAUTHORIZED)."""
+        given = _bearer(authorization)
+        if given:
+            app, kept = self._hashed.get(id_in(given), ("", None))
+            if kept is not None and is_key(given, kept.hash):
+                return KeyHolder(app, kept.id, kept.scopes)
+            for app, key in self._server_keys.items():
+                if hmac.compare_digest(given.encode(), key.encode()):
+                    return KeyHolder(app, "", SCOPES)
+        raise Rejected(UNAUTHORIZED, "a server key is needed: Authorization: Bearer …")
 
     def server_app(self, authorization: str) -> str:
         """The app of a `Bearer <server key>` header. Raises Rejected(UNAUTHORIZED)."""
-        scheme, _, given = authorization.partition(" ")
-        if scheme.lower() == "bearer" and given:
-            for app, key in self._server_keys.items():
-                if hmac.compare_digest(given.strip().encode(), key.encode()):
-                    return app
-        raise Rejected(UNAUTHORIZED, "a server key is needed: Authorization: Bearer …")
+        return self.server_key(authorization).app
 
-    def api_key_app(self, key: str) -> str:
-        """The app of an `X-API-Key` header. Raises Rejected(UNAUTHORIZED)."""
-        return self.server_app(f"Bearer {key}")
+    def is_root(self, authorization: str) -> bool:
+        """Whether a `Bearer` header is the cluster's root key."""
+        return is_key(_bearer(authorization), self.root_key_hash)
 
     def revoke_user(self, app: str, user: str, before_ms: int) -> None:
         """Refuse the user's tokens that were issued before that time."""
@@ -289,6 +328,12 @@ class Auth:
             raise Expired from None
         self._repeated.accepted(token, kid, key.algorithm, key.key)
         return key, claims
+
+
+def _bearer(authorization: str) -> str:
+    """What a header bears; empty if it is another kind."""
+    scheme, _, given = authorization.partition(" ")
+    return given.strip() if scheme.lower() == "bearer" else ""
 
 
 def _identity(app: str, claims: dict[str, Any]) -> Identity:

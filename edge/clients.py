@@ -35,6 +35,7 @@ from edge.screens import Screens
 from edge.session import Phase, Session, SessionSettings, State, Subscription
 from edge.subscribing import Enter, Position, Subscribing
 from hubbub.base.errors import (
+    APP_DELETED,
     BAD_PROTOCOL,
     BAD_REQUEST,
     CLOSE_NOT_AVAILABLE,
@@ -211,6 +212,12 @@ class Clients:
                 session.app, session.user, context.issued_ms, context.jti
             ):
                 session.close(REVOKED)
+
+    def app_deleted(self, app: str) -> None:
+        """Close every session of an app."""
+        for session in list(self.sessions):
+            if session.app == app:
+                session.close(APP_DELETED)
 
     def run(self, action: Local, app: App, viewer: Viewer) -> bytes:
         """LocalActions: what the edge does itself."""

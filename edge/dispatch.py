@@ -25,6 +25,7 @@ from hubbub.base.errors import (
     error_by_code,
 )
 from hubbub.base.ids import uuid7
+from hubbub.coordinator.records import Quotas
 from hubbub.features.contract import (
     Command,
     EdgeContext,
@@ -80,6 +81,7 @@ class App(msgspec.Struct, frozen=True):
     name: str
     settings: AppSettings
     id_secret: bytes
+    quotas: Quotas = Quotas()
 
 
 class LocalActions(Protocol):

@@ -104,7 +104,7 @@ class Server:
 
         async def answer(_: web.Request) -> web.Response:
             if not (request.remote or "").startswith(LOOPBACK):
-                self._api.caller(request)
+                self._api.caller(request, "admin")
             return web.Response(body=self._metrics.render(), headers={"Content-Type": CONTENT_TYPE})
 
         return await self._api.guarded(answer)(request)

@@ -632,7 +632,7 @@ class Node:
         except ValueError as error:
             _log.error("app.unusable", app=app, reason=str(error))
             return
-        self._apps[app] = AppInfo(record.id_secret.encode(), settings)
+        self._apps[app] = AppInfo(record.id_secret.encode(), settings, record.is_deleted)
 
     def _leader_of(self, slot: int) -> tuple[int, str]:
         slot_map = self._view.slot_map

@@ -56,10 +56,11 @@ SYSTEM: Final = "system"  # the authority of Forwards
 
 
 class AppInfo(msgspec.Struct, frozen=True):
-    """What the node needs to know of an app."""
+    """What the node needs to know of an app. `is_deleted`: its log is applied, nothing is asked."""
 
     id_secret: bytes
     settings: AppSettings
+    is_deleted: bool = False
 
 
 class OutboxRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -130,8 +131,13 @@ class Engine:
     def context(self, app: str, key: str, viewer: Viewer, now_ms: int, **more: Any) -> Context:
         """What hooks know besides the tables. Raises Rejected(NOT_FOUND) for an unknown app."""
         info = self._apps(app)
-        if info is None:
+        if info is None or info.is_deleted:
             raise Rejected(NOT_FOUND, "there is no such app")
+        return self._context(info, app, key, viewer, now_ms, **more)
+
+    def _context(
+        self, info: AppInfo, app: str, key: str, viewer: Viewer, now_ms: int, **more: Any
+    ) -> Context:
         return Context(
             app=app,
             key=key,
@@ -161,9 +167,16 @@ class Engine:
         Raises Rejected (nothing changed), FeatureFailed (nothing changed).
         """
         stream = overlay.stream(app, key)
-        ctx = self.context(app, key, submit.viewer, place.ts_ms, cmid=submit.cmid, entropy=entropy)
+        info = self._apps(app)
+        if info is None:
+            raise Rejected(NOT_FOUND, "there is no such app")
+        ctx = self._context(
+            info, app, key, submit.viewer, place.ts_ms, cmid=submit.cmid, entropy=entropy
+        )
         is_forward, is_refused = submit.origin_slot >= 0, False
         try:
+            if info.is_deleted:  # what was under way or falls due in it ends as a refusal
+                raise Rejected(NOT_FOUND, "there is no such app")
             decision = self._decide(submit, overlay.live(stream), ctx)
         except Rejected as refusal:
             if not (is_forward or due) or refusal.error.temporary:

@@ -1,8 +1,8 @@
 """D/run/cluster.json: what an outside program needs to drive a running cluster.
 
-Its names are fixed: `supervisor_pid`, `app`, `server_key`, `token_secret`, and `edges`, `routers`,
-`nodes`: lists of `{name, pid, url}`, where an edge's `url` is its public one and a router's or
-node's is that of its admin server; an edge's admin server is `admin_url`.
+Its names are fixed: `supervisor_pid`, `app`, `server_key`, `token_secret`, `root_key`, and
+`edges`, `routers`, `nodes`: lists of `{name, pid, url}`, where an edge's `url` is its public one
+and a router's or node's is that of its admin server; an edge's admin server is `admin_url`.
 
 Rules: a stale file is deleted before anything starts; the file is written when everything is ready
 and replaced, as a whole, when a pid changes. It holds secrets: mode 0600.
@@ -48,6 +48,7 @@ class ClusterFile:
     server_key: str
     token_secret: str
     processes: Sequence[ProcessEntry]
+    root_key: str = ""
 
     def content(self) -> dict[str, object]:
         content: dict[str, object] = {
@@ -55,6 +56,7 @@ class ClusterFile:
             "app": self.app,
             "server_key": self.server_key,
             "token_secret": self.token_secret,
+            "root_key": self.root_key,
         }
         for role, plural in PLURALS.items():
             content[plural] = [entry.row() for entry in self.processes if entry.role == role]
@@ -103,4 +105,5 @@ def _parse(content: dict[str, Any]) -> ClusterFile:
         content["server_key"],
         content["token_secret"],
         entries,
+        content.get("root_key", ""),
     )

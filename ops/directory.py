@@ -2,7 +2,7 @@
 
     D/coordinator.sqlite   the cluster's records, or       D/nodes/NAME   one node's database
     D/coordinator.url      where else they are
-    D/keys/                link keys, mode 0700            D/run/         valid while a cluster runs
+    D/keys/                link keys, root.key, mode 0700  D/run/         valid while a cluster runs
     D/run/cluster.json     what outside programs read      D/run/lock     held by the supervisor
     D/run/config/NAME.json D/run/logs/NAME.log             D/run/events.ndjson
     D/run/s/               sockets of ipc:// links
@@ -73,6 +73,11 @@ class Directory:
     @property
     def _elsewhere(self) -> Path:
         return self.root / "coordinator.url"
+
+    @property
+    def root_key(self) -> Path:
+        """The text of the key that makes and deletes apps."""
+        return self.keys / "root.key"
 
     @property
     def cluster_file(self) -> Path:

@@ -263,6 +263,7 @@ class LocalCluster:
             self.records.server_key,
             self.records.token_secret,
             self.entries,
+            self.records.root_key,
         )
         cluster_file.write(self.options.directory.cluster_file, content)
 

@@ -14,9 +14,11 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
+import time
 import uuid
 from collections.abc import Coroutine
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from msgspec.structs import replace
@@ -33,7 +35,8 @@ from hubbub.coordinator.cluster import (
     place_slots,
 )
 from hubbub.coordinator.open import open_coordinator
-from hubbub.coordinator.records import APPS_PREFIX
+from hubbub.coordinator.records import APPS_PREFIX, CLUSTER_KEY, ClusterRecord
+from hubbub.model.server_keys import hash_of, is_key, new_root_key
 from hubbub.ring.placement import PlacementError, PlacementNode, propose
 from hubbub.settings.profiles import PROFILES, resolve
 from hubbub.wire.codec import decode_json, encode_json
@@ -50,6 +53,7 @@ _CHANGES: Final = {
     "copies": ("hubbub rebalance start --copies COUNT",),
 }
 PROCESS_PREFIXES: Final = ("/nodes/", "/routers/", "/edges/")
+_ROOT_ROUNDS_MAX: Final = 5  # only a restore or a further `up` of this directory writes there
 NODES_KEY: Final = "/ops/nodes"  # {"node-1": its storage id, …}: which nodes this directory has
 
 
@@ -83,6 +87,7 @@ class Records:
         self.copies = 0
         self.slots = 0
         self._app: AppRecord | None = None
+        self.root_key = ""
 
     @classmethod
     def open(cls, directory: Directory) -> Records:
@@ -104,6 +109,7 @@ class Records:
         records = cls(directory)
         try:
             records._run(records._create(wanted))
+            records._run(records._ensure_root_key())
             records._load()
             records._compare(wanted)
         except BaseException:
@@ -185,6 +191,27 @@ class Records:
                 list(ids.values()), cluster.slots, wanted.copies or default_copies(len(ids))
             )
             await place_slots(self._coordinator, plan)
+
+    async def _ensure_root_key(self) -> None:
+        """The text lies in this directory, its hash in the records; where the two do not belong
+        together (a first start, a restore, a file that was removed) both are made anew."""
+        path = self._directory.root_key
+        text = path.read_text(encoding="ascii").strip() if path.exists() else ""
+        for _ in range(_ROOT_ROUNDS_MAX):
+            found = await self._coordinator.get(CLUSTER_KEY)
+            assert found is not None
+            cluster = decode_json(found.value, ClusterRecord)
+            if not is_key(text, cluster.root_key_hash):
+                text = new_root_key(secrets.token_bytes(SECRET_BYTES))
+                _write_private(path, text)
+                changed = replace(cluster, root_key_hash=hash_of(text))
+                guard = Guard(CLUSTER_KEY, found.mod_revision)
+                put = Put(CLUSTER_KEY, encode_json(changed))
+                if not (await self._coordinator.transact([guard], [put])).succeeded:
+                    continue
+            self.root_key = text
+            return
+        raise Failure("the cluster's record changes all the time", exit_code=Exit.CONFLICT)
 
     async def _make_nodes(self, count: int) -> dict[str, str]:
         """The ids of the nodes' disks; drawn and recorded unless an earlier, cut start did it."""
@@ -294,6 +321,7 @@ def new_app(app: str, profile: str) -> AppRecord:
         token_secret=settings.token_secret_initial or secrets.token_urlsafe(SECRET_BYTES),
         server_key=settings.server_key_initial or secrets.token_urlsafe(SECRET_BYTES),
         profile=profile,
+        created_ms=time.time_ns() // 1_000_000,
     )
 
 
@@ -337,6 +365,18 @@ def make_storage_id(directory: Directory, name: str) -> str:
         os.fsync(file.fileno())
     draft.replace(path)
     return made
+
+
+def _write_private(path: Path, text: str) -> None:
+    """A file of mode 0600, replaced as a whole."""
+    draft = path.with_suffix(".draft")
+    draft.unlink(missing_ok=True)
+    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(fd, "w", encoding="ascii") as file:
+        file.write(f"{text}\n")
+        file.flush()
+        os.fsync(file.fileno())
+    draft.replace(path)
 
 
 def _check_disk_is(directory: Directory, name: str, storage_id: str) -> None:

@@ -4,7 +4,8 @@ Rules:
 1. Path, query and JSON body are merged into the route's shape; fields that the shape does not know
    are named in `ignored_fields` of the answer, never dropped silently.
 2. The caller is a server key (`Authorization: Bearer <key>`, authority `server`) or a user's own
-   connection token (authority `client`), and the same decide functions rule over both.
+   connection token (authority `client`), and the same decide functions rule over both. What a key
+   may ask for at all is its scopes' (model.server_keys). The root key asks `edge.web.apps` only.
 3. `Idempotency-Key` (1-255 bytes) becomes the command's cmid `key:<hash>`,
    which the log looks up in every hour it remembers, since such a key carries no time.
 4. Every refusal is problem+json with a documented code.
@@ -26,10 +27,11 @@ import msgspec
 import msgspec.inspect
 from aiohttp import web
 
-from edge.auth import Auth
+from edge.auth import Auth, KeyHolder
 from edge.blocking import NOBODY, Blocked, scrub
 from edge.dispatch import WISHES, App, Dispatch, Reply
 from edge.limits import rates
+from edge.web.apps import APP_ROWS, AppRoutes, require_scope
 from edge.web.batch import BatchAnswer, BatchRequest, Operation, parts, run_all
 from edge.web.guests import GUESTS, Guests
 from edge.web.idempotency import idempotency_cmid
@@ -50,7 +52,9 @@ from hubbub.base.errors import (
 )
 from hubbub.base.names import check_user
 from hubbub.base.units import SECOND_MS
+from hubbub.coordinator.app_register import AppRegister
 from hubbub.features.contract import Command, Registry, Route
+from hubbub.model.server_keys import Scope, scope_of
 from hubbub.runtime.logs import get_logger
 from hubbub.wire.client_shapes import strip_line_breaks
 from hubbub.wire.codec import convert, decode_json, dump_json, encode_json, parse_json, shape_json
@@ -74,6 +78,7 @@ _NAMES: Final = re.compile(r"{(\w+)}")
 _REQUEST_ID: Final = web.RequestKey("request_id", str)
 # The headers that tell what the caller of a request may still ask for.
 _RATE: Final = web.RequestKey("rate", dict[str, str])
+_HOLDER: Final = web.RequestKey("holder", KeyHolder)
 _NUMBER: Final = re.compile(r"-?[0-9]{1,18}")
 _BOOLEANS: Final = {"true": True, "false": False}
 _log = get_logger("edge")
@@ -153,6 +158,7 @@ class _Row:
         self.pattern = _pattern(route.path)
         self.known = frozenset(field.encode_name for field in fields)
         self.takes_body = route.method in ("POST", "PUT", "PATCH")
+        self.scope = scope_of(route.method, route.path)
         self.is_read = "cmid" not in self.known  # what a command leaves behind has one
         self._readers = {field.encode_name: _reader(field.type) for field in fields}
 
@@ -191,6 +197,7 @@ class Api:
         entropy: Callable[[int], bytes],
         body_bytes_max: int,
         blocked_of: Callable[[str, str], Blocked | None] = lambda _, __: NOBODY,
+        register: AppRegister,
     ) -> None:
         self._registry = registry
         self.dispatch = dispatch
@@ -201,6 +208,7 @@ class Api:
         self._entropy = entropy
         self._body_bytes_max = body_bytes_max
         self._guests = Guests(self, apps, auth, now_ms, entropy)
+        self._operator = AppRoutes(register, auth, apps, self.body, self._count)
         self._rows = [_Row(row) for row in registry.routes]
         self._paths = [(row.method, _pattern(row.path)) for row in self.own_rows()]
         self._paths += [(row.route.method, row.pattern) for row in self._rows]
@@ -215,12 +223,16 @@ class Api:
         rows.append(web.post("/v1/guests", self.guarded(self._guests.make)))
         rows.append(web.post("/v1/batch", self.guarded(self._batch)))
         rows.append(web.get("/v1/limits", self.guarded(self._limits), allow_head=False))
+        rows += [
+            web.route(row.method, row.path, self.guarded(self._operator.handler(row)))
+            for row in APP_ROWS
+        ]
         rows.append(web.route("*", "/v1/{rest:.*}", self.guarded(self._nothing)))
         return rows
 
     def own_rows(self) -> list[Route]:
         """The routes that no feature has, for the document."""
-        return [_TOKENS, GUESTS, _BATCH, _LIMITS]
+        return [_TOKENS, GUESTS, _BATCH, _LIMITS, *APP_ROWS]
 
     # --- one request
 
@@ -253,7 +265,7 @@ class Api:
 
     def _row(self, row: _Row) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
-            app, viewer = self.caller(request)
+            app, viewer = self.caller(request, row.scope)
             params = row.query(request.query)
             if row.takes_body:
                 params.update(await self._raw_body(request))
@@ -311,19 +323,25 @@ class Api:
         start(reply)
         return await future
 
-    def caller(self, request: web.Request) -> tuple[App, Viewer]:
-        """Who asks: a server key or a user's token. Raises Rejected(UNAUTHORIZED)."""
+    def caller(self, request: web.Request, scope: Scope | None) -> tuple[App, Viewer]:
+        """Who asks: a server key that has this scope, or a user's token.
+
+        Raises Rejected(UNAUTHORIZED | PERMISSION_DENIED | RATE_LIMITED)."""
         authorization = request.headers.get("Authorization", "")
         if not authorization:
             raise Rejected(UNAUTHORIZED, "Authorization: Bearer <server key or token> is needed")
         try:
-            app = self._apps[self._auth.server_app(authorization)]
+            holder = self._auth.server_key(authorization)
         except Rejected:
+            if self._auth.is_root(authorization):
+                raise Rejected(PERMISSION_DENIED, "the root key is for /v1/apps only") from None
             if authorization.count(".") != 2:
                 raise
         else:
-            viewer = Viewer(user="", authority="server")
-            self._count(request, app, viewer)
+            app, viewer = self._apps[holder.app], Viewer(user="", authority="server")
+            request[_HOLDER] = holder
+            require_scope(holder, scope)
+            self._count(request, app, viewer, holder)
             return app, viewer
         try:
             identity = self._auth.connection(authorization.partition(" ")[2].strip())
@@ -337,9 +355,11 @@ class Api:
         self._count(request, app, viewer)
         return app, viewer
 
-    def _count(self, request: web.Request, app: App, viewer: Viewer) -> None:
+    def _count(
+        self, request: web.Request, app: App, viewer: Viewer, holder: KeyHolder | None = None
+    ) -> None:
         """One request of the caller's. Raises Rejected(RATE_LIMITED)."""
-        scope, who = ("key", "") if viewer.authority == "server" else ("user", viewer.user)
+        scope, who = ("key", holder.id) if holder is not None else ("user", viewer.user)
         left = self.dispatch.limits.rest(app.name, scope, who, app.settings, self._now_ms())
         if left is not None:
             request[_RATE] = rate_headers(left)
@@ -375,7 +395,7 @@ class Api:
     # --- limits
 
     async def _limits(self, request: web.Request) -> web.StreamResponse:
-        app, _ = self.caller(request)
+        app, _ = self.caller(request, None)
         rows = [
             Limit(bucket, scope, rate.per_s, rate.burst)
             for bucket, scope, rate in rates(app.settings)
@@ -390,7 +410,7 @@ class Api:
 
     async def _batch(self, request: web.Request) -> web.StreamResponse:
         """Each operation counts as a request; the batch itself stands for its first one."""
-        app, viewer = self.caller(request)
+        app, viewer = self.caller(request, None)
         body = await self._raw_body(request)
         batch = shape_json(encode_json(body), BatchRequest)
         first = batch.operations[0]
@@ -399,8 +419,8 @@ class Api:
             request_id = request[_REQUEST_ID]
             try:
                 if operation is not first:
-                    self._count(request, app, viewer)
-                return await self._operation(operation, app, viewer)
+                    self._count(request, app, viewer, request.get(_HOLDER))
+                return await self._operation(operation, app, viewer, request.get(_HOLDER))
             except Rejected as refusal:
                 status, answer, _ = problem(refusal, request_id)
             except Exception:  # noqa: BLE001 - boundary: it costs this operation, not the batch
@@ -413,7 +433,9 @@ class Api:
             answer = answer[:-1] + b',"ignored_fields":' + dump_json(ignored) + b"}"
         return web.Response(body=answer, content_type="application/json")
 
-    async def _operation(self, wanted: Operation, app: App, viewer: Viewer) -> tuple[int, bytes]:
+    async def _operation(
+        self, wanted: Operation, app: App, viewer: Viewer, holder: KeyHolder | None
+    ) -> tuple[int, bytes]:
         path, query = parts(wanted.path)
         allowed = []
         for row in self._rows:
@@ -421,6 +443,8 @@ class Api:
             if match is None:
                 continue
             if row.route.method == wanted.method:
+                if holder is not None:
+                    require_scope(holder, row.scope)
                 params = row.query(query) | (dict(wanted.body) if row.takes_body else {})
                 names = _NAMES.findall(row.route.path)
                 params |= dict(zip(names, map(unquote, match.groups()), strict=True))
@@ -435,7 +459,7 @@ class Api:
     # --- tokens
 
     async def _token(self, request: web.Request) -> web.StreamResponse:
-        app, viewer = self.caller(request)
+        app, viewer = self.caller(request, "write")
         if viewer.authority != "server":
             raise Rejected(PERMISSION_DENIED, "tokens are issued to server keys only")
         body = await self.body(request)

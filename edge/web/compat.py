@@ -12,9 +12,10 @@ from aiohttp import web
 from edge.auth import Auth
 from edge.dispatch import App
 from edge.web.api import Api, Ask
-from hubbub.base.errors import NOT_AVAILABLE, Rejected
+from hubbub.base.errors import NOT_AVAILABLE, PERMISSION_DENIED, Rejected
 from hubbub.base.names import check_channel
 from hubbub.features.contract import QueryCall
+from hubbub.model.server_keys import Scope
 from hubbub.wire.codec import convert, parse_json
 from hubbub.wire.reads import STREAM_HISTORY, StreamHistory
 from hubbub.wire.shapes import Viewer
@@ -44,13 +45,13 @@ class Compat:
         ]
 
     async def _publish(self, request: web.Request) -> web.StreamResponse:
-        app, body = self._app(request), await request.read()
+        app, body = self._app(request, "write"), await request.read()
         parse_json(body)
         await self._api.ask(_verb(self._api, "event.publish", body, app))
         return web.Response(body=b'{"result":{}}', content_type="application/json")
 
     async def _history(self, request: web.Request) -> web.StreamResponse:
-        app = self._app(request)
+        app = self._app(request, "read")
         wanted = convert(parse_json(await request.read()), _HistoryRequest)
         args = StreamHistory(limit=wanted.limit, reverse=wanted.reverse, subscribed=True)
         call = QueryCall(check_channel(wanted.channel), STREAM_HISTORY, args)
@@ -59,10 +60,13 @@ class Compat:
         )
         return web.Response(body=b'{"result":' + page + b"}", content_type="application/json")
 
-    def _app(self, request: web.Request) -> App:
-        app = self._apps[self._auth.api_key_app(request.headers.get("X-API-Key", ""))]
+    def _app(self, request: web.Request, scope: Scope) -> App:
+        holder = self._auth.server_key(f"Bearer {request.headers.get('X-API-Key', '')}")
+        app = self._apps[holder.app]
         if not app.settings.compat_api:
             raise Rejected(NOT_AVAILABLE)
+        if scope not in holder.scopes:
+            raise Rejected(PERMISSION_DENIED, f"this key has no scope {scope}", scope=scope)
         return app
 
 

@@ -47,7 +47,7 @@ def openapi(registry: Registry, extra: list[Route], examples: Examples) -> dict[
     paths: dict[str, dict[str, Any]] = {}
     for row in rows:
         example = examples.get(f"{row.method} {row.path}", {})
-        operation = _operation(row, schema_of, example)
+        operation = _operation(row, schema_of, example, row in extra)
         paths.setdefault(row.path, {})[row.method.lower()] = operation
     return {
         "openapi": "3.1.0",
@@ -88,11 +88,12 @@ def error_rows() -> list[dict[str, Any]]:
 
 
 def _operation(
-    row: Route, schema_of: dict[type, dict[str, Any]], example: Mapping[str, Any]
+    row: Route, schema_of: dict[type, dict[str, Any]], example: Mapping[str, Any], is_own: bool
 ) -> dict[str, Any]:
+    """`is_own`: the edge answers it itself."""
     in_path = set(_PARAMETER.findall(row.path))
     has_body = row.method in WITH_BODY
-    is_read = row.method == "GET" and row.path != "/v1/limits"  # which is the edge's own answer
+    is_read = row.method == "GET" and not is_own
     fields = fields_of(row.shape) + (fields_of(Wish) if is_read else [])
     answer: dict[str, Any] = {"schema": schema_of[row.answer]}
     if "answer" in example:

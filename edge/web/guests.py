@@ -133,7 +133,7 @@ class Guests:
         )
 
     def _app_of_key(self, request: web.Request) -> App:
-        app, viewer = self._api.caller(request)
+        app, viewer = self._api.caller(request, "write")
         if viewer.authority != "server":
             raise Rejected(PERMISSION_DENIED, "guests are made by server keys, or without a token")
         if app.settings.guests == "nobody":

@@ -128,6 +128,9 @@ STORAGE_FULL = _error(431, "storage_full", 507, "storage is full", temporary=Tru
 PROMOTED = _error(440, "promoted", 409, "this conversation became a group")
 COUNTER_BOUND = _error(442, "counter_bound", 409, "the counter would leave its bounds")
 SCHEMA_MISMATCH = _error(443, "schema_mismatch", 422, "the data does not follow its schema")
+QUOTA_EXCEEDED = _error(444, "quota_exceeded", 429, "the app's quota is used up", temporary=True)
+APP_NOT_FOUND = _error(445, "app_not_found", 404, "there is no such app")
+APP_EXISTS = _error(446, "app_exists", 409, "this name is or was an app's")
 CHANNEL_ARCHIVED = _error(441, "channel_archived", 409, "the channel is archived: read only")
 
 # --- closes: reconnect
@@ -155,6 +158,7 @@ TOO_MANY_ERRORS = _close(3509, "too many errors")
 REVOKED = _close(4501, "revoked")
 CLOSE_DEACTIVATED = _close(4502, "deactivated")
 CLOSE_BANNED = _close(4503, "banned")
+APP_DELETED = _close(4504, "app deleted")
 
 # --- unsubscribe pushes (below 2500 final, from 2500 the client resubscribes)
 UNSUBSCRIBED = CloseCode(2000, "server unsubscribe")

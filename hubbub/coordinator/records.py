@@ -1,11 +1,11 @@
 """What processes write under which key. All values are JSON.
 
-/cluster          ClusterRecord, written once, a new generation at a restore
+/cluster          ClusterRecord, written once; a new generation at a restore, another root key
 /slots/<00000>    ring.map.SlotRecord
 /nodes/<name>     ProcessRecord, with a lease; likewise /routers/<name> and /edges/<name>
 /storage/<id>     StorageRecord: a copy's place, whether its node is alive or not
 /rebalance/plan   RebalanceRecord: the moves under way, or the last ones
-/apps/<app>       AppRecord
+/apps/<app>       AppRecord, for ever: that of a deleted app stays as its tombstone
 /backups/<id>     BackupRequest, while a backup is made; its answers: hubbub.coordinator.backups
 """
 
@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, Literal, TypeAlias
 
 from msgspec import Meta, Struct
 
+from hubbub.model.server_keys import ServerKey
 from hubbub.ring.hashing import SLOTS_MAX, SLOTS_MIN
 from hubbub.ring.moves import HolderState
 
@@ -31,12 +32,16 @@ RebalanceState: TypeAlias = Literal["running", "paused", "aborting", "aborted", 
 
 
 class ClusterRecord(Struct, frozen=True):
-    """What a cluster is for ever, and its generation. `seed`: u32 of every slot_of."""
+    """What a cluster is for ever, and its generation. `seed`: u32 of every slot_of.
+
+    `root_key_hash`: of the key that makes and deletes apps (model.server_keys); empty: none does.
+    """
 
     id: str
     slots: int
     seed: Annotated[int, Meta(ge=0, lt=1 << 32)]
     generation: Annotated[int, Meta(ge=1, lt=1 << 32)] = 1
+    root_key_hash: str = ""
 
     def __post_init__(self) -> None:
         if not SLOTS_MIN <= self.slots <= SLOTS_MAX or self.slots & (self.slots - 1):
@@ -103,8 +108,20 @@ class SigningKey(Struct, frozen=True):
     key: str
 
 
+class Quotas(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What an app may use at most, over all edges; 0: no bound. Each edge holds an equal share."""
+
+    connections_max: Annotated[int, Meta(ge=0, le=100_000_000)] = 0
+    messages_per_s: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+
+
 class AppRecord(Struct, frozen=True, kw_only=True):
     """One app and its secrets (text; the bytes of a key are its UTF-8).
+
+    `server_key`: the one that `hubbub up` made and shows at every start; empty for other apps, and
+    once it was revoked. `server_keys`: kept as hashes. With `deleted_ms` set it is a tombstone: no
+    key is left in it, and no name is used twice; `id_secret` and settings stay, since the log
+    of the app's streams is still applied with them.
 
     `changes`: fields of `AppSettings` (JSON values) that the owner laid over the profile; whoever
     writes them has tried `profiles.resolve` with them.
@@ -117,6 +134,15 @@ class AppRecord(Struct, frozen=True, kw_only=True):
     profile: str = "default"
     token_keys: tuple[SigningKey, ...] = ()
     changes: dict[str, Any] = {}
+    server_keys: tuple[ServerKey, ...] = ()
+    quotas: Quotas = Quotas()
+    created_ms: int = 0
+    deleted_ms: int = 0
+
+    @property
+    def is_deleted(self) -> bool:
+        """Nothing is answered for it any more."""
+        return self.deleted_ms > 0
 
 
 def slot_key(slot: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -16,6 +16,8 @@ from edge.web import demo, docs
 from edge.web.api import Api
 from edge.web.compat import Compat
 from edge.websocket import WebSocketEndpoint
+from hubbub.coordinator.api import CoordinatorUnavailable, Guard, Op, Record, TransactionResult
+from hubbub.coordinator.app_register import AppRegister, Records
 from hubbub.features.registry import REGISTRY
 from hubbub.runtime.metrics import Metrics
 from hubbub.wire.codec import decode_pack, encode_pack
@@ -82,7 +84,20 @@ class Rest:
             return response, await response.text()
 
 
-def api_of(stage: EdgeStage) -> Api:
+class Away:
+    """A coordinator that never answers."""
+
+    async def get(self, key: str) -> Record | None:
+        raise CoordinatorUnavailable("away")
+
+    async def range(self, prefix: str) -> tuple[list[Record], int]:
+        raise CoordinatorUnavailable("away")
+
+    async def transact(self, guards: Sequence[Guard], ops: Sequence[Op]) -> TransactionResult:
+        raise CoordinatorUnavailable("away")
+
+
+def api_of(stage: EdgeStage, coordinator: Records | None = None) -> Api:
     """The `/v1` part over a stage."""
     return Api(
         REGISTRY,
@@ -92,14 +107,15 @@ def api_of(stage: EdgeStage) -> Api:
         now_ms=stage.clock.wall_ms,
         entropy=SeededEntropy(),
         body_bytes_max=BODY_BYTES_MAX,
+        register=AppRegister(coordinator or Away(), stage.clock.wall_ms, SeededEntropy(7)),
     )
 
 
 @asynccontextmanager
-async def serve(**app_changes: Any) -> AsyncIterator[Rest]:
+async def serve(coordinator: Records | None = None, **app_changes: Any) -> AsyncIterator[Rest]:
     """The server on a free port of loopback."""
     stage = EdgeStage(**app_changes)
-    api = api_of(stage)
+    api = api_of(stage, coordinator)
 
     async def forward(process: str, session_id: str, data: bytes) -> bool:
         return False

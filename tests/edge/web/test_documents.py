@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from edge.web.apps import APP_ROWS
 from edge.web.docs import recorded
 from edge.web.documents import openapi
 from hubbub.base.errors import all_errors
@@ -38,10 +39,12 @@ def test_every_route_is_in_the_document_and_nothing_else() -> None:
         ("/v1/guests", "post"),
         ("/v1/batch", "post"),
         ("/v1/limits", "get"),
+        *((row.path, row.method.lower()) for row in APP_ROWS),
     }
     found = {(path, method) for path, verbs in made()["paths"].items() for method in verbs}
     assert found == rows
-    assert len(REGISTRY.routes) + 4 == len(rows), "no two rows share a method and path"
+    count = len(REGISTRY.routes) + 4 + len(APP_ROWS)
+    assert count == len(rows), "no two rows share a method and path"
 
 
 async def test_it_is_served() -> None:

@@ -52,6 +52,7 @@ def test_the_stored_forms() -> None:
         "slots": 1024,
         "seed": 7,
         "generation": 1,
+        "root_key_hash": "",
     }
 
 

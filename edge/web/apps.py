@@ -1,0 +1,348 @@
+"""`/v1/apps`: the cluster's operator makes, changes and deletes apps and their server keys.
+
+Rules:
+1. The caller is the root key; an app's own key with the scope `admin` may look at its app and make
+   and revoke its keys. To everybody else each of these routes answers 403, whatever it names.
+2. A secret is in the answer of what made it and nowhere else.
+3. A change is answered when the coordinator has it; every edge and node follows within 2 s.
+"""
+
+from __future__ import annotations
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Awaitable, Callable
+from typing import Annotated, Any, Final
+
+import msgspec
+from aiohttp import web
+
+from edge.auth import Auth, KeyHolder
+from edge.dispatch import App
+from hubbub.base.errors import (
+    BAD_REQUEST,
+    INTERNAL,
+    PERMISSION_DENIED,
+    UNAUTHORIZED,
+    Rejected,
+    RemoteProtocolError,
+)
+from hubbub.coordinator.api import CoordinatorError
+from hubbub.coordinator.app_register import AppRegister, keys_of
+from hubbub.coordinator.records import AppRecord, Quotas
+from hubbub.features.contract import Command, Route
+from hubbub.features.publication import rfc3339
+from hubbub.model.server_keys import APPS_PATH, KEYS_PATH, SCOPES, Scope, ServerKey
+from hubbub.wire.codec import convert, dump_json, encode_json
+from hubbub.wire.shapes import Viewer
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Body = Callable[[web.Request], Awaitable[dict[str, Any]]]
+Count = Callable[[web.Request, App, Viewer, KeyHolder], None]
+PAGE_DEFAULT: Final = 50
+PAGE_MAX: Final = 200
+_SERVER: Final = Viewer(user="", authority="server")
+
+
+class CreateApp(msgspec.Struct, frozen=True):
+    """`settings` are laid over the profile's. `scopes`, `label`: of its first server key."""
+
+    app: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
+    profile: str = "default"
+    settings: dict[str, Any] = {}
+    quotas: Quotas = Quotas()
+    scopes: tuple[Scope, ...] = SCOPES
+    label: str = ""
+
+
+class UpdateApp(msgspec.Struct, frozen=True):
+    """A setting that is null is the profile's again. `quotas` replaces all of them."""
+
+    app: str
+    settings: dict[str, Any] | None = None
+    quotas: Quotas | None = None
+
+
+class AppRequest(msgspec.Struct, frozen=True):
+    """One app."""
+
+    app: str
+
+
+class AppsRequest(msgspec.Struct, frozen=True):
+    """A page of the apps by name. `cursor`: the `next` of the page before."""
+
+    limit: Annotated[int, msgspec.Meta(ge=1, le=PAGE_MAX)] = PAGE_DEFAULT
+    cursor: str = ""
+
+
+class CreateKey(msgspec.Struct, frozen=True):
+    """`label` is for people: which program has it."""
+
+    app: str
+    scopes: tuple[Scope, ...] = SCOPES
+    label: str = ""
+
+
+class KeyRequest(msgspec.Struct, frozen=True):
+    """One server key by its id."""
+
+    app: str
+    key: str
+
+
+class KeyRow(msgspec.Struct, frozen=True):
+    """A server key without its text. `last`: its last four characters."""
+
+    id: str
+    scopes: tuple[Scope, ...]
+    label: str
+    last: str
+    created_at: str
+
+
+class KeysAnswer(msgspec.Struct, frozen=True):
+    """The active keys, at most two."""
+
+    keys: tuple[KeyRow, ...]
+
+
+class NewKeyAnswer(msgspec.Struct, frozen=True):
+    """`server_key` is shown this once."""
+
+    key: KeyRow
+    server_key: str
+
+
+class AppAnswer(msgspec.Struct, frozen=True):
+    """`settings`: what was laid over the profile's."""
+
+    app: str
+    created_at: str
+    profile: str
+    settings: dict[str, Any]
+    quotas: Quotas
+    keys: tuple[KeyRow, ...]
+
+
+class NewAppAnswer(msgspec.Struct, frozen=True):
+    """`server_key` and `token_secret` (of its HS256 tokens) are shown this once."""
+
+    app: AppAnswer
+    server_key: str
+    token_secret: str
+
+
+class AppsAnswer(msgspec.Struct, frozen=True):
+    """`next`: for the next page; empty at the end."""
+
+    apps: tuple[AppAnswer, ...]
+    next: str
+
+
+class DeletedAnswer(msgspec.Struct, frozen=True):
+    """Its name stays taken."""
+
+    app: str
+    deleted_at: str
+
+
+class Revoked(msgspec.Struct, frozen=True):
+    """Nothing more to say."""
+
+
+def _never(_: object, __: object) -> Command:
+    raise Rejected(INTERNAL, "the edge answers this route itself")
+
+
+def _row(
+    method: Any,
+    path: str,
+    shape: type[msgspec.Struct],
+    answer: type[msgspec.Struct],
+    doc: str,
+    status: int = 200,
+) -> Route:
+    return Route(method, path, shape, _never, answer, status=status, doc=doc)
+
+
+_APP: Final = APPS_PATH + "/{app}"
+_KEY: Final = KEYS_PATH + "/{key}"
+CREATE: Final = _row(
+    "POST", APPS_PATH, CreateApp, NewAppAnswer, "Make an app. Root key.", status=201
+)
+LIST: Final = _row("GET", APPS_PATH, AppsRequest, AppsAnswer, "The apps by name. Root key.")
+GET: Final = _row("GET", _APP, AppRequest, AppAnswer, "An app and its keys. Root or own key.")
+UPDATE: Final = _row(
+    "PATCH", _APP, UpdateApp, AppAnswer, "Change an app's settings and quotas. Root key."
+)
+DELETE: Final = _row(
+    "DELETE",
+    _APP,
+    AppRequest,
+    DeletedAnswer,
+    "Delete an app: its sessions end, its keys and tokens open nothing, its name stays taken. "
+    "Root key.",
+)
+KEYS: Final = _row("GET", KEYS_PATH, AppRequest, KeysAnswer, "Its server keys. Root or own key.")
+CREATE_KEY: Final = _row(
+    "POST",
+    KEYS_PATH,
+    CreateKey,
+    NewKeyAnswer,
+    "A further server key; two are active at most. Root or own key.",
+    status=201,
+)
+REVOKE_KEY: Final = _row(
+    "DELETE", _KEY, KeyRequest, Revoked, "Revoke a server key. Root or own key."
+)
+APP_ROWS: Final = (CREATE, LIST, GET, UPDATE, DELETE, KEYS, CREATE_KEY, REVOKE_KEY)
+OWN_ROWS: Final = (GET, KEYS, CREATE_KEY, REVOKE_KEY)  # open to an app's own key as well
+
+
+class AppRoutes:
+    """The handlers. Args: body, count: of the API, as every route has them."""
+
+    def __init__(
+        self, register: AppRegister, auth: Auth, apps: dict[str, App], body: Body, count: Count
+    ) -> None:
+        self._register = register
+        self._auth = auth
+        self._apps = apps
+        self._body = body
+        self._count = count
+        self._answers: dict[Route, Callable[[dict[str, Any]], Awaitable[msgspec.Struct]]] = {
+            CREATE: self._create,
+            LIST: self._list,
+            GET: self._get,
+            UPDATE: self._update,
+            DELETE: self._delete,
+            KEYS: self._keys,
+            CREATE_KEY: self._create_key,
+            REVOKE_KEY: self._revoke_key,
+        }
+
+    def handler(self, row: Route) -> Handler:
+        """What answers a row."""
+        known = set(row.shape.__struct_fields__)
+        has_body = row.method in ("POST", "PATCH")
+        run = self._answers[row]
+
+        async def handle(request: web.Request) -> web.StreamResponse:
+            self._check_caller(request, row)
+            params: dict[str, Any] = dict(request.query)
+            if isinstance(limit := params.get("limit"), str) and limit.isdecimal():
+                params["limit"] = int(limit[:9])
+            if has_body:
+                params.update(await self._body(request))
+            params.update(request.match_info)
+            ignored = sorted(set(params) - known)
+            try:
+                answer = encode_json(await run(params))
+            except CoordinatorError:
+                raise Rejected(INTERNAL, "the coordinator does not answer") from None
+            if ignored:
+                tail = b'"ignored_fields":' + dump_json(ignored) + b"}"
+                answer = answer[:-1] + (b"," if len(answer) > 2 else b"") + tail
+            return web.Response(status=row.status, body=answer, content_type="application/json")
+
+        return handle
+
+    def _check_caller(self, request: web.Request, row: Route) -> None:
+        """Raises Rejected(UNAUTHORIZED | PERMISSION_DENIED | RATE_LIMITED)."""
+        authorization = request.headers.get("Authorization", "")
+        if self._auth.is_root(authorization):
+            return
+        try:
+            holder = self._auth.server_key(authorization)
+        except Rejected:
+            if authorization.count(".") != 2:
+                raise
+            self._check_token(authorization)
+            raise Rejected(PERMISSION_DENIED, "the root key is needed") from None
+        self._count(request, self._apps[holder.app], _SERVER, holder)
+        if row not in OWN_ROWS or request.match_info.get("app") != holder.app:
+            raise Rejected(PERMISSION_DENIED, "the root key is needed")
+        require_scope(holder, "admin")
+
+    def _check_token(self, authorization: str) -> None:
+        try:
+            self._auth.connection(authorization.partition(" ")[2].strip())
+        except RemoteProtocolError:
+            raise Rejected(UNAUTHORIZED, "bad token") from None
+
+    # --- rows
+
+    async def _create(self, params: dict[str, Any]) -> NewAppAnswer:
+        asked = convert(params, CreateApp)
+        made = await self._register.create(
+            asked.app, asked.profile, asked.settings, asked.quotas, asked.scopes, asked.label
+        )
+        return NewAppAnswer(_shown(made.record), made.server_key, made.record.token_secret)
+
+    async def _list(self, params: dict[str, Any]) -> AppsAnswer:
+        asked = convert(params, AppsRequest)
+        after = _place(asked.cursor)
+        rows = [record for record in await self._register.living() if record.app > after]
+        page = rows[: asked.limit]
+        has_more = len(rows) > len(page)
+        cursor = urlsafe_b64encode(page[-1].app.encode()).decode() if has_more else ""
+        return AppsAnswer(tuple(map(_shown, page)), cursor)
+
+    async def _get(self, params: dict[str, Any]) -> AppAnswer:
+        return _shown(await self._register.get(convert(params, AppRequest).app))
+
+    async def _update(self, params: dict[str, Any]) -> AppAnswer:
+        asked = convert(params, UpdateApp)
+        return _shown(await self._register.change(asked.app, asked.settings, asked.quotas))
+
+    async def _delete(self, params: dict[str, Any]) -> DeletedAnswer:
+        record = await self._register.delete(convert(params, AppRequest).app)
+        return DeletedAnswer(record.app, rfc3339(record.deleted_ms))
+
+    async def _keys(self, params: dict[str, Any]) -> KeysAnswer:
+        record = await self._register.get(convert(params, AppRequest).app)
+        return KeysAnswer(tuple(map(_key, keys_of(record))))
+
+    async def _create_key(self, params: dict[str, Any]) -> NewKeyAnswer:
+        asked = convert(params, CreateKey)
+        text, key = await self._register.create_key(asked.app, asked.scopes, asked.label)
+        return NewKeyAnswer(_key(key), text)
+
+    async def _revoke_key(self, params: dict[str, Any]) -> Revoked:
+        asked = convert(params, KeyRequest)
+        await self._register.revoke_key(asked.app, asked.key)
+        return Revoked()
+
+
+def require_scope(holder: KeyHolder, scope: Scope | None) -> None:
+    """Raises Rejected(PERMISSION_DENIED) if the key does not have the scope."""
+    if scope is not None and scope not in holder.scopes:
+        raise Rejected(PERMISSION_DENIED, f"this key has no scope {scope}", scope=scope)
+
+
+def _place(cursor: str) -> str:
+    """The name after which a page begins. Raises Rejected(BAD_REQUEST)."""
+    try:
+        return urlsafe_b64decode(cursor.encode("ascii")).decode("ascii")
+    except ValueError:
+        raise Rejected(BAD_REQUEST, "cursor is the `next` of a page") from None
+
+
+def _shown(record: AppRecord) -> AppAnswer:
+    return AppAnswer(
+        record.app,
+        _time(record.created_ms),
+        record.profile,
+        record.changes,
+        record.quotas,
+        tuple(map(_key, keys_of(record))),
+    )
+
+
+def _key(key: ServerKey) -> KeyRow:
+    return KeyRow(key.id, key.scopes, key.label, key.last, _time(key.created_ms))
+
+
+def _time(ms: int) -> str:
+    """Empty for what is older than this field."""
+    return rfc3339(ms) if ms else ""
