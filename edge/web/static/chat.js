@@ -6,7 +6,8 @@
 import { el } from "./dom.js";
 import { Pane } from "./pane.js";
 import { Names } from "./session.js";
-import { avatar } from "./timeline.js";
+import { applyTheme } from "./theme.js";
+import { avatar } from "./faces.js";
 
 const app = document.getElementById("app");
 
@@ -108,6 +109,7 @@ async function begin() {
   } else choosePerson(people);
 }
 
+applyTheme(localStorage);
 try {
   await begin();
 } catch (error) {

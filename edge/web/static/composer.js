@@ -1,32 +1,31 @@
-// Where a message is written or edited. Drafts are kept per channel.
+// Where a message is written, edited or answered. Drafts are kept per channel.
 
 import { el, icon, iconButton } from "./dom.js";
+import { oneLine } from "./format.js";
 
 const HEIGHT_MAX_PX = 160;
 const TEXT_CHARS_MAX = 5_000;
 
 export class Composer {
-  /** `on`: { send(text), edit(message, text), editLast() }; `drafts`: as localStorage. */
+  /** `on`: { send(text, {quote, mentions}), edit(message, text), editLast(), typed(isEmpty), people(),
+   *  author(user) }; `drafts`: as localStorage. */
   constructor(on, { user, drafts }) {
     this.on = on;
     this.drafts = drafts;
     this.prefix = `hubbub.draft.${user}.`;
     this.channel = "";
     this.editing = null;
+    this.quote = null;
     const id = `compose-${user}`;
     this.box = el("textarea", { id, rows: "1", dir: "auto", placeholder: "Write a message", enterkeyhint: "send" });
     this.box.maxLength = TEXT_CHARS_MAX;
+    this.id = id;
+    this.naming = null; // loaded with the first "@"
     this.button = el("button", { type: "submit", class: "send", "aria-label": "Send", title: "Send (Enter)" }, icon("send"));
-    this.words = el("span", { text: "Editing a message" });
-    this.banner = el(
-      "div",
-      { class: "editing", hidden: true },
-      icon("edit"),
-      this.words,
-      iconButton("close", "Stop editing", () => this.stopEditing(), { class: "plain" }),
-    );
+    this.banner = el("div", { class: "editing", hidden: true });
     const label = el("label", { class: "spoken", for: id, text: "Message" });
-    this.root = el("form", { class: "composer" }, this.banner, label, el("div", { class: "writing" }, this.box, this.button));
+    const writing = el("div", { class: "writing" }, this.box, this.button);
+    this.root = el("form", { class: "composer" }, this.banner, label, writing);
     this.root.addEventListener("submit", (event) => (event.preventDefault(), this.#submit()));
     this.box.addEventListener("input", () => this.#typed());
     this.box.addEventListener("keydown", (event) => this.#key(event));
@@ -34,10 +33,10 @@ export class Composer {
 
   /** Another channel, with its own draft. */
   use(channel) {
-    this.editing = null;
-    this.banner.hidden = true;
     this.channel = channel;
-    this.#write(this.drafts.getItem(this.prefix + channel) ?? "");
+    this.naming?.close();
+    this.#begin(null, null);
+    this.#write(this.#draft());
   }
 
   /** How the channel is called now. */
@@ -46,17 +45,14 @@ export class Composer {
   }
 
   edit(message) {
-    this.editing = message;
-    this.banner.hidden = false;
+    this.#begin(message, null);
     this.#write(message.text);
     this.focus();
   }
 
-  stopEditing() {
-    if (!this.editing) return;
-    this.editing = null;
-    this.banner.hidden = true;
-    this.#write(this.drafts.getItem(this.prefix + this.channel) ?? "");
+  answer(message) {
+    if (this.editing) this.#write(this.#draft());
+    this.#begin(null, message);
     this.focus();
   }
 
@@ -64,36 +60,75 @@ export class Composer {
     this.box.focus();
   }
 
+  /** Ends the editing, or the answer to one message. */
+  #stop() {
+    if (this.editing) this.#write(this.#draft());
+    this.#begin(null, null);
+    this.focus();
+  }
+
+  #begin(editing, quote) {
+    this.editing = editing;
+    this.quote = quote;
+    this.banner.hidden = !editing && !quote;
+    if (this.banner.hidden) return this.banner.replaceChildren();
+    const words = editing ? "Editing a message" : `Answer to ${this.on.author(quote.by)}: ${oneLine(quote.text || "(data)")}`;
+    const close = iconButton("close", editing ? "Stop editing" : "Do not answer", () => this.#stop(), { class: "plain" });
+    this.banner.replaceChildren(icon(editing ? "edit" : "reply"), el("span", { text: words }), close);
+  }
+
   #submit() {
     const text = this.box.value.trim();
     if (!text) return;
-    const { editing } = this;
-    this.editing = null;
-    this.banner.hidden = true;
-    if (!editing) this.drafts.removeItem(this.prefix + this.channel);
-    this.#write(editing ? (this.drafts.getItem(this.prefix + this.channel) ?? "") : "");
-    if (!editing) this.on.send(text);
+    const { editing, quote } = this;
+    this.naming?.close();
+    this.#begin(null, null);
+    if (!editing) this.#keepDraft("");
+    this.#write(editing ? this.#draft() : "");
+    if (!editing) this.on.send(text, { quote, mentions: this.naming?.of(text) });
     else if (text !== editing.text) this.on.edit(editing, text);
   }
 
   #typed() {
     this.#fit();
+    this.#name();
     if (this.editing) return;
-    try {
-      if (this.box.value) this.drafts.setItem(this.prefix + this.channel, this.box.value);
-      else this.drafts.removeItem(this.prefix + this.channel);
-    } catch {
-      // Full or forbidden storage: the draft lives as long as the page.
+    this.on.typed(!this.box.value.trim());
+    this.#keepDraft(this.box.value);
+  }
+
+  /** Names behind an "@". */
+  async #name() {
+    if (!this.naming && !this.box.value.includes("@")) return;
+    const { Naming } = await import("./naming.js");
+    if (!this.naming) {
+      this.naming = new Naming(this.box, { id: `names-of-${this.id}`, people: () => this.on.people() });
+      this.root.prepend(this.naming.list);
     }
+    this.naming.look();
   }
 
   #key(event) {
     if (event.isComposing) return; // Enter chooses a character of an input method
-    if (event.key === "Enter" && !event.shiftKey) this.#submit();
-    else if (event.key === "Escape" && this.editing) this.stopEditing();
+    if (this.naming?.key(event)) event.stopPropagation();
+    else if (event.key === "Enter" && !event.shiftKey) this.#submit();
+    else if (event.key === "Escape" && (this.editing || this.quote)) this.#stop();
     else if (event.key === "ArrowUp" && !this.box.value) this.on.editLast();
     else return;
     event.preventDefault();
+  }
+
+  #draft() {
+    return this.drafts.getItem(this.prefix + this.channel) ?? "";
+  }
+
+  #keepDraft(text) {
+    try {
+      if (text) this.drafts.setItem(this.prefix + this.channel, text);
+      else this.drafts.removeItem(this.prefix + this.channel);
+    } catch {
+      // Full or forbidden storage: the draft lives as long as the page.
+    }
   }
 
   #write(text) {

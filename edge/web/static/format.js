@@ -81,3 +81,19 @@ export function segments(text) {
 export function oneLine(text) {
   return text.replace(/\s+/gu, " ").trim().slice(0, 140);
 }
+
+/** The parts of a text between which somebody is named: {text} or {text, user}. `people`: [{user, name}]. */
+export function mentioned(text, people) {
+  const parts = [];
+  let from = 0;
+  while (from < text.length) {
+    const spots = people.map((one) => ({ ...one, at: text.indexOf(`@${one.name}`, from) })).filter((one) => one.at >= 0);
+    const first = spots.sort((a, b) => a.at - b.at || b.name.length - a.name.length)[0];
+    if (!first) break;
+    if (first.at > from) parts.push({ text: text.slice(from, first.at) });
+    from = first.at + first.name.length + 1;
+    parts.push({ text: text.slice(first.at, from), user: first.user });
+  }
+  if (from < text.length) parts.push({ text: text.slice(from) });
+  return parts;
+}

@@ -1,7 +1,7 @@
 // The dialog that begins a conversation: one person, or a group with a name.
 
 import { el, iconButton } from "./dom.js";
-import { avatar } from "./timeline.js";
+import { avatar } from "./faces.js";
 
 /** `people`: [{user, name}] to choose from; empty: ids are typed. `on`: { direct(user), group(name, users) },
  *  both may reject with an Error whose message is shown. */

@@ -1,15 +1,19 @@
 // One user's pane: connection bar, channel list, opened channel. Draws what its Session knows.
 
 import { Composer } from "./composer.js";
-import { arrange, el, iconButton, spoken } from "./dom.js";
+import { arrange, el, icon, iconButton, spoken } from "./dom.js";
+import { avatar, placeAvatar } from "./faces.js";
 import { oneLine, shortLabel } from "./format.js";
-import { gather } from "./gathering.js";
-import { CONNECTING, ENDED, ONLINE, Unanswered, WAITING } from "/sdk/hubbub.js";
+import { CONNECTING, ENDED, ONLINE, Unanswered, WAITING } from "/static/hubbub.js";
 import { Session } from "./session.js";
-import { Timeline, avatar, placeAvatar } from "./timeline.js";
+import { typingWords } from "./signs.js";
+import { themeButton } from "./theme.js";
+import { Timeline } from "./timeline.js";
 
 const PATIENCE_MS = 1_500; // a cut that heals sooner is nobody's concern
-const FILTER_FROM = 6; // channels
+const FIND_FROM = 2; // characters
+const FIND_AFTER_MS = 300; // of quiet
+const SAID_MS = 5_000;
 
 export class Pane {
   /** `people`: those one can write to; `opens`: a user whose dm is opened first; `isAlone`: no other pane. */
@@ -18,24 +22,31 @@ export class Pane {
     this.people = people.filter((person) => person.user !== user);
     this.opens = opens;
     this.isAlone = isAlone;
+    this.storage = parts.storage;
     this.drawn = new Set();
     this.shownChannel = "";
     this.wasOnline = false;
     const on = {
       changed: (what) => this.#changed(what),
       arrived: (message) => this.timeline.announce(message),
+      said: (words) => this.#tell(words),
     };
     this.session = new Session({ user, token, names, on, parts });
     this.timeline = new Timeline({
       older: () => this.session.older(),
+      newer: () => this.session.newer(),
+      latest: () => this.session.reading.present(),
       looking: (isLooking) => this.session.look(isLooking && Boolean(this.session.room)),
       author: (id) => this.session.author(id),
-      act: (verb, message) => this.#act(verb, message),
+      act: (verb, message, more) => this.#act(verb, message, more),
     });
     const writing = {
-      send: (text) => (this.session.send(text), this.timeline.toEnd()),
+      send: (text, more) => (this.session.send(text, more), this.timeline.toEnd()),
       edit: (message, text) => this.session.edit(message, text),
       editLast: () => this.#editLast(),
+      typed: (isEmpty) => this.session.signs.typed(this.session.room.channel, isEmpty),
+      people: () => this.session.others().map((id) => ({ user: id, name: this.session.author(id) })),
+      author: (id) => this.session.author(id),
     };
     this.composer = new Composer(writing, { user, drafts: parts.storage });
     this.#build();
@@ -53,22 +64,26 @@ export class Pane {
   #build() {
     this.bar = el("div", { class: "bar", role: "status", "data-state": "connecting" });
     this.me = el("div", { class: "me" });
-    this.filter = el("input", { type: "search", class: "filter", placeholder: "Find a conversation", "aria-label": "Find a conversation", hidden: true });
-    this.filter.addEventListener("input", () => this.#changed("list"));
+    this.filter = el("input", { type: "search", class: "filter", placeholder: "Search", "aria-label": "Search conversations and messages" });
+    this.filter.addEventListener("input", () => this.#sought());
+    this.filter.addEventListener("keydown", (event) => event.key === "Escape" && this.#endSearch());
     this.channels = el("ul", { class: "channels" });
     const add = iconButton("plus", "New conversation", () => this.#gather(), { class: "plain add" });
     this.side = el(
       "aside",
       { class: "side", "aria-label": "Conversations" },
-      el("header", {}, this.me, add),
+      el("header", {}, this.me, themeButton(this.storage), add),
       this.filter,
-      el("nav", { "aria-label": "Conversations" }, this.channels),
+      (this.listed = el("nav", { "aria-label": "Conversations" }, this.channels)),
     );
     this.back = iconButton("back", "Back to conversations", () => this.#leave(), { class: "plain back" });
     this.title = el("div", { class: "title" });
     this.card = el("div", { class: "card" });
-    this.roomHead = el("header", {}, this.back, this.title);
-    this.roomNode = el("section", { class: "room", "aria-label": "Conversation" }, this.roomHead, this.timeline.root, this.composer.root, this.card);
+    this.options = iconButton("more", "Conversation options", () => this.#options(), { class: "plain", "aria-haspopup": "menu" });
+    this.roomHead = el("header", {}, this.back, this.title, this.options);
+    this.typing = el("div", { class: "typing", "aria-live": "off" });
+    this.toast = el("div", { class: "toast", role: "status" });
+    this.roomNode = el("section", { class: "room", "aria-label": "Conversation" }, this.roomHead, this.timeline.root, this.typing, this.composer.root, this.card, this.toast);
     this.root = el("section", { class: "pane", "data-user": this.user, "data-view": "list" }, this.bar, this.side, this.roomNode);
     this.root.addEventListener("keydown", (event) => this.#key(event));
     this.#changed("state");
@@ -134,7 +149,6 @@ export class Pane {
   #drawList() {
     this.#drawMe();
     const rows = this.session.list.sorted();
-    this.filter.hidden = rows.length < FILTER_FROM && !this.filter.value;
     const wanted = this.filter.value.trim().toLocaleLowerCase();
     const found = rows.filter((row) => this.session.title(row).toLocaleLowerCase().includes(wanted));
     const old = new Map([...this.channels.children].map((node) => [node.dataset.channel, node]));
@@ -151,18 +165,22 @@ export class Pane {
     const title = this.session.title(row);
     const line = this.#lastLine(row);
     const isOpen = this.session.room?.channel === row.channel;
-    const unread = isOpen && this.session.isLooking ? 0 : (row.unread ?? 0);
+    const isSeen = isOpen && this.session.isLooking;
+    const unread = isSeen ? 0 : (row.unread ?? 0);
+    const mentions = isSeen ? 0 : (row.mentions ?? 0);
+    const state = row.peer ? this.session.people.state(row.peer) : "";
+    const isTyping = this.session.signs.of(row.channel).length > 0;
     const when = row.ms ? shortLabel(row.ms, Date.now()) : "";
-    const shape = JSON.stringify([title, line, isOpen, unread, when]);
+    const shape = JSON.stringify([title, line, isOpen, unread, mentions, state, isTyping, when, row.muted, row.archived]);
     if (old?.dataset.shape === shape) return old;
     const button = el(
       "button",
-      { type: "button", class: unread ? "channel unread" : "channel", "aria-current": isOpen ? "true" : undefined, on: { click: () => this.open(row.channel) } },
-      row.kind === "dm" ? avatar(row.peer || row.channel, title) : placeAvatar(row.channel),
+      { type: "button", class: `channel${unread ? " unread" : ""}${row.muted || row.archived ? " quiet" : ""}`, "aria-current": isOpen ? "true" : undefined, on: { click: () => this.open(row.channel) } },
+      row.kind === "dm" ? avatar(row.peer || row.channel, title, "", state) : placeAvatar(row.channel),
       el("bdi", { class: "name", text: title }),
-      el("span", { class: "when", text: when }),
-      el("bdi", { class: "last", text: line }),
-      unread ? el("span", { class: "badge" }, el("span", { text: unread > 99 ? "99+" : unread }), spoken(" unread")) : null,
+      el("span", { class: "when" }, row.muted ? icon("muted") : null, row.muted ? spoken("muted ") : null, when),
+      el("bdi", { class: isTyping ? "last is-typing" : "last", text: isTyping ? "typing…" : line }),
+      unread ? badges(unread, mentions) : null,
     );
     const item = old ?? el("li", { "data-channel": row.channel });
     const hadFocus = item.contains(document.activeElement);
@@ -174,6 +192,7 @@ export class Pane {
 
   #lastLine(row) {
     if (row.state === "invited") return "You are invited";
+    if (row.archived) return "Archived";
     const { preview } = row;
     if (!preview) return row.kind === "open" ? "Open to everybody" : "No messages yet";
     const text = preview.deleted ? "Message deleted" : oneLine(preview.text || "(data)");
@@ -188,7 +207,7 @@ export class Pane {
     this.root.dataset.view = room || problem ? "room" : "list";
     this.#drawCard(room, isInvited, problem);
     const shows = Boolean(room) && !isInvited && !problem;
-    this.timeline.root.hidden = this.composer.root.hidden = !shows;
+    this.timeline.root.hidden = this.composer.root.hidden = this.typing.hidden = this.options.hidden = !shows;
     this.roomHead.hidden = !room && !problem;
     if (row) this.#drawTitle(row, room);
     else this.title.replaceChildren();
@@ -199,23 +218,39 @@ export class Pane {
     }
     if (room) this.composer.address(row ? this.session.title(row) : room.channel);
     if (!shows) return;
-    this.timeline.show(room.view(this.session.entries()), {
+    this.#drawTyping(room);
+    const shown = this.session.shown;
+    const isPast = shown !== room;
+    this.timeline.show(shown.view(isPast ? [] : this.session.entries()), {
       user: this.user,
       isDirect: row?.kind === "dm",
       newAfter: room.newAfter,
-      atStart: room.atStart,
-      isLoaded: room.isLoaded,
-      isLoading: this.session.loading.has(room.channel),
+      atStart: shown.atStart,
+      isPast,
+      isLoaded: shown.isLoaded,
+      isLoading: this.session.reading.isLoading(shown),
     });
+  }
+
+  /** In its own line: nothing that is read moves when somebody types. */
+  #drawTyping(room) {
+    const typists = this.session.signs.of(room.channel).map((user) => this.session.author(user).split(" ")[0]);
+    const words = typingWords(typists);
+    if (this.typing.textContent !== words) this.typing.textContent = words;
   }
 
   #drawTitle(row, room) {
     const name = this.session.title(row);
-    const about = { dm: "Direct message", group: plural(room.members, "member"), open: "Open to everybody" }[row.kind];
-    const shape = `${row.channel} ${name} ${about}`;
+    const { people } = this.session;
+    const state = row.peer ? people.state(row.peer) : "";
+    const online = this.session.others().filter((user) => (people.state(user) || "offline") !== "offline").length + 1;
+    const group = [plural(room.members, "member"), online > 1 ? `${online} online` : ""].filter(Boolean).join(", ");
+    const direct = this.session.blocked.has(row.peer) ? "Blocked" : (people.words(row.peer, Date.now()) || "Direct message");
+    const about = { dm: direct, group, open: "Open to everybody" }[row.kind];
+    const shape = `${row.channel} ${name} ${about} ${state}`;
     if (this.title.dataset.shape === shape) return;
     this.title.dataset.shape = shape;
-    const face = row.kind === "dm" ? avatar(row.peer || row.channel, name) : placeAvatar(row.channel);
+    const face = row.kind === "dm" ? avatar(row.peer || row.channel, name, "", state) : placeAvatar(row.channel);
     this.title.replaceChildren(face, el("div", {}, el("h1", {}, el("bdi", { text: name })), el("span", { class: "about", text: about })));
   }
 
@@ -277,11 +312,78 @@ export class Pane {
     }
   }
 
-  #gather() {
+  async #gather() {
+    const { gather } = await import("./gathering.js");
     gather(this.people, {
       direct: async (user) => this.open(await this.session.direct(user)),
       group: async (name, users) => this.open(await this.session.group(name, users)),
     });
+  }
+
+  async #options() {
+    const { showOptions } = await import("./options.js");
+    showOptions(this.options, this.session, { pins: () => this.#detail("showPins"), left: () => this.#leave() });
+  }
+
+  /** One of the sheets of details.js. */
+  async #detail(name, ...about) {
+    const { session } = this;
+    const means = { ask: (verb, data) => session.ask(verb, data), author: (id) => session.author(id), go: (seq) => this.#show(seq) };
+    try {
+      await (await import("./details.js"))[name](session.room.channel, ...about, means);
+    } catch (error) {
+      this.#tell(error.message);
+    }
+  }
+
+  /** Shows a message of the opened channel. */
+  async #show(seq) {
+    const found = await this.session.jump(seq);
+    // Drawn first, then brought into view.
+    if (found !== undefined) queueMicrotask(() => this.timeline.reveal(found));
+  }
+
+  // --- search
+
+  #sought() {
+    clearTimeout(this.pause);
+    const q = this.filter.value.trim();
+    this.#changed("list");
+    if (q.length >= FIND_FROM) this.pause = setTimeout(() => this.#find(q), FIND_AFTER_MS);
+    else this.finding?.find("");
+  }
+
+  async #find(q) {
+    if (!this.finding) {
+      const { Finding } = await import("./finding.js");
+      this.finding ??= new Finding({
+        ask: (verb, data) => this.session.ask(verb, data),
+        author: (id) => this.session.author(id),
+        title: (channel) => this.session.title(this.session.list.rows.get(channel) ?? { channel }),
+        go: (channel, seq) => this.#goTo(channel, seq),
+      });
+      this.listed.append(this.finding.root);
+    }
+    this.finding.find(q);
+  }
+
+  async #goTo(channel, seq) {
+    this.hasOpened = true;
+    this.session.open(channel);
+    this.#drawAll();
+    await this.#show(seq);
+  }
+
+  #endSearch() {
+    this.filter.value = "";
+    this.#sought();
+  }
+
+  /** Words for a moment: why something did not work. */
+  #tell(words) {
+    clearTimeout(this.said);
+    this.toast.textContent = words;
+    this.said = setTimeout(() => (this.toast.textContent = ""), SAID_MS);
   }
 
   async #attempt(action) {
@@ -293,13 +395,25 @@ export class Pane {
     }
   }
 
-  #act(verb, message) {
-    if (verb === "compose") this.composer.focus();
-    else if (verb === "edit") this.composer.edit(message);
-    else if (verb === "delete") this.session.remove(message);
-    else if (verb === "copy") navigator.clipboard.writeText(message.text);
-    else if (verb === "retry") this.session.outbox.retry(message.entry.cmid);
-    else if (verb === "discard") this.session.outbox.discard(message.entry.cmid);
+  #act(verb, message, more) {
+    const { session } = this;
+    const acts = {
+      compose: () => this.composer.focus(),
+      reply: () => this.composer.answer(message),
+      edit: () => this.composer.edit(message),
+      delete: () => session.remove(message),
+      copy: () => navigator.clipboard.writeText(message.text),
+      react: () => session.react(message, more),
+      pin: () => session.pin(message),
+      unpin: () => session.pin(message),
+      readers: () => this.#detail("showReaders", message),
+      reactors: () => this.#detail("showReactors", message),
+      edits: () => this.#detail("showEdits", message),
+      jump: () => this.#show(message.seq),
+      retry: () => session.outbox.retry(message.entry.cmid),
+      discard: () => session.outbox.discard(message.entry.cmid),
+    };
+    acts[verb]();
   }
 
   #editLast() {
@@ -323,4 +437,10 @@ export class Pane {
 function plural(count, word) {
   if (!count) return "";
   return `${count} ${word}${count === 1 ? "" : "s"}`;
+}
+
+function badges(unread, mentions) {
+  const figure = el("span", { class: "badge" }, el("span", { text: unread > 99 ? "99+" : unread }), spoken(" unread"));
+  if (!mentions) return figure;
+  return el("span", { class: "badges" }, el("span", { class: "at" }, el("span", { text: "@" }), spoken(" you are mentioned")), figure);
 }

@@ -5,15 +5,20 @@
 //    opening it again fetches what was missed and nothing else.
 // 2. Subscribe first, then load the newest page: what comes in between is merged by id.
 // 3. `changed(what)` tells the page: "list", "room", "state", "names"; `arrived(message)` a new message
-//    of somebody else in the opened channel.
+//    of somebody else in the opened channel; `said(words)` why something could not be done.
+// 4. What a device has is told for all channels on its screen (`mark.delivered`), what was looked at for
+//    the opened one (`mark.read`).
 
-import { Client, ONLINE, Outbox, Refused, Unanswered } from "/sdk/hubbub.js";
+import { Client, ONLINE, Outbox, Refused, Unanswered } from "/static/hubbub.js";
+import { People } from "./people.js";
+import { Reading } from "./reading.js";
+import { Signs } from "./signs.js";
 import { ChannelList, Room } from "./store.js";
 
-const PAGE = 50;
 const SCREEN_MAX = 100; // contracts.md 6
+const WATCHED_MAX = 100; // messages whose counts are pushed
 const MARK_DELAY_MS = 250;
-const AGAIN_MS = 1_500;
+const DELIVERED_DELAY_MS = 500;
 
 /** Display names of users: as given until the user's profile, asked for once, says it. */
 export class Names {
@@ -36,7 +41,7 @@ export class Names {
 }
 
 export class Session {
-  /** `on`: {changed(what), arrived(message)}; `parts`: what Client and Outbox take from outside. */
+  /** `on`: {changed(what), arrived(message), said(words)}; `parts`: what Client and Outbox take from outside. */
   constructor({ user, token, names, on, parts }) {
     this.user = user;
     this.names = names;
@@ -50,8 +55,11 @@ export class Session {
     this.problem = ""; // why the opened channel cannot be read
     this.isLooking = false; // at the end of the opened channel
     this.isListed = false; // the list came at least once
-    this.loading = new Set(); // channels with a page under way
     this.markTimer = null;
+    this.deliveredTimer = null;
+    this.delivered = new Map(); // channel → the seq that was told to be here
+    this.watchedReceipts = "";
+    this.blocked = new Set();
     this.screen = "";
     this.timers = parts.timers ?? globalThis;
     this.client = new Client({ ...parts, name: "chat-page", token, on: this.#handlers() });
@@ -61,6 +69,28 @@ export class Session {
       rpc: (method, data) => this.client.rpc(method, data),
       changed: (entry, answer) => this.#confirmed(entry, answer),
     });
+    const changed = (what) => on.changed(what);
+    this.people = new People({
+      ask: (users) => this.#quiet("presence.watch", { users }),
+      changed: () => (changed("list"), changed("room")),
+    });
+    this.signs = new Signs({
+      tell: (verb, channel) => this.#quiet(verb, { channel }),
+      changed: () => (changed("list"), changed("room")),
+      now: parts.now,
+      timers: this.timers,
+    });
+    const reads = {
+      changed: () => changed("room"),
+      loaded: (room) => this.#loaded(room),
+      refused: (room, words) => room === this.room && (this.problem = words),
+    };
+    this.reading = new Reading({ client: this.client, on: reads, timers: this.timers });
+  }
+
+  /** What is shown of the opened channel: its newest messages, or a place far back. */
+  get shown() {
+    return this.reading.past ?? this.room;
   }
 
   start() {
@@ -96,12 +126,73 @@ export class Session {
     const row = this.list.rows.get(channel);
     if (row) row.unread = this.room.unread();
     this.room = null;
+    this.reading.past = null;
+    this.watchedReceipts = "";
     this.isLooking = false;
     this.on.changed("room");
   }
 
-  send(text) {
-    return this.outbox.add({ kind: "send", channel: this.room.channel, text });
+  /** `quote`: the message that is answered; `mentions`: users. */
+  send(text, { quote, mentions = [] } = {}) {
+    const more = { ...(quote && { reply_to: quote.id }), ...(mentions.length && { mentions }) };
+    this.signs.sent();
+    this.reading.present();
+    const shown = quote && { id: quote.id, seq: quote.seq, by: quote.by, text: quote.text };
+    return this.outbox.add({ kind: "send", channel: this.room.channel, text, more, ...(shown && { quote: shown }) });
+  }
+
+  /** Chooses a reaction, or takes it back. */
+  react({ id, reactions }, emoji) {
+    return this.command(reactions?.[emoji]?.me ? "reaction.remove" : "reaction.add", { channel: this.room.channel, id, emoji });
+  }
+
+  pin({ id, pinned }) {
+    return this.command(pinned ? "message.unpin" : "message.pin", { channel: this.room.channel, id });
+  }
+
+  /** Mutes, archives or favours a channel of the own list. */
+  settle(channel, settings) {
+    return this.command("channel.set_mine", { channel, ...settings });
+  }
+
+  async block(user, isBlocked) {
+    const answer = await this.command(isBlocked ? "user.block" : "user.unblock", { blocked: user });
+    if (!answer) return;
+    if (isBlocked) this.blocked.add(user);
+    else this.blocked.delete(user);
+    // What is hidden is decided by the server: everything is read anew.
+    const channel = this.room?.channel;
+    this.close();
+    this.rooms.clear();
+    this.positions.clear();
+    if (channel) this.open(channel);
+    this.on.changed("list");
+  }
+
+  /** A command that people see the effect of; refused, it is said why. Resolves to the answer, or to nothing. */
+  async command(verb, data) {
+    try {
+      return await this.client.rpc(verb, data);
+    } catch (error) {
+      if (!isFailure(error)) throw error;
+      this.on.said(error instanceof Refused ? error.message : "No connection. Try again.");
+      return undefined;
+    }
+  }
+
+  /** A question. Rejects with Refused or Unanswered. */
+  ask(verb, data) {
+    return this.client.rpc(verb, data);
+  }
+
+  /** What is only worth saying now. Resolves to nothing where it did not work. */
+  async #quiet(verb, data) {
+    try {
+      return await this.client.rpc(verb, data);
+    } catch (error) {
+      if (!isFailure(error)) throw error;
+      return undefined;
+    }
   }
 
   edit(message, text) {
@@ -112,22 +203,17 @@ export class Session {
     return this.outbox.add({ kind: "delete", channel: this.room.channel, id: message.id });
   }
 
-  /** Loads the page before the oldest message. */
-  async older() {
-    const { room } = this;
-    if (!room?.isLoaded || room.atStart || this.loading.has(room.channel)) return;
-    this.loading.add(room.channel);
-    this.on.changed("room");
-    try {
-      const page = await this.#history(room.channel, { before_seq: room.oldestSeq, limit: PAGE });
-      if (page.messages.length) room.merge(page.messages);
-      else room.atStart = true;
-    } catch (error) {
-      if (!isFailure(error)) throw error;
-    } finally {
-      this.loading.delete(room.channel);
-      if (room === this.room) this.on.changed("room");
-    }
+  older() {
+    return this.shown && this.reading.older(this.shown);
+  }
+
+  newer() {
+    return this.room && this.reading.newer(this.room);
+  }
+
+  /** Shows a message of the opened channel; resolves to the seq that is shown. */
+  jump(seq) {
+    return this.reading.jump(this.room, seq);
   }
 
   /** Whether the user sees the end of the opened channel now. */
@@ -176,6 +262,13 @@ export class Session {
     return this.#name(user);
   }
 
+  /** The others of the opened channel, as far as they are known. */
+  others() {
+    const { room } = this;
+    const known = room ? [...room.receipts.read.keys(), ...room.messages.map((message) => message.by)] : [];
+    return [...new Set(known)].filter((user) => user && user !== this.user);
+  }
+
   entries() {
     return this.room ? this.outbox.of(this.room.channel) : [];
   }
@@ -208,10 +301,12 @@ export class Session {
     }
     this.isListed = true;
     this.screen = "";
+    this.people.forget();
+    this.#askBlocks();
     this.#tellScreen();
     this.on.changed("list");
     // A page that the lost connection did not bring.
-    if (this.room && !this.room.isLoaded && this.client.subs.get(this.room.channel)?.known) this.#load(this.room);
+    if (this.room && !this.room.isLoaded && this.client.subs.get(this.room.channel)?.known) this.reading.load(this.room);
   }
 
   async #restOfList(next) {
@@ -243,32 +338,18 @@ export class Session {
     if (!room.newAfter && data?.unread) room.newAfter = room.mark;
     const row = this.list.rows.get(channel);
     if (row && data?.channel?.name) row.name = data.channel.name;
-    if (!room.isLoaded) this.#load(room);
+    room.receipts.load(data ?? {});
+    this.watchedReceipts = "";
+    if (!room.isLoaded) this.reading.load(room);
+    this.#watchPeople();
     this.#afterRoom(room);
     this.on.changed("list");
   }
 
-  async #load(room) {
-    if (this.loading.has(room.channel)) return;
-    this.loading.add(room.channel);
-    try {
-      const page = await this.#history(room.channel, { limit: PAGE });
-      room.load(page.messages, page.head, page.messages.length === 0);
-      if (room.last) this.list.preview(room.channel, room.last);
-    } catch (error) {
-      if (!isFailure(error)) throw error;
-      const isFinal = error instanceof Refused && !error.temporary;
-      if (isFinal && room === this.room) this.problem = error.message;
-      if (!isFinal) this.timers.setTimeout(() => this.client.state === ONLINE && this.#load(room), AGAIN_MS);
-    } finally {
-      this.loading.delete(room.channel);
-    }
+  #loaded(room) {
+    if (room.last) this.list.preview(room.channel, room.last);
     this.#afterRoom(room);
     this.on.changed("list");
-  }
-
-  #history(channel, place) {
-    return this.client.rpc("history.get", { channel, ...place });
   }
 
   #refusedChannel(channel, error) {
@@ -300,12 +381,16 @@ export class Session {
   #own(data) {
     if (data.t === "channel.removed") return this.#gone(data.channel, "You are no longer a member of this conversation.");
     if (data.t === "user.updated" && data.name) this.names.set(this.user, data.name);
+    if (data.t === "presence") return this.people.take(data.users);
+    if (data.t === "user.blocked") this.blocked.add(data.blocked);
+    if (data.t === "user.unblocked") this.blocked.delete(data.blocked);
     if (!this.list.apply(data)) return;
     if (data.t === "channel.added" && this.room?.channel === data.channel) {
       this.client.subscribe(data.channel, this.positions.get(data.channel));
     }
     const open = this.room && this.list.rows.get(this.room.channel);
     if (open) open.unread = this.room.unread();
+    this.#tellDelivered();
     this.#tellScreen();
     this.on.changed("list");
   }
@@ -313,12 +398,15 @@ export class Session {
   #event(channel, data) {
     const room = this.rooms.get(channel);
     if (!room) return;
+    this.signs.apply(channel, data);
     const fresh = room.apply(data);
+    if (this.reading.past?.channel === channel && data.t !== "message.created") this.reading.past.apply(data);
     if (data.t === "channel.deleted") return this.#gone(channel, "This conversation was deleted.");
     const row = this.list.rows.get(channel);
     if (data.t === "channel.updated" && row) row.name = data.name ?? "";
     if (data.t === "member.joined") room.members += data.users.length;
     if (data.t === "member.left" || data.t === "member.removed") room.members -= data.users.length;
+    if (data.t.startsWith("member.")) this.#watchPeople();
     if (room.last) this.list.preview(channel, room.last);
     if (fresh && fresh.by !== this.user && room === this.room && room.isLoaded) this.on.arrived(fresh);
     this.#afterRoom(room);
@@ -329,6 +417,9 @@ export class Session {
     if (room !== this.room) return;
     const row = this.list.rows.get(room.channel);
     if (row) row.unread = room.unread();
+    if (row) row.seq = Math.max(row.seq ?? 0, room.head);
+    this.#tellDelivered();
+    this.#watchReceipts();
     this.on.changed("room");
     if (this.isLooking) this.look(true);
   }
@@ -343,8 +434,9 @@ export class Session {
 
   /** The answer says what the push will say: whichever comes first shows it. */
   #applyOwn(room, entry, { seq, id, ts, rev }) {
-    const { kind, cmid, text } = entry;
-    if (kind === "send") room.merge([{ t: "message.created", seq, id, cmid, by: this.user, ts, text }]);
+    const { kind, cmid, text, quote, more } = entry;
+    const sent = { t: "message.created", seq, id, cmid, by: this.user, ts, text, quote, mentions: more?.mentions };
+    if (kind === "send") room.merge([sent]);
     else room.apply({ t: kind === "edit" ? "message.updated" : "message.deleted", id: entry.id, rev, text });
     if (room.last) this.list.preview(room.channel, room.last);
   }
@@ -364,12 +456,43 @@ export class Session {
     }
     room.mark = Math.max(room.mark, upto);
     const row = this.list.rows.get(room.channel);
-    if (row) row.unread = room.unread();
+    if (row) Object.assign(row, { unread: room.unread(), mentions: 0 });
     this.on.changed("list");
+  }
+
+  /** Soon, and once for all that came: what this device has. */
+  #tellDelivered() {
+    if (this.deliveredTimer !== null) return;
+    this.deliveredTimer = this.timers.setTimeout(async () => {
+      this.deliveredTimer = null;
+      const marks = {};
+      for (const { channel, seq, state } of this.list.sorted().slice(0, SCREEN_MAX)) {
+        if (seq && state !== "invited" && seq > (this.delivered.get(channel) ?? 0)) marks[channel] = seq;
+      }
+      if (!Object.keys(marks).length || !(await this.#quiet("mark.delivered", { marks }))) return;
+      for (const [channel, seq] of Object.entries(marks)) this.delivered.set(channel, seq);
+    }, DELIVERED_DELAY_MS);
+  }
+
+  /** In a channel too large for everybody's marks: the counts of the newest own messages. */
+  #watchReceipts() {
+    const { room } = this;
+    if (!room?.isLoaded || room.receipts.isByMember || this.client.state !== ONLINE) return;
+    const seqs = room.messages.filter((m) => m.by === this.user && !m.deleted).slice(-WATCHED_MAX).map((m) => m.seq);
+    const key = seqs.join(" ");
+    if (!key || key === this.watchedReceipts) return;
+    this.watchedReceipts = key;
+    this.#quiet("receipts.watch", { channel: room.channel, seqs });
+  }
+
+  async #askBlocks() {
+    const answer = await this.#quiet("block.list", {});
+    if (answer) this.blocked = new Set(answer.blocks.map(({ user }) => user));
   }
 
   /** Unread figures come for what is on the screen: the top of the list. */
   #tellScreen() {
+    if (this.client.state === ONLINE) this.#watchPeople();
     const channels = this.list.sorted().slice(0, SCREEN_MAX).map((row) => row.channel).sort();
     const screen = channels.join(" ");
     if (screen === this.screen || this.client.state !== ONLINE) return;
@@ -378,6 +501,12 @@ export class Session {
       if (!isFailure(error)) throw error;
       this.screen = "";
     });
+  }
+
+  #watchPeople() {
+    const peers = this.list.sorted().map((row) => row.peer).filter(Boolean);
+    const here = this.room ? [...this.room.receipts.read.keys()] : [];
+    this.people.watch([...here, ...peers].filter((user) => user !== this.user));
   }
 
   #name(user) {

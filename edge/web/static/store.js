@@ -8,6 +8,9 @@
 // 3. Unread figures are the server's. Only the opened channel's, which it says nothing about, is read
 //    off its messages.
 
+import { ANNOTATING, annotate, takeAnnotations } from "./annotations.js";
+import { Receipts } from "./receipts.js";
+
 const CHANGES = new Set(["message.updated", "message.deleted", "message.undeleted"]);
 const LATE_MAX = 500;
 
@@ -30,6 +33,7 @@ export class Room {
     this.mark = 0;
     this.newAfter = 0; // messages of others behind it were new when the channel was opened
     this.members = 0;
+    this.receipts = new Receipts(this.user);
   }
 
   get oldestSeq() {
@@ -40,13 +44,22 @@ export class Room {
     return this.messages.at(-1);
   }
 
+  /** Takes over an older run of the same channel that reaches up to this one: they are one now. */
+  join(older) {
+    this.merge(older.messages);
+    this.atStart ||= older.atStart;
+  }
+
   /** Takes messages in their current state: a page, or one event. Returns those that are new here. */
   merge(messages) {
     const fresh = [];
     for (const message of messages) {
       const known = this.byId.get(message.id);
       if (!known) fresh.push(this.#insert(message));
-      else if ((message.rev ?? 0) > (known.rev ?? 0)) this.#change(known, message);
+      else {
+        if ((message.rev ?? 0) > (known.rev ?? 0)) this.#change(known, message);
+        takeAnnotations(known, message);
+      }
     }
     return fresh;
   }
@@ -62,7 +75,11 @@ export class Room {
   /** One publication's data. Returns a message that is new here, if it brought one. */
   apply(data) {
     this.head = Math.max(this.head, data.seq ?? 0);
-    if (data.t === "message.created") {
+    this.receipts.apply(data);
+    if (ANNOTATING.has(data.t)) {
+      const message = this.byId.get(data.id);
+      if (message) annotate(message, data, this.user);
+    } else if (data.t === "message.created") {
       // A reply that stands in its thread alone is not in the channel, as in history.
       return data.thread && !data.also_in_channel ? undefined : this.merge([data])[0];
     }
@@ -96,7 +113,10 @@ export class Room {
     }
     const shown = this.messages.map((message) => {
       const change = changes.get(message.id);
-      if (!change || message.deleted) return { ...message, key: keyOf(message), status: "stored" };
+      if (!change || message.deleted) {
+        const receipt = message.by === this.user && !message.deleted ? this.receipts.of(message.seq) : undefined;
+        return { ...message, key: keyOf(message), status: "stored", receipt };
+      }
       const text = change.kind === "edit" ? change.text : message.text;
       return { ...message, text, key: keyOf(message), status: change.status, entry: change };
     });
@@ -105,7 +125,8 @@ export class Room {
 
   #unsent(entry) {
     const ts = new Date(entry.made).toISOString();
-    const message = { cmid: entry.cmid, by: this.user, ts, text: entry.text, status: entry.status, entry };
+    const { cmid, text, status, quote } = entry;
+    const message = { cmid, by: this.user, ts, text, quote, status, entry };
     return { ...message, key: keyOf(message) };
   }
 
@@ -198,6 +219,13 @@ export class ChannelList {
       case "channel.role_changed":
         if (row) row.role = data.role;
         return Boolean(row);
+      case "channel.muted":
+      case "channel.unmuted":
+        if (row) row.muted = data.t === "channel.muted";
+        return Boolean(row);
+      case "channel.sorted":
+        if (row) Object.assign(row, { archived: Boolean(data.archived), favourite: Boolean(data.favourite) });
+        return Boolean(row);
       case "channel.removed":
         return this.rows.delete(data.channel);
       case "heads":
@@ -209,13 +237,14 @@ export class ChannelList {
   }
 
   /** Where a channel stands: its last message, if the head shows one, and the unread figure. */
-  head(channel, { seq, ts, preview, unread, mark }) {
+  head(channel, { seq, ts, preview, unread, mentions, mark }) {
     const row = this.rows.get(channel);
     if (!row) return;
     row.seq = Math.max(row.seq ?? 0, seq);
     if (preview) this.preview(channel, preview);
     else if (!row.ms && ts) row.ms = Date.parse(ts);
     if (unread !== undefined) row.unread = unread;
+    if (mentions !== undefined) row.mentions = mentions;
     if (mark !== undefined) row.mark = mark;
   }
 
@@ -229,14 +258,16 @@ export class ChannelList {
     row.ms = Date.parse(message.ts);
   }
 
-  /** Most recent first. */
+  /** Most recent first; the archive behind all others. */
   sorted() {
-    return [...this.rows.values()].sort((a, b) => (b.ms ?? 0) - (a.ms ?? 0) || (b.place ?? 0) - (a.place ?? 0));
+    const order = (a, b) => (b.ms ?? 0) - (a.ms ?? 0) || (b.place ?? 0) - (a.place ?? 0);
+    return [...this.rows.values()].sort((a, b) => Boolean(a.archived) - Boolean(b.archived) || order(a, b));
   }
 
+  /** Of all that is neither muted nor archived. */
   get unread() {
     let sum = 0;
-    for (const row of this.rows.values()) sum += row.unread ?? 0;
+    for (const row of this.rows.values()) if (!row.muted && !row.archived) sum += row.unread ?? 0;
     return sum;
   }
 

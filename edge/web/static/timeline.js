@@ -6,8 +6,9 @@
 // 2. At most ROWS_MAX rows are in the document; the window moves over what the room holds.
 // 3. A row's element lives as long as its key is in the window, so that focus and selection stay.
 
-import { arrange, el, icon, iconButton, spoken } from "./dom.js";
-import { clockTime, dayKey, dayLabel, fullTime, initials, segments, tone } from "./format.js";
+import { openerOf, partsOf, shapeOf, verbsOf } from "./bubble.js";
+import { arrange, el, icon } from "./dom.js";
+import { dayKey, dayLabel } from "./format.js";
 import { timeline } from "./store.js";
 
 const END_PX = 48;
@@ -15,26 +16,16 @@ const NEAR_PX = 500; // begin to fetch or to move the window here
 const ROWS_MAX = 300;
 const ROWS_FIRST = 120;
 const ROWS_STEP = 80;
-const TONES = 8;
-const STATUS_WORDS = { waiting: "waiting", sending: "sending", stored: "stored", failed: "not sent" };
-
-/** A round picture made of initials; a square one for a place where several people meet. */
-export function avatar(id, name, size = "") {
-  return el("span", { class: `avatar tone-${tone(id, TONES)} ${size}`, "aria-hidden": "true", text: initials(name) });
-}
-
-export function placeAvatar(id) {
-  return el("span", { class: `avatar place tone-${tone(id, TONES)}`, "aria-hidden": "true" }, icon("group"));
-}
+const FOUND_MS = 2_000; // how long a message that was jumped to stands out
 
 export class Timeline {
-  /** `on`: { older(), looking(isLooking), author(user), act(verb, message) } */
+  /** `on`: { older(), newer(), latest(), looking(isLooking), author(user), act(verb, message, more) } */
   constructor(on) {
     this.on = on;
     this.rows = [];
     this.nodes = new Map(); // key → {node, shape}
     this.log = el("div", { class: "log", role: "log", "aria-live": "off", "aria-label": "Messages", tabindex: "0" });
-    this.jump = el("button", { type: "button", class: "jump", hidden: true, on: { click: () => this.toEnd() } });
+    this.jump = el("button", { type: "button", class: "jump", hidden: true, on: { click: () => this.#latest() } });
     this.live = el("div", { class: "spoken", "aria-live": "polite", role: "status" });
     this.root = el("div", { class: "timeline" }, this.log, this.jump, this.live);
     this.top = el("div", { class: "top-of-history" });
@@ -59,8 +50,10 @@ export class Timeline {
     this.live.textContent = "";
   }
 
-  /** Shows messages. `facts`: {user, isDirect, newAfter, atStart, isLoading, isLoaded}. */
+  /** Shows messages. `facts`: {user, isDirect, newAfter, atStart, isPast, isLoading, isLoaded}; `isPast`: the
+   *  last one is not the newest. */
   show(messages, facts) {
+    if (facts.isPast) this.isAtEnd = false;
     this.facts = facts;
     const { user, newAfter } = facts;
     this.rows = timeline(messages, { dayOf: dayKey, user, newAfter });
@@ -74,6 +67,24 @@ export class Timeline {
     this.#render();
   }
 
+  /** Brings a message that is shown into the middle, and makes it stand out. */
+  reveal(seq) {
+    const place = this.rows.findIndex((row) => row.message?.seq === seq);
+    if (place < 0) return;
+    this.isAtEnd = false;
+    this.#shift(this.rows[Math.max(0, place - ROWS_FIRST / 2)].key, this.rows[Math.min(this.rows.length - 1, place + ROWS_FIRST / 2)].key);
+    const { node } = this.nodes.get(this.rows[place].key);
+    this.log.scrollTop = node.offsetTop - (this.log.clientHeight - node.offsetHeight) / 2;
+    node.classList.add("found");
+    setTimeout(() => node.classList.remove("found"), FOUND_MS);
+    node.focus({ preventScroll: true });
+  }
+
+  #latest() {
+    this.on.latest();
+    this.toEnd();
+  }
+
   /** Reads a new message out once. */
   announce(message) {
     this.live.textContent = `${this.on.author(message.by)}: ${message.text}`;
@@ -84,12 +95,7 @@ export class Timeline {
   }
 
   closeMenu() {
-    if (!this.menu) return;
-    const { node, opener } = this.menu;
-    this.menu = null;
-    if (node.contains(document.activeElement)) opener.focus();
-    node.remove();
-    opener.setAttribute("aria-expanded", "false");
+    this.menu?.close();
   }
 
   // --- drawing
@@ -162,9 +168,7 @@ export class Timeline {
   #shape(row) {
     if (row.type !== "message") return row.type === "day" ? dayLabel(row.ms, Date.now()) : "new";
     const { message: m, starts } = row;
-    const name = this.on.author(m.by);
-    const isLastOwn = row.key === this.lastOwn;
-    return JSON.stringify([m.id, m.text, m.status, m.edited, m.deleted, m.entry?.error, m.ts, starts, name, isLastOwn]);
+    return shapeOf(m, starts, row.key === this.lastOwn, this.on.author);
   }
 
   #draw(node, row) {
@@ -178,6 +182,7 @@ export class Timeline {
     const isOwn = message.by === this.facts.user;
     node.classList.toggle("own", isOwn);
     node.classList.toggle("starts", starts);
+    node.classList.toggle("named", Boolean(message.mentions?.includes(this.facts.user)));
     node.classList.toggle("direct", this.facts.isDirect);
     node.classList.toggle("deleted", Boolean(message.deleted));
     node.classList.toggle("last-own", row.key === this.lastOwn);
@@ -185,122 +190,25 @@ export class Timeline {
     node.dataset.id = message.id ?? "";
     if (this.menu?.article === node) this.closeMenu();
     const hadFocus = node.contains(document.activeElement);
-    node.replaceChildren(...this.#parts(message, starts, isOwn));
+    const open = (event) => this.#openMenu(event.currentTarget.closest("article"));
+    const opener = verbsOf(message, this.facts.user).length ? openerOf(message, open) : null;
+    node.replaceChildren(...partsOf(message, { starts, facts: this.facts, on: this.on, opener }));
     if (hadFocus) node.focus({ preventScroll: true });
-  }
-
-  #parts(message, starts, isOwn) {
-    const name = this.on.author(message.by);
-    const showsAuthor = starts && !isOwn && !this.facts.isDirect;
-    const author = showsAuthor
-      ? el("bdi", { class: `author tone-${tone(message.by, TONES)}`, text: name })
-      : spoken(isOwn ? "You" : name);
-    const said = el("div", { class: "said" }, this.#text(message), this.#footer(message, isOwn));
-    const bubble = el("div", { class: "bubble" }, author, said);
-    const parts = [bubble];
-    if (!isOwn && !this.facts.isDirect) {
-      parts.unshift(starts ? avatar(message.by, name, "small") : el("span", { class: "avatar-gap" }));
-    }
-    if (message.status === "failed") bubble.append(this.#failure(message));
-    else if (this.#verbs(message, isOwn).length) parts.push(this.#opener(message));
-    return parts;
-  }
-
-  #text(message) {
-    if (message.deleted) return el("p", { class: "text", text: "This message was deleted" });
-    const text = el("p", { class: "text", dir: "auto" });
-    if (!message.text && message.data !== undefined) text.textContent = "(data without text)";
-    for (const part of segments(message.text ?? "")) {
-      if (part.href) text.append(el("a", { href: part.href, target: "_blank", rel: "noopener noreferrer", text: part.text }));
-      else text.append(part.text);
-    }
-    return text;
-  }
-
-  #footer(message, isOwn) {
-    const ms = Date.parse(message.ts);
-    const footer = el("div", { class: "footer" });
-    if (message.edited && !message.deleted) footer.append(el("span", { class: "edited", text: "edited" }));
-    footer.append(el("time", { datetime: message.ts, title: fullTime(ms), text: clockTime(ms) }));
-    if (isOwn && !message.deleted) {
-      const words = STATUS_WORDS[message.status];
-      const drawing = message.status === "waiting" ? "sending" : message.status;
-      footer.append(el("span", { class: "tick", title: words }, icon(drawing), el("span", { class: "tick-words", text: words })));
-    }
-    return footer;
-  }
-
-  #failure(message) {
-    const again = el("button", { type: "button", text: "Try again", on: { click: () => this.on.act("retry", message) } });
-    const drop = el("button", { type: "button", text: "Discard", on: { click: () => this.on.act("discard", message) } });
-    return el("div", { class: "failure" }, el("span", { text: `Not sent: ${message.entry.error}` }), again, drop);
   }
 
   // --- actions
 
-  #verbs(message, isOwn) {
-    if (message.deleted || message.status === "failed") return [];
-    const verbs = [];
-    if (isOwn && message.status === "stored") verbs.push("edit", "delete");
-    if (message.text && navigator.clipboard) verbs.push("copy");
-    return verbs;
-  }
-
-  #opener(message) {
-    const open = (event) => this.#openMenu(event.currentTarget.closest("article"));
-    return iconButton("more", `Actions for message: ${message.text.slice(0, 40)}`, open, {
-      class: "opener",
-      title: "Actions",
-      tabindex: "-1",
-      "aria-haspopup": "menu",
-      "aria-expanded": "false",
-    });
-  }
-
-  #openMenu(article) {
+  async #openMenu(article) {
     const wasHere = this.menu?.article === article;
     this.closeMenu();
-    const opener = article.querySelector(".opener");
-    if (wasHere || !opener) return;
+    const { Menu } = await import("./menu.js");
+    if (wasHere || this.menu || !article.isConnected || !article.querySelector(".opener")) return;
     const { message } = article.row;
-    const node = el("div", { class: "menu", role: "menu", "aria-label": "Message actions" });
-    this.menu = { node, opener, article };
-    this.#fillMenu(node, message, this.#verbs(message, message.by === this.facts.user));
-    const below = this.log.clientHeight - (article.offsetTop + article.offsetHeight - this.log.scrollTop);
-    node.classList.toggle("upwards", below < 150);
-    node.addEventListener("keydown", (event) => this.#menuKey(event));
-    article.append(node);
-    opener.setAttribute("aria-expanded", "true");
-    node.firstChild.focus({ preventScroll: true });
-  }
-
-  #fillMenu(node, message, verbs) {
-    const words = { edit: "Edit", delete: "Delete…", copy: "Copy text", sure: "Delete for everyone", keep: "Keep it" };
-    const choose = (verb) => {
-      if (verb === "delete") {
-        this.#fillMenu(node, message, ["sure", "keep"]);
-        node.firstChild.focus();
-        return;
-      }
-      this.closeMenu();
-      if (verb === "sure") this.on.act("delete", message);
-      else if (verb !== "keep") this.on.act(verb, message);
-    };
-    const item = (verb) =>
-      el("button", { type: "button", role: "menuitem", class: verb, tabindex: "-1", text: words[verb], on: { click: () => choose(verb) } });
-    node.replaceChildren(...verbs.map(item));
-  }
-
-  #menuKey(event) {
-    const { node } = this.menu;
-    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    if (event.key === "Escape") this.closeMenu();
-    else if (step) {
-      const items = [...node.children];
-      items.at((items.indexOf(document.activeElement) + step) % items.length).focus();
-    } else if (event.key !== "Tab") return;
-    if (event.key !== "Tab") event.preventDefault();
-    event.stopPropagation();
+    this.menu = new Menu(article, verbsOf(message, this.facts.user), {
+      act: (verb, emoji) => this.on.act(verb, message, emoji),
+      room: this.log.clientHeight - (article.offsetTop + article.offsetHeight - this.log.scrollTop),
+      closed: () => (this.menu = null),
+    });
   }
 
   #focusLeft(event) {
@@ -328,7 +236,7 @@ export class Timeline {
 
   #scrolled() {
     const { log } = this;
-    this.isAtEnd = this.to === null && log.scrollHeight - log.scrollTop - log.clientHeight <= END_PX;
+    this.isAtEnd = this.to === null && !this.facts.isPast && log.scrollHeight - log.scrollTop - log.clientHeight <= END_PX;
     this.#tellJump();
     this.#tellLooking();
     this.#fill();
@@ -338,10 +246,12 @@ export class Timeline {
   #fill() {
     const { log, rows, start } = this;
     if (!rows.length || !log.clientHeight) return;
+    const isLow = log.scrollHeight - log.scrollTop - log.clientHeight < NEAR_PX;
+    if (isLow && this.to === null && this.facts.isPast && !this.facts.isLoading) this.on.newer();
     if (log.scrollTop < NEAR_PX) {
       if (start > 0) this.#shift(rows[Math.max(0, start - ROWS_STEP)].key, this.to);
       else if (!this.facts.atStart && !this.facts.isLoading) this.on.older();
-    } else if (this.to !== null && log.scrollHeight - log.scrollTop - log.clientHeight < NEAR_PX) {
+    } else if (this.to !== null && isLow) {
       const end = Math.min(rows.length, this.#place(this.to) + 1 + ROWS_STEP);
       this.#shift(rows[Math.max(start, end - ROWS_MAX)].key, end === rows.length ? null : rows[end - 1].key);
     }
@@ -374,7 +284,8 @@ export class Timeline {
   #tellJump() {
     this.jump.hidden = this.isAtEnd;
     if (this.isAtEnd) return;
-    const unseen = this.rows.slice(this.#place(this.seen) + 1);
+    // Of what lies behind a place in the past nothing is known here.
+    const unseen = this.facts?.isPast ? [] : this.rows.slice(this.#place(this.seen) + 1);
     const count = unseen.filter((row) => row.message && row.message.by !== this.facts.user).length;
     const words = count && this.seen ? `${count} new` : "Latest";
     if (this.jump.dataset.words === words) return;

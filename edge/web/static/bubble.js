@@ -1,0 +1,131 @@
+// How one message looks: who, what, quote, reactions, time and tick. Knows no list and no scrolling.
+
+import { el, icon, iconButton, spoken } from "./dom.js";
+import { avatar, TONES } from "./faces.js";
+import { clockTime, fullTime, mentioned, oneLine, segments, tone } from "./format.js";
+import { receiptWords } from "./receipts.js";
+
+const STATUS = { waiting: ["waiting", "sending"], sending: ["sending", "sending"], failed: ["not sent", "failed"] };
+const STAGES = { sent: "stored", delivered: "twice", read: "twice" };
+
+/** Everything that a message's drawing depends on. `names(user)`. */
+export function shapeOf(m, starts, isLastOwn, names) {
+  const quoted = m.quote && [names(m.quote.by), m.quote.text, m.quote.deleted];
+  const state = [m.status, m.receipt, m.edited, m.deleted, m.pinned, m.reactions, m.replies, m.entry?.error];
+  return JSON.stringify([m.id, m.text, m.ts, state, starts, names(m.by), isLastOwn, quoted, m.mentions?.map(names)]);
+}
+
+/** The nodes of a message's article. `facts`: {user, isDirect}; `on`: {author(user), act(verb, message, more)}. */
+export function partsOf(message, { starts, facts, on, opener }) {
+  const isOwn = message.by === facts.user;
+  const name = on.author(message.by);
+  const showsAuthor = starts && !isOwn && !facts.isDirect;
+  const author = showsAuthor
+    ? el("bdi", { class: `author tone-${tone(message.by, TONES)}`, text: name })
+    : spoken(isOwn ? "You" : name);
+  const said = el("div", { class: "said" }, text(message, facts, on), footer(message, isOwn, facts, on));
+  const bubble = el("div", { class: "bubble" }, author, quote(message, on), said, reactions(message, on));
+  const parts = [bubble];
+  if (!isOwn && !facts.isDirect) parts.unshift(starts ? avatar(message.by, name, "small") : el("span", { class: "avatar-gap" }));
+  if (message.status === "failed") bubble.append(failure(message, on));
+  else if (opener) parts.push(opener);
+  return parts;
+}
+
+function quote({ quote: quoted, deleted }, on) {
+  if (!quoted || deleted) return null;
+  const words = quoted.deleted ? "A deleted message" : oneLine(quoted.text || "(data)");
+  const go = () => on.act("jump", quoted);
+  return el(
+    "button",
+    { type: "button", class: `quote tone-${tone(quoted.by ?? "", TONES)}`, tabindex: "-1", on: { click: go } },
+    spoken("In answer to "),
+    el("bdi", { class: "author", text: quoted.by ? on.author(quoted.by) : "" }),
+    el("bdi", { class: "quoted", text: words }),
+  );
+}
+
+function text(message, facts, on) {
+  if (message.deleted) return el("p", { class: "text", text: "This message was deleted" });
+  const node = el("p", { class: "text", dir: "auto" });
+  if (!message.text && message.data !== undefined) node.textContent = "(data without text)";
+  const people = (message.mentions ?? []).map((user) => ({ user, name: on.author(user) }));
+  for (const part of segments(message.text ?? "")) {
+    if (part.href) node.append(el("a", { href: part.href, target: "_blank", rel: "noopener noreferrer", text: part.text }));
+    else node.append(...mentioned(part.text, people).map((piece) => mention(piece, facts.user)));
+  }
+  return node;
+}
+
+function mention({ text: words, user }, me) {
+  return user ? el("span", { class: user === me ? "mention me" : "mention", text: words }) : words;
+}
+
+function reactions(message, on) {
+  const kinds = Object.entries(message.deleted ? {} : (message.reactions ?? {}));
+  if (!kinds.length) return null;
+  const chips = kinds.map(([emoji, { count, me }]) =>
+    el(
+      "button",
+      {
+        type: "button",
+        class: "reaction",
+        tabindex: "-1",
+        "aria-pressed": me ? "true" : "false",
+        "aria-label": `${emoji} ${count}${me ? ", also yours" : ""}`,
+        on: { click: () => on.act("react", message, emoji), contextmenu: (event) => (event.preventDefault(), on.act("reactors", message)) },
+      },
+      el("span", { text: emoji }),
+      el("span", { class: "count", text: count }),
+    ),
+  );
+  return el("div", { class: "reactions" }, ...chips);
+}
+
+function footer(message, isOwn, facts, on) {
+  const ms = Date.parse(message.ts);
+  const node = el("div", { class: "footer" });
+  if (message.pinned && !message.deleted) node.append(el("span", { class: "pinned", title: "Pinned" }, icon("pin"), spoken("pinned")));
+  if (message.replies) node.append(el("span", { class: "replies", text: message.replies === 1 ? "1 reply" : `${message.replies} replies` }));
+  if (message.edited && !message.deleted) {
+    const show = () => on.act("edits", message);
+    node.append(el("button", { type: "button", class: "edited", tabindex: "-1", title: "What it said before", text: "edited", on: { click: show } }));
+  }
+  node.append(el("time", { datetime: message.ts, title: fullTime(ms), text: clockTime(ms) }));
+  if (isOwn && !message.deleted) node.append(tick(message, facts));
+  return node;
+}
+
+function tick({ status, receipt }, { isDirect }) {
+  const [words, drawing] = STATUS[status] ?? [receiptWords(receipt, isDirect), STAGES[receipt.stage]];
+  const stage = STATUS[status] ? "" : receipt.stage;
+  return el("span", { class: "tick", "data-stage": stage, title: words }, icon(drawing), el("span", { class: "tick-words", text: words }));
+}
+
+function failure(message, on) {
+  const again = el("button", { type: "button", text: "Try again", on: { click: () => on.act("retry", message) } });
+  const drop = el("button", { type: "button", text: "Discard", on: { click: () => on.act("discard", message) } });
+  return el("div", { class: "failure" }, el("span", { text: `Not sent: ${message.entry.error}` }), again, drop);
+}
+
+/** The button that opens a message's actions. */
+export function openerOf(message, open) {
+  return iconButton("more", `Actions for message: ${(message.text ?? "").slice(0, 40)}`, open, {
+    class: "opener",
+    title: "Actions",
+    tabindex: "-1",
+    "aria-haspopup": "menu",
+    "aria-expanded": "false",
+  });
+}
+
+/** What one may do with a message. */
+export function verbsOf(message, user) {
+  if (message.deleted || message.status !== "stored") return [];
+  const verbs = message.by === user ? ["edit", "delete"] : [];
+  verbs.push("reply", message.pinned ? "unpin" : "pin");
+  if (message.text && navigator.clipboard) verbs.push("copy");
+  if (message.by === user) verbs.push("readers");
+  if (Object.keys(message.reactions ?? {}).length) verbs.push("reactors");
+  return verbs;
+}

@@ -1,0 +1,60 @@
+// Small sheets about one message or one channel: who has seen it, who reacted, what it said before, what is
+// pinned. Loaded when one is opened.
+
+import { el, iconButton } from "./dom.js";
+import { avatar } from "./faces.js";
+import { clockTime, dayLabel } from "./format.js";
+
+function sheet(title, content) {
+  const dialog = el("dialog", { class: "gathering details", "aria-label": title });
+  const close = iconButton("close", "Close", () => dialog.close(), { class: "plain" });
+  dialog.append(el("div", { class: "head" }, el("h2", { text: title }), close), content);
+  dialog.addEventListener("close", () => dialog.remove());
+  dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+  document.body.append(dialog);
+  dialog.showModal();
+  return dialog;
+}
+
+const when = (ts) => (ts ? `${dayLabel(Date.parse(ts), Date.now())}, ${clockTime(Date.parse(ts))}` : "");
+
+function person(name, user, more) {
+  return el("li", { class: "person" }, avatar(user, name, "small"), el("bdi", { text: name }), el("span", { class: "when", text: more }));
+}
+
+/** `ask(verb, data)`, `author(user)`. */
+export async function showReaders(channel, message, { ask, author }) {
+  const [read, delivered] = await Promise.all(
+    ["read", "delivered"].map((state) => ask("receipts.readers", { channel, id: message.id, state })),
+  );
+  const seen = new Set(read.readers.map(({ user }) => user));
+  const only = delivered.readers.filter(({ user }) => !seen.has(user));
+  const rows = [
+    ...read.readers.map(({ user, ts }) => person(author(user), user, `Read ${when(ts)}`.trim())),
+    ...only.map(({ user, ts }) => person(author(user), user, `Delivered ${when(ts)}`.trim())),
+  ];
+  sheet("Seen by", rows.length ? el("ul", {}, ...rows) : el("p", { class: "muted", text: "Nobody yet" }));
+}
+
+export async function showReactors(channel, message, { ask, author }) {
+  const page = await ask("reaction.list", { channel, id: message.id });
+  sheet("Reactions", el("ul", {}, ...page.reactors.map(({ user, emoji }) => person(author(user), user, emoji))));
+}
+
+export async function showEdits(channel, message, { ask, author }) {
+  const page = await ask("message.edits", { channel, id: message.id });
+  const row = ({ by, ts, text }) => el("li", { class: "revision" }, el("span", { class: "when", text: `${author(by)}, ${when(ts)}` }), el("p", { dir: "auto", text }));
+  sheet("What it said before", el("ol", {}, ...page.revisions.map(row)));
+}
+
+/** `go(seq)`: shows a message. */
+export async function showPins(channel, { ask, author, go }) {
+  const { pins } = await ask("pin.list", { channel });
+  const row = ({ message }) => {
+    const button = el("button", { type: "button", class: "hit", on: { click: () => (dialog.close(), go(message.seq)) } });
+    button.append(el("bdi", { class: "name", text: author(message.by) }), el("span", { class: "when", text: when(message.ts) }), el("bdi", { class: "snippet", text: message.text }));
+    return el("li", {}, button);
+  };
+  const rows = pins.map(row);
+  const dialog = sheet("Pinned", rows.length ? el("ul", {}, ...rows) : el("p", { class: "muted", text: "Nothing is pinned here." }));
+}

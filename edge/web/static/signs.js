@@ -1,0 +1,72 @@
+// Who types where, and that one types oneself. No DOM; timers come from outside.
+//
+// Rules:
+// 1. A sign of another holds as long as it says, or until his next message or his "stopped".
+// 2. An own sign is given at most once in AGAIN_MS while one goes on typing: the server refuses more.
+
+const AGAIN_MS = 3_200;
+
+export class Signs {
+  /** `tell(verb, channel)`: says it to the server; `changed()`: others' signs came or went. */
+  constructor({ tell, changed, now, timers }) {
+    this.tell = tell;
+    this.changed = changed;
+    this.now = now;
+    this.timers = timers;
+    this.typists = new Map(); // "channel user" → {channel, user, timer}
+    this.own = { channel: "", at: 0 };
+  }
+
+  /** One publication's data of a channel. */
+  apply(channel, data) {
+    const { t, by, thread } = data;
+    if (t === "typing.started" && !thread) this.#hold(channel, by, data.expires_ms);
+    else if (t === "typing.stopped" || t === "message.created") this.#end(`${channel} ${by}`);
+  }
+
+  /** Users who type in a channel now, the first one first. */
+  of(channel) {
+    return [...this.typists.values()].filter((one) => one.channel === channel).map((one) => one.user);
+  }
+
+  /** One typed something (`isEmpty`: or took all of it back). */
+  typed(channel, isEmpty) {
+    const { own } = this;
+    const isTold = own.channel === channel && own.at + AGAIN_MS > this.now();
+    if (isEmpty) {
+      if (isTold) this.tell("typing.stop", channel);
+      this.sent();
+    } else if (!isTold) {
+      this.own = { channel, at: this.now() };
+      this.tell("typing.start", channel);
+    }
+  }
+
+  /** What was typed was sent: the message ends the sign. */
+  sent() {
+    this.own = { channel: "", at: 0 };
+  }
+
+  #hold(channel, user, ms) {
+    const key = `${channel} ${user}`;
+    this.timers.clearTimeout(this.typists.get(key)?.timer);
+    this.typists.set(key, { channel, user, timer: this.timers.setTimeout(() => this.#end(key), ms) });
+    this.changed();
+  }
+
+  #end(key) {
+    const one = this.typists.get(key);
+    if (!one) return;
+    this.timers.clearTimeout(one.timer);
+    this.typists.delete(key);
+    this.changed();
+  }
+}
+
+/** "Bob is typing…"; of more than three only the number. */
+export function typingWords(names) {
+  if (!names.length) return "";
+  if (names.length === 1) return `${names[0]} is typing…`;
+  if (names.length > 3) return `${names.length} people are typing…`;
+  return `${names.slice(0, -1).join(", ")} and ${names.at(-1)} are typing…`;
+}
