@@ -153,7 +153,7 @@ export class Pane {
     const found = rows.filter((row) => this.session.title(row).toLocaleLowerCase().includes(wanted));
     const old = new Map([...this.channels.children].map((node) => [node.dataset.channel, node]));
     const items = found.map((row) => this.#item(row, old.get(row.channel)));
-    if (!items.length && this.session.isListed) items.push(el("li", { class: "none", text: wanted ? "Nothing found" : "No conversations yet" }));
+    if (!items.length && this.session.isListed) items.push(el("li", { class: "none", text: wanted ? "No conversation of this name" : "No conversations yet" }));
     arrange(this.channels, items);
     if (this.isAlone) {
       const { unread } = this.session.list;
