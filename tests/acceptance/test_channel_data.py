@@ -10,12 +10,14 @@ import asyncio
 import os
 import time
 from contextlib import AsyncExitStack
+from functools import partial
 from importlib.util import find_spec
 from typing import Any
 
 import pytest
 
 from hubbub.base.errors import COUNTER_BOUND
+from tests.support import patience
 from tests.support.client import Client, ReplyError, new_cmid
 from tests.support.cluster import Cluster
 from tests.support.patience import batch
@@ -135,7 +137,7 @@ async def test_thousands_of_members_are_added_by_a_job(cluster: Cluster) -> None
     )
     users = [f"job-{n}" for n in range(ADDED - 1)]
     path = f"/v1/channels/{group}/members/jobs"
-    job = (await asyncio.to_thread(cluster.rest, "POST", path, {"users": users}))["job"]
+    job = (await patience.rest(cluster, "POST", path, {"users": users}))["job"]
 
     async def is_done() -> Any:
         path = f"/v1/channels/{group}/jobs/{job}"
@@ -148,10 +150,11 @@ async def test_thousands_of_members_are_added_by_a_job(cluster: Cluster) -> None
 
     shown = await eventually(is_done, 60.0)
     assert shown["added"] == ADDED - 1
-    info = await asyncio.to_thread(cluster.rest, "GET", f"/v1/channels/{group}")
+    info = await patience.rest(cluster, "GET", f"/v1/channels/{group}")
     assert info["members"] == ADDED
     async with Client(cluster.url, cluster.token(users[-1])) as last:
-        await last.send(group, "here")
+        cmid = new_cmid()
+        await patience.rpc(lambda: last.send(group, "here", cmid=cmid))
 
 
 async def test_a_long_list_is_paged_by_its_last_messages(cluster: Cluster) -> None:
@@ -172,10 +175,12 @@ async def test_a_long_list_is_paged_by_its_last_messages(cluster: Cluster) -> No
     async with Client(cluster.url, cluster.token(user)) as ann:
         order = list(range(CHANNELS))[:: max(1, CHANNELS // 30)]
         for n in order:
-            await ann.send(f"group:many-{n}", f"message {n}")
+            wish = {"channel": f"group:many-{n}", "text": f"message {n}", "cmid": new_cmid()}
+            await patience.rpc(partial(ann.rpc, "message.send", **wish))
 
         async def all_there() -> bool:
-            page = await ann.rpc("channel.query", sort="name", limit=1, prefix="group:many")
+            wish = {"sort": "name", "limit": 1, "prefix": "group:many"}
+            page = await patience.rpc(partial(ann.rpc, "channel.query", **wish))
             return page["channels"] != [] and await _count(ann) == CHANNELS
 
         await eventually(all_there, 60.0)
@@ -194,7 +199,7 @@ async def _count(client: Client) -> int:
     """How many channels are in the own list."""
     count, before = 0, 0
     while True:
-        page = await client.rpc("user.channels", before=before)
+        page = await patience.rpc(partial(client.rpc, "user.channels", before=before))
         count += len(page["channels"])
         before = page["next"]
         if not before:

@@ -171,8 +171,10 @@ async def test_joining_an_open_channel_writes_nothing(cluster: Cluster) -> None:
         await client.send(hall, "no member, and yet")
     after = cluster.rest("GET", f"/v1/channels/{hall}")
     assert (after["members"], after["head"]) == (0, before["head"] + 1)
-    # The message, on three copies, and the nodes' own upkeep; a write a join were three times more.
-    assert 3 <= _entries(cluster) - entries - users < JOINS
+    made = _entries(cluster) - entries - users
+    print(f"{JOINS} joins and a message: {made:.0f} log entries")
+    # The message, and what other tests' users still cause; a write a join were all of them.
+    assert 1 <= made < JOINS // 3
 
 
 async def test_promotion_under_load_keeps_id_seq_and_subscribers(cluster: Cluster) -> None:
@@ -359,5 +361,5 @@ async def _is(condition: bool) -> bool:
 
 
 def _entries(cluster: Cluster) -> float:
-    """Records that the nodes have written so far."""
-    return sum(of_nodes(cluster, "hubbub_node_writer_records_total"))
+    """Log entries that commands made so far; each counts once, however many copies it has."""
+    return sum(of_nodes(cluster, "hubbub_node_backlog_appended_total"))
