@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hubbub.runtime.process import loop_factory, raise_descriptor_limit
 from ops.answer import Failure
+from ops.bench.bootstrap import Bootstrap
 from ops.bench.cases import Benchmark, Case, Sample, Session
 from ops.bench.connect import Connect
 from ops.bench.fanout import Fanout
@@ -22,6 +23,7 @@ BENCHMARKS: Mapping[str, Callable[[bool], Benchmark]] = {
     "idle": lambda is_smoke: Idle(is_smoke=is_smoke),
     "history": lambda is_smoke: History(is_smoke=is_smoke),
     "connect": lambda is_smoke: Connect(is_smoke=is_smoke),
+    "bootstrap": lambda is_smoke: Bootstrap(is_smoke=is_smoke),
 }
 
 

@@ -7,7 +7,7 @@ import click
 from ops.answer import Exit, envelope, print_json, progress
 from ops.cli import json_wanted, verb
 
-NAMES = ("fanout", "rooms", "idle", "history", "connect")
+NAMES = ("fanout", "rooms", "idle", "history", "connect", "bootstrap")
 
 
 @verb("bench")
