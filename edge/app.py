@@ -117,7 +117,7 @@ class Edge:
         )
         dispatch = Dispatch(REGISTRY, uplink.request, now_ms=clock.wall_ms, entropy=entropy)
         dispatch.require_included = auth.require_included
-        errands = dispatch.errands = Errands(
+        errands = self._errands = dispatch.errands = Errands(
             dispatch.turned,
             uplink.ask_heads,
             uplink.ask_newest,
@@ -301,6 +301,7 @@ class Edge:
         self._gathering.tick()
         self._readings.tick()
         self._searches.tick()
+        self._errands.tick()
         self._heads.flush()
 
     def _changed(self, kind: str, name: str) -> None:

@@ -4,8 +4,9 @@ Rules (`features.contract.Errand`, decision record 0023):
 1. One step is under way at a time; the reply comes once, after the last one.
 2. A refusal is the errand's to handle; what it does not handle is the reply.
 3. STEPS_MAX steps and DEADLINE_MS from the first to the last one; beyond it `unknown_outcome`.
-4. Heads are asked in one batch a leader. If one of them does not answer, the step is refused as
-   temporary: half a list would look like a whole one.
+4. Heads are asked in one batch a leader. Those of a leader that does not answer are asked again at
+   each tick, until AGAIN_MS have gone since the step began; then the step is refused as temporary:
+   half a list would look like a whole one.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from hubbub.wire.shapes import HeadAsk, HeadRow, Json, Viewer
 
 STEPS_MAX: Final = 64
 DEADLINE_MS: Final = 4_500  # client SDKs give up at 5 s
+AGAIN_MS: Final = 3_500  # as long as a router waits for a new leader
 
 Turned = Callable[[Command | Several | QueryCall | Local, App, Viewer, Reply], None]
 Rows = list[tuple[HeadAsk, HeadRow]]
@@ -63,6 +65,13 @@ class Errands:
         self.ask_newest = ask_newest
         self.slot_of = slot_of
         self.now_ms = now_ms
+        self.again: list[tuple[int, Callable[[], None], Callable[[], None]]] = []
+
+    def tick(self) -> None:
+        """What no leader answered is asked again, or given up."""
+        waiting, self.again = self.again, []
+        for ends_ms, ask, give_up in waiting:
+            (ask if self.now_ms() < ends_ms else give_up)()
 
     def start(self, errand: Errand, app: App, viewer: Viewer, reply: Reply) -> None:
         """Take the first step."""
@@ -118,16 +127,30 @@ class _Way:
     def _found(self, refusal: Rejected | None, found: SearchFound | None) -> None:
         self.go(refusal, found)
 
-    def _newest(self, rows: list[HeadRow] | None) -> None:
-        if rows is None:
-            self.go(_leaderless(), None)
-        else:
-            self.go(None, {row.key: row for row in rows})
+    def _newest(self, call: HeadsCall) -> None:
+        errands, ends_ms = self._errands, self._step_ends_ms()
+
+        def ask() -> None:
+            errands.ask_newest(self._app.name, call.keys, call.best, call.after, answered)
+
+        def answered(rows: list[HeadRow] | None) -> None:
+            if rows is None:
+                errands.again.append((ends_ms, ask, self._give_up))
+            else:
+                self.go(None, {row.key: row for row in rows})
+
+        ask()
+
+    def _step_ends_ms(self) -> int:
+        return min(self._ends_ms, self._errands.now_ms() + AGAIN_MS)
+
+    def _give_up(self) -> None:
+        self.go(_leaderless(), None)
 
     def _heads(self, call: HeadsCall) -> None:
         app, errands = self._app.name, self._errands
         if call.best and call.keys:
-            errands.ask_newest(app, call.keys, call.best, call.after, self._newest)
+            self._newest(call)
             return
         users = (call.user,) if call.user else ()
         args = encode_json(call.args) if call.args is not None else b""
@@ -142,26 +165,39 @@ class _Way:
             self.go(None, {})
             return
         found: dict[str, HeadRow] = {}
-        waiting, failed = len(asks), 0
+        wanted = {ask.key: ask for ask in asks}
+        ends_ms = self._step_ends_ms()
+        asked, lost = set(wanted), list[HeadAsk]()
 
-        def settle(count: int) -> None:
-            nonlocal waiting
-            waiting -= count
-            if waiting or not count:
+        def settle() -> None:
+            if asked:
                 return
-            if failed:
-                self.go(_leaderless(), None)
+            if lost:
+                errands.again.append((ends_ms, ask_lost, self._give_up))
             else:
                 self.go(None, found)
 
+        def ask_lost() -> None:
+            asks = list(lost)
+            lost.clear()
+            asked.update(ask.key for ask in asks)
+            errands.ask_heads(asks, answered, gone)
+
         def answered(rows: Rows) -> None:
-            found.update((row.key, row) for _, row in rows)
-            settle(len(rows))
+            for _, row in rows:
+                if row.key in asked:
+                    asked.discard(row.key)
+                    found[row.key] = row
+            if rows:
+                settle()
 
         def gone(streams: list[Stream]) -> None:
-            nonlocal failed
-            failed += len(streams)
-            settle(len(streams))
+            for _, key in streams:
+                if key in asked:
+                    asked.discard(key)
+                    lost.append(wanted[key])
+            if streams:
+                settle()
 
         errands.ask_heads(asks, answered, gone)
 

@@ -16,8 +16,9 @@ from edge.door import Doors, DoorSite
 from edge.limits import LOOPBACK
 from edge.streams import StreamEndpoints
 from edge.web import pages
-from edge.web.api import Api
+from edge.web.api import Api, Handler
 from edge.websocket import WebSocketEndpoint
+from hubbub.base.errors import METHOD_NOT_ALLOWED, METHOD_NOT_FOUND, Rejected
 from hubbub.runtime.metrics import CONTENT_TYPE, Metrics
 from hubbub.wire.codec import dump_json
 
@@ -49,6 +50,7 @@ class Server:
         self._readiness = readiness
         self._app = web.Application(
             client_max_size=body_bytes_max + 1024,
+            middlewares=[self._explained],
             handler_args={"max_line_size": HEADERS_BYTES_MAX, "access_log": None},
         )
         self._app.add_routes(
@@ -87,6 +89,24 @@ class Server:
         if runner is not None and self._doors is not None:
             await runner.cleanup()
             self._doors.close()
+
+    @web.middleware
+    async def _explained(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """What no route answers is a problem document for whoever takes JSON."""
+        try:
+            return await handler(request)
+        except (web.HTTPNotFound, web.HTTPMethodNotAllowed) as error:
+            if "json" not in request.headers.get("Accept", ""):
+                raise
+            refusal = Rejected(METHOD_NOT_FOUND, f"no {request.path[:200]}")
+            if isinstance(error, web.HTTPMethodNotAllowed):
+                allow = ", ".join(sorted(error.allowed_methods))
+                refusal = Rejected(METHOD_NOT_ALLOWED, f"{request.path} knows {allow}", allow=allow)
+
+        async def refused(_: web.Request) -> web.StreamResponse:
+            raise refusal
+
+        return await self._api.guarded(refused)(request)
 
     async def _healthz(self, _: web.Request) -> web.Response:
         return web.Response(body=b'{"alive":true}', content_type="application/json")

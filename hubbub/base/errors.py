@@ -123,6 +123,8 @@ CHANNEL_FROZEN = _error(425, "channel_frozen", 403, "this channel is frozen")
 USER_DEACTIVATED = _error(426, "user_deactivated", 403, "this user is deactivated")
 USER_BANNED = _error(427, "user_banned", 403, "banned from this app")
 GUEST_EXPIRED = _error(428, "guest_expired", 403, "this guest's time is over")
+# Lasting for whoever sends: a client that waited and sent again by itself would hang for minutes.
+SLOW_MODE = _error(429, "slow_mode", 429, "slow mode: wait before the next message")
 OVERLOADED = _error(430, "overloaded", 503, "overloaded, try again", temporary=True)
 STORAGE_FULL = _error(431, "storage_full", 507, "storage is full", temporary=True)
 PROMOTED = _error(440, "promoted", 409, "this conversation became a group")

@@ -8,8 +8,8 @@ Rules:
    `user.reactivate`. Both may be at once; a deactivation is told first.
 3. The user's own stream hears of it (`user.deactivated`, `user.banned`, …) within a second, by a
    Forward that carries the whole state, so that repeating it changes nothing.
-4. Tokens are not revoked: when the exclusion ends they are good again. What he has scheduled is
-   still sent: whoever wants that gone cancels it.
+4. Tokens are not revoked: when the exclusion ends they are good again. What he has scheduled for
+   that time is not sent, and fails (`schedules`).
 5. Reasons are for those who may ask for the state (`user.state`), never in an event that anybody
    hears.
 

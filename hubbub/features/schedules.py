@@ -6,7 +6,12 @@ Rules:
 2. At its time it becomes an ordinary message: the author's rights, bans, mutes and pace are looked
    at then, by the same guards and the same `decide` as for one that he sends himself. A refusal for
    now (pace, slow mode) lets it wait; a lasting one ends it.
-3. The author's own stream `#user` hears of each step: `message.scheduled`, `message.unscheduled`
+3. Who is excluded from the app at that time (`exclusions`) sends nothing: the message ends like
+   any that is refused, with `user_deactivated` or `user_banned`, and its text stands in
+   `message.schedule_failed` for when he is back. It does not wait for him: what is sent weeks late
+   is worse than what is not sent. If he is in again before its time, it is sent. The channels where
+   something of his waits hear of it from his stream, within 2 s, as his sessions end.
+4. The author's own stream `#user` hears of each step: `message.scheduled`, `message.unscheduled`
    (`sent` says why), `message.schedule_failed` with the error. So all his devices agree, and
    `schedule.list` without a channel reads that projection.
 
@@ -22,7 +27,17 @@ from typing import Final
 from msgspec import UNSET, Raw, Struct, UnsetType
 from msgspec.structs import replace
 
-from hubbub.base.errors import BAD_REQUEST, NOT_FOUND, PERMISSION_DENIED, TOO_MANY, Rejected
+from hubbub.base.errors import (
+    BAD_REQUEST,
+    NOT_FOUND,
+    PERMISSION_DENIED,
+    RATE_LIMITED,
+    SLOW_MODE,
+    TOO_MANY,
+    USER_BANNED,
+    USER_DEACTIVATED,
+    Rejected,
+)
 from hubbub.base.names import check_user, user_stream
 from hubbub.base.units import DAY_MS
 from hubbub.features.contract import (
@@ -47,6 +62,14 @@ from hubbub.features.contract import (
     Verb,
     as_command,
 )
+from hubbub.features.exclusions import (
+    TOLD,
+    ToldRow,
+    UserBanned,
+    UserDeactivated,
+    UserReactivated,
+    UserUnbanned,
+)
 from hubbub.features.fields import check_chat_channel, check_limit, require_something
 from hubbub.features.messages import SendMessage, actions_of, decide_send
 from hubbub.features.publication import parse_time, rfc3339
@@ -59,6 +82,7 @@ from hubbub.wire.shapes import Viewer
 PENDING_MAX: Final = 100  # of one user in one channel
 AHEAD_MS_MAX: Final = 400 * DAY_MS  # a year, and some days to plan the next one
 PAGE_MAX: Final = 100
+_PAST_IDS: Final = "\x7f"  # sorts behind every id of a scheduled message
 _OURS: Final = ("channel", "cmid", "by", "user")  # the message's own are set by the request
 
 
@@ -142,6 +166,28 @@ class DropScheduled(Command, frozen=True):
 
     def stream_key(self) -> str:
         return user_stream(self.user)
+
+
+class TellChannel(Command, frozen=True):
+    """The author's own stream says how it stands with him. `banned_ms`: 0 for not banned."""
+
+    TAG = "schedule.tell_exclusion"
+
+    channel: str
+    user: str
+    deactivated: bool = False
+    banned_ms: int = 0
+
+
+class AuthorExclusionNoted(Event, frozen=True):
+    """In the channel: see TellChannel."""
+
+    TAG = "schedule.exclusion_noted"
+    KIND = EventKind.SILENT
+
+    user: str
+    deactivated: bool = False
+    banned_ms: int = 0
 
 
 class ScheduleSet(Event, frozen=True):
@@ -233,6 +279,8 @@ SCHEDULES: Final[Table[tuple[str, str], ScheduleRow]] = Table(
     "schedules", tuple[str, str], ScheduleRow
 )
 PENDING: Final[Table[str, int]] = Table("schedules.pending", str, int)
+# In the channel: authors of what waits who are excluded from the app.
+EXCLUDED_AUTHORS: Final[Table[str, ToldRow]] = Table("schedules.excluded", str, ToldRow)
 LISTED: Final[Table[tuple[str, str], ListedRow]] = Table(
     "schedules.listed", tuple[str, str], ListedRow
 )
@@ -349,6 +397,8 @@ def decide_fire(cmd: FireSchedule, tables: Tables, ctx: Context) -> Sequence[Eve
     try:
         sent = _sent(user, row, tables, ctx)
     except Rejected as refusal:
+        if refusal.error is SLOW_MODE:  # here nobody waits for an answer: it goes when it may
+            raise Rejected(RATE_LIMITED, **refusal.details) from None
         if refusal.error.temporary:
             raise
         error, text = refusal.error, refusal.text
@@ -360,10 +410,28 @@ def decide_fire(cmd: FireSchedule, tables: Tables, ctx: Context) -> Sequence[Eve
 
 def _sent(user: str, row: ScheduleRow, tables: Tables, ctx: Context) -> list[Event]:
     """What `message.send` of the author would do now."""
+    excluded = tables[EXCLUDED_AUTHORS].get(user) or ToldRow()
+    if excluded.deactivated:
+        raise Rejected(USER_DEACTIVATED)
+    if ctx.now_ms < excluded.banned_ms:
+        raise Rejected(USER_BANNED)
     send = decode_json(row.body, SendMessage)
     as_author = replace(ctx, viewer=Viewer(user, Authority.CLIENT))
     ctx.admit(send, tables, as_author)
     return list(decide_send(send, tables, as_author))
+
+
+def decide_tell(cmd: TellChannel, tables: Tables, ctx: Context) -> list[Event]:
+    require(Action.PROJECT, None, Role.NONE, ctx.viewer.authority)
+    if not tables[PENDING].get(cmd.user):
+        return []  # it was sent or taken back meanwhile
+    told = ToldRow(cmd.deactivated, cmd.banned_ms)
+    if told == (tables[EXCLUDED_AUTHORS].get(cmd.user) or ToldRow()):
+        return []
+    event = AuthorExclusionNoted(
+        user=cmd.user, deactivated=cmd.deactivated, banned_ms=cmd.banned_ms
+    )
+    return [event]
 
 
 def _require_author(user: str, body: Raw, tables: Tables, ctx: Context) -> None:
@@ -421,7 +489,17 @@ def apply_ended(event: ScheduleEnded, _: Meta, tables: Tables) -> None:
         tables[PENDING].put(event.user, left)
     else:
         tables[PENDING].delete(event.user)
+        if tables[EXCLUDED_AUTHORS].get(event.user) is not None:
+            tables[EXCLUDED_AUTHORS].delete(event.user)
     tables[SCHEDULES].delete(key)
+
+
+def apply_exclusion(event: AuthorExclusionNoted, _: Meta, tables: Tables) -> None:
+    if event.deactivated or event.banned_ms:
+        row = ToldRow(event.deactivated, event.banned_ms)
+        tables[EXCLUDED_AUTHORS].put(event.user, row)
+    else:
+        tables[EXCLUDED_AUTHORS].delete(event.user)
 
 
 def effects_set(event: ScheduleSet, meta: Meta, tables: Tables) -> list[Effect]:
@@ -509,6 +587,32 @@ def apply_unscheduled(event: MessageUnscheduled | ScheduleFailed, _: Meta, table
     tables[LISTED].delete((event.channel, event.schedule))
 
 
+def effects_scheduled(event: MessageScheduled, meta: Meta, tables: Tables) -> list[Effect]:
+    """He was excluded when this was on its way: the channel does not know yet."""
+    told = tables[TOLD].get(0)
+    if told is None or not (told.deactivated or told.banned_ms > meta.ts_ms):
+        return []
+    return [Forward(_telling(event.channel, meta.key[1:], told))]
+
+
+def effects_exclusion(_: Event, meta: Meta, tables: Tables) -> list[Effect]:
+    """Every channel where something of his waits, once: as many Forwards as there are."""
+    told = tables[TOLD].get(0) or ToldRow()
+    effects: list[Effect] = []
+    after: tuple[str, str] | None = None
+    while rows := tables[LISTED].scan(after=after, limit=1):
+        channel = rows[0][0][0]
+        effects.append(Forward(_telling(channel, meta.key[1:], told)))
+        after = (channel, _PAST_IDS)
+    return effects
+
+
+def _telling(channel: str, user: str, told: ToldRow) -> TellChannel:
+    return TellChannel(
+        channel=channel, user=user, deactivated=told.deactivated, banned_ms=told.banned_ms
+    )
+
+
 # --- reads
 
 
@@ -563,7 +667,7 @@ _ONE: Final = _OF_CHANNEL + "/{id}"
 
 FEATURE: Final = Feature(
     name="schedules",
-    tables=(SCHEDULES, PENDING, LISTED),
+    tables=(SCHEDULES, PENDING, EXCLUDED_AUTHORS, LISTED),
     check={
         CreateSchedule: check_create,
         UpdateSchedule: check_update,
@@ -576,17 +680,26 @@ FEATURE: Final = Feature(
         CancelSchedule: decide_cancel,
         SendScheduled: decide_send_now,
         FireSchedule: decide_fire,
+        TellChannel: decide_tell,
         PutScheduled: decide_put,
         DropScheduled: decide_drop,
     },
     apply={
         ScheduleSet: apply_set,
         ScheduleEnded: apply_ended,
+        AuthorExclusionNoted: apply_exclusion,
         MessageScheduled: apply_scheduled,
         MessageUnscheduled: apply_unscheduled,
         ScheduleFailed: apply_unscheduled,
     },
-    effects={ScheduleSet: effects_set, ScheduleEnded: effects_ended},
+    effects={
+        ScheduleSet: effects_set,
+        ScheduleEnded: effects_ended,
+        MessageScheduled: effects_scheduled,
+        **dict.fromkeys(
+            (UserDeactivated, UserReactivated, UserBanned, UserUnbanned), effects_exclusion
+        ),
+    },
     queries=(
         QueryRow("schedule.list", SchedulesRequest, run_list),
         QueryRow("schedule.list_all", SchedulesRequest, run_all),

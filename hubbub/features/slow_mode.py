@@ -15,7 +15,7 @@ from typing import Annotated, Final
 from msgspec import Meta as Bounds
 from msgspec.structs import replace
 
-from hubbub.base.errors import RATE_LIMITED, Rejected
+from hubbub.base.errors import SLOW_MODE, Rejected
 from hubbub.base.units import SECOND_MS
 from hubbub.features.contract import (
     Command,
@@ -87,7 +87,7 @@ def apply_timed(_: SendTimed, meta: Meta, tables: Tables) -> None:
 
 
 def slowed(channel: ChannelRow, tables: Tables, ctx: Context) -> list[Event]:
-    """What goes along with the viewer's message. Raises Rejected(RATE_LIMITED) while he waits."""
+    """What goes along with the viewer's message. Raises Rejected(SLOW_MODE) while he waits."""
     if not channel.slow_mode_s or ctx.viewer.authority != Authority.CLIENT:
         return []
     if may(Action.SKIP_SLOW_MODE, tables, ctx):
@@ -96,9 +96,7 @@ def slowed(channel: ChannelRow, tables: Tables, ctx: Context) -> list[Event]:
     if last_ms is not None:
         wait_ms = last_ms + channel.slow_mode_s * SECOND_MS - ctx.now_ms
         if wait_ms > 0:
-            raise Rejected(
-                RATE_LIMITED, retry_after_ms=wait_ms, scope="channel", bucket="slow_mode"
-            )
+            raise Rejected(SLOW_MODE, retry_after_ms=wait_ms, scope="channel", bucket="slow_mode")
     return [SendTimed()]
 
 

@@ -112,8 +112,8 @@ def test_mute_freeze_and_slow_mode(cluster: Cluster) -> None:
                 await ann.send(room, "staff is exempt")
             await ben.send(room, "one")
             waiting = await refused(ben)
-            assert waiting.code == 111
-            assert waiting.temporary
+            assert waiting.code == 429
+            assert not waiting.temporary, "a client must not wait and hang"
             assert '"bucket":"slow_mode"' in waiting.message
             assert '"retry_after_ms":3' in waiting.message
             await cat.send(room, "my own wait")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from edge.dispatch import App
-from edge.errands import DEADLINE_MS, STEPS_MAX, Errands
+from edge.errands import AGAIN_MS, DEADLINE_MS, STEPS_MAX, Errands
 from hubbub.base.errors import INTERNAL, PROMOTED, UNKNOWN_OUTCOME, ErrorCode, Rejected
 from hubbub.features.contract import (
     Errand,
@@ -159,7 +159,46 @@ def test_half_a_list_is_no_list() -> None:
     [(asks, answered, failed)] = stage.questions
     failed([("demo", "a")])
     answered([(asks[1], HeadRow("demo", "b", True))])
+    assert stage.replies == []
+    stage.clock.advance(AGAIN_MS)
+    stage.errands.tick()
     assert stage.refused() is INTERNAL
+    stage.errands.tick()
+    assert len(stage.replies) == 1
+
+
+def test_heads_of_a_leader_that_goes_are_asked_again() -> None:
+    def steps() -> Steps:
+        rows = yield HeadsCall(["a", "b"])
+        return b",".join(b"%s:%d" % (key.encode(), row.seq) for key, row in sorted(rows.items()))
+
+    stage = Stage()
+    stage.start(steps)
+    asks, answered, failed = stage.questions.pop()
+    answered([(asks[1], HeadRow("demo", "b", True, seq=2))])
+    for _ in range(3):
+        failed([("demo", "a")])
+        assert stage.questions == []
+        stage.clock.advance(1_000)
+        stage.errands.tick()
+        again, answered, failed = stage.questions.pop()
+        assert [ask.key for ask in again] == ["a"]
+    answered([(again[0], HeadRow("demo", "a", True, seq=1))])
+    assert stage.replies == [(None, b"a:1,b:2")]
+
+
+def test_the_newest_are_asked_for_again() -> None:
+    def steps() -> Steps:
+        rows = yield HeadsCall(["a", "b"], best=1)
+        return ",".join(rows).encode()
+
+    stage = Stage()
+    stage.start(steps)
+    stage.questions.pop()[-1](None)
+    assert stage.replies == []
+    stage.errands.tick()
+    stage.questions.pop()[-1]([HeadRow("demo", "b", True)])
+    assert stage.replies == [(None, b"b")]
 
 
 def test_the_newest_of_many_are_asked_for_as_one() -> None:
@@ -176,6 +215,8 @@ def test_the_newest_of_many_are_asked_for_as_one() -> None:
     failed = Stage()
     failed.start(steps)
     failed.questions[0][-1](None)
+    failed.clock.advance(AGAIN_MS)
+    failed.errands.tick()
     assert failed.refused() is INTERNAL
 
 

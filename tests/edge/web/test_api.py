@@ -449,6 +449,19 @@ async def test_a_user_cannot_make_tokens() -> None:
 # --- what stands beside /v1
 
 
+@pytest.mark.parametrize("path", ["/nothing", "/static/nothing.js", "/v2/users"])
+async def test_an_unknown_path_is_a_problem_for_whoever_takes_json(path: str) -> None:
+    async with serve() as rest:
+        response, body = await rest.call("GET", path, headers={"Accept": "application/json"})
+        check_problem(response, body, 404, "method_not_found")
+        response, text = await rest.call("GET", path, headers={"Accept": "text/html"})
+        assert (response.status, response.content_type) == (404, "text/plain")
+        headers = {"Accept": "application/problem+json"}
+        response, body = await rest.call("POST", "/healthz", headers=headers)
+        check_problem(response, body, 405, "method_not_allowed")
+        assert "GET" in response.headers["Allow"]
+
+
 async def test_health_readiness_metrics() -> None:
     async with serve() as rest:
         response, body = await rest.call("GET", "/healthz", headers={})

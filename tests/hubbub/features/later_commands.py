@@ -28,6 +28,7 @@ from hubbub.features.schedules import (
     FireSchedule,
     PutScheduled,
     SendScheduled,
+    TellChannel,
     UpdateSchedule,
 )
 from hubbub.features.typing_signs import StartTyping, StopTyping
@@ -41,7 +42,7 @@ KNOWN: frozenset[type[Command]] = frozenset(
         ClosePoll, CreatePoll, EndPoll, Vote, CancelReminder, CreateReminder, FireReminder,
         SnoozeReminder, CancelSchedule, CreateSchedule, DropScheduled, FireSchedule, PutScheduled,
         SendScheduled, UpdateSchedule, StartTyping, StopTyping, PutUserLine,
-        CreateGuest, ConvertGuest,
+        CreateGuest, ConvertGuest, TellChannel,
     }
 )  # fmt: skip
 
@@ -68,6 +69,12 @@ def of_channel(key: str, ids: st.SearchStrategy[str]) -> st.SearchStrategy[Comma
         make(CancelSchedule, id=drawn),
         make(SendScheduled, id=drawn),
         make(FireSchedule, id=drawn),
+        make(
+            TellChannel,
+            user=st.sampled_from(["ann", "bob", "cid"]),
+            deactivated=st.booleans(),
+            banned_ms=st.sampled_from([0, START_MS + 700]),
+        ),
         make(
             CreatePoll,
             question=words,

@@ -16,11 +16,14 @@ from hubbub.base.errors import (
     PERMISSION_DENIED,
     TOO_LARGE,
     TOO_MANY,
+    USER_BANNED,
+    USER_DEACTIVATED,
     ErrorCode,
     Rejected,
 )
 from hubbub.features.channels import DeleteChannel
 from hubbub.features.contract import QueryCall
+from hubbub.features.exclusions import TellUser
 from hubbub.features.members import RemoveMembers
 from hubbub.features.messages import MessageCreated, SendMessage
 from hubbub.features.schedules import (
@@ -34,6 +37,7 @@ from hubbub.features.schedules import (
     ScheduleEnded,
     SchedulesRequest,
     SendScheduled,
+    TellChannel,
     UpdateSchedule,
     turn_list,
 )
@@ -289,3 +293,79 @@ def test_all_of_them_by_pages() -> None:
             break
     assert found == sorted(found)
     assert len(set(found)) == 25
+
+
+# --- of excluded authors
+
+
+@pytest.mark.parametrize(
+    ("state", "error"),
+    [
+        ({"deactivated": True}, USER_DEACTIVATED),
+        ({"banned_ms": AT + 1}, USER_BANNED),
+        ({"banned_ms": AT - 1}, None),
+        ({}, None),
+    ],
+)
+def test_an_excluded_author_sends_nothing_at_the_time(
+    book: Playbook, state: dict[str, Any], error: ErrorCode | None
+) -> None:
+    schedule = create(book)
+    book.do("", TellChannel(channel=X, user="bob", deactivated=True), authority="system")
+    book.do("", TellChannel(channel=X, user="bob", **state), authority="system")
+    book.tick(60_000)
+    [*_, ended] = book.fall_due("schedule:")
+    if error is None:
+        assert ended == ScheduleEnded(user="bob", schedule=schedule, sent=True)
+        assert texts(book) == [("bob", "later")]
+    else:
+        assert isinstance(ended, ScheduleEnded)
+        assert (ended.code, ended.error, ended.sent) == (error.code, error.name, False)
+        assert texts(book) == []
+    assert waiting(book) == []
+    rows = book.tables.rows["schedules.excluded"].packed
+    assert rows == {}, "nothing of him waits"
+    book.assert_replay_equal()
+
+
+def test_a_channel_where_nothing_waits_keeps_nothing(book: Playbook) -> None:
+    tell = TellChannel(channel=X, user="bob", deactivated=True)
+    assert book.do("", tell, authority="system") == []
+    create(book)
+    assert len(book.do("", tell, authority="system")) == 1
+    assert book.do("", tell, authority="system") == []
+    assert book.refused("bob", tell) is PERMISSION_DENIED
+
+
+def told(book: Playbook) -> list[TellChannel]:
+    found = [command for command in book.forwards if isinstance(command, TellChannel)]
+    book.forwards.clear()
+    return found
+
+
+def test_the_authors_stream_tells_each_channel_once_and_late_ones() -> None:
+    book = Playbook("#bob", settings=BENCH)
+
+    def put(channel: str, schedule: str) -> None:
+        listed = PutScheduled(
+            user="bob", channel=channel, schedule=schedule, at_ms=AT, rev=1, message=Raw(b"{}")
+        )
+        book.do("bob", listed, authority="system")
+
+    for channel in ("group:a", "group:b"):
+        for schedule in ("one", "two"):
+            put(channel, schedule)
+    assert told(book) == []
+    book.do("", TellUser("bob", deactivated=True), authority="system")
+    assert told(book) == [
+        TellChannel(channel=channel, user="bob", deactivated=True)
+        for channel in ("group:a", "group:b")
+    ]
+    put("group:c", "three")
+    assert told(book) == [TellChannel(channel="group:c", user="bob", deactivated=True)]
+    book.do("", TellUser("bob"), authority="system")
+    assert [(one.channel, one.deactivated) for one in told(book)] == [
+        ("group:a", False), ("group:b", False), ("group:c", False),
+    ]  # fmt: skip
+    put("group:d", "four")
+    assert told(book) == []

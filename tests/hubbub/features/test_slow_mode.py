@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from hubbub.base.errors import PERMISSION_DENIED, RATE_LIMITED
+from hubbub.base.errors import PERMISSION_DENIED, SLOW_MODE
 from hubbub.features.members import SetRole
 from hubbub.features.messages import SendMessage
 from hubbub.features.slow_mode import SECONDS_MAX, SetSlowMode
@@ -34,7 +34,7 @@ def test_each_user_waits_on_his_own() -> None:
     book.do("cid", HELLO)
     book.tick(58_999)
     refusal = book.refusal("bob", HELLO)
-    assert refusal.error is RATE_LIMITED
+    assert refusal.error is SLOW_MODE
     assert refusal.details == {
         "retry_after_ms": 1_000,
         "scope": "channel",
@@ -43,7 +43,7 @@ def test_each_user_waits_on_his_own() -> None:
     assert book.refusal("cid", HELLO).details["retry_after_ms"] == 1_001
     book.tick(1_000)
     book.do("bob", HELLO)
-    assert book.refused("bob", HELLO) is RATE_LIMITED
+    assert book.refused("bob", HELLO) is SLOW_MODE
     book.assert_replay_equal()
 
 
@@ -57,7 +57,7 @@ def test_staff_and_server_keys_are_exempt() -> None:
     book.do("cid", HELLO)
     book.do("cid", HELLO)
     book.do("bob", HELLO)
-    assert book.refused("bob", HELLO) is RATE_LIMITED
+    assert book.refused("bob", HELLO) is SLOW_MODE
 
 
 def test_a_change_is_felt_at_once() -> None:
@@ -65,7 +65,7 @@ def test_a_change_is_felt_at_once() -> None:
     book.do("ann", slow(SECONDS_MAX))
     book.do("bob", HELLO)
     book.tick(10_000)
-    assert book.refused("bob", HELLO) is RATE_LIMITED
+    assert book.refused("bob", HELLO) is SLOW_MODE
     book.do("ann", slow(10))
     book.do("bob", HELLO)
     book.do("ann", slow(0))
