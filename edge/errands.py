@@ -164,6 +164,11 @@ class _Way:
         if not asks:
             self.go(None, {})
             return
+        self._ask_all(asks)
+
+    def _ask_all(self, asks: list[HeadAsk]) -> None:
+        """Until all are answered, or the step has no time left."""
+        errands = self._errands
         found: dict[str, HeadRow] = {}
         wanted = {ask.key: ask for ask in asks}
         ends_ms = self._step_ends_ms()

@@ -398,7 +398,7 @@ def decide_fire(cmd: FireSchedule, tables: Tables, ctx: Context) -> Sequence[Eve
         sent = _sent(user, row, tables, ctx)
     except Rejected as refusal:
         if refusal.error is SLOW_MODE:  # here nobody waits for an answer: it goes when it may
-            raise Rejected(RATE_LIMITED, **refusal.details) from None
+            raise Rejected(RATE_LIMITED, "", **refusal.details) from None
         if refusal.error.temporary:
             raise
         error, text = refusal.error, refusal.text

@@ -5,6 +5,7 @@ Small: 20 messages of one moment. There is no larger form; what kills a leader s
 
 from __future__ import annotations
 
+import asyncio
 import time
 from datetime import datetime
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.support.client import Client, ReplyError, new_cmid
-from tests.support.cluster import Cluster
+from tests.support.cluster import Cluster, wait_for
 
 ROOM = "group:sched-room"
 COUNT = 20
@@ -119,6 +120,31 @@ async def test_who_was_removed_is_told_that_nothing_was_sent(cluster: Cluster) -
         assert failed["message"] == {"text": "bye"}
     page = cluster.rest("GET", f"/v1/channels/{room}/messages?linear=true")
     assert page["messages"] == []
+
+
+async def test_who_is_out_of_the_app_sends_nothing_and_is_told_later(cluster: Cluster) -> None:
+    room, user = "group:sched-out", "sched-out"
+    cluster.rest("POST", "/v1/channels", {"channel": room, "members": [user]})
+    mine = ("POST", f"/v1/channels/{room}/schedules")
+    for text, ms in (("while out", 3_000), ("back again", 600_000)):
+        body = {"by": user, "at": soon(ms), "message": {"text": text}}
+        cluster.rest(*mine, body)
+    cluster.rest("POST", f"/v1/users/{user}/deactivate")
+
+    def is_over() -> bool:
+        rows = cluster.rest("GET", f"/v1/users/{user}/schedules")["schedules"]
+        return [row["message"]["text"] for row in rows] == ["back again"]
+
+    await asyncio.to_thread(wait_for, is_over, 15.0, lambda: "it still waits")
+    page = cluster.rest("GET", f"/v1/channels/{room}/messages")
+    assert [row for row in page["messages"] if row.get("text")] == []
+    cluster.rest("POST", f"/v1/users/{user}/reactivate")
+    async with Client(cluster.urls[0], cluster.token(user)) as client:
+        listed = await client.rpc("schedule.list", channel=room)
+        (row,) = listed["schedules"]
+        await client.rpc("schedule.send_now", channel=room, id=row["schedule"], cmid=new_cmid())
+    page = cluster.rest("GET", f"/v1/channels/{room}/messages")
+    assert [row["text"] for row in page["messages"] if row.get("text")] == ["back again"]
 
 
 async def test_many_of_one_moment_come_in_the_order_of_their_times(cluster: Cluster) -> None:

@@ -454,7 +454,7 @@ async def test_an_unknown_path_is_a_problem_for_whoever_takes_json(path: str) ->
     async with serve() as rest:
         response, body = await rest.call("GET", path, headers={"Accept": "application/json"})
         check_problem(response, body, 404, "method_not_found")
-        response, text = await rest.call("GET", path, headers={"Accept": "text/html"})
+        response, _ = await rest.call("GET", path, headers={"Accept": "text/html"})
         assert (response.status, response.content_type) == (404, "text/plain")
         headers = {"Accept": "application/problem+json"}
         response, body = await rest.call("POST", "/healthz", headers=headers)
