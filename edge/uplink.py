@@ -21,6 +21,7 @@ from typing import Final, Protocol
 
 from edge.carriers import Carriers, Stream
 from edge.hub import Hub, Repair
+from edge.tracing import TRACE
 from hubbub.base.errors import error_by_code
 from hubbub.coordinator.cluster import ClusterView
 from hubbub.ring.hashing import slot_of
@@ -44,6 +45,7 @@ from hubbub.wire.shapes import (
     Subscribed,
     Viewer,
 )
+from hubbub.wire.tracing import TRACED, with_trace
 
 Done = Callable[[Status, bytes], None]
 _log = get_logger("edge")
@@ -78,7 +80,7 @@ class Events(Protocol):
 
 
 class _Request:
-    __slots__ = ("app", "body", "deadline_ms", "done", "key", "kind", "router", "slot")
+    __slots__ = ("app", "body", "deadline_ms", "done", "key", "kind", "router", "slot", "trace")
 
     def __init__(
         self, kind: Kind, app: str, key: str, slot: int, body: bytes, deadline_ms: int, done: Done
@@ -91,6 +93,7 @@ class _Request:
         self.deadline_ms = deadline_ms
         self.done = done
         self.router = ""
+        self.trace = TRACE.get()
 
 
 class Uplink:
@@ -285,14 +288,16 @@ class Uplink:
         held = carriers.sets.get(router)
         if held is not None and held.changed:
             self._send_interest(router)
+        trace = request.trace
         message = encode_message(
             request.kind,
-            request.body,
+            with_trace(request.body, trace) if trace else request.body,
             slot=request.slot,
             request_id=request_id,
             ms_left=ms_left if ms_left > 0 else 1,
             app=request.app,
             key=request.key,
+            flags=TRACED if trace else 0,
         )
         if self.peers.send_windowed(router, message):
             request.router = router
@@ -305,11 +310,15 @@ class Uplink:
             return
         if status is _UNKNOWN:
             self.unknown += 1
+        token = TRACE.set(request.trace) if request.trace else None
         try:
             request.done(status, body)
         except Exception:  # noqa: BLE001 - boundary: whoever asked, the next answer is another's
             self.broken += 1
             _log.error("link.answer_failed", kind=request.kind, exc_info=True)
+        finally:
+            if token is not None:
+                TRACE.reset(token)
 
     def _send_interest(self, router: str) -> None:
         held = self.carriers.sets.get(router)

@@ -32,6 +32,7 @@ from hubbub.wire.frame import Message, encode_message
 from hubbub.wire.presence import Live
 from hubbub.wire.search import Search, SearchAnswer
 from hubbub.wire.shapes import (
+    REQUESTS,
     HeadAsk,
     HeadRow,
     HeadsAnswer,
@@ -51,6 +52,7 @@ from hubbub.wire.shapes import (
     Subscribe,
     Viewer,
 )
+from hubbub.wire.tracing import SLOW_MS, TRACED, without_trace
 from node import keys
 from node.audiences import Audiences
 from node.copies import NODE_KINDS, Copies
@@ -85,6 +87,8 @@ _CMID_ENTROPY_BYTES: Final = 10
 _FORWARD_MS_LEFT: Final = 4_000
 _ELSEWHERE: Final = QueryAnswer(Status.REDIRECT)
 _NO_ROOM: Final = QueryAnswer(Status.UNKNOWN)
+_REQUESTS: Final = frozenset(map(int, REQUESTS))
+TRACES_MAX: Final = 10_000  # that wait for their answer; the oldest is forgotten
 _log = get_logger()
 
 
@@ -196,6 +200,7 @@ class Service:
         self._takes = True
         self._next_id = 1
         self._looked_ms = 0
+        self._traces: dict[tuple[str, int], tuple[str, int]] = {}  # → id, since when
         self._handlers: dict[int, Callable[[str, Message], None]] = {
             Kind.SUBMIT: self._submit,
             Kind.QUERY: self._query,
@@ -242,6 +247,8 @@ class Service:
             if handler is None:
                 self.counts.malformed_total += 1
                 continue
+            if message.flags == TRACED and message.type in _REQUESTS:
+                message = self._traced(peer, message)
             try:
                 handler(peer, message)
             except (msgspec.MsgspecError, UnicodeDecodeError):
@@ -253,8 +260,32 @@ class Service:
                 self._unreadable(peer, message, error)
             except Exception as error:  # noqa: BLE001 - boundary: one request fails, the others go on
                 self.counts.features_failed_total += 1
-                _log.error("request.failed", kind=message.type, exc_info=error)
+                trace = self._traces.get((peer, message.request_id), ("", 0))[0]
+                _log.error("request.failed", kind=message.type, request_id=trace, exc_info=error)
                 self._reject(peer, message, Rejected(INTERNAL))
+
+    def _traced(self, peer: str, message: Message) -> Message:
+        """The message without its id, which is remembered until it is answered."""
+        body, trace = without_trace(message.body)
+        if trace:
+            if len(self._traces) >= TRACES_MAX:
+                del self._traces[next(iter(self._traces))]
+            known = self._traces.get((peer, message.request_id))
+            began_ms = known[1] if known is not None else self._clock.monotonic_ms()
+            self._traces[(peer, message.request_id)] = trace, began_ms
+        return message._replace(body=body, flags=0)
+
+    def _told(self, peer: str, request_id: int, status: int) -> None:
+        """A request is answered: log it if it is traced and took long."""
+        known = self._traces.pop((peer, request_id), None)
+        if known is None:
+            return
+        trace, began_ms = known
+        took_ms = self._clock.monotonic_ms() - began_ms
+        if took_ms >= SLOW_MS or status == Status.UNKNOWN:
+            _log.warning(
+                "request.slow", request_id=trace, status=Status(status).name, took_ms=took_ms
+            )
 
     def _unreadable(self, peer: str, message: Message, error: StoreError) -> None:
         slot = self._slots.get(message.slot)
@@ -780,6 +811,8 @@ class Service:
             self._read_now(slot, request.peer, request.read)
             return
         status, body = self._encode(slot, result)
+        if self._traces:
+            self._told(request.peer, request.id, status)
         self.links.send(
             request.peer,
             encode_message(
@@ -818,6 +851,8 @@ class Service:
 
     def _reply(self, peer: str, message: Message, status: Status, body: bytes) -> None:
         """The answer to a request that is answered at once."""
+        if self._traces:
+            self._told(peer, message.request_id, status)
         answer = encode_message(
             Kind.RESULT,
             body,

@@ -27,6 +27,7 @@ from hubbub.ring.hashing import slot_of
 from hubbub.wire.codec import decode_pack, encode_pack
 from hubbub.wire.frame import Message, encode_message, readdress
 from hubbub.wire.shapes import FOR_A_NODE, REQUESTS, Kind, Redirect, Refusal, Status
+from hubbub.wire.tracing import SLOW_MS, TRACED, without_trace
 from router.leaders import Leaders, Moved
 
 BUCKET_MS: Final = 20
@@ -38,6 +39,7 @@ QUIET_MS: Final = 100
 SILENCE_MS: Final = 1_500
 
 _RESULT: Final = Kind.RESULT
+_KIND_AT: Final = 4  # in a message, behind its length
 _REQUESTS: Final = frozenset(map(int, REQUESTS))
 _FOR_A_NODE: Final = frozenset(map(int, FOR_A_NODE))
 _QUERY_ANY: Final = int(Kind.QUERY_ANY)
@@ -61,7 +63,19 @@ class Reply(NamedTuple):
     message: bytes
 
 
-Output: TypeAlias = Send | Reply | Moved
+class Told(NamedTuple):
+    """A traced request that took long, or got no answer: for the log."""
+
+    trace: str
+    kind: int
+    slot: int
+    node: str
+    took_ms: int
+    attempts: int
+    is_answered: bool
+
+
+Output: TypeAlias = Send | Reply | Moved | Told
 
 
 class RelayLimits(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,6 +104,7 @@ class RelayCounts(msgspec.Struct):
 class _Request:
     __slots__ = (
         "attempts",
+        "began_ms",
         "deadline_ms",
         "due_ms",
         "is_any",
@@ -98,6 +113,7 @@ class _Request:
         "origin_id",
         "raw",
         "slot",
+        "trace",
     )
 
     def __init__(
@@ -112,6 +128,8 @@ class _Request:
         self.attempts = 0
         self.is_any = False  # it goes to some copy first
         self.node = ""  # who has it now, empty: nobody
+        self.trace = b""  # the body's end, where it is traced
+        self.began_ms = 0
 
 
 _Concerns: TypeAlias = Callable[[_Request], bool]
@@ -232,6 +250,8 @@ class Relay:
         left_ms = min(message.ms_left or limits.budget_ms, limits.budget_ms)
         request = _Request(peer, message.request_id, slot, message.raw, now_ms + left_ms)
         request.is_any = message.type == _QUERY_ANY
+        if message.flags == TRACED:
+            request.trace, request.began_ms = message.body, now_ms
         request_id = self._next_id
         self._next_id = request_id + 1
         self._requests[request_id] = request
@@ -251,6 +271,8 @@ class Relay:
         else:
             self._remove(message.request_id)
             self.counts.results_total += 1
+            if request.trace and now_ms - request.began_ms >= SLOW_MS:
+                outputs.append(_told(request, now_ms, is_answered=True))
             answer = readdress(
                 message.raw,
                 slot=request.slot,
@@ -322,6 +344,8 @@ class Relay:
             return
         self._remove(request_id)
         self.counts.unknown_total += 1
+        if request.trace:
+            outputs.append(_told(request, now_ms, is_answered=False))
         outputs.append(_reply(request.origin, request.origin_id, request.slot, Status.UNKNOWN))
 
     def _later(self, request_id: int, request: _Request, delay_ms: int, now_ms: int) -> None:
@@ -340,6 +364,13 @@ class Relay:
 
     def _remove(self, request_id: int) -> None:
         self._bytes -= len(self._requests.pop(request_id).raw)
+
+
+def _told(request: _Request, now_ms: int, *, is_answered: bool) -> Told:
+    _, trace = without_trace(request.trace)
+    kind = request.raw[_KIND_AT]
+    took_ms = now_ms - request.began_ms
+    return Told(trace, kind, request.slot, request.node, took_ms, request.attempts, is_answered)
 
 
 def _reply(peer: str, request_id: int, slot: int, status: Status) -> Reply:

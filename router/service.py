@@ -25,7 +25,7 @@ from hubbub.wire.shapes import Kind
 from router.fanout import Fanout, lost_process
 from router.interest import Interest, InterestStatistics
 from router.leaders import Leaders, Moved
-from router.relay import BUCKET_MS, QUIET_MS, Output, Relay, RelayLimits, Reply, Send
+from router.relay import BUCKET_MS, QUIET_MS, Output, Relay, RelayLimits, Reply, Send, Told
 
 _EVENTS: Final = frozenset({int(Kind.EVENT), int(Kind.SIGNAL)})
 _SETS: Final = frozenset({int(Kind.INTEREST_DELTA), int(Kind.INTEREST_FULL)})
@@ -234,6 +234,8 @@ class Service:
                     self.relay.unsent(output.request_id, self._now())
             elif isinstance(output, Reply):
                 links.send(output.peer, output.message)
+            elif isinstance(output, Told):
+                _tell(output)
             else:
                 self._move([output])
         if len(self.relay) and not self._woken.is_set():
@@ -291,3 +293,15 @@ class Service:
 
     def _now(self) -> int:
         return self._clock.monotonic_ms()
+
+
+def _tell(told: Told) -> None:
+    _log.warning(
+        "request.slow" if told.is_answered else "request.unanswered",
+        request_id=told.trace,
+        kind=told.kind,
+        slot=told.slot,
+        node=told.node,
+        took_ms=told.took_ms,
+        attempts=told.attempts,
+    )

@@ -9,8 +9,9 @@ Rules:
 3. `Idempotency-Key` (1-255 bytes) becomes the command's cmid `key:<hash>`,
    which the log looks up in every hour it remembers, since such a key carries no time.
 4. Every refusal is problem+json with a documented code.
-5. Every answer names its request (`X-Request-Id`) and, where the app limits it, what the caller may
-   still ask of this edge.
+5. Every answer names its request (`X-Request-Id`, the caller's own or ours), and so do the logs of
+   all tiers where it was slow or not answered (`edge.tracing`); where the app limits it, the answer
+   says what the caller may still ask of this edge.
 
 Long because a request is followed from its header to its answer, alone or in a batch.
 """
@@ -20,6 +21,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping
+from time import monotonic
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -31,6 +33,7 @@ from edge.auth import Auth, KeyHolder
 from edge.blocking import NOBODY, Blocked, scrub
 from edge.dispatch import WISHES, App, Dispatch, Reply
 from edge.limits import rates
+from edge.tracing import TRACE, trace_of
 from edge.web.apps import APP_ROWS, AppRoutes, require_scope
 from edge.web.batch import BatchAnswer, BatchRequest, Operation, parts, run_all
 from edge.web.guests import GUESTS, Guests
@@ -59,6 +62,7 @@ from hubbub.runtime.logs import get_logger
 from hubbub.wire.client_shapes import strip_line_breaks
 from hubbub.wire.codec import convert, decode_json, dump_json, encode_json, parse_json, shape_json
 from hubbub.wire.shapes import Viewer
+from hubbub.wire.tracing import SLOW_MS
 
 Ask = Callable[[Reply], None]  # starts a request whose reply is waited for
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -73,7 +77,7 @@ MEDIA_TYPES: Final = frozenset(
         "text/plain",
     }
 )
-_OK, _CREATED = 200, 201
+_OK, _CREATED, _FAILED = 200, 201, 500
 _NAMES: Final = re.compile(r"{(\w+)}")
 _REQUEST_ID: Final = web.RequestKey("request_id", str)
 # The headers that tell what the caller of a request may still ask for.
@@ -244,6 +248,7 @@ class Api:
             if not request_id.isprintable() or not request_id:
                 request_id = "req_" + self._entropy(6).hex()
             request[_REQUEST_ID] = request_id
+            began, token = monotonic(), TRACE.set(trace_of(request_id))
             try:
                 response = await handler(request)
             except Rejected as refusal:
@@ -256,6 +261,9 @@ class Api:
             except Exception:  # noqa: BLE001 - boundary: a bug is a problem document, too
                 _log.error("rest.failed", path=request.path, request_id=request_id, exc_info=True)
                 response = _refused(Rejected(INTERNAL), request_id)
+            finally:
+                TRACE.reset(token)
+            _note(request, request_id, response.status, int((monotonic() - began) * SECOND_MS))
             for name, value in request.get(_RATE, {}).items():
                 response.headers.setdefault(name, value)  # one that refused has told its own
             response.headers["X-Request-Id"] = request_id
@@ -517,6 +525,21 @@ def _never() -> Command:
 def _refused(refusal: Rejected, request_id: str) -> web.Response:
     status, body, headers = problem(refusal, request_id)
     return web.Response(status=status, body=body, headers=headers)
+
+
+def _note(request: web.Request, request_id: str, status: int, took_ms: int) -> None:
+    """Log what was slow, or was not answered. The path may hold names, so the route is told."""
+    if took_ms >= SLOW_MS or status >= _FAILED:
+        resource = request.match_info.route.resource
+        route = resource.canonical if resource is not None else ""
+        _log.warning(
+            "rest.slow" if status < _FAILED else "rest.unanswered",
+            method=request.method,
+            route=route,
+            status=status,
+            took_ms=took_ms,
+            request_id=request_id,
+        )
 
 
 def _reader(kind: object) -> Callable[[str], int | str]:

@@ -44,7 +44,8 @@ from hubbub.wire.shapes import (
     Subscribed,
     Viewer,
 )
-from node import keys
+from hubbub.wire.tracing import SLOW_MS, TRACED, with_trace
+from node import keys, service
 from node.copies import Copies
 from node.engine import OutboxRow, QueuedForward
 from node.held import HELD_MS
@@ -652,3 +653,52 @@ def test_what_finds_no_room_is_not_run() -> None:
     ask = query_ask(bench, ROOM, args=encode_json({"channel": ROOM}))
     rows = queries(bench, ask, ask, ask, bytes_max=1)
     assert [row.status for row in rows] == [Status.OK, Status.UNKNOWN, Status.UNKNOWN]
+
+
+class Noted:
+    """A log that is looked at."""
+
+    def __init__(self, lines: list[dict[str, Any]]) -> None:
+        self.lines = lines
+
+    def warning(self, event: str, **fields: Any) -> None:
+        self.lines.append(fields)
+
+    error = warning
+
+
+def test_a_traced_request_is_answered_like_any_other_and_told_if_it_is_slow(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lines: list[dict[str, Any]] = []
+    monkeypatch.setattr(service, "_log", Noted(lines))
+    bench = Bench()
+    bench.create()
+    submit = bench.rig.command("message.send", {"channel": ROOM, "text": "hi"})
+    body = with_trace(encode_pack(submit), b"req_1")
+    request = bench.ask(Kind.SUBMIT, ROOM, body, flags=TRACED)
+    bench.settle()
+    assert bench.answer(request).flags == Status.OK
+    assert lines == [], "nobody hears of what is quick"
+    again = bench.rig.command("message.send", {"channel": ROOM, "text": "ho"})
+    body = with_trace(encode_pack(again), b"req_2")
+    request = bench.ask(Kind.SUBMIT, ROOM, body, flags=TRACED)
+    bench.clock.advance(SLOW_MS)
+    bench.settle()
+    assert bench.answer(request).flags == Status.OK
+    assert lines == [{"request_id": "req_2", "status": "OK", "took_ms": SLOW_MS}]
+
+
+def test_what_breaks_is_told_with_its_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    lines: list[dict[str, Any]] = []
+    monkeypatch.setattr(service, "_log", Noted(lines))
+    bench = Bench()
+
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    bench.service._handlers[Kind.QUERY] = broken
+    request = bench.ask(Kind.QUERY, ROOM, with_trace(b"", b"req_3"), flags=TRACED)
+    assert bench.answer(request).flags == Status.REJECTED
+    assert [line["request_id"] for line in lines] == ["req_3"]
+    assert bench.service._traces == {}

@@ -9,8 +9,9 @@ from hubbub.ring.hashing import slot_of
 from hubbub.wire.codec import decode_pack, encode_pack
 from hubbub.wire.frame import Message, decode_frame, encode_frame, encode_message
 from hubbub.wire.shapes import Kind, Redirect, Refusal, Status
+from hubbub.wire.tracing import SLOW_MS, TRACED, with_trace, without_trace
 from router.leaders import Leaders, Moved
-from router.relay import BUCKET_MS, SILENCE_MS, Output, Relay, RelayLimits, Reply, Send
+from router.relay import BUCKET_MS, SILENCE_MS, Output, Relay, RelayLimits, Reply, Send, Told
 
 SEED = 7
 SLOTS = 16
@@ -374,3 +375,36 @@ def test_a_read_whose_copies_are_all_away_goes_to_the_leader() -> None:
     book = Book()
     any_copy(book, "n8", "n9")
     assert only_send(book.ask(kind=Kind.QUERY_ANY)).node == "n1"
+
+
+def traced(book: Book, ms_left: int = 3_000) -> int:
+    message = encode_message(
+        Kind.QUERY,
+        with_trace(b"what", b"req_1"),
+        flags=TRACED,
+        request_id=7,
+        app="demo",
+        key="group:x",
+        ms_left=ms_left,
+    )
+    outputs = book.relay.receive("edge", [parse(message)], book.now_ms)
+    sent = only_send(outputs)
+    assert without_trace(parse(sent.message).body) == (b"what", "req_1"), "it is passed on as it is"
+    return sent.request_id
+
+
+def told(outputs: list[Output]) -> list[Told]:
+    return [output for output in outputs if isinstance(output, Told)]
+
+
+def test_a_traced_request_that_took_long_is_told_once() -> None:
+    book = Book()
+    quick = traced(book)
+    assert told(book.answer("n1", quick)) == []
+    slow = traced(book)
+    book.wait(SLOW_MS)
+    [line] = told(book.answer("n1", slow))
+    assert (line.trace, line.took_ms, line.is_answered) == ("req_1", SLOW_MS, True)
+    traced(book)
+    [line] = told(book.wait(5_000))
+    assert (line.trace, line.is_answered) == ("req_1", False)

@@ -10,6 +10,7 @@ from typing import Any
 import jwt
 import pytest
 
+from edge.web import api
 from edge.web.idempotency import idempotency_cmid
 from hubbub.base.errors import CHANNEL_NOT_FOUND, RATE_LIMITED, all_errors
 from hubbub.features.registry import REGISTRY
@@ -444,6 +445,32 @@ async def test_a_user_cannot_make_tokens() -> None:
         )
         check_problem(response, body, 403, "permission_denied")
         assert rest.asked == []
+
+
+# --- request ids
+
+
+async def test_what_was_not_answered_is_in_the_log_with_its_id(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lines: list[dict[str, Any]] = []
+
+    class Log:
+        def warning(self, event: str, **fields: Any) -> None:
+            lines.append({"event": event, **fields})
+
+    monkeypatch.setattr(api, "_log", Log())
+    async with serve() as rest:
+        headers = {**BY_KEY, "X-Request-Id": "my-own"}
+        await rest.call("POST", SEND, json={"text": "hi"}, headers=headers)
+        assert lines == [], "nobody hears of what is quick and answered"
+        rest.answer = lambda ask: ask.unknown()
+        response, body = await rest.call("POST", SEND, json={"text": "hi"}, headers=headers)
+        check_problem(response, body, 503, "unknown_outcome")
+        assert (response.headers["X-Request-Id"], body["request_id"]) == ("my-own", "my-own")
+        [line] = lines
+        assert (line["event"], line["status"]) == ("rest.unanswered", 503)
+        assert (line["request_id"], line["route"]) == ("my-own", "/v1/channels/{channel}/messages")
 
 
 # --- what stands beside /v1
