@@ -350,6 +350,7 @@ class Node:
         self._metrics.expose("node_index", feeding.counts)
         self._metrics.gauge("node_index_behind_entries", feeding.behind)
         self._metrics.gauge("node_search_pid", lambda: self._searcher.pid)
+        self._metrics.gauge("node_search_paused", lambda: int(self._searcher.is_paused))
         room = self._copies.room
         self._metrics.gauge("node_disk_used_percent", lambda: room.used_percent)
         self._metrics.gauge("node_disk_level", lambda: room.level)
@@ -506,7 +507,7 @@ class Node:
             await asyncio.sleep(_FORWARD_TICK_S if waiting else _TICK_S)
             self._service.tick(self._live_edges())
             self._look_at_disk()
-            self._searcher.tick()
+            self._searcher.tick(has_room=self._copies.room.level is not Level.FULL)
             ticks += 1
             if ticks % _SLOTS_TICKS == 0:
                 self._service.tick_slots()

@@ -134,6 +134,18 @@ class Feeding:
             for stand in feed.stands:
                 self._catch_up(stand.slot)
 
+    def refused(self) -> None:
+        """What was under way is not, or not wholly, in the index: it is told again."""
+        feed, self._under_way = self._under_way, None
+        if feed is None:
+            return
+        for number in (*feed.drops, *(stand.slot for stand in feed.stands)):
+            self._dirty[number] = None
+            if number in self._told:
+                self._stands[number] = self._told[number]
+            else:
+                self._stands.pop(number, None)
+
     @property
     def has_more(self) -> bool:
         """Slots are not looked at yet."""

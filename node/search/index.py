@@ -10,6 +10,8 @@ Rules:
    terms as text. Filters are terms too, of a column of their own: stream, sender, type, attachment.
 4. Rows go into FTS5 by ascending id: otherwise it begins a new segment with each.
 5. A file of another version, or damaged, is deleted: whoever feeds it begins anew.
+6. What is taken away leaves the file's bytes, too (`purging`): that a file owes this is written in
+   the transaction that took it.
 
 Long because what is written and what is asked is one schema.
 """
@@ -27,10 +29,11 @@ from typing import Final, NamedTuple
 from hubbub.model.search_query import SearchQuery, expression, parse_query, score
 from hubbub.model.words import indexed
 from hubbub.wire.search import Criteria, Document, Place
+from node.search.purging import OWED, Purging
 from node.search.shapes import Change, Feed, Find, Floor, Found, Stand
 
 FILES: Final = 8
-VERSION: Final = 1  # another one: the files are built anew
+VERSION: Final = 2  # another one: the files are built anew
 # Of one file: eight of them take 2 MiB. [M] Double saves a tenth of the writing.
 CACHE_KIB: Final = 256
 WAL_PAGES: Final = 256
@@ -55,6 +58,7 @@ CREATE INDEX streams_of ON streams (slot);
 CREATE TABLE messages (id INTEGER PRIMARY KEY, stream INTEGER NOT NULL, seq INTEGER NOT NULL,
     words TEXT NOT NULL, scope TEXT NOT NULL);
 CREATE UNIQUE INDEX message_at ON messages (stream, seq);
+CREATE TABLE owes (what TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE VIRTUAL TABLE found USING fts5(words, scope, content='', columnsize=0, tokenize='ascii');
 """
 _ADD: Final = "INSERT INTO found (rowid, words, scope) VALUES (?, ?, ?)"
@@ -87,7 +91,7 @@ class _Page(NamedTuple):
 class File:
     """One file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, clock: Callable[[], float]) -> None:
         """Opens or makes it. Raises sqlite3.Error where the disk does not let it."""
         self.path = path
         try:
@@ -101,6 +105,7 @@ class File:
         self._streams: dict[tuple[str, str], tuple[int, int]] = {}  # → (id, floor)
         newest = self._db.execute("SELECT max(id) FROM messages").fetchone()[0]
         self._newest_ms = (newest or 0) >> _SHIFT
+        self.purging = Purging(self._db, path, clock)
 
     def _opened(self) -> sqlite3.Connection:
         database = sqlite3.connect(self.path, timeout=10, isolation_level=None)
@@ -111,7 +116,7 @@ class File:
                 "synchronous = NORMAL",
                 f"cache_size = -{CACHE_KIB}",
                 f"wal_autocheckpoint = {WAL_PAGES}",
-                "secure_delete = FAST",
+                "secure_delete = ON",  # FAST leaves what stood in pages that are freed whole
             ):
                 database.execute(f"PRAGMA {pragma}")
             version = database.execute("PRAGMA user_version").fetchone()[0]
@@ -164,6 +169,7 @@ class File:
                 [(s.slot, s.incarnation, s.applied, s.ts_ms, s.scanned) for s in feed.stands],
             )
             database.execute("COMMIT")
+            self.purging.look()
         except BaseException:
             self._streams.clear()
             if database.in_transaction:
@@ -203,6 +209,7 @@ class File:
                 _ADD, [(row_id, words, scope) for row_id, _, words, scope in terms]
             )
             return
+        database.execute(OWED)
         taken.sort()
         for row_id, is_added, words, scope in merge([(t[0], 0, t[1], t[2]) for t in taken], terms):
             database.execute(_ADD if is_added else _TAKE, (row_id, words, scope))
@@ -259,8 +266,11 @@ class File:
     def _take_all(self, which: str, arguments: tuple[int, ...]) -> None:
         rows = f"FROM messages WHERE {which}"
         order = "ORDER BY id"
-        taken = self._db.execute(f"SELECT id, words, scope {rows} {order}", arguments)
-        self._db.executemany(_TAKE, taken.fetchall())
+        taken = self._db.execute(f"SELECT id, words, scope {rows} {order}", arguments).fetchall()
+        if not taken:
+            return
+        self._db.execute(OWED)
+        self._db.executemany(_TAKE, taken)
         self._db.execute(f"DELETE {rows}", arguments)
 
     # --- reading
@@ -430,7 +440,7 @@ class Index:
         """Args: clock: monotonic seconds. Raises sqlite3.Error, OSError."""
         folder.mkdir(mode=0o700, exist_ok=True)
         self._clock = clock
-        self._files = [File(folder / f"{number}.db") for number in range(FILES)]
+        self._files = [File(folder / f"{number}.db", clock) for number in range(FILES)]
 
     def stands(self) -> list[Stand]:
         """How far each slot is."""
@@ -448,6 +458,19 @@ class Index:
             if share.drops or share.changes or share.floors or share.stands:
                 file.check()
                 file.apply(share)
+
+    def purge_wait_s(self) -> float | None:
+        """In how many seconds there is something to purge; None: nothing is owed."""
+        waits = [wait for file in self._files if (wait := file.purging.wait_s()) is not None]
+        return min(waits, default=None)
+
+    def purge(self) -> None:
+        """One bounded step, if any is due. Raises Gone, sqlite3.Error."""
+        for file in self._files:
+            if file.purging.wait_s() == 0:
+                file.check()
+                file.purging.step()
+                return
 
     def find(self, ask: Find) -> Found:
         """The first places behind `ask.before`, of all files. Raises Gone, sqlite3.Error."""

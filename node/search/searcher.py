@@ -7,7 +7,9 @@ Rules:
    as "cannot be searched now"; what it lacks it is told from its own stand (`feed`).
 3. Both pipes end with the child, and the child with either of them. A child that answers nothing
    for SILENCE_S is killed; one that ends is started again, later each time it ends soon.
-4. At most FINDS_MAX searches wait; more are answered like those of rule 2, at once.
+4. While the disk is full (the node's own level, or what the child met) nothing is fed and no child
+   is started to be fed; searches go on with what is there. Afterwards it catches up by itself.
+5. At most FINDS_MAX searches wait; more are answered like those of rule 2, at once.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ FINDS_MAX: Final = 64
 GATHER_S: Final = 0.25
 SILENCE_S: Final = 60.0  # a disk that writes 1 MB so slowly serves nobody
 STOP_S: Final = 0.5
+FULL_S: Final = 5.0  # until a full disk is tried again: room is made by people
 # An answer that is late is of no use to anybody: the edge waits 2.5 s.
 FIND_S: Final = 2.0
 _BACKOFF_MS_MIN: Final = 100
@@ -55,6 +58,7 @@ class SearcherCounts(msgspec.Struct):
     refused_total: int = 0
     unanswered_total: int = 0
     failed_total: int = 0  # our bugs
+    full_total: int = 0  # feeds for which the disk had no room
 
 
 class ChildGone(Exception):
@@ -75,6 +79,9 @@ class Searcher:
         self._wanted = asyncio.Event()
         self._noted = asyncio.Event()
         self._fed = asyncio.Event()
+        self._room = asyncio.Event()
+        self._room.set()
+        self._is_full = False  # the child met a full disk, and was not fed since
         self._finds: dict[int, tuple[Find, Done, float]] = {}
         self._next_id = 1
         self._pipe: asyncio.StreamWriter | None = None
@@ -114,8 +121,18 @@ class Searcher:
         now_ms = self._clock.wall_ms()
         return min(self.feeding.indexed_ms(slot, now_ms) for slot in slots)
 
-    def tick(self) -> None:
-        """Once a second: searches that wait for too long, slots that are not held any more."""
+    @property
+    def is_paused(self) -> bool:
+        """Nothing is indexed now, since the disk has no room."""
+        return self._is_full or not self._room.is_set()
+
+    def tick(self, *, has_room: bool = True) -> None:
+        """Once a second: searches that wait for too long, slots that are not held any more. Args:
+        has_room: the disk is not full."""
+        if has_room:
+            self._room.set()
+        else:
+            self._room.clear()
         if self._pipe is not None and self.feeding.note_gone():
             self._noted.set()
         now = asyncio.get_running_loop().time()
@@ -136,6 +153,8 @@ class Searcher:
         attempt = 0
         while True:
             await self._wanted.wait()
+            if not self._finds:
+                await self._room.wait()
             if not self.feeding.has_rows():
                 self._wanted.clear()
                 continue
@@ -197,6 +216,7 @@ class Searcher:
     def _ended(self) -> None:
         self.pid = 0
         self._pipe = None
+        self._is_full = False
         self.feeding.end()
         for number in list(self._finds):
             self._answer(number, None)
@@ -206,6 +226,12 @@ class Searcher:
             kind, body = await _frame(answers)
             if kind == Kind.FED:
                 self.feeding.fed()
+                self._is_full = False
+                self._fed.set()
+            elif kind == Kind.FULL:
+                self.counts.full_total += 1
+                self.feeding.refused()
+                self._is_full = True
                 self._fed.set()
             elif kind == Kind.FOUND:
                 found = decode_pack(body, Found)
@@ -217,6 +243,7 @@ class Searcher:
             await asyncio.sleep(GATHER_S)
             self._noted.clear()
             while self.feeding.has_more:
+                await self._room.wait()
                 feed = self.feeding.next()
                 if feed is None:
                     await asyncio.sleep(0)  # others have their turn
@@ -226,6 +253,9 @@ class Searcher:
                 async with _patience():
                     await pipe.drain()
                     await self._fed.wait()
+                if self._is_full:
+                    _log.warning("search.disk_full", behind=self.feeding.behind())
+                    await asyncio.sleep(FULL_S)
 
 
 async def _frame(answers: asyncio.StreamReader) -> tuple[int, bytes]:

@@ -1,7 +1,7 @@
 """What a node and its indexing child say to one another: frames over two pipes. Pure.
 
 A frame is u32 length | u8 kind | MessagePack. The child says Hello once; then each Feed is answered
-by Fed, each Find by Found, in order.
+by Fed, or by Full (the disk had no room for all of it), each Find by Found, in order.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ class Kind(IntEnum):
     FED = 3
     FIND = 4
     FOUND = 5
+    FULL = 6
 
 
 class Row(Struct, frozen=True, array_like=True, gc=False):
@@ -82,6 +83,10 @@ class Feed(Row, frozen=True):
 
 class Fed(Row, frozen=True):
     """The feed is in the files."""
+
+
+class Full(Row, frozen=True):
+    """The disk has no room: what of the feed is in the files is said by nobody; tell it again."""
 
 
 class Find(Row, frozen=True):

@@ -158,6 +158,24 @@ def test_a_feed_that_was_lost_is_told_again(desk: Desk) -> None:
     assert desk.found("tea") == [sent.seq]
 
 
+def test_a_feed_for_which_there_was_no_room_is_told_again(desk: Desk) -> None:
+    seqs = [desk.rig.send(ROOM, f"tea {n}").seq for n in range(3)]
+    number = desk.rig.slot(ROOM).number
+    desk.feeding.note(number, desk.rig.now_ms)
+    told = desk.feeding.next()
+    assert told is not None
+    desk.feeding.refused()
+    assert desk.found("tea") == []
+    assert desk.feeding.behind() > 0
+    again = desk.feeding.next()
+    assert again is not None
+    assert [change.seq for change in again.changes] == [change.seq for change in told.changes]
+    desk.index.apply(again)
+    desk.feeding.fed()
+    assert desk.found("tea") == seqs[::-1]
+    assert desk.feed() == 0
+
+
 def test_lost_files_are_built_anew_from_the_log(desk: Desk) -> None:
     sent = [desk.rig.send(ROOM, "tea").seq for _ in range(ENTRIES_MAX + 50)]
     desk.feed()

@@ -131,6 +131,27 @@ async def test_a_search_that_waits_too_long_is_answered(
     assert await ask is None
 
 
+async def test_while_the_disk_is_full_nothing_is_fed_and_afterwards_all_of_it(
+    bench: Bench,
+) -> None:
+    bench.rig.create(ROOM)
+    first = bench.send("tea")
+    await bench.until_found("tea", [first])
+    pid, feeds = bench.searcher.pid, bench.feeding.counts.feeds_total
+    bench.searcher.tick(has_room=False)
+    assert bench.searcher.is_paused
+    second = bench.send("tea too")
+    await until(lambda: not bench.searcher._noted.is_set())  # it would feed now
+    found = await bench.find("tea")
+    assert found is not None
+    assert [place[3] for place in found.places] == [first]
+    assert bench.feeding.counts.feeds_total == feeds
+    bench.searcher.tick(has_room=True)
+    assert not bench.searcher.is_paused
+    await bench.until_found("tea", [second, first])
+    assert bench.searcher.pid == pid
+
+
 async def test_the_child_ends_with_its_task(bench: Bench) -> None:
     bench.rig.create(ROOM)
     await bench.until_found("tea", [bench.send("tea")])
