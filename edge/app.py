@@ -23,6 +23,7 @@ from edge.origins import Origins
 from edge.pace import Pace
 from edge.presences import Presences
 from edge.pushes import PushEncoder
+from edge.quotas import AppQuotas
 from edge.reading import Readings
 from edge.relayed import Relayed
 from edge.screens import Screens
@@ -150,6 +151,8 @@ class Edge:
             connections_max=config.connections_max,
             in_flight_max=config.commands_in_flight_max,
         )
+        clients.quotas = self._quotas = AppQuotas(self._place)
+        dispatch.count_message = self._quotas.message
         dispatch.local = clients
         self._readings = dispatch.readings = Readings(
             uplink.request, uplink.slot_of, uplink.leader_of, clock.monotonic_ms
@@ -251,6 +254,7 @@ class Edge:
         admin = AdminServer(metrics, self.missing)
         admin.register("clients", self._clients)
         admin.register("view", self._view)
+        admin.register("quotas", self._quotas)
         admin.register("map", MapReport(self._view.slot_map))
         self._admin_url = await admin.start(config.admin_host, config.admin_port)
         self._process.on_stop("admin", admin.close)
@@ -337,6 +341,11 @@ class Edge:
             for user in stirred.users:
                 self._clients.figures_changed(stream[0], user, stream[1])
 
+    def _place(self) -> tuple[int, int]:
+        """Which of the living edges this is, by name, and how many there are."""
+        names = sorted({*self._view.edges, self._config.name})
+        return names.index(self._config.name), len(names)
+
     async def _forward(self, process: str, session_id: str, data: bytes) -> bool:
         """An emulated POST for a session on another edge."""
         return self._uplink.to_process(process, encode_pack((session_id, data)))
@@ -354,6 +363,7 @@ class Edge:
         metrics = Metrics("edge")
         clients, hub, uplink = self._clients, self._hub, self._uplink
         metrics.expose("edge_flush", pace.flusher.statistics)
+        metrics.expose("edge_quota_exceeded", self._quotas.refused)
         metrics.gauge("map_revision", lambda: float(self._view.slot_map.revision))
         metrics.gauge("edge_connections", lambda: float(len(clients.sessions)))
         metrics.gauge("edge_channels", lambda: float(len(hub.channels)))

@@ -30,6 +30,7 @@ from edge.hub import PLAIN, Channel
 from edge.limits import SharedLimits
 from edge.outgoing import Outgoing
 from edge.presences import Presences
+from edge.quotas import AppQuotas
 from edge.refreshing import Refreshing
 from edge.screens import Screens
 from edge.session import Phase, Session, SessionSettings, State, Subscription
@@ -99,6 +100,7 @@ class Clients:
         self.screens: Screens  # set by the wiring: it asks through our dispatch
         self.presences: Presences  # likewise
         self.audience: Audience  # likewise
+        self.quotas = AppQuotas(lambda: (0, 1))  # replaced by the wiring: it knows the other edges
         self._auth = auth
         self._dispatch = dispatch
         self._subscribing = subscribing
@@ -125,6 +127,7 @@ class Clients:
         self.sessions: dict[Session, None] = {}
         self._by_user: dict[tuple[str, str], dict[Session, None]] = {}
         self._by_client: dict[str, Session] = {}
+        self._of_app: dict[str, int] = {}  # how many have signed in
         self.accepting = True
         self._random = random
         self._spread_ms = 0  # over which those come back whom a drain closed
@@ -170,6 +173,7 @@ class Clients:
                 self._heads.close(context.heads.of)
             self.presences.closed(context)
             self._by_client.pop(session.client, None)
+            self._of_app[session.app] -= 1
             mine = self._by_user.get((session.app, session.user))
             if mine is not None:
                 mine.pop(session, None)
@@ -215,6 +219,7 @@ class Clients:
 
     def app_deleted(self, app: str) -> None:
         """Close every session of an app."""
+        self.quotas.forget(app)
         for session in list(self.sessions):
             if session.app == app:
                 session.close(APP_DELETED)
@@ -323,9 +328,14 @@ class Clients:
 
     # --- connect
 
+    def admit(self, app: App) -> None:
+        """Raises Rejected(QUOTA_EXCEEDED): its app has as many connections as it may."""
+        self.quotas.connection(app, self._of_app.get(app.name, 0), self._wall_ms())
+
     def signed_in(self, session: Session, context: ClientContext) -> None:
         """Who it is is known (`Connects`). Raises RemoteProtocolError: he has too many."""
         self._by_client[session.client] = session
+        self._of_app[session.app] = self._of_app.get(session.app, 0) + 1
         mine = self._by_user.setdefault((session.app, session.user), {})
         mine[session] = None
         devices_max = context.app.settings.devices_per_user_max

@@ -52,6 +52,10 @@ BOOTSTRAP_HEADS: Final = 50
 class Host(Protocol):
     """Who keeps the sessions and knows the other commands."""
 
+    def admit(self, app: App) -> None:
+        """Raises Rejected(QUOTA_EXCEEDED): its app has as many connections as it may."""
+        ...
+
     def signed_in(self, session: Session, context: ClientContext) -> None:
         """Remember it by its user. Raises RemoteProtocolError: he has too many."""
         ...
@@ -125,6 +129,7 @@ class Connects:
             if app is None:
                 raise Rejected(INTERNAL)
             self._limits.handshake(session.peer.remote, app.settings, self.now_ms())
+            self.host.admit(app)
             viewer = self._viewer(identity)
             about = describe(command, identity)
         except Rejected as rejected:

@@ -139,6 +139,7 @@ class Dispatch:
         self.limits = SharedLimits()
         # Set by the wiring: a key acts for nobody who is excluded.
         self.require_included: Callable[[str, str], None] = _all_are
+        self.count_message: Callable[[App, int], None] = _no_quota  # set by the wiring, too
 
     def context(self, app: App, viewer: Viewer) -> EdgeContext:
         """What a feature's check, verb or route may know."""
@@ -256,6 +257,8 @@ class Dispatch:
             command = check(command, context)
         if command.SENDS and viewer.authority == "client":
             self.limits.send(app.name, viewer.user, app.settings, context.now_ms)
+        if command.SENDS:
+            self.count_message(app, context.now_ms)
         if command.PACED:
             place = app.name, viewer.user, command.stream_key(), command.TAG
             self.limits.sign(*place, app.settings, context.now_ms)
@@ -291,6 +294,10 @@ class Dispatch:
         for check in self._registry.checks.get(type(command), ()):
             command = check(command, context)
         self.gathering.add(gather, command, app, viewer.user, reply)
+
+
+def _no_quota(_: App, __: int) -> None:
+    """No app has one."""
 
 
 def _all_are(_: str, __: str) -> None:

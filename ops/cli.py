@@ -37,6 +37,7 @@ COMMANDS: dict[str, Row] = {
     "status": Row("ops.commands.status", "status", "Show every process of a running cluster."),
     "ring": Row("ops.commands.ring", "ring", "Show where slots are and whether all agree."),
     "check": Row("ops.commands.check", "check", "Check one thing, for a monitoring system."),
+    "apps": Row("ops.commands.apps", "apps", "Make, list and delete apps and their keys."),
     "nodes": Row("ops.commands.nodes", "nodes", "Add, drain and remove storage nodes."),
     "rebalance": Row("ops.commands.rebalance", "rebalance", "Move copies to where they should be."),
     "backup": Row("ops.commands.backup", "backup", "Make, list and verify backups."),

@@ -8,11 +8,13 @@ from typing import Final
 
 from hubbub.docs.error_tables import error_page
 from hubbub.docs.permission_tables import permission_page
+from hubbub.docs.scope_tables import scope_page
 
 FOLDER: Final = Path(__file__).parent
 PAGES: Final[Mapping[str, Callable[[], str]]] = {
     "ERRORS.md": error_page,
     "PERMISSIONS.md": permission_page,
+    "SCOPES.md": scope_page,
 }
 
 

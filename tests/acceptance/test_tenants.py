@@ -1,6 +1,8 @@
 """Apps know nothing of one another: what names things of app B answers, in app A, exactly as what
 names things that are nowhere.
 
+(The routes of `/v1/apps`, which name apps themselves: test_apps.py.)
+
 Every verb and every route of the registry is asked with ids of the other app and with invented
 ones, by a user's token and by a server key; so are the protocol's own commands. A new field of a
 request that may hold an id gets its two values in `names`, another one joins SAME or LEFT_OUT; the
