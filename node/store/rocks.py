@@ -4,7 +4,8 @@ Rules:
 1. Raw mode everywhere: the binding's other mode pickles objects.
 2. WAL recovery is `point_in_time`: it opens a prefix of what was written, and names a hole between
    two live WALs itself. That the prefix is whole is for `acked.map` to say (`node.store.open`).
-3. Every iteration ends by asking `status()`: iterators end early on a damaged file, silently.
+3. An iteration that ends before its limit and its range asks `status()`: iterators end early on a
+   damaged file, silently.
 4. `write` never syncs: a synced write holds the interpreter's lock through the fsync, `flush_wal`
    does not. One writer at a time alternates the two (RocksDB issue 10560 needs two).
 5. What the binding raises is mapped here to StoreError, with RocksDB's own words; to StoreFull
@@ -94,10 +95,9 @@ class RocksStore:
         """As Store.iterate."""
         try:
             view = self._views[family]
-            if not reverse:
-                found = _taken(view, start, end, limit)
-                if found is not None:
-                    return found
+            found = _taken(view, start, end, limit, reverse)
+            if found is not None:
+                return found
             rows = view.iter()
             found = (_backwards if reverse else _ahead)(rows, start, end, limit)
             rows.status()
@@ -234,14 +234,18 @@ def _closed(_key: object) -> None:
     raise StoreError("the store is closed")
 
 
-def _taken(view: Any, start: bytes, end: bytes, limit: int) -> list[tuple[bytes, bytes]] | None:
-    """As `_ahead`, one call a row in place of four. None where the rows ended by themselves: such
-    an iterator cannot be asked for its status."""
+def _taken(
+    view: Any, start: bytes, end: bytes, limit: int, reverse: bool
+) -> list[tuple[bytes, bytes]] | None:
+    """One call a row in place of four. None where the rows ended by themselves: such an iterator
+    cannot be asked for its status."""
     found: list[tuple[bytes, bytes]] = []
     if limit <= 0:
         return found
-    for row in view.items(from_key=start):
-        if row[0] >= end:
+    for row in view.items(backwards=reverse, from_key=end if reverse else start):
+        if not start <= row[0] < end:
+            if row[0] == end and reverse:
+                continue  # where it begins, and not one of them
             return found
         found.append(row)
         if len(found) == limit:
