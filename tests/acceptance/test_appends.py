@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import AsyncExitStack
+from functools import partial
 
 import pytest
 
 from tests.support import patience
-from tests.support.client import Client
+from tests.support.client import Client, new_cmid
 from tests.support.cluster import Cluster
 from tests.support.metrics import of_nodes
 
@@ -44,18 +45,17 @@ async def test_a_message_is_one_entry_at_any_size(cluster: Cluster, members: int
         await patience.rest(cluster, "POST", path, users)
     async with AsyncExitStack() as stack:
         clients = [
-            await stack.enter_async_context(
-                Client(cluster.urls[n % len(cluster.urls)], cluster.token(user))
-            )
-            for n, user in enumerate(people[:LISTENERS])
+            await patience.entered(cluster, user, n) for n, user in enumerate(people[:LISTENERS])
         ]
         for client in clients:
-            await client.subscribe(channel)
+            stack.push_async_callback(client.close)
+            await patience.rpc(partial(client.subscribe, channel))
         before = await settled(cluster)
 
         async def send(client: Client) -> None:
             for n in range(MESSAGES // SENDERS):
-                await client.send(channel, f"message {n}")
+                wish = {"channel": channel, "text": f"message {n}", "cmid": new_cmid()}
+                await patience.rpc(partial(client.rpc, "message.send", **wish))
 
         async with asyncio.TaskGroup() as tasks:
             for client in clients[:SENDERS]:

@@ -245,13 +245,11 @@ async def test_receipts_of_a_large_channel_cost_two_frames_a_second(cluster: Clu
     await room.open(people)
     async with AsyncExitStack() as stack:
         devices = {
-            user: await stack.enter_async_context(
-                Client(cluster.urls[n % len(cluster.urls)], cluster.token(user))
-            )
-            for n, user in enumerate(watching)
+            user: await patience.entered(cluster, user, n) for n, user in enumerate(watching)
         }
         for device in devices.values():
-            await device.subscribe(room.channel)
+            stack.push_async_callback(device.close)
+            await patience.rpc(partial(device.subscribe, room.channel))
         sent: list[int] = []
         ends = time.monotonic() + SECONDS
         started = time.monotonic()
