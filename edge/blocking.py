@@ -2,10 +2,12 @@
 
 Rules (decision record 0028):
 1. Hidden is what a blocked user wrote, reacted or voted: in its place stands
-   {"t": "message.hidden", "seq", "id", "ts"}, so that positions have no holes. What changes the
-   channel for everybody (a name, a member, a deletion, a pin) is shown whoever did it.
+   {"t": "message.hidden", "seq", "id", "ts"}, so that positions have no holes; also if somebody
+   else edits or restores it. What changes the channel for everybody (a name, a member, a deletion,
+   a pin) is shown whoever did it.
 2. Signs of his (typing, joins, leaves) have no position and are not sent.
-3. Names of his in lists of who reacted are left out; counts are those of everybody.
+3. Names of his in lists of who reacted are left out; how many did is as everybody sees it. Unread
+   and mention figures are made without him where they are made (decision record 0030).
 4. Who blocks nobody costs nothing: no JSON is read for him, and he shares the bytes of all others.
 """
 
@@ -34,6 +36,7 @@ _WRITTEN: Final = frozenset(
         "event.sent",
     }
 )
+_RESTATED: Final = frozenset({"message.updated", "message.undeleted"})
 _KEPT: Final = ("seq", "id", "ts")
 _BY_USER: Final = frozenset({"reactors", "voters"})
 
@@ -76,7 +79,7 @@ def _scrubbed(value: Any, blocked: Set[str]) -> Any:
         return [_scrubbed(one, blocked) for one in value]
     if not isinstance(value, dict):
         return value
-    if value.get("by") in blocked and _is_written(value):
+    if (value.get("by") in blocked and _is_written(value)) or _is_text_of(value, blocked):
         return {"t": "message.hidden", **{k: value[k] for k in _KEPT if k in value}}
     return {name: _member(name, one, blocked) for name, one in value.items()}
 
@@ -91,6 +94,11 @@ def _member(name: str, value: Any, blocked: Set[str]) -> Any:
 
 def _is_of(one: Any, blocked: Set[str]) -> bool:
     return (one.get("user") if isinstance(one, dict) else one) in blocked
+
+
+def _is_text_of(value: dict[str, Any], blocked: Set[str]) -> bool:
+    """Whether somebody else edited or restored what a blocked user wrote."""
+    return value.get("t") in _RESTATED and value.get("author") in blocked
 
 
 def _is_written(value: dict[str, Any]) -> bool:

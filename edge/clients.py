@@ -392,13 +392,22 @@ class Clients:
             if context.blocks_missed is not None:
                 context.blocks_missed += changes
             else:
-                self._subscribing.block(session, context.app, changed(session.blocked, changes))
+                self._hear(session, context, changed(session.blocked, changes))
+                if context.heads is not None and context.heads.of is not None:
+                    mine = context.heads.of
+                    self._heads.ask_figures(mine, mine.channels)  # every one may be another
 
     def block(self, session: Session, blocked: Blocked) -> None:
         """The leader's answer to a new session: whom its user blocks."""
         context = context_of(session)
         missed, context.blocks_missed = context.blocks_missed or [], None
-        self._subscribing.block(session, context.app, changed(blocked, missed))
+        self._hear(session, context, changed(blocked, missed))
+
+    def _hear(self, session: Session, context: ClientContext, blocked: Blocked) -> None:
+        """Nothing more of these: what is pushed, and what reads are told of whom he blocks."""
+        self._subscribing.block(session, context.app, blocked)
+        blocks = tuple(sorted(blocked))
+        context.viewer = msgspec.structs.replace(context.viewer, blocks=blocks)
 
     def blocked_of(self, app: str, user: str) -> Blocked | None:
         """Whom a user blocks, as his sessions here know; None: he has none."""

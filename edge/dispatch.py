@@ -262,6 +262,8 @@ class Dispatch:
         if command.PACED:
             place = app.name, viewer.user, command.stream_key(), command.TAG
             self.limits.sign(*place, app.settings, context.now_ms)
+        if viewer.blocks:
+            viewer = msgspec.structs.replace(viewer, blocks=())  # what is decided does not ask
         if not command.cmid:
             cmid = uuid7(self._now_ms(), self._entropy(10))
             command = msgspec.structs.replace(command, cmid=cmid)

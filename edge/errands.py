@@ -155,9 +155,18 @@ class _Way:
         users = (call.user,) if call.user else ()
         args = encode_json(call.args) if call.args is not None else b""
         by = self._viewer if call.query else None
+        blocked = (call.blocked,) if users and call.blocked else ()
         asks = [
             HeadAsk(
-                errands.slot_of(app, key), app, key, users, None, call.preview, call.query, args, by
+                errands.slot_of(app, key),
+                app,
+                key,
+                users,
+                preview=call.preview,
+                query=call.query,
+                args=args,
+                viewer=by,
+                blocked=blocked,
             )
             for key in dict.fromkeys(call.keys)
         ]

@@ -7,14 +7,15 @@ Rules:
    {"t": "heads", "heads": {channel: {seq, ts, preview?, unread?, …}}}.
 3. Unread figures are the node's, asked in one batch for each leader and only for channels on
    somebody's screen. The first heads after a connect hold all channels of the list, with figures
-   and previews; those that the connect's own answer brought (`Greeting`) are not repeated.
+   and previews; those that the connect's own answer brought (`Greeting`) are not repeated. They
+   leave out whom the user blocks: the question says who that is.
 4. The same answer tells the hub where a channel stands that nobody here is subscribed to: from
    there on its events are noted.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Final, NamedTuple, Protocol
 
 from edge.blocking import Blocked, is_by
@@ -159,7 +160,11 @@ class Heads:
                     self.ask_figures(mine, (channel,))
             self._greeted(greeting)
 
-        asks = [HeadAsk(self._slot_of(app, c), app, c, users=user, preview=True) for c in first]
+        blocked = _lists([mine.listener.blocked])
+        asks = [
+            HeadAsk(self._slot_of(app, c), app, c, users=user, preview=True, blocked=blocked)
+            for c in first
+        ]
         self._ask(asks, answered, failed)
 
     def _greeted(self, greeting: Greeting) -> None:
@@ -262,16 +267,7 @@ class Heads:
         wanted, self._wanted = self._wanted, {}
         if not wanted:
             return
-        asks = [
-            HeadAsk(
-                self._slot_of(*stream),
-                *stream,
-                users=tuple(dict.fromkeys(mine.listener.user for mine in sessions)),
-                preview=True,
-            )
-            for stream, sessions in wanted.items()
-            if sessions
-        ]
+        asks = [self._question(s, sessions) for s, sessions in wanted.items() if sessions]
         if not asks:
             return
 
@@ -298,6 +294,16 @@ class Heads:
 
     # --- inside
 
+    def _question(self, stream: Stream, sessions: Iterable[HeadsOf]) -> HeadAsk:
+        users = {mine.listener.user: mine.listener.blocked for mine in sessions}
+        return HeadAsk(
+            self._slot_of(*stream),
+            *stream,
+            users=tuple(users),
+            preview=True,
+            blocked=_lists(users.values()),
+        )
+
     def _watch(self, mine: HeadsOf, channel: str) -> None:
         if channel in mine.open:
             return
@@ -321,6 +327,11 @@ class Heads:
         state = self._hub.channels[stream]
         state.watch -= 1
         self._hub.let_go(state)
+
+
+def _lists(blocked: Collection[Blocked]) -> tuple[tuple[str, ...], ...]:
+    """As a question has them: empty where nobody blocks anybody."""
+    return tuple(tuple(one) for one in blocked) if any(blocked) else ()
 
 
 def _preview(mine: HeadsOf, row: HeadRow) -> bytes:

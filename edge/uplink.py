@@ -16,7 +16,7 @@ Long because requests, interest and repairs share the links to the routers.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, Protocol
 
 from edge.carriers import Carriers, Stream
@@ -55,6 +55,7 @@ _STATUSES: Final = {int(status): status for status in Status}
 
 TICK_MS: Final = 100  # resolution of deadlines, and how long a HEADS question gathers streams
 HEADS_ASKS_MAX: Final = 1_000  # streams in one HEADS question
+HEADS_NAMES_MAX: Final = 20_000  # names of blocked users in it, 1 MB at the most usual
 SYSTEM: Final = Viewer(user="", authority="system")
 REQUESTS_MAX: Final = 100_000  # beyond it the edge answers UNKNOWN at once
 
@@ -355,8 +356,8 @@ class Uplink:
             way = self.leader_of(ask.slot), self.carriers.carrier(ask.slot)
             groups.setdefault(way, []).append(ask)
         for group in groups.values():
-            for start in range(0, len(group), HEADS_ASKS_MAX):
-                self._question(group[start : start + HEADS_ASKS_MAX], answered, failed)
+            for portion in _portions(group):
+                self._question(portion, answered, failed)
 
     def ask_newest(
         self,
@@ -412,6 +413,17 @@ class Uplink:
 
         body = encode_pack(HeadsQuery(self._process, tuple(asks)))
         self.request(Kind.HEADS, asks[0].app, "", body, done, slot=asks[0].slot)
+
+
+def _portions(asks: list[HeadAsk]) -> Iterator[list[HeadAsk]]:
+    """Questions of a bounded size."""
+    start = names = 0
+    for at, ask in enumerate(asks):
+        names += sum(map(len, ask.blocked))
+        if at > start and (at - start >= HEADS_ASKS_MAX or names > HEADS_NAMES_MAX):
+            yield asks[start:at]
+            start, names = at, sum(map(len, ask.blocked))
+    yield asks[start:]
 
 
 def _is_final(body: bytes) -> bool:

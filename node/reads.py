@@ -30,6 +30,7 @@ from hubbub.base.errors import (
 )
 from hubbub.base.units import KIB
 from hubbub.features.contract import Access, Context, SubscribeArgs, stream_kind
+from hubbub.features.hidden_bits import NONE_BLOCKED, Blocked
 from hubbub.wire.codec import dump_json, encode_json, shape_json
 from hubbub.wire.event import (
     CHANGED,
@@ -289,7 +290,7 @@ class Reads:
             tables,
             oldest=_oldest(tables, access, ctx.now_ms),
             shown=lambda event: self._data(event, tables),
-            figures=self._fields(tables, ctx.actor),
+            figures=self._fields(tables, ctx.actor, frozenset(ctx.viewer.blocks)),
             snapshot=lambda: _snapshot(access),
         )
 
@@ -309,7 +310,7 @@ class Reads:
             seq=stream.committed.seq,
             ts_ms=stream.committed.ts_ms,
             preview=self._kept_preview(stream, tables) if ask.preview else b"",
-            fields=tuple(self._kept_fields(stream, tables, user) for user in ask.users),
+            fields=self._figures(stream, tables, ask),
             message_seq=stream.committed.message_seq,
             message_ms=stream.committed.message_ms,
             answer=self._answer(slot, ask, now_ms) if ask.query else b"",
@@ -350,12 +351,23 @@ class Reads:
                 stream.preview = made
         return made
 
+    def _figures(self, stream: Stream, tables: StreamTables, ask: HeadAsk) -> tuple[Json, ...]:
+        """Of each user; only who blocks nobody shares what is kept."""
+        if not ask.blocked:
+            return tuple(self._kept_fields(stream, tables, user) for user in ask.users)
+        return tuple(
+            self._fields(tables, user, frozenset(blocked))
+            if blocked
+            else self._kept_fields(stream, tables, user)
+            for user, blocked in zip(ask.users, ask.blocked, strict=True)
+        )
+
     def _kept_fields(self, stream: Stream, tables: StreamTables, user: str) -> Json:
         """Likewise: all that figures rest on is the stream's committed rows."""
         known = stream.figures
         made = known.get(user)
         if made is None:
-            made = self._fields(tables, user)
+            made = self._fields(tables, user, NONE_BLOCKED)
             if len(known) >= _KEPT_USERS_MAX:
                 known.clear()
             known[user] = made
@@ -373,10 +385,10 @@ class Reads:
                 return self._data(decode_row(seq, row), tables)
         return b""
 
-    def _fields(self, tables: StreamTables, user: str) -> Json:
+    def _fields(self, tables: StreamTables, user: str, blocked: Blocked) -> Json:
         fields: dict[str, object] = {}
         for hook in self._engine.registry.heads:
-            fields.update(hook(tables, user))
+            fields.update(hook(tables, user, blocked))
         return dump_json(fields)
 
 

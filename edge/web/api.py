@@ -291,11 +291,16 @@ class Api:
         if row.takes_body and key is not None and "cmid" in row.known:
             params["cmid"] = idempotency_cmid(key)
         ignored = sorted(set(params) - row.known - (frozenset() if row.takes_body else WISHES))
+        blocked = NOBODY
+        if viewer.authority == "client" and row.is_read:
+            blocked = await self._blocked(app, viewer)
+        if blocked:
+            viewer = msgspec.structs.replace(viewer, blocks=tuple(sorted(blocked)))
         answer = await self.ask(
             lambda reply: self.dispatch.route(row.route, params, app, viewer, reply)
         )
-        if viewer.authority == "client" and row.is_read:
-            answer = await self._shown(answer, app, viewer)
+        if blocked:
+            answer = scrub(answer, blocked)
         if ignored and answer.startswith(b"{"):
             tail = b'"ignored_fields":' + dump_json(ignored) + b"}"
             answer = answer[:-1] + (b"," if len(answer) > 2 else b"") + tail
@@ -304,17 +309,17 @@ class Api:
             status = _OK  # it was there before
         return status, answer
 
-    async def _shown(self, answer: bytes, app: App, viewer: Viewer) -> bytes:
-        """What a user read, without those whom he blocks. Raises Rejected."""
+    async def _blocked(self, app: App, viewer: Viewer) -> Blocked:
+        """Whom the user blocks: neither shown nor counted in what he reads. Raises Rejected."""
         if not viewer.user or app.settings.raw_user_streams:
-            return answer
+            return NOBODY
         blocked = self._blocked_of(app.name, viewer.user)
         if blocked is None:  # no session of his is here
             found = await self.ask(
                 lambda reply: self.dispatch.verb("block.list", b"", app, viewer, reply)
             )
             blocked = frozenset(row.user for row in decode_json(found, _Blocks).blocks)
-        return scrub(answer, blocked) if blocked else answer
+        return blocked
 
     async def ask(self, start: Ask) -> bytes:
         """Wait for a dispatch reply. The uplink answers every request within its own deadline."""

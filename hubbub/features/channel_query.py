@@ -21,6 +21,7 @@ from msgspec import UNSET, Raw, Struct, UnsetType, field
 
 from hubbub.base.errors import BAD_REQUEST, TOO_LARGE, Rejected
 from hubbub.base.names import check_user, user_stream
+from hubbub.features.blocks import blocked_of
 from hubbub.features.channel_list import require_own
 from hubbub.features.channels import ChannelRequest
 from hubbub.features.contract import (
@@ -101,10 +102,11 @@ class IndexRequest(Struct, frozen=True):
     favourite: bool | None = None
 
 
-class Index(Struct, frozen=True):
-    """The rows of a list."""
+class Index(Struct, frozen=True, omit_defaults=True):
+    """The rows of a list; and whom its user blocks: figures leave them out."""
 
     rows: list[IndexRow]
+    blocked: tuple[str, ...] = ()
 
 
 class SharedRequest(Struct, frozen=True):
@@ -168,7 +170,7 @@ def run_index(request: IndexRequest, tables: Tables, ctx: Context) -> Index:
         mine = own.get(channel)
         if _is_set(mine or NOTHING_SET, request, ctx.now_ms):
             found.append(IndexRow(channel, row.kind, row.role, row.name, row.peer, mine))
-    return Index(found)
+    return Index(found, blocked_of(tables))
 
 
 def _is_set(own: OwnRow, request: IndexRequest, now_ms: int) -> bool:
@@ -235,7 +237,8 @@ def _steps(request: ChannelQuery, user: str, after: Place | None) -> Steps:
         request.favourite,
     )
     raw = yield QueryCall(user_stream(user), "user.channel_index", wanted)
-    rows = {row.channel: row for row in decode_json(raw, Index).rows}
+    index = decode_json(raw, Index)
+    rows, blocked = {row.channel: row for row in index.rows}, index.blocked
     if request.member and rows:
         shared = SharedRequest(list(rows))
         raw = yield QueryCall(user_stream(request.member), "user.shared_channels", shared)
@@ -257,7 +260,7 @@ def _steps(request: ChannelQuery, user: str, after: Place | None) -> Steps:
         heads = yield wish
         rows = {channel: rows[channel] for channel in heads}
     elif needs_unread or request.sort != "name" or _waits(rows, request):
-        heads = yield HeadsCall(tuple(rows), user=user if needs_unread else "")
+        heads = yield HeadsCall(tuple(rows), user=user if needs_unread else "", blocked=blocked)
         if needs_unread:
             figures = {channel: _unread(head) for channel, head in heads.items()}
     kept = [
@@ -273,7 +276,9 @@ def _steps(request: ChannelQuery, user: str, after: Place | None) -> Steps:
     page, rest = places[: request.limit], places[request.limit :]
     keys = tuple(row.channel for _, row in page)
     about = ChannelRequest("")
-    seen = yield HeadsCall(keys, user=user, preview=True, query="channel.get", args=about)
+    seen = yield HeadsCall(
+        keys, user=user, preview=True, query="channel.get", args=about, blocked=blocked
+    )
     lines = [_line(row, seen[row.channel]) for _, row in page]
     cursor = make_cursor(request.sort, page[-1][0]) if rest else ""
     return encode_json(QueryPage(lines, cursor))

@@ -24,7 +24,7 @@ Long because it is the whole contract: a reader of one feature needs this file a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence, Set
 from enum import Enum
 from typing import Any, ClassVar, Final, Generic, Literal, Protocol, TypeVar
 
@@ -328,6 +328,8 @@ class HeadsCall(msgspec.Struct, frozen=True):
     the row's `answer`, empty where it was refused. Without all that it costs microseconds a
     stream.
 
+    `blocked`: whose messages the figures leave out.
+
     `best`: only so many, and of all streams those where something was said last, behind the place
     `after` in the order of (negative ms, key). Nothing else is asked of them then."""
 
@@ -338,6 +340,7 @@ class HeadsCall(msgspec.Struct, frozen=True):
     args: msgspec.Struct | None = None
     best: int = 0
     after: tuple[int, str] | None = None
+    blocked: tuple[str, ...] = ()
 
 
 class SearchCall(msgspec.Struct, frozen=True):
@@ -594,7 +597,7 @@ class Feature(msgspec.Struct, frozen=True, kw_only=True):
     effects: Mapping[type[Event], Callable[[Any, Meta, Tables], Sequence[Effect]]] = {}
     render: Mapping[type[Event], Callable[[StoredEvent, Tables], Json]] = {}
     deliver: Callable[[EventHead, Viewer], str | bytes] | None = None
-    head: Callable[[Tables, str], Mapping[str, object]] | None = None
+    head: Callable[[Tables, str, Set[str]], Mapping[str, object]] | None = None
     pulse: Pulse | None = None
     lease: Lease | None = None
     searching: Searching | None = None

@@ -7,7 +7,8 @@ Rules (rows: `mark_rows`):
    under an older revision (offline) does not undo it; others see that he has read, all the same.
 3. unread = alive countable messages in (mark, head], minus the own ones. One bit a seq says "alive
    and countable", in blocks of 256 seqs: one row for the channel and one for the author, so a
-   message costs two row writes, and a deletion clears its bit. The figure cannot drift.
+   message costs two row writes, and a deletion clears its bit. The figure cannot drift. For one who
+   blocks users it is less theirs, from the same rows (`hidden_bits`).
 4. Moving a mark is silent: it takes no seq. The user's own devices learn it from the next `heads`,
    others from receipts.
 5. What edges gather is one command: each user's own commands, in his order, folded (`merged`).
@@ -47,6 +48,7 @@ from hubbub.features.contract import (
 )
 from hubbub.features.fields import check_chat_channel
 from hubbub.features.guarantees import guarantees_of
+from hubbub.features.hidden_bits import NONE_BLOCKED, Blocked, hidden_in
 from hubbub.features.mark_rows import (
     MARKS,
     NOBODY,
@@ -76,6 +78,7 @@ from hubbub.wire.receipts import MARKS_STIRRED
 from hubbub.wire.shapes import Json
 
 BLOCK_SEQS: Final = 256  # half: twice the rows to add up; double: twice the bytes each send writes
+FEW_BLOCKS: Final = 8  # beyond it a seek costs less than so many rows
 _SHIFT: Final = 8
 _BLOCK_BYTES: Final = BLOCK_SEQS // 8
 _ALL: Final = (1 << BLOCK_SEQS) - 1
@@ -482,19 +485,20 @@ def mark_of(tables: Tables, user: str) -> int:
     return 0 if row is None else row.mark
 
 
-def unread_of(tables: Tables, user: str, mark: int) -> int:
-    """Alive countable messages of others behind `mark`."""
+def unread_of(tables: Tables, user: str, mark: int, blocked: Blocked = NONE_BLOCKED) -> int:
+    """Alive countable messages behind `mark`, of others whom the user does not block."""
     behind = max(mark, tables.floor_seq - 1)
-    return _count(tables, behind) - _count_own(tables, user, behind)
+    unread = _count(tables, behind) - _count_own(tables, user, behind)
+    return unread - _count_hidden(tables, behind, blocked) if unread and blocked else unread
 
 
-def figures(tables: Tables, user: str) -> Mapping[str, int]:
+def figures(tables: Tables, user: str, blocked: Blocked = NONE_BLOCKED) -> Mapping[str, int]:
     """The user's figures in this channel; none for one who keeps no mark here."""
     row = mark_row(tables, user)
     if row is None:
         return {}
     return {
-        "unread": unread_of(tables, user, row.mark),
+        "unread": unread_of(tables, user, row.mark, blocked),
         "mark": row.mark,
         "delivered": row.delivered,
         "rev": row.rev,
@@ -511,12 +515,28 @@ def _count(tables: Tables, mark: int) -> int:
     return total
 
 
-def _count_own(tables: Tables, user: str, mark: int) -> int:
+def _count_hidden(tables: Tables, mark: int, blocked: Blocked) -> int:
+    """How many of those behind the mark somebody blocked has written."""
+    first, last = mark >> _SHIFT, tables.head_seq >> _SHIFT
+    if last - first >= FEW_BLOCKS:
+        return sum(_count_own(tables, author, mark, FEW_BLOCKS) for author in blocked)
+    count = 0
+    for block in range(first, last + 1):
+        bits = int.from_bytes(tables[BLOCKS].get(block) or b"", "big")
+        if block == first:
+            bits &= ~((2 << (mark & (BLOCK_SEQS - 1))) - 1)
+        count += hidden_in(bits, block, blocked, tables, AUTHOR_BLOCKS).bit_count()
+    return count
+
+
+def _count_own(tables: Tables, user: str, mark: int, page: int = 1_000) -> int:
+    """`page`: rows read at first; most whom a user blocks have none in a channel."""
     first, rows = mark >> _SHIFT, tables[AUTHOR_BLOCKS]
     total = _behind(rows.get((user, first)), mark)
     after, last = (user, first), tables.head_seq >> _SHIFT
     while after[1] < last:
-        found = rows.scan(after=after, limit=min(last - after[1], 1_000))
+        found = rows.scan(after=after, limit=min(last - after[1], page))
+        page = min(page * 4, 1_000)
         own = [(key, bits) for key, bits in found if key[0] == user]
         total += sum(int.from_bytes(bits, "big").bit_count() for _, bits in own)
         if not own or len(own) < len(found):

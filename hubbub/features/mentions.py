@@ -16,7 +16,8 @@ from typing import Final, TypeVar
 from msgspec import Struct
 
 from hubbub.features.contract import Feature, Meta, Table, Tables
-from hubbub.features.marks import AUTHOR_BLOCKS, BLOCKS, figures
+from hubbub.features.hidden_bits import NONE_BLOCKED, Blocked, hidden_in
+from hubbub.features.marks import AUTHOR_BLOCKS, BLOCKS, FEW_BLOCKS, figures
 from hubbub.features.messages import MessageCreated, MessageUpdated
 
 K = TypeVar("K")
@@ -25,7 +26,6 @@ _SHIFT: Final = 8
 _LOW: Final = 255
 _BYTES: Final = 32
 PAGE_ROWS: Final = 64
-FEW_BLOCKS: Final = 8  # beyond it a seek costs less than so many rows
 
 
 class NamedRow(Struct, frozen=True, array_like=True, gc=False):
@@ -124,27 +124,30 @@ def _of_all(tables: Tables, first: int) -> Iterable[tuple[int, bytes]]:
         after = page[-1][0]
 
 
-def mentions_of(tables: Tables, user: str, mark: int) -> int:
-    """How many unread messages behind `mark` name the user."""
+def mentions_of(tables: Tables, user: str, mark: int, blocked: Blocked = NONE_BLOCKED) -> int:
+    """How many unread messages behind `mark` name the user, without those of whom he blocks."""
     behind, count = max(mark, tables.floor_seq - 1), 0
     for block, bits in naming(tables, user, behind).items():
         alive = int.from_bytes(tables[BLOCKS].get(block) or b"", "big")
         own = int.from_bytes(tables[AUTHOR_BLOCKS].get((user, block)) or b"", "big")
-        count += (bits & alive & ~own).bit_count()
+        bits &= alive & ~own
+        bits &= ~hidden_in(bits, block, blocked, tables, AUTHOR_BLOCKS)
+        count += bits.bit_count()
     return count
 
 
-def all_figures(tables: Tables, user: str) -> Mapping[str, int]:
+def all_figures(tables: Tables, user: str, blocked: Blocked = NONE_BLOCKED) -> Mapping[str, int]:
     """The figures of marks, and `mentions`: nothing is looked for where nothing is unread."""
-    own = figures(tables, user)
+    own = figures(tables, user, blocked)
     if not own:
         return {}
-    return {**own, "mentions": mentions_of(tables, user, own["mark"]) if own["unread"] else 0}
+    mentions = mentions_of(tables, user, own["mark"], blocked) if own["unread"] else 0
+    return {**own, "mentions": mentions}
 
 
-def head(tables: Tables, user: str) -> Mapping[str, object]:
+def head(tables: Tables, user: str, blocked: Blocked) -> Mapping[str, object]:
     """The user's fields of a `heads` row; none for one who keeps no mark here."""
-    return all_figures(tables, user)
+    return all_figures(tables, user, blocked)
 
 
 FEATURE: Final = Feature(

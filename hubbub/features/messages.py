@@ -185,7 +185,8 @@ class OfMessage(Event, frozen=True):
 
 
 class MessageUpdated(OfMessage, frozen=True):
-    """The whole content as it is from now on. `rev` counts edits, deletions and their undoing."""
+    """The whole content as it is from now on. `rev` counts edits, deletions and their undoing.
+    `author`: who had written it, where it is not `by`."""
 
     TAG = "message.updated"
 
@@ -196,6 +197,7 @@ class MessageUpdated(OfMessage, frozen=True):
     mentions: tuple[str, ...] = ()
     mention_all: bool = False
     mention_here: bool = False
+    author: str = ""
 
 
 class MessageDeleted(OfMessage, frozen=True):
@@ -517,7 +519,11 @@ def decide_edit(cmd: EditMessage, tables: Tables, ctx: Context) -> list[Event]:
     if size > bytes_max + _NAMES_BYTES:
         raise Rejected(TOO_LARGE, f"a message has at most {bytes_max} bytes", limit=bytes_max)
     fields = asdict(content)
-    return [MessageUpdated(id=cmd.id, message_seq=stored.seq, rev=row.rev + 1, **fields)]
+    author = "" if own else stored.head.by
+    updated = MessageUpdated(
+        id=cmd.id, message_seq=stored.seq, rev=row.rev + 1, author=author, **fields
+    )
+    return [updated]
 
 
 def _require_more(cmd: EditMessage, tables: Tables, ctx: Context) -> None:

@@ -32,6 +32,7 @@ from hubbub.features.contract import (
 )
 from hubbub.features.fields import check_chat_channel
 from hubbub.features.guarantees import promoted_events
+from hubbub.features.hidden_bits import Blocked
 from hubbub.features.standing import (
     CHANNEL,
     MEMBERS,
@@ -107,7 +108,7 @@ def apply_promoted(event: ChannelPromoted, meta: Meta, tables: Tables) -> None:
         tables[MEMBERS].put(event.owner, replace(owner, role=Role.OWNER))
 
 
-def head(tables: Tables, user: str) -> Mapping[str, object]:
+def head(tables: Tables, user: str, _: Blocked) -> Mapping[str, object]:
     """No preview of what was said before the user's history begins."""
     start = history_of(user, tables)
     if not start:

@@ -51,7 +51,7 @@ def access_channel(_: SubscribeArgs, tables: Tables, ctx: Context) -> Access:
         marks=read,
         marks_delivered=delivered,
         pinned=pinned_ids(tables, lowest),
-        **all_figures(tables, ctx.actor),
+        **all_figures(tables, ctx.actor, frozenset(ctx.viewer.blocks)),
     )
     return Access(
         data=encode_json(snapshot),

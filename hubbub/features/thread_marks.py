@@ -45,6 +45,7 @@ from hubbub.features.contract import (
     as_command,
 )
 from hubbub.features.fields import check_chat_channel
+from hubbub.features.hidden_bits import NONE_BLOCKED, Blocked, hidden_in
 from hubbub.features.marks import BLOCKS, MarksStirred
 from hubbub.features.members import MembersLeft, MembersRemoved
 from hubbub.features.mentions import ALL_BLOCKS, USER_BLOCKS
@@ -309,8 +310,10 @@ def _followed(tables: Tables, user: str, before: int, limit: int) -> list[tuple[
     return [(key[1], mark) for key, mark in rows if key[0] == user]
 
 
-def count(root: int, user: str, mark: int, tables: Tables) -> tuple[int, int]:
-    """(unread, mentions) of a thread behind a mark."""
+def count(
+    root: int, user: str, mark: int, tables: Tables, blocked: Blocked = NONE_BLOCKED
+) -> tuple[int, int]:
+    """(unread, mentions) of a thread behind a mark, without replies of whom the user blocks."""
     unread = mentions = 0
     behind = max(mark, tables.floor_seq - 1)
     for block, countable in _blocks(root, behind, tables):
@@ -318,6 +321,7 @@ def count(root: int, user: str, mark: int, tables: Tables) -> tuple[int, int]:
         bits &= ~_bits(tables[AUTHOR_BLOCKS].get((user, block)))
         if block == block_of(behind):
             bits &= ~((2 << (behind & 255)) - 1)
+        bits &= ~hidden_in(bits, block, blocked, tables, AUTHOR_BLOCKS)
         if bits:
             named = _bits(tables[USER_BLOCKS].get((user, block)))
             named |= _bits(tables[ALL_BLOCKS].get(block))
@@ -343,12 +347,12 @@ def _bits(block: bytes | None) -> int:
     return int.from_bytes(block or b"", "big")
 
 
-def head(tables: Tables, user: str) -> Mapping[str, object]:
+def head(tables: Tables, user: str, blocked: Blocked) -> Mapping[str, object]:
     """`threads` of a `heads` row: unread and mentions over those he follows; none without any."""
     rows = _followed(tables, user, _LAST, FOLLOWED_MAX) if tables[ANY].get(ONLY) else []
     if not rows:
         return {}
-    counts = [count(root, user, mark, tables) for root, mark in rows]
+    counts = [count(root, user, mark, tables, blocked) for root, mark in rows]
     unread, mentions = (sum(part) for part in zip(*counts, strict=True))
     return {"threads": {"unread": unread, "mentions": mentions}}
 
@@ -359,10 +363,11 @@ def run_unread(request: UnreadThreadsRequest, tables: Tables, ctx: Context) -> U
         raise Rejected(BAD_REQUEST, f"limit is 1 to {PAGE_MAX}")
     rows = _followed(tables, ctx.actor, request.before or _LAST, request.limit)
     found: list[ThreadUnread] = []
+    blocked = frozenset(ctx.viewer.blocks)
     for root, mark in rows:
         stored = tables.published(root)
         if stored is not None:
-            unread, mentions = count(root, ctx.actor, mark, tables)
+            unread, mentions = count(root, ctx.actor, mark, tables, blocked)
             ident = decode_json(stored.data, Message).id
             found.append(ThreadUnread(root, ident, mark, unread, mentions))
     return UnreadThreadsPage(found, rows[-1][0] if len(rows) == request.limit else 0)

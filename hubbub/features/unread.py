@@ -15,9 +15,11 @@ from collections.abc import Generator, Iterator, Mapping
 from typing import Any, Final, Literal
 
 from msgspec import Struct
+from msgspec.structs import asdict
 
 from hubbub.base.errors import BAD_REQUEST, Rejected
 from hubbub.base.names import check_user, user_stream
+from hubbub.features.blocks import BlockList, BlocksRequest
 from hubbub.features.channel_query import Index, IndexRequest
 from hubbub.features.contract import (
     Command,
@@ -47,13 +49,13 @@ from hubbub.model.message import MESSAGE_CREATED, Message
 from hubbub.model.permissions import Action, require
 from hubbub.wire.codec import decode_json, encode_json
 from hubbub.wire.event import StoredEvent
-from hubbub.wire.shapes import HeadRow
+from hubbub.wire.shapes import HeadRow, Json
 
 ALL_READ_MAX: Final = 2_000  # channels of one call
 AT_ONCE: Final = 200  # of them under way
 EXPLAINED_MAX: Final = 200  # events looked at for one page
 
-Why = Literal["message", "mention", "own", "deleted", "silent", "system", "thread"]
+Why = Literal["message", "mention", "own", "deleted", "silent", "system", "thread", "blocked"]
 
 
 class TotalRequest(Struct, frozen=True):
@@ -87,6 +89,12 @@ class ExplainRequest(Struct, frozen=True):
     user: str
     after: int = 0
     limit: int = EXPLAINED_MAX
+
+
+class ExplainAsk(ExplainRequest, frozen=True):
+    """The same, and whom the user blocks."""
+
+    blocked: frozenset[str] = frozenset()
 
 
 class Explained(Struct, frozen=True):
@@ -170,8 +178,9 @@ def _heads(
 ) -> Generator[QueryCall | HeadsCall, Any, Mapping[str, HeadRow]]:
     wanted = IndexRequest(state=ListState.JOINED, muted=muted)
     raw = yield QueryCall(user_stream(user), "user.channel_index", wanted)
-    channels = tuple(row.channel for row in decode_json(raw, Index).rows)
-    heads: Mapping[str, HeadRow] = yield HeadsCall(channels, user=user)
+    index = decode_json(raw, Index)
+    channels = tuple(row.channel for row in index.rows)
+    heads: Mapping[str, HeadRow] = yield HeadsCall(channels, user=user, blocked=index.blocked)
     return heads
 
 
@@ -186,7 +195,7 @@ def _figures(head: HeadRow) -> _Figures:
 # --- why
 
 
-def run_explain(request: ExplainRequest, tables: Tables, ctx: Context) -> Explanation:
+def run_explain(request: ExplainAsk, tables: Tables, ctx: Context) -> Explanation:
     require(Action.READ_ANY_USER_STREAM, None, Role.NONE, ctx.viewer.authority)
     channel_row(tables)
     if not 1 <= request.limit <= EXPLAINED_MAX:
@@ -200,21 +209,21 @@ def run_explain(request: ExplainRequest, tables: Tables, ctx: Context) -> Explan
         mark=row.mark,
         rev=row.rev,
         head=tables.head_seq,
-        unread=unread_of(tables, request.user, row.mark),
-        mentions=mentions_of(tables, request.user, row.mark),
-        messages=list(_explained(events, request.user, after, tables)),
+        unread=unread_of(tables, request.user, row.mark, request.blocked),
+        mentions=mentions_of(tables, request.user, row.mark, request.blocked),
+        messages=list(_explained(events, request, after, tables)),
         next=events[-1].seq if events and events[-1].seq < tables.head_seq else 0,
     )
 
 
 def _explained(
-    events: list[StoredEvent], user: str, after: int, tables: Tables
+    events: list[StoredEvent], ask: ExplainAsk, after: int, tables: Tables
 ) -> Iterator[Explained]:
-    named = naming(tables, user, after)
+    named = naming(tables, ask.user, after)
     for stored in events:
         if stored.head.type != MESSAGE_CREATED:
             continue
-        why = _why_not(stored, user, tables)
+        why = _why_not(stored, ask, tables)
         if why is not None:
             yield Explained(stored.seq, False, why)
         else:
@@ -222,10 +231,12 @@ def _explained(
             yield Explained(stored.seq, True, "mention" if is_named else "message")
 
 
-def _why_not(stored: StoredEvent, user: str, tables: Tables) -> Why | None:
+def _why_not(stored: StoredEvent, ask: ExplainAsk, tables: Tables) -> Why | None:
     """Why a message does not count; None if it does."""
-    if stored.head.by == user:
+    if stored.head.by == ask.user:
         return "own"
+    if stored.head.by in ask.blocked:
+        return "blocked"
     folded = tables[FOLDED].get(stored.seq)
     if folded is not None and folded.deleted:
         return "deleted"
@@ -237,14 +248,23 @@ def _why_not(stored: StoredEvent, user: str, tables: Tables) -> Why | None:
     return "silent" if message.silent else None
 
 
-def turn_explain(request: ExplainRequest, _: EdgeContext) -> QueryCall:
+def turn_explain(request: ExplainRequest, _: EdgeContext) -> Errand:
     check_user(request.user)
-    return QueryCall(check_chat_channel(request.channel), "unread.explain", request)
+    check_chat_channel(request.channel)
+    return Errand(lambda: _explain(request))
+
+
+def _explain(request: ExplainRequest) -> Steps:
+    own = QueryCall(user_stream(request.user), "block.list", BlocksRequest(request.user))
+    found = decode_json((yield own), BlockList)
+    ask = ExplainAsk(**asdict(request), blocked=frozenset(row.user for row in found.blocks))
+    answer: Json = yield QueryCall(request.channel, "unread.explain", ask)
+    return answer
 
 
 FEATURE: Final = Feature(
     name="unread",
-    queries=(QueryRow("unread.explain", ExplainRequest, run_explain),),
+    queries=(QueryRow("unread.explain", ExplainAsk, run_explain),),
     verbs=(
         Verb("unread.total", TotalRequest, turn_total, Total, "The badge over all channels."),
         Verb("mark.all_read", TotalRequest, turn_all_read, AllRead, "All channels are read."),

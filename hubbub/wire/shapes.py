@@ -100,7 +100,8 @@ class Body(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 class Viewer(Body, frozen=True):
     """Who asks. `authority`: client, server, moderator, analyst, operator. `guest`: a client with
-    a guest's token, who may do less (features.guests)."""
+    a guest's token, who may do less (features.guests). `blocks`: in reads, whom he blocks, as the
+    edge knows."""
 
     user: str
     authority: str = "client"
@@ -108,6 +109,7 @@ class Viewer(Body, frozen=True):
     info: Json = b""  # ClientInfo as it appears in presence, joins and raw publications
     demo: bool = False
     guest: bool = False
+    blocks: tuple[str, ...] = ()
 
 
 class Submit(Body, frozen=True):
@@ -212,7 +214,8 @@ class Subscribed(Body, frozen=True):
 class HeadAsk(Body, frozen=True):
     """One stream of a HEADS batch. `users`: whose unread figures are wanted (may be empty).
     `clients`: absolute presence of the asking edge, None = presence is not kept; `watchers`: the
-    same where only their number is. `query`: one to run for the viewer, as a QUERY would."""
+    same where only their number is. `query`: one to run for the viewer, as a QUERY would.
+    `blocked`: parallel to `users`, whose messages their figures leave out; empty: nobody's."""
 
     slot: int
     app: str
@@ -224,6 +227,7 @@ class HeadAsk(Body, frozen=True):
     args: Json = b""
     viewer: Viewer | None = None
     watchers: int | None = None
+    blocked: tuple[tuple[str, ...], ...] = ()
 
 
 class NewestAsk(Body, frozen=True):

@@ -24,6 +24,15 @@ def test_a_message_becomes_a_stub_wherever_it_stands() -> None:
     assert json.loads(scrub(quote, BOB))["quote"] == {"t": "message.hidden", "id": "m3"}
 
 
+def test_what_somebody_else_restates_is_still_his() -> None:
+    for kind in ("message.updated", "message.undeleted"):
+        edit = {"t": kind, "seq": 9, "id": "m3", "by": "ann", "author": "bob", "text": "hi"}
+        stub = {"t": "message.hidden", "seq": 9, "id": "m3"}
+        assert json.loads(scrub(json.dumps(edit).encode(), BOB)) == stub
+        mine = edit | {"author": "cid"}
+        assert json.loads(scrub(json.dumps(mine).encode(), BOB)) == mine
+
+
 def test_what_changes_the_channel_is_shown_and_data_is_the_apps_own() -> None:
     for shown in (
         b'{"t":"channel.updated","seq":4,"by":"bob","name":"n"}',

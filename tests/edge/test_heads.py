@@ -246,3 +246,17 @@ def test_a_preview_that_is_not_for_this_user_is_left_out() -> None:
     assert heads["group:a"] == {"seq": 2, "unread": 1, "preview": None}
     assert heads["group:b"] == {"seq": 3, "preview": {"text": "hi"}, "unread": 2}
     assert b"secret" not in heads_json(lines)
+
+
+def test_a_question_says_whom_each_user_blocks() -> None:
+    stage = Stage()
+    ann, of_ann = stage.open("ann", "group:x")
+    ann.blocked = frozenset({"bob"})
+    stage.open("robert", "group:x", "group:y")
+    asked = {ask.key: ask for ask in stage.answer(4)}
+    assert asked["group:x"].users == ("ann", "robert")
+    assert asked["group:x"].blocked == (("bob",), ())
+    assert asked["group:y"].blocked == (), "nobody there blocks anybody"
+    ann.blocked = frozenset()
+    stage.heads.ask_figures(of_ann, ["group:x"])
+    assert [ask.blocked for ask in stage.answer(4)] == [()]

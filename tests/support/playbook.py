@@ -7,7 +7,7 @@ through JSON.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -321,12 +321,19 @@ class Playbook:
         return {name: row for name, row in self.dues.items() if name.startswith(prefix)}
 
     def query(
-        self, user: str, name: str, args: msgspec.Struct, *, authority: str = "client"
+        self,
+        user: str,
+        name: str,
+        args: msgspec.Struct,
+        *,
+        authority: str = "client",
+        blocks: tuple[str, ...] = (),
     ) -> dict[str, Any]:
         """A query's answer, as clients see it."""
         row = self.registry.queries[name]
         shaped = decode_json(encode_json(args), row.shape)
-        answer = row.run(shaped, self.tables, self.context(Viewer(user, authority)))
+        viewer = Viewer(user, authority, blocks=blocks)
+        answer = row.run(shaped, self.tables, self.context(viewer))
         return decode_json(encode_json(answer), dict[str, Any])
 
     def access(
@@ -343,11 +350,11 @@ class Playbook:
         data = access.data if access.snapshot is None else access.snapshot()
         return decode_json(data, dict[str, Any])
 
-    def head(self, user: str) -> Mapping[str, object]:
-        """The user's fields of a `heads` row."""
+    def head(self, user: str, blocked: Sequence[str] = ()) -> Mapping[str, object]:
+        """The user's fields of a `heads` row; `blocked`: whom he blocks."""
         fields: dict[str, object] = {}
         for hook in self.registry.heads:
-            fields |= hook(self.tables, user)
+            fields |= hook(self.tables, user, frozenset(blocked))
         return fields
 
     def shown(self, seq: int) -> dict[str, Any]:
