@@ -13,7 +13,7 @@ Long because every way to read a stream keeps to the same position and the same 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Sequence, Set
 from heapq import nsmallest
 from typing import Any, Final
 
@@ -30,7 +30,6 @@ from hubbub.base.errors import (
 )
 from hubbub.base.units import KIB
 from hubbub.features.contract import Access, Context, SubscribeArgs, stream_kind
-from hubbub.features.hidden_bits import NONE_BLOCKED, Blocked
 from hubbub.wire.codec import dump_json, encode_json, shape_json
 from hubbub.wire.event import (
     CHANGED,
@@ -367,7 +366,7 @@ class Reads:
         known = stream.figures
         made = known.get(user)
         if made is None:
-            made = self._fields(tables, user, NONE_BLOCKED)
+            made = self._fields(tables, user, frozenset())
             if len(known) >= _KEPT_USERS_MAX:
                 known.clear()
             known[user] = made
@@ -385,7 +384,7 @@ class Reads:
                 return self._data(decode_row(seq, row), tables)
         return b""
 
-    def _fields(self, tables: StreamTables, user: str, blocked: Blocked) -> Json:
+    def _fields(self, tables: StreamTables, user: str, blocked: Set[str]) -> Json:
         fields: dict[str, object] = {}
         for hook in self._engine.registry.heads:
             fields.update(hook(tables, user, blocked))
