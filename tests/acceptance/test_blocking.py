@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import json
+import random
 from typing import Any
 
 from ops.api import Rest
@@ -99,3 +101,146 @@ async def test_a_sees_nothing_of_b(cluster: Cluster) -> None:
         await ann.wait_until(lambda: hears(ann, "user.unblocked"), "the edge knows")
         await ben.rpc("message.send", channel=channel, text="heard again")
         await ann.wait_until(lambda: hears(ann, "heard again"), "unblocked")
+
+
+ANN, BEN, CID = "bc-ann", "bc-ben", "bc-cid"
+ROOMS = [f"group:bc-{n}" for n in range(3)]
+Counts = dict[str, tuple[int, int]]  # channel → (unread, mentions)
+
+
+def seen_of(page: dict[str, Any], thread: str = "") -> tuple[int, int]:
+    """Unread and mentions by hand: of what Ann is shown, and has not written."""
+    shown = [
+        m
+        for m in page["messages"]
+        if "text" in m and m["by"] != ANN and m.get("thread", "") == thread
+    ]
+    return len(shown), sum(ANN in m.get("mentions", ()) for m in shown)
+
+
+def told_of(device: Client, channels: list[str]) -> Counts:
+    """What a device was told last by heads."""
+    found: Counts = {}
+    for push in device.publications(f"#{ANN}"):
+        for channel, row in push["data"].get("heads", {}).items():
+            if channel in channels and "unread" in row:
+                found[channel] = row["unread"], row["mentions"]
+    return found
+
+
+async def compare(cluster: Cluster, devices: list[Client], channels: list[str], root: str) -> int:
+    """Every surface with figures says what a look at each message says. The unread in all."""
+    ann = devices[0]
+    expected: Counts = {}
+    for channel in channels:
+        page = await ann.rpc("history.get", channel=channel, limit=100)
+        assert "next" not in page or not page["next"]
+        expected[channel] = seen_of(page)
+    page = await ann.rpc("thread.get", channel=channels[0], id=root)
+    threads = seen_of(page, root)
+    unread, mentions = (sum(part) for part in zip(*expected.values(), strict=True))
+    total = {
+        "unread": unread,
+        "mentions": mentions,
+        "threads_unread": threads[0],
+        "threads_mentions": threads[1],
+        "channels": sum(count > 0 for count, _ in expected.values()),
+    }
+    for device in devices:
+        assert await device.rpc("unread.total") == total
+        await device.wait_until(
+            lambda device=device: told_of(device, channels) == expected, "heads say the same"
+        )
+    assert cluster.rest("GET", f"/v1/users/{ANN}/unread") == total, "a server key's answer"
+    asked = {"channels": {channel: ["", 0] for channel in channels}}
+    answers = [
+        await ann.rpc("channel.query", limit=50),
+        (await ann.rpc("thread.unread", channel=channels[0])),
+        (await ann.rpc("sync", **asked)),
+    ]
+    for url in cluster.urls:
+        rest = Rest(url, cluster.token(ANN))
+        need = functools.partial(asyncio.to_thread, rest.need)
+        assert await need("GET", f"/v1/users/{ANN}/unread") == total
+        rows = (await need("POST", "/v1/channels/query", {"limit": 50}))["channels"]
+        page = await need("GET", f"/v1/channels/{channels[0]}/threads/unread")
+        synced = await need("POST", f"/v1/users/{ANN}/sync", asked)
+        for one, two, three in ((rows, page, synced), (answers[0]["channels"], *answers[1:])):
+            heads = {row["channel"]: row["head"] for row in one}
+            assert {c: (heads[c]["unread"], heads[c]["mentions"]) for c in channels} == expected
+            figures = {c: three["channels"][c]["figures"] for c in channels}
+            assert {c: (f["unread"], f["mentions"]) for c, f in figures.items()} == expected
+            [thread] = two["threads"]
+            assert (thread["unread"], thread["mentions"]) == threads
+    for channel in channels:
+        async with Client(cluster.urls[1], cluster.token(ANN)) as late:
+            own = (await late.subscribe(channel))["data"]
+            assert (own.get("unread", 0), own.get("mentions", 0)) == expected[channel]
+        why = cluster.rest("GET", f"/v1/channels/{channel}/unread/{ANN}")
+        assert (why["unread"], why["mentions"]) == expected[channel]
+        assert sum(message["counts"] for message in why["messages"]) == expected[channel][0]
+    return unread
+
+
+async def test_figures_are_those_of_what_the_blocker_can_see(cluster: Cluster) -> None:
+    rng = random.Random(5)
+    phone, laptop = (Client(cluster.urls[n % 2], cluster.token(ANN)) for n in range(2))
+    ben, cid = (Client(cluster.urls[0], cluster.token(user)) for user in (BEN, CID))
+    async with ben, cid:
+        for room in ROOMS:
+            await cid.rpc("channel.create", channel=room, members=[ANN, BEN])
+        dm = (await ben.rpc("channel.open", **{"with": ANN}))["channel"]
+        channels = [*ROOMS, dm]
+        root = (await cid.rpc("message.send", channel=ROOMS[0], text="root"))["id"]
+        await wait_listed(cluster, channels)
+        async with phone, laptop:
+            await phone.rpc("thread.follow", channel=ROOMS[0], id=root)
+            for device in (phone, laptop):
+                await device.rpc("screen.set", channels=channels)
+            answers: list[set[str]] = []
+
+            async def talk() -> None:
+                for _ in range(12):
+                    who = rng.choice((ben, cid))
+                    named = rng.choice(([], [], [ANN]))
+                    where = rng.choice(channels if who is ben else ROOMS)
+                    more: dict[str, Any] = {"mentions": named} if where != dm else {}
+                    if where == ROOMS[0] and rng.random() < 0.5:
+                        more["thread"] = root
+                    sent = await who.rpc("message.send", channel=where, text="hi", **more)
+                    answers.append(set(sent))
+
+            await talk()
+            await ben.rpc("message.send", channel=dm, text="psst")
+            everybody = await compare(cluster, [phone, laptop], channels, root)
+            await phone.rpc("user.block", blocked=BEN)
+            await phone.wait_until(lambda: hears(phone, "user.blocked"), "one edge knows")
+            await laptop.wait_until(lambda: hears(laptop, "user.blocked"), "the other, too")
+            assert await compare(cluster, [phone, laptop], channels, root) < everybody
+            await talk()
+            async with Client(cluster.urls[1], cluster.token(ANN)) as late:
+                await late.subscribe(ROOMS[1])
+                rude = await ben.rpc("message.send", channel=ROOMS[1], text=SECRET, mentions=[ANN])
+                path = f"/v1/channels/{ROOMS[1]}/messages/{rude['id']}"
+                cluster.rest("PATCH", path, {"text": SECRET + ", milder"})
+                live = await late.wait_publications(ROOMS[1], 2)
+                assert {pub["data"]["t"] for pub in live} == {"message.hidden"}, "and its edit"
+            few = await compare(cluster, [phone, laptop], channels, root)
+            query = json.dumps(await phone.rpc("channel.query", limit=50))
+            edits = await phone.rpc("history.get", channel=ROOMS[1], limit=100)
+            assert SECRET not in query + json.dumps([edits, phone.pushes, laptop.pushes])
+            await laptop.rpc("user.unblock", blocked=BEN)
+            for device in (phone, laptop):
+                await device.wait_until(lambda d=device: hears(d, "user.unblocked"), "both know")
+            assert await compare(cluster, [phone, laptop], channels, root) > few
+            assert len({frozenset(keys) for keys in answers}) == 1, "his answers say nothing"
+
+
+async def wait_listed(cluster: Cluster, channels: list[str]) -> None:
+    async with asyncio.timeout(10):
+        async with Client(cluster.urls[0], cluster.token(ANN)) as ann:
+            while True:
+                page = await ann.rpc("channel.query", limit=50)
+                if {row["channel"] for row in page["channels"]} >= {*channels}:
+                    return
+                await asyncio.sleep(0.05)
