@@ -16,7 +16,6 @@ import pytest
 
 from tests.support.cluster import Cluster, wait_for
 
-
 pytestmark = pytest.mark.faults
 
 
