@@ -60,12 +60,14 @@ class Rig:
         seed: int = 1,
         registry: Registry = REGISTRY,
         backlog_bytes_max: int = 64 << 20,
+        is_deleted: bool = False,
     ) -> None:
         self.store = store if store is not None else MemoryStore()
         self.random = Random(seed)
         self.now_ms = START_MS
-        info = AppInfo(SECRET, settings)
-        self.engine = Engine(registry, {APP: info, "other": info}.get, SLOTS, SEED)
+        info = AppInfo(SECRET, settings, is_deleted)
+        self.apps = {APP: info, "other": info}
+        self.engine = Engine(registry, self.apps.get, SLOTS, SEED)
         self.backlog = Backlog(backlog_bytes_max)
         self.copy = Copy("rig", Leader("rig", self.random.getrandbits(63)))
         self.context = SlotContext(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from hubbub.base.errors import (
     BAD_REQUEST,
@@ -247,6 +248,22 @@ def test_a_forward_is_taken_once_whatever_its_outcome(rig: Rig) -> None:
     again = Rig(rig.store, registry=REGISTRY, term=2, seed=2)
     assert forwarded(again, silent).dup
     assert forwarded(again, silent).seq == 1
+
+
+def test_a_deleted_app_refuses_and_its_log_is_applied_all_the_same(rig: Rig) -> None:
+    """What was under way ends as a refusal; a copy that starts anew still reads every entry."""
+    tally(rig, "n", "n>#bob!n")
+    (forward,) = rig.forwards
+    rig.apps[APP] = replace(rig.apps[APP], is_deleted=True)
+    assert tally(rig, "n").error is NOT_FOUND
+    index = rig.slot("#bob").last_index
+    assert isinstance(forwarded(rig, forward), Outcome)
+    assert rig.slot("#bob").last_index == index + 1, "it is not sent again and again"
+    assert forwarded(rig, forward).dup
+    again = Rig(rig.store, registry=REGISTRY, term=2, seed=2, is_deleted=True)
+    assert tally(again, "n").error is NOT_FOUND
+    again.apps[APP] = replace(again.apps[APP], is_deleted=False)
+    assert tally(again, "n").seq == 3
 
 
 def test_a_temporary_refusal_is_not_counted(rig: Rig) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from hubbub.coordinator.cluster import create_app
+from hubbub.model.server_keys import hash_of
 from hubbub.ring.map import parse_slot_record
 from ops.answer import Exit, Failure
 from ops.directory import Directory
@@ -56,6 +57,24 @@ def test_a_second_start_finds_the_same(records: Records, directory: Directory) -
         assert again.view.cluster == records.view.cluster
     finally:
         again.close()
+
+
+def test_the_root_key_lies_here_and_its_hash_in_the_records(
+    records: Records, directory: Directory
+) -> None:
+    """Where the two do not belong together, as after a restore, both are made anew."""
+    first = records.root_key
+    assert records.view.cluster.root_key_hash == hash_of(first)
+    assert directory.root_key.read_text().strip() == first
+    assert directory.root_key.stat().st_mode & 0o777 == 0o600
+    again = Records.open_or_create(directory, Wanted())
+    assert again.root_key == first
+    again.close()
+    directory.root_key.unlink()
+    anew = Records.open_or_create(directory, Wanted())
+    assert anew.root_key not in ("", first)
+    assert anew.view.cluster.root_key_hash == hash_of(anew.root_key)
+    anew.close()
 
 
 @pytest.mark.parametrize(
