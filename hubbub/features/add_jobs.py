@@ -191,7 +191,7 @@ def decide_run(cmd: RunPart, tables: Tables, ctx: Context) -> list[Event]:
     try:
         row = channel_row(tables)
         require_not_banned(new, row, tables, ctx)
-        require_room(len(new), tables)
+        require_room(len(new), tables, ctx)
     except Rejected as refusal:
         return [PartDone(job=cmd.job, part=part, added=0, error=refusal.error.name)]
     done = PartDone(job=cmd.job, part=part, added=len(new))

@@ -8,6 +8,9 @@ Rules:
 3. Rare things only: a message or a mark never comes here.
 4. `name` is the channel's at the time of the entry, and kept current while it has at most
    RENAMED_MEMBERS_MAX members; the channel's own snapshot always has the current one.
+5. What concerns every member's list (a deletion, a promotion) goes step by step: each entry tells
+   STEP_MEMBERS of them how the channel stands by then, and sets the next step as something that
+   falls due at once. So no entry holds up its slot, and a leader that dies changes nothing.
 
 Long because both halves of the projection, what channels cause and what the user's
 stream keeps of it, stand together.
@@ -28,9 +31,11 @@ from hubbub.features.channels import ChannelCreated, ChannelDeleted, ChannelUpda
 from hubbub.features.contract import (
     Command,
     Context,
+    Due,
     EdgeContext,
     Effect,
     Event,
+    EventKind,
     Feature,
     Forward,
     Local,
@@ -51,13 +56,15 @@ from hubbub.features.members import (
     RoleChanged,
 )
 from hubbub.features.promotion import ChannelPromoted
-from hubbub.features.standing import CHANNEL, MEMBERS, ONLY, MemberRow, member_count
+from hubbub.features.standing import CHANNEL, MEMBERS, ONLY, member_count
 from hubbub.model.channel import ChannelKind
 from hubbub.model.member import Role
 from hubbub.model.permissions import Action, require
 
 # Above it a new name is not told to every list: whoever may rename could flood the nodes.
 RENAMED_MEMBERS_MAX: Final = 1_000
+_TELL: Final = "channel_list.tell"
+STEP_MEMBERS: Final = 1_000  # of one entry: some 20 ms of Forwards
 PAGE_MAX: Final = 200  # features.md: the channels whose heads a connection hears of
 
 # The seq of the event that added it, the channel, its row.
@@ -91,6 +98,24 @@ class DropListed(Command, frozen=True):
 
     def stream_key(self) -> str:
         return user_stream(self.user)
+
+
+class TellLists(Command, frozen=True):
+    """Falls due: tell the lists of the members behind `after`."""
+
+    TAG = "channel_list.tell"
+
+    channel: str
+    after: str
+
+
+class ListsTold(Event, frozen=True):
+    """On a channel's stream: the lists of the next members behind `after` are told."""
+
+    TAG = "channel_list.told"
+    KIND = EventKind.SILENT
+
+    after: str
 
 
 class ChannelAdded(Event, frozen=True):
@@ -207,6 +232,15 @@ def decide_drop(cmd: DropListed, tables: Tables, ctx: Context) -> list[Event]:
     return [] if tables[LISTED].get(cmd.channel) is None else [ChannelRemoved(channel=cmd.channel)]
 
 
+def decide_tell(cmd: TellLists, tables: Tables, ctx: Context) -> list[Event]:
+    require(Action.PROJECT, None, Role.NONE, ctx.viewer.authority)
+    return [] if tables[CHANNEL].get(ONLY) is None else [ListsTold(after=cmd.after)]
+
+
+def apply_told(_: ListsTold, __: Meta, ___: Tables) -> None:
+    """Nothing: the lists are their users'."""
+
+
 def apply_added(event: ChannelAdded, meta: Meta, tables: Tables) -> None:
     _put(
         event.channel,
@@ -286,7 +320,7 @@ def effects_gone(event: MembersLeft | MembersRemoved, meta: Meta, _: Tables) -> 
 
 
 def effects_deleted(_: ChannelDeleted, meta: Meta, tables: Tables) -> list[Effect]:
-    return [Forward(DropListed(user=user, channel=meta.key)) for user, _ in _members(tables)]
+    return _tell("", meta, tables)
 
 
 def effects_updated(event: ChannelUpdated, meta: Meta, tables: Tables) -> list[Effect]:
@@ -294,22 +328,33 @@ def effects_updated(event: ChannelUpdated, meta: Meta, tables: Tables) -> list[E
     row = tables[CHANNEL].get(ONLY)
     if row is None or not event.renamed or member_count(tables) > RENAMED_MEMBERS_MAX:
         return []
-    return [
-        _listed(user, member.role, row.kind, row.name, meta) for user, member in _members(tables)
-    ]
+    return _tell("", meta, tables)
 
 
-def effects_promoted(event: ChannelPromoted, meta: Meta, tables: Tables) -> list[Effect]:
+def effects_promoted(_: ChannelPromoted, meta: Meta, tables: Tables) -> list[Effect]:
+    return _tell("", meta, tables)
+
+
+def effects_told(event: ListsTold, meta: Meta, tables: Tables) -> list[Effect]:
+    return _tell(event.after, meta, tables)
+
+
+def _tell(after: str, meta: Meta, tables: Tables) -> list[Effect]:
+    """How the channel stands now, to the lists of the next members; and the step behind them."""
     row = tables[CHANNEL].get(ONLY)
-    name = "" if row is None else row.name
-    return [_listed(user, member.role, event.kind, name, meta) for user, member in _members(tables)]
-
-
-def _members(tables: Tables) -> list[tuple[str, MemberRow]]:
-    found: list[tuple[str, MemberRow]] = []
-    while rows := tables[MEMBERS].scan(after=found[-1][0] if found else None):
-        found += rows
-    return found
+    if row is None:
+        return []
+    members = tables[MEMBERS].scan(after=after or None, limit=STEP_MEMBERS)
+    effects: list[Effect] = [
+        Forward(DropListed(user=user, channel=meta.key))
+        if row.deleted
+        else _listed(user, member.role, row.kind, row.name, meta)
+        for user, member in members
+    ]
+    if len(members) == STEP_MEMBERS:
+        step = TellLists(channel=meta.key, after=members[-1][0])
+        effects.append(Due(meta.ts_ms, _TELL, step))
+    return effects
 
 
 def _of_channel(users: tuple[str, ...], role: Role, meta: Meta, tables: Tables) -> list[Effect]:
@@ -405,8 +450,9 @@ def turn_screen(request: ScreenRequest, ctx: EdgeContext) -> Local:
 FEATURE: Final = Feature(
     name="channel_list",
     tables=(LISTED, BY_AGE),
-    decide={PutListed: decide_put, DropListed: decide_drop},
+    decide={PutListed: decide_put, DropListed: decide_drop, TellLists: decide_tell},
     apply={
+        ListsTold: apply_told,
         ChannelAdded: apply_added,
         ChannelInvited: apply_invited,
         ChannelRoleChanged: apply_role,
@@ -424,6 +470,7 @@ FEATURE: Final = Feature(
         ChannelDeleted: effects_deleted,
         ChannelPromoted: effects_promoted,
         ChannelUpdated: effects_updated,
+        ListsTold: effects_told,
     },
     queries=(QueryRow("user.channels", ListRequest, run_channels),),
     verbs=(

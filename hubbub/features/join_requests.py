@@ -232,7 +232,7 @@ def decide_accept(cmd: AcceptRequest, tables: Tables, ctx: Context) -> list[Even
     row = require_standing(Action.ANSWER_REQUEST, tables, ctx)
     _require_waiting(cmd.user, tables)
     require_not_banned((cmd.user,), row, tables, ctx)
-    require_room(1, tables)
+    require_room(1, tables, ctx)
     return joined_events(row, (cmd.user,), tables)
 
 

@@ -7,7 +7,8 @@ Rules:
 3. A dm has its pair for ever: nobody is invited, leaves or is removed.
 4. One removes or demotes only who ranks below oneself; an owner may do it to anybody. Nobody gives
    a role whose rights he has not got.
-5. At most 10,000 rows a channel until members are kept in shards.
+5. At most `channel_members_max` rows a channel (10,000 unless the app says otherwise), all of them
+   in the channel's own stream (decision record 0030).
 6. `member.removed` and `member.left` evict: every edge ends the subscriptions of those users to
    this channel, who have no right to what follows. In an open channel they may come back, unless
    they are banned (`sanctions`): a ban is lifted before anybody lets them in again.
@@ -72,7 +73,6 @@ from hubbub.model.channel import ChannelKind
 from hubbub.model.member import MemberInfo, Role
 from hubbub.model.permissions import Action
 
-MEMBERS_MAX: Final = 10_000  # contracts.md: beyond it members live in shards
 PAGE_DEFAULT: Final = 100
 PAGE_MAX: Final = 1_000
 
@@ -228,7 +228,7 @@ def decide_add(cmd: AddMembers, tables: Tables, ctx: Context) -> list[Event]:
     refuse_direct(row.kind)
     new = tuple(user for user in cmd.users if tables[MEMBERS].get(user) is None)
     require_not_banned(new, row, tables, ctx)
-    require_room(len(new), tables)
+    require_room(len(new), tables, ctx)
     return joined_events(row, new, tables)
 
 
@@ -245,7 +245,7 @@ def decide_join(_: JoinChannel, tables: Tables, ctx: Context) -> list[Event]:
     refuse_direct(row.kind)
     if row.kind is ChannelKind.OPEN and role is Role.NONE:
         return []
-    require_room(1, tables)
+    require_room(1, tables, ctx)
     return joined_events(row, (user,), tables)
 
 
@@ -276,7 +276,7 @@ def decide_set_role(cmd: SetRole, tables: Tables, ctx: Context) -> list[Event]:
     if role.rank < Role.MEMBER.rank:
         if row.kind is not ChannelKind.OPEN:
             raise Rejected(NOT_FOUND, "no such member")
-        require_room(1, tables)
+        require_room(1, tables, ctx)
     if role is cmd.role:
         return []
     require_above(cmd.user, tables, ctx)
@@ -373,10 +373,11 @@ def _add_row(user: str, role: Role, meta: Meta, tables: Tables) -> None:
         count_joins({meta.seq: 1}, tables)
 
 
-def require_room(count: int, tables: Tables) -> None:
+def require_room(count: int, tables: Tables, ctx: Context) -> None:
     """Raises Rejected(TOO_MANY) if the channel does not take so many more."""
-    if member_count(tables) + count > MEMBERS_MAX:
-        raise Rejected(TOO_MANY, f"at most {MEMBERS_MAX} members", limit=MEMBERS_MAX)
+    limit = ctx.settings.channel_members_max
+    if count and member_count(tables) + count > limit:
+        raise Rejected(TOO_MANY, f"at most {limit} members", limit=limit)
 
 
 def _require_actor(ctx: Context) -> str:

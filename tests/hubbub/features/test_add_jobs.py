@@ -19,7 +19,7 @@ from hubbub.features.add_jobs import (
     turn_add,
 )
 from hubbub.features.guarantees import ChannelTierChanged
-from hubbub.features.members import MEMBERS_MAX, MembersJoined
+from hubbub.features.members import MembersJoined
 from hubbub.features.standing import member_count
 from hubbub.wire.codec import decode_json
 from hubbub.wire.shapes import Viewer
@@ -80,14 +80,15 @@ def test_the_same_request_is_the_same_job() -> None:
 
 def test_a_job_that_does_not_fit_ends_and_says_why() -> None:
     book = group()
-    first = start(book, names(0, MEMBERS_MAX - 1_000))
+    members_max = book.settings.channel_members_max
+    first = start(book, names(0, members_max - 1_000))
     second = start(book, names(20_000, 23_000))
     book.fall_due()
     assert info(book, first)["state"] == "done"
     shown = info(book, second)
     assert (shown["state"], shown["error"]) == ("failed", "too_many")
     assert book.tables[PARTS].packed == {}
-    assert member_count(book.tables) <= MEMBERS_MAX
+    assert member_count(book.tables) <= members_max
     book.assert_replay_equal()
 
 

@@ -6,14 +6,17 @@ import pytest
 
 from hubbub.base.errors import BAD_REQUEST, PERMISSION_DENIED, TOO_MANY, Rejected
 from hubbub.features.channel_list import (
+    STEP_MEMBERS,
     ChannelAdded,
     ChannelInvited,
     ChannelRemoved,
     ChannelRoleChanged,
     DropListed,
     ListRequest,
+    ListsTold,
     PutListed,
     ScreenRequest,
+    TellLists,
     turn_channels,
     turn_screen,
 )
@@ -27,6 +30,7 @@ from hubbub.features.members import (
     RemoveMembers,
     SetRole,
 )
+from hubbub.features.promotion import PromoteChannel
 from hubbub.features.users import EnsureUser
 from hubbub.model.channel import ChannelKind
 from hubbub.model.member import Role
@@ -104,6 +108,45 @@ def test_a_deleted_channel_leaves_every_list() -> None:
         *(f"#u{n}" for n in range(20)),
     }
     assert all(isinstance(command, DropListed) for command in book.forwards)
+
+
+def test_thousands_of_lists_are_told_step_by_step() -> None:
+    """Each entry tells a bounded number of them; whoever leaves meanwhile is told that alone."""
+    book = Playbook("group:many", owner="ann")
+    users = tuple(f"u{n:04}" for n in range(2 * STEP_MEMBERS))
+    for first in range(0, len(users), 1_000):
+        add = AddMembers(channel=book.key, users=users[first : first + 1_000])
+        book.do("", add, authority="server")
+    book.forwards.clear()
+    book.do("ann", PromoteChannel(channel=book.key, kind=ChannelKind.OPEN))
+    assert len(book.forwards) == STEP_MEMBERS
+    book.do("", RemoveMembers(channel=book.key, user=users[-1]), authority="server")
+    book.forwards.pop()
+    events = book.fall_due()
+    assert [event.after for event in events if isinstance(event, ListsTold)] == [
+        users[STEP_MEMBERS - 2],
+        users[-2],
+    ]
+    told = [cmd for cmd in book.forwards if isinstance(cmd, PutListed)]
+    assert [cmd.user for cmd in told] == ["ann", *users[:-1]]
+    assert {cmd.kind for cmd in told} == {ChannelKind.OPEN}
+    assert told[0].role is Role.OWNER
+    book.assert_replay_equal()
+
+
+def test_a_channel_deleted_while_its_lists_are_told_leaves_all_of_them() -> None:
+    book = Playbook("group:many", owner="ann")
+    users = tuple(f"u{n:04}" for n in range(STEP_MEMBERS))
+    book.do("", AddMembers(channel=book.key, users=users), authority="server")
+    book.do("ann", PromoteChannel(channel=book.key, kind=ChannelKind.OPEN))
+    book.forwards.clear()
+    book.do("ann", DeleteChannel(channel=book.key))
+    book.fall_due()
+    assert all(isinstance(command, DropListed) for command in book.forwards)
+    assert {cmd.stream_key() for cmd in book.forwards} == {"#ann", *(f"#{u}" for u in users)}
+    assert book.dues == {}
+    assert book.refused("ann", TellLists(channel=book.key, after="")) is PERMISSION_DENIED
+    book.assert_replay_equal()
 
 
 def test_one_forward_a_user_and_change() -> None:

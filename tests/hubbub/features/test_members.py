@@ -13,7 +13,6 @@ from hubbub.base.errors import (
     TOO_MANY,
     Rejected,
 )
-from hubbub.features import members
 from hubbub.features.channels import UpdateChannel
 from hubbub.features.members import (
     AddMembers,
@@ -33,6 +32,7 @@ from hubbub.features.members import (
 from hubbub.features.messages import SendMessage
 from hubbub.features.standing import INVITES, MEMBERS, member_count
 from hubbub.model.member import Role
+from hubbub.settings.app import AppSettings
 from hubbub.wire.codec import decode_json
 from hubbub.wire.event import EVICTS
 from tests.support.playbook import Playbook
@@ -154,13 +154,43 @@ def test_joining_an_open_channel_keeps_nothing() -> None:
     book.assert_replay_equal()
 
 
-def test_a_group_has_room_for_ten_thousand(book: Playbook, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(members, "MEMBERS_MAX", 3)
+def test_a_group_has_room_for_as_many_as_the_app_says() -> None:
+    book = Playbook(X, owner="ann", settings=AppSettings(channel_members_max=2_000))
+    for hundred in range(0, 1_998, 999):
+        users = tuple(f"u{n}" for n in range(hundred, hundred + 999))
+        book.do("", AddMembers(channel=X, users=users), authority="server")
     two = AddMembers(channel=X, users=("c", "d"))
     assert book.refused("", two, authority="server") is TOO_MANY
     book.do("", AddMembers(channel=X, user="c"), authority="server")
     book.do("ann", InviteMembers(channel=X, user="d"))
     assert book.refused("d", JoinChannel(channel=X)) is TOO_MANY
+    book.do("c", LeaveChannel(channel=X))
+    assert book.do("d", JoinChannel(channel=X)) == [MembersJoined(users=("d",))]
+    assert member_count(book.tables) == 2_000
+    # Lowered later: nobody has to go, and adding who is there already is no error.
+    book.settings = AppSettings(channel_members_max=2_000, members_per_command_max=5)
+    assert book.do("", AddMembers(channel=X, users=("d", "u1")), authority="server") == []
+    book.assert_replay_equal()
+
+
+def test_a_group_beyond_ten_thousand() -> None:
+    """Where the app allows it: each is counted once, listed in one order, and found at the end."""
+    book = Playbook(X, owner="ann", settings=AppSettings(channel_members_max=100_000))
+    for first in range(0, 11_000, 1_000):
+        users = tuple(f"u{n:05}" for n in range(first, first + 1_000))
+        book.do("", AddMembers(channel=X, users=users), authority="server")
+    found: list[str] = []
+    request = MembersRequest(X, limit=1_000)
+    while True:
+        page = book.query("u10999", "members.list", request)
+        assert page["count"] == 11_001
+        found += [row["user"] for row in page["members"]]
+        if not page["next"]:
+            break
+        request = MembersRequest(X, after=page["next"], limit=1_000)
+    assert found == ["ann", *(f"u{n:05}" for n in range(11_000))]
+    book.do("u10998", LeaveChannel(channel=X))
+    assert book.query("ann", "members.list", MembersRequest(X))["count"] == 11_000
 
 
 def test_pages_of_members(book: Playbook) -> None:

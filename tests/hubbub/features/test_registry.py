@@ -20,7 +20,7 @@ from hubbub.features.apps import RevokeToken
 from hubbub.features.archive import ArchiveChannel, UnarchiveChannel
 from hubbub.features.bulk_delete import DeleteMessages, DeleteMessagesBy, GoOnDeletingBy
 from hubbub.features.capabilities import SetMemberCapabilities, SetRoleCapabilities
-from hubbub.features.channel_list import DropListed, PutListed
+from hubbub.features.channel_list import DropListed, PutListed, TellLists
 from hubbub.features.channels import CreateChannel, DeleteChannel, OpenDirect, UpdateChannel
 from hubbub.features.contract import Command, Event, EventKind, Feature, Registry, Table
 from hubbub.features.counters import DeleteCounter, IncrementCounter, SetCounter
@@ -198,6 +198,7 @@ def of_channel(key: str, ids: st.SearchStrategy[str]) -> st.SearchStrategy[Comma
         make(DeleteCounter, name=keys),
         make(AddPart, job=keys, part=st.integers(1, 2), parts=st.integers(1, 2), users=groups),
         make(RunPart, job=keys),
+        make(TellLists, after=st.just("") | users),
         make(SetRetention, retention_s=st.sampled_from([0, 1, None])),
         make(TruncateChannel, before_seq=st.integers(0, 20)),
         make(SweepChannel),
@@ -379,6 +380,7 @@ def test_random_commands_cover_every_command() -> None:
         TimeoutMembers, UnbanMembers, UnmuteMembers, FreezeChannel, UnfreezeChannel, SetSlowMode,
         SetMetadata, DeleteMetadata, SetCounter, IncrementCounter, DeleteCounter, RegisterType,
         DeleteType, SendEvent, AddPart, RunPart, SetRetention, TruncateChannel, SweepChannel,
+        TellLists,
         ExpireMessage, EndMessage, DeactivateUser, ReactivateUser, BanUser, UnbanUser, TellUser,
     }  # fmt: skip
     assert set(REGISTRY.commands.values()) == known | later_commands.KNOWN
