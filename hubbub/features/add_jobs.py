@@ -40,13 +40,14 @@ from hubbub.features.contract import (
     Verb,
 )
 from hubbub.features.fields import PLURAL_BYTES_MAX, check_chat_channel
-from hubbub.features.members import joined_events, require_room
+from hubbub.features.members import joined_events
 from hubbub.features.publication import rfc3339
 from hubbub.features.standing import (
     MEMBERS,
     channel_row,
     refuse_direct,
     require_not_banned,
+    require_room,
     require_standing,
 )
 from hubbub.model.member import Role

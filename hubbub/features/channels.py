@@ -61,6 +61,7 @@ from hubbub.features.standing import (
     member_count,
     readable_from,
     require_kind,
+    require_room,
     require_standing,
     role_of,
 )
@@ -236,9 +237,11 @@ def decide_create(cmd: CreateChannel, tables: Tables, ctx: Context) -> Decision:
         require_kind(Action.ADD, kind, ctx)
         owner = cmd.owner
     others = tuple(user for user in cmd.members if user != owner)
+    members = (owner, *others) if owner else others
+    require_room(len(members), tables, ctx)
     event = ChannelCreated(
         kind=kind,
-        members=(owner, *others) if owner else others,
+        members=members,
         owner=owner,
         name=cmd.name,
         data=cmd.data,

@@ -41,13 +41,13 @@ from hubbub.features.members import (
     MembersJoined,
     MembersRemoved,
     joined_events,
-    require_room,
 )
 from hubbub.features.publication import rfc3339
 from hubbub.features.standing import (
     ONLY,
     channel_row,
     require_not_banned,
+    require_room,
     require_standing,
     role_of,
 )

@@ -25,7 +25,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from hubbub.base.errors import BAD_REQUEST, NOT_FOUND, TOO_MANY, Rejected
+from hubbub.base.errors import BAD_REQUEST, NOT_FOUND, Rejected
 from hubbub.base.names import check_user
 from hubbub.features.channels import ChannelCreated
 from hubbub.features.contract import (
@@ -64,6 +64,7 @@ from hubbub.features.standing import (
     require_above,
     require_held,
     require_not_banned,
+    require_room,
     require_standing,
     require_user,
     role_of,
@@ -371,13 +372,6 @@ def _add_row(user: str, role: Role, meta: Meta, tables: Tables) -> None:
         history_from = meta.seq if channel is not None and channel.from_join else 0
         tables[MEMBERS].put(user, MemberRow(role, meta.ts_ms, meta.seq, history_from))
         count_joins({meta.seq: 1}, tables)
-
-
-def require_room(count: int, tables: Tables, ctx: Context) -> None:
-    """Raises Rejected(TOO_MANY) if the channel does not take so many more."""
-    limit = ctx.settings.channel_members_max
-    if count and member_count(tables) + count > limit:
-        raise Rejected(TOO_MANY, f"at most {limit} members", limit=limit)
 
 
 def _require_actor(ctx: Context) -> str:

@@ -33,6 +33,7 @@ from hubbub.base.errors import (
     MUTED,
     NOT_A_MEMBER,
     PERMISSION_DENIED,
+    TOO_MANY,
     Rejected,
 )
 from hubbub.features.contract import Context, Table, Tables
@@ -217,6 +218,13 @@ def history_of(user: str, tables: Tables) -> int:
 def member_count(tables: Tables) -> int:
     """How many members have a row."""
     return tables[MEMBER_COUNT].get(ONLY) or 0
+
+
+def require_room(count: int, tables: Tables, ctx: Context) -> None:
+    """Raises Rejected(TOO_MANY) if the channel does not take so many more."""
+    limit = ctx.settings.channel_members_max
+    if count and member_count(tables) + count > limit:
+        raise Rejected(TOO_MANY, f"at most {limit} members", limit=limit)
 
 
 # --- how rights come about

@@ -19,7 +19,9 @@ from tests.support.cluster import Cluster, wait_for
 KNOWN_S = 15.0
 
 
-def add_app(cluster: Cluster, app: str, profile: str = "bench") -> AppRecord:
+def add_app(
+    cluster: Cluster, app: str, profile: str = "bench", changes: dict[str, Any] | None = None
+) -> AppRecord:
     """A new app, known to every edge and node when this returns."""
     record = AppRecord(
         app=app,
@@ -27,6 +29,7 @@ def add_app(cluster: Cluster, app: str, profile: str = "bench") -> AppRecord:
         token_secret=secrets.token_urlsafe(32),
         server_key=secrets.token_urlsafe(32),
         profile=profile,
+        changes=changes or {},
     )
     asyncio.run(_create(cluster, record))
     for url in cluster.urls:

@@ -13,7 +13,7 @@ from hubbub.base.errors import (
     TOO_MANY,
     Rejected,
 )
-from hubbub.features.channels import UpdateChannel
+from hubbub.features.channels import CreateChannel, UpdateChannel
 from hubbub.features.members import (
     AddMembers,
     InviteMembers,
@@ -155,21 +155,22 @@ def test_joining_an_open_channel_keeps_nothing() -> None:
 
 
 def test_a_group_has_room_for_as_many_as_the_app_says() -> None:
-    book = Playbook(X, owner="ann", settings=AppSettings(channel_members_max=2_000))
-    for hundred in range(0, 1_998, 999):
-        users = tuple(f"u{n}" for n in range(hundred, hundred + 999))
-        book.do("", AddMembers(channel=X, users=users), authority="server")
+    book = Playbook(X, settings=AppSettings(channel_members_max=3))
+    assert book.refused("ann", CreateChannel(channel=X, members=("b", "c", "d"))) is TOO_MANY
+    book.do("ann", CreateChannel(channel=X, members=("b",)))
     two = AddMembers(channel=X, users=("c", "d"))
     assert book.refused("", two, authority="server") is TOO_MANY
     book.do("", AddMembers(channel=X, user="c"), authority="server")
     book.do("ann", InviteMembers(channel=X, user="d"))
     assert book.refused("d", JoinChannel(channel=X)) is TOO_MANY
+    assert book.do("c", JoinChannel(channel=X)) == []
     book.do("c", LeaveChannel(channel=X))
     assert book.do("d", JoinChannel(channel=X)) == [MembersJoined(users=("d",))]
-    assert member_count(book.tables) == 2_000
     # Lowered later: nobody has to go, and adding who is there already is no error.
-    book.settings = AppSettings(channel_members_max=2_000, members_per_command_max=5)
-    assert book.do("", AddMembers(channel=X, users=("d", "u1")), authority="server") == []
+    book.settings = AppSettings(channel_members_max=2)
+    assert book.do("", AddMembers(channel=X, users=("b", "d")), authority="server") == []
+    assert book.refused("", AddMembers(channel=X, user="c"), authority="server") is TOO_MANY
+    assert member_count(book.tables) == 3
     book.assert_replay_equal()
 
 
