@@ -21,6 +21,7 @@ from hubbub.features.add_jobs import (
 from hubbub.features.guarantees import ChannelTierChanged
 from hubbub.features.members import MembersJoined
 from hubbub.features.standing import member_count
+from hubbub.settings.app import AppSettings
 from hubbub.wire.codec import decode_json
 from hubbub.wire.shapes import Viewer
 from tests.support.playbook import Playbook, walk
@@ -79,8 +80,8 @@ def test_the_same_request_is_the_same_job() -> None:
 
 
 def test_a_job_that_does_not_fit_ends_and_says_why() -> None:
-    book = group()
-    members_max = book.settings.channel_members_max
+    members_max = 3_000
+    book = Playbook(X, owner="ann", settings=AppSettings(channel_members_max=members_max))
     first = start(book, names(0, members_max - 1_000))
     second = start(book, names(20_000, 23_000))
     book.fall_due()
