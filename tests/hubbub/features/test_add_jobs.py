@@ -82,7 +82,8 @@ def test_the_same_request_is_the_same_job() -> None:
 def test_a_job_that_does_not_fit_ends_and_says_why() -> None:
     members_max = 3_000
     book = Playbook(X, owner="ann", settings=AppSettings(channel_members_max=members_max))
-    first = start(book, names(0, members_max - 1_000))
+    first = start(book, names(0, members_max - 1_500))
+    book.fall_due()
     second = start(book, names(20_000, 23_000))
     book.fall_due()
     assert info(book, first)["state"] == "done"
