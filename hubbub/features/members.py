@@ -8,7 +8,7 @@ Rules:
 4. One removes or demotes only who ranks below oneself; an owner may do it to anybody. Nobody gives
    a role whose rights he has not got.
 5. At most `channel_members_max` rows a channel (10,000 unless the app says otherwise), all of them
-   in the channel's own stream (decision record 0031).
+   in the channel's own stream (decision record 0033).
 6. `member.removed` and `member.left` evict: every edge ends the subscriptions of those users to
    this channel, who have no right to what follows. In an open channel they may come back, unless
    they are banned (`sanctions`): a ban is lifted before anybody lets them in again.
