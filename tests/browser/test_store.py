@@ -27,7 +27,7 @@ PARSED = re.compile(
 pytestmark = pytest.mark.browser
 
 
-@pytest.mark.parametrize("name", ["store", "outbox", "protocol"])
+@pytest.mark.parametrize("name", ["store", "together", "outbox", "protocol"])
 def test_pure_modules(name: str) -> None:
     done = subprocess.run(
         [program("node"), "--test", "--test-reporter=tap", str(HERE / "js" / f"{name}.test.mjs")],

@@ -6,19 +6,14 @@
 // 2. Subscribe first, then load the newest page: what comes in between is merged by id.
 // 3. `changed(what)` tells the page: "list", "room", "state", "names"; `arrived(message)` a new message
 //    of somebody else in the opened channel; `said(words)` why something could not be done.
-// 4. What a device has is told for all channels on its screen (`mark.delivered`), what was looked at for
-//    the opened one (`mark.read`).
+// 4. What is said to the server without a person's doing is `telling`'s.
 
 import { Client, ONLINE, Outbox, Refused, Unanswered } from "/static/hubbub.js";
 import { People } from "./people.js";
 import { Reading } from "./reading.js";
 import { Signs } from "./signs.js";
 import { ChannelList, Room } from "./store.js";
-
-const SCREEN_MAX = 100; // contracts.md 6
-const WATCHED_MAX = 100; // messages whose counts are pushed
-const MARK_DELAY_MS = 250;
-const DELIVERED_DELAY_MS = 500;
+import { Telling } from "./telling.js";
 
 /** Display names of users: as given until the user's profile, asked for once, says it. */
 export class Names {
@@ -55,12 +50,7 @@ export class Session {
     this.problem = ""; // why the opened channel cannot be read
     this.isLooking = false; // at the end of the opened channel
     this.isListed = false; // the list came at least once
-    this.markTimer = null;
-    this.deliveredTimer = null;
-    this.delivered = new Map(); // channel → the seq that was told to be here
-    this.watchedReceipts = "";
     this.blocked = new Set();
-    this.screen = "";
     this.timers = parts.timers ?? globalThis;
     this.client = new Client({ ...parts, name: "chat-page", token, on: this.#handlers() });
     this.outbox = new Outbox({
@@ -86,6 +76,7 @@ export class Session {
       refused: (room, words) => room === this.room && (this.problem = words),
     };
     this.reading = new Reading({ client: this.client, on: reads, timers: this.timers });
+    this.telling = new Telling(this, (verb, data) => this.#quiet(verb, data));
   }
 
   /** What is shown of the opened channel: its newest messages, or a place far back. */
@@ -127,7 +118,6 @@ export class Session {
     if (row) row.unread = this.room.unread();
     this.room = null;
     this.reading.past = null;
-    this.watchedReceipts = "";
     this.isLooking = false;
     this.on.changed("room");
   }
@@ -219,9 +209,7 @@ export class Session {
   /** Whether the user sees the end of the opened channel now. */
   look(isLooking) {
     this.isLooking = isLooking;
-    if (isLooking && this.markTimer === null) {
-      this.markTimer = this.timers.setTimeout(() => this.#mark(), MARK_DELAY_MS);
-    }
+    if (isLooking) this.telling.read();
   }
 
   /** The channel with another person, made if there is none. */
@@ -300,10 +288,9 @@ export class Session {
       this.list.apply({ t: "heads", heads: hello.heads ?? {} });
     }
     this.isListed = true;
-    this.screen = "";
-    this.people.forget();
+    this.telling.anew();
     this.#askBlocks();
-    this.#tellScreen();
+    this.telling.looksAt();
     this.on.changed("list");
     // A page that the lost connection did not bring.
     if (this.room && !this.room.isLoaded && this.client.subs.get(this.room.channel)?.known) this.reading.load(this.room);
@@ -339,9 +326,8 @@ export class Session {
     const row = this.list.rows.get(channel);
     if (row && data?.channel?.name) row.name = data.channel.name;
     room.receipts.load(data ?? {});
-    this.watchedReceipts = "";
     if (!room.isLoaded) this.reading.load(room);
-    this.#watchPeople();
+    this.telling.people();
     this.#afterRoom(room);
     this.on.changed("list");
   }
@@ -390,8 +376,8 @@ export class Session {
     }
     const open = this.room && this.list.rows.get(this.room.channel);
     if (open) open.unread = this.room.unread();
-    this.#tellDelivered();
-    this.#tellScreen();
+    this.telling.delivered();
+    this.telling.looksAt();
     this.on.changed("list");
   }
 
@@ -406,7 +392,7 @@ export class Session {
     if (data.t === "channel.updated" && row) row.name = data.name ?? "";
     if (data.t === "member.joined") room.members += data.users.length;
     if (data.t === "member.left" || data.t === "member.removed") room.members -= data.users.length;
-    if (data.t.startsWith("member.")) this.#watchPeople();
+    if (data.t.startsWith("member.")) this.telling.people();
     if (room.last) this.list.preview(channel, room.last);
     if (fresh && fresh.by !== this.user && room === this.room && room.isLoaded) this.on.arrived(fresh);
     this.#afterRoom(room);
@@ -418,8 +404,8 @@ export class Session {
     const row = this.list.rows.get(room.channel);
     if (row) row.unread = room.unread();
     if (row) row.seq = Math.max(row.seq ?? 0, room.head);
-    this.#tellDelivered();
-    this.#watchReceipts();
+    this.telling.delivered();
+    this.telling.counts();
     this.on.changed("room");
     if (this.isLooking) this.look(true);
   }
@@ -441,72 +427,17 @@ export class Session {
     if (room.last) this.list.preview(room.channel, room.last);
   }
 
-  // --- what the server is told
-
-  async #mark() {
-    this.markTimer = null;
-    const { room } = this;
-    if (!room || !this.isLooking || room.head <= room.mark || this.client.state !== ONLINE || !room.isLoaded) return;
-    const upto = room.head;
-    try {
-      await this.client.rpc("mark.read", { channel: room.channel, upto });
-    } catch (error) {
-      if (isFailure(error)) return; // looked at again, it is marked again
-      throw error;
-    }
+  /** Everything up to a seq is read. */
+  marked(room, upto) {
     room.mark = Math.max(room.mark, upto);
     const row = this.list.rows.get(room.channel);
     if (row) Object.assign(row, { unread: room.unread(), mentions: 0 });
     this.on.changed("list");
   }
 
-  /** Soon, and once for all that came: what this device has. */
-  #tellDelivered() {
-    if (this.deliveredTimer !== null) return;
-    this.deliveredTimer = this.timers.setTimeout(async () => {
-      this.deliveredTimer = null;
-      const marks = {};
-      for (const { channel, seq, state } of this.list.sorted().slice(0, SCREEN_MAX)) {
-        if (seq && state !== "invited" && seq > (this.delivered.get(channel) ?? 0)) marks[channel] = seq;
-      }
-      if (!Object.keys(marks).length || !(await this.#quiet("mark.delivered", { marks }))) return;
-      for (const [channel, seq] of Object.entries(marks)) this.delivered.set(channel, seq);
-    }, DELIVERED_DELAY_MS);
-  }
-
-  /** In a channel too large for everybody's marks: the counts of the newest own messages. */
-  #watchReceipts() {
-    const { room } = this;
-    if (!room?.isLoaded || room.receipts.isByMember || this.client.state !== ONLINE) return;
-    const seqs = room.messages.filter((m) => m.by === this.user && !m.deleted).slice(-WATCHED_MAX).map((m) => m.seq);
-    const key = seqs.join(" ");
-    if (!key || key === this.watchedReceipts) return;
-    this.watchedReceipts = key;
-    this.#quiet("receipts.watch", { channel: room.channel, seqs });
-  }
-
   async #askBlocks() {
     const answer = await this.#quiet("block.list", {});
     if (answer) this.blocked = new Set(answer.blocks.map(({ user }) => user));
-  }
-
-  /** Unread figures come for what is on the screen: the top of the list. */
-  #tellScreen() {
-    if (this.client.state === ONLINE) this.#watchPeople();
-    const channels = this.list.sorted().slice(0, SCREEN_MAX).map((row) => row.channel).sort();
-    const screen = channels.join(" ");
-    if (screen === this.screen || this.client.state !== ONLINE) return;
-    this.screen = screen;
-    this.client.rpc("screen.set", { channels }).catch((error) => {
-      if (!isFailure(error)) throw error;
-      this.screen = "";
-    });
-  }
-
-  #watchPeople() {
-    const peers = this.list.sorted().map((row) => row.peer).filter(Boolean);
-    const here = this.room ? [...this.room.receipts.read.keys()] : [];
-    this.people.watch([...here, ...peers].filter((user) => user !== this.user));
   }
 
   #name(user) {
