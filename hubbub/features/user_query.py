@@ -14,6 +14,8 @@ Rules:
    connections and guests never.
 5. Who is excluded is shown only to those who may exclude; nobody else finds excluded users. Blocks
    change nothing here: whom one blocks one has to find, and being blocked is not told.
+
+Long because a query is followed from the request over the streams' answers to the merged page.
 """
 
 from __future__ import annotations
