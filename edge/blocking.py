@@ -7,7 +7,7 @@ Rules (decision record 0028):
    a pin) is shown whoever did it.
 2. Signs of his (typing, joins, leaves) have no position and are not sent.
 3. Names of his in lists of who reacted are left out; how many did is as everybody sees it. Unread
-   and mention figures are made without him where they are made (decision record 0032).
+   and mention figures are made without him where they are made (decision record 0034).
 4. Who blocks nobody costs nothing: no JSON is read for him, and he shares the bytes of all others.
 """
 

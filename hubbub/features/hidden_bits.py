@@ -1,5 +1,5 @@
 """Which messages of a block of seqs somebody blocked has written: what the blocker's figures leave
-out (decision record 0032).
+out (decision record 0034).
 
 Rule: nothing is kept for it. Of few messages their authors are looked at; of more than he blocks
 users, the rows that each author has anyway.
