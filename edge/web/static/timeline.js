@@ -30,6 +30,7 @@ export class Timeline {
     this.root = el("div", { class: "timeline" }, this.log, this.jump, this.live);
     this.top = el("div", { class: "top-of-history" });
     this.menu = null;
+    this.Menu = null; // its class, once it was needed
     this.clear();
     this.log.addEventListener("scroll", () => this.#scrolled(), { passive: true });
     this.log.addEventListener("keydown", (event) => this.#key(event));
@@ -201,10 +202,11 @@ export class Timeline {
   async #openMenu(article) {
     const wasHere = this.menu?.article === article;
     this.closeMenu();
-    const { Menu } = await import("./menu.js");
+    // Not waited for again: the menu is there before the next key.
+    this.Menu ??= (await import("./menu.js")).Menu;
     if (wasHere || this.menu || !article.isConnected || !article.querySelector(".opener")) return;
     const { message } = article.row;
-    this.menu = new Menu(article, verbsOf(message, this.facts.user), {
+    this.menu = new this.Menu(article, verbsOf(message, this.facts.user), {
       act: (verb, emoji) => this.on.act(verb, message, emoji),
       room: this.log.clientHeight - (article.offsetTop + article.offsetHeight - this.log.scrollTop),
       closed: () => (this.menu = null),
