@@ -61,6 +61,25 @@ async def test_ticks_signs_and_presence(chat: Chat, demo: Demo) -> None:
     await expect(alice.locator(".typing")).to_be_empty()
 
 
+async def test_a_menu_stays_open_while_ticks_come(chat: Chat, demo: Demo) -> None:
+    name = fresh("Menus")
+    demo.group(f"group:{uuid4().hex}", ["alice", "bob"], name=name)
+    alice = pane(await chat.open("/?user=alice"), "alice")
+    await enter(alice, name)
+    text = fresh("Look up")
+    await write(alice, text)
+    await bubble(alice, text).hover()
+    await bubble(alice, text).get_by_role("button", name="Actions").click()
+    await expect(alice.get_by_role("menuitem", name="Edit")).to_be_focused()
+    bob = pane(await chat.open("/?user=bob"), "bob")
+    await enter(bob, name)
+    await expect(bubble(alice, text).locator(".tick")).to_contain_text("Read")
+    # Not `to_be_focused`: another page is in front.
+    assert await alice.page.evaluate("document.activeElement.textContent") == "Edit"
+    await alice.page.keyboard.press("Escape")
+    await expect(alice.get_by_role("menu")).to_have_count(0)
+
+
 async def test_reactions_answers_and_names(chat: Chat, demo: Demo) -> None:
     page, alice, bob, name = await both(chat, demo, color_scheme="dark")
     await enter(bob, name)

@@ -21,7 +21,7 @@ export class Menu {
   /** Opens it in `article`; `act(verb, emoji)`; `room`: how many pixels are free below. */
   constructor(article, verbs, { act, room, closed }) {
     this.article = article;
-    this.opener = article.querySelector(".opener");
+    this.verbs = verbs;
     this.act = act;
     this.closed = closed;
     this.node = el("div", { class: "menu", role: "menu", "aria-label": "Message actions" });
@@ -32,8 +32,14 @@ export class Menu {
     );
     this.#fill(verbs, el("div", { class: "emojis", role: "none" }, ...kinds));
     article.append(this.node);
-    this.opener.setAttribute("aria-expanded", "true");
+    this.hangAt(article.querySelector(".opener"));
     this.#items().find((item) => !item.classList.contains("emoji")).focus({ preventScroll: true });
+  }
+
+  /** The button that it belongs to, also when the message was drawn anew. */
+  hangAt(opener) {
+    this.opener = opener;
+    opener.setAttribute("aria-expanded", "true");
   }
 
   close() {

@@ -189,12 +189,17 @@ export class Timeline {
     node.classList.toggle("last-own", row.key === this.lastOwn);
     node.dataset.status = message.status;
     node.dataset.id = message.id ?? "";
-    if (this.menu?.article === node) this.closeMenu();
-    const hadFocus = node.contains(document.activeElement);
+    const verbs = verbsOf(message, this.facts.user);
+    const menu = this.menu?.article === node ? this.menu : null;
+    const stays = Boolean(menu) && String(verbs) === String(menu.verbs);
+    if (menu && !stays) this.closeMenu();
+    const focused = node.contains(document.activeElement) ? document.activeElement : null;
     const open = (event) => this.#openMenu(event.currentTarget.closest("article"));
-    const opener = verbsOf(message, this.facts.user).length ? openerOf(message, open) : null;
-    node.replaceChildren(...partsOf(message, { starts, facts: this.facts, on: this.on, opener }));
-    if (hadFocus) node.focus({ preventScroll: true });
+    const opener = verbs.length ? openerOf(message, open) : null;
+    const parts = partsOf(message, { starts, facts: this.facts, on: this.on, opener });
+    node.replaceChildren(...parts, ...(stays ? [menu.node] : []));
+    if (stays) menu.hangAt(opener); // a tick may come while somebody chooses
+    if (focused) (stays && menu.node.contains(focused) ? focused : node).focus({ preventScroll: true });
   }
 
   // --- actions
@@ -205,9 +210,8 @@ export class Timeline {
     // Not waited for again: the menu is there before the next key.
     this.Menu ??= (await import("./menu.js")).Menu;
     if (wasHere || this.menu || !article.isConnected || !article.querySelector(".opener")) return;
-    const { message } = article.row;
-    this.menu = new this.Menu(article, verbsOf(message, this.facts.user), {
-      act: (verb, emoji) => this.on.act(verb, message, emoji),
+    this.menu = new this.Menu(article, verbsOf(article.row.message, this.facts.user), {
+      act: (verb, emoji) => this.on.act(verb, article.row.message, emoji),
       room: this.log.clientHeight - (article.offsetTop + article.offsetHeight - this.log.scrollTop),
       closed: () => (this.menu = null),
     });
