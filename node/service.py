@@ -888,7 +888,10 @@ class Service:
             return False
         if slot.is_active:
             return message.slot in self.paused or message.term > slot.term
-        return slot.replica.is_leading or message.term > slot.term
+        if slot.replica.is_leading:
+            return True
+        # Any copy will do for a QUERY_ANY: one that is behind sends it to the leader at once.
+        return message.term > slot.term and message.type != Kind.QUERY_ANY
 
     def look_at_held(self) -> None:
         """Some times a second, and when slots that paused go on."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hubbub.wire.codec import decode_pack
-from hubbub.wire.shapes import Kind, Outcome, Redirect, Status
+from hubbub.wire.codec import decode_pack, encode_pack
+from hubbub.wire.shapes import Kind, Outcome, Query, Redirect, Status, Viewer
 from node.held import HELD_MS
 from node.removals import REMOVED, removal, slots_with_rows
 from tests.node import test_engine
@@ -65,6 +65,19 @@ def test_a_request_of_a_later_term_waits_for_the_map() -> None:
     bench.clock.advance(HELD_MS)
     bench.service.look_at_held()
     assert bench.answer(request).flags == Status.REDIRECT
+
+
+def test_a_read_that_any_copy_may_answer_does_not_wait_for_one_that_is_behind() -> None:
+    bench = Bench()
+    bench.create()
+    slot = bench.rig.slot(ROOM)
+    bench.service.obey(slot, slot.step_down())
+    body = encode_pack(Query("history.get", Viewer("alice"), b"{}"))
+    later = slot.term + 1
+    waits = bench.ask(Kind.QUERY, ROOM, body, term=later)
+    any_copy = bench.ask(Kind.QUERY_ANY, ROOM, body, term=later)
+    assert bench.answers(waits) == []
+    assert bench.answer(any_copy).flags == Status.REDIRECT
 
 
 def test_nothing_waits_in_a_node_that_goes() -> None:
