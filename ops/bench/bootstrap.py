@@ -4,19 +4,16 @@ Hubbub answers with the list, its heads, figures and previews, and takes interes
 reference has no lists: it is the same bare connection as in `connect`.
 """
 
-import asyncio
 from collections.abc import Sequence
 from random import Random
 
-from ops.bench.cases import Case, Sample, Session, sample_of
-from ops.bench.client import Tally, close_all
-from ops.bench.crowd import Seat, seat_all
-from ops.bench.meter import Meter
+from ops.bench.cases import Case, Session
+from ops.bench.connect import Connects
+from ops.bench.crowd import Seat
 from ops.bench.targets import Target
 
 CHANNELS = 50  # of each: the first screen
 MEMBERS = 4
-SETTLE_S = 1.0  # the servers clean up after those who left: no cost of the next round's
 FULL_PEOPLE, SMOKE_PEOPLE = 200, 12
 BAR_US = 3_000.0
 
@@ -35,8 +32,8 @@ class Bootstrap:
         await target.create_rooms(rooms)
         first = {user: room for room, users in reversed(rooms.items()) for user in users}
         seats = [Seat(user, room) for user, room in first.items()]
-        session = _Session(target, seats)
-        await session.connect_all()  # caches are warm from here on
+        session = Connects(target, seats)
+        await session.warm_up(seats)  # caches are warm from here on
         return session
 
 
@@ -49,26 +46,3 @@ def rooms_for(users: Sequence[str]) -> dict[str, list[str]]:
         for start in range(0, len(order), MEMBERS):
             rooms[f"group:boot-{turn}-{start}"] = order[start : start + MEMBERS]
     return rooms
-
-
-class _Session:
-    def __init__(self, target: Target, seats: Sequence[Seat]) -> None:
-        self._target = target
-        self._seats = seats
-
-    async def connect_all(self) -> None:
-        close_all(await seat_all(self._target, self._seats, Tally()))
-        await asyncio.sleep(SETTLE_S)
-
-    async def measure(self, case: Case) -> Sample:
-        meter = Meter(self._target)
-        await meter.start()
-        connections = await seat_all(self._target, self._seats, Tally())
-        usage = await meter.stop()
-        close_all(connections)
-        await asyncio.sleep(SETTLE_S)
-        sample = sample_of(usage, Tally(), len(self._seats))
-        return Sample(sample.value, {k: v for k, v in sample.figures.items() if v})
-
-    def close(self) -> None:
-        """Every round closes its own connections."""

@@ -25,21 +25,25 @@ class Connect:
 
     async def prepare(self, target: Target) -> Session:
         await target.create_rooms(rooms_of(self._seats))
-        session = _Session(target, self._seats)
-        await session.warm_up()
+        session = Connects(target, self._seats)
+        await session.warm_up(self._seats[:: len(self._seats) // 20])
         return session
 
 
-class _Session:
+class Connects:
+    """Rounds in which the same people connect, once each, and go."""
+
     def __init__(self, target: Target, seats: Sequence[Seat]) -> None:
         self._target = target
         self._seats = seats
 
-    async def warm_up(self) -> None:
-        close_all(await seat_all(self._target, self._seats[:: len(self._seats) // 20], Tally()))
+    async def warm_up(self, seats: Sequence[Seat]) -> None:
+        """Connect these before anything is measured."""
+        close_all(await seat_all(self._target, seats, Tally()))
         await asyncio.sleep(SETTLE_S)
 
     async def measure(self, case: Case) -> Sample:
+        """One round."""
         meter = Meter(self._target)
         await meter.start()
         connections = await seat_all(self._target, self._seats, Tally())
