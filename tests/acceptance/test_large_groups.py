@@ -15,10 +15,10 @@ from ops.api import Response, Rest
 from tests.support.apps import add_app
 from tests.support.client import new_cmid
 from tests.support.cluster import Cluster
+from tests.support.patience import answered
 
 MEMBERS = int(os.environ.get("HUBBUB_LARGE_MEMBERS", "300"))
 APP, GROUP = "large", "group:large"
-ATTEMPTS, PAUSE_S = 30, 0.5
 # The last lists are told by steps of 1,000, each behind the one before it.
 LISTS_S = 20 + MEMBERS / 200
 
@@ -26,12 +26,7 @@ LISTS_S = 20 + MEMBERS / 200
 def ask(rest: Rest, method: str, path: str, body: object = None) -> Response:
     """Asked again under its key while nobody can say whether it was done."""
     key = new_cmid() if method != "GET" else ""
-    for _ in range(ATTEMPTS):
-        answer = rest.call(method, path, body, key=key)
-        if answer.status != 503:
-            return answer
-        time.sleep(PAUSE_S)
-    raise AssertionError(f"{method} {path}: no answer")
+    return answered(lambda: rest.call(method, path, body, key=key))
 
 
 def need(rest: Rest, method: str, path: str, body: object = None) -> Any:

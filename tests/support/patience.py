@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 from ops.answer import Failure
+from ops.api import Response
 from ops.bench.dialects import token_of
 from tests.support.client import Client, ReplyError, new_cmid
 from tests.support.cluster import Cluster
@@ -23,24 +25,28 @@ ATTEMPTS = 30
 PAUSE_S = 0.5
 
 
+def answered(send: Callable[[], Response]) -> Response:
+    """The first answer that says something: `send` does the same each time, under the same key."""
+    for _ in range(ATTEMPTS):
+        try:
+            answer = send()
+        except Failure:  # not within the client's own time
+            continue
+        if answer.status != 503:
+            return answer
+        time.sleep(PAUSE_S)
+    raise AssertionError("no answer")
+
+
 async def rest(
     cluster: Cluster, method: str, path: str, body: object = None, *, edge: int = 0
 ) -> Any:
     """The body of a 2xx answer."""
     key = new_cmid()
-    for _ in range(ATTEMPTS):
-        try:
-            answer = await asyncio.to_thread(
-                cluster.rest_answer, method, path, body, edge=edge, key=key
-            )
-        except Failure:  # not within the client's own time
-            continue
-        if answer.status < 300:
-            return answer.body
-        if answer.status != 503:
-            raise AssertionError(f"{method} {path}: {answer.status} {answer.body}")
-        await asyncio.sleep(PAUSE_S)
-    raise AssertionError(f"{method} {path}: no answer")
+    send = partial(cluster.rest_answer, method, path, body, edge=edge, key=key)
+    answer = await asyncio.to_thread(answered, send)
+    assert answer.status < 300, f"{method} {path}: {answer.status} {answer.body}"
+    return answer.body
 
 
 async def rpc(call: Callable[[], Awaitable[Any]]) -> Any:
