@@ -86,7 +86,8 @@ class Feeding:
         self._told: dict[int, Stand] = {}  # what the index has
         self._under_way: Feed | None = None
         self._dirty: dict[int, None] = {}
-        self._behind: dict[int, int] = {}  # slot → up to which time the index has it; 0: not at all
+        self._untold: frozenset[int] = frozenset()  # slots that what is under way is of
+        self._building: set[int] = set()  # slots of which the index had nothing, until it has all
         self._has_rows = False
         self.is_known = False  # the index has said where it stands
 
@@ -96,20 +97,19 @@ class Feeding:
         """An index has started and says where it stands."""
         self._told = {stand.slot: stand for stand in stands}
         self._stands = dict(self._told)
-        self._under_way = None
+        self._take_back()
         self._dirty = dict.fromkeys([*self._slots, *self._told])
-        self._behind = {number: self._told_ms(slot) for number, slot in self._slots.items()}
+        self._building = {number for number, slot in self._slots.items() if self._is_missing(slot)}
         self.is_known = True
 
     def end(self) -> None:
         """It is gone."""
         self.is_known = False
-        self._under_way = None
+        self._take_back()
 
-    def note(self, slot: int, now_ms: int) -> None:
+    def note(self, slot: int) -> None:
         """Entries of this slot were applied."""
         self._dirty[slot] = None
-        self._behind.setdefault(slot, now_ms)
 
     def note_gone(self) -> bool:
         """Copies were given up: the index forgets them. Whether there are such."""
@@ -126,17 +126,16 @@ class Feeding:
 
     def fed(self) -> None:
         """What was under way is in the index."""
-        feed, self._under_way = self._under_way, None
+        feed = self._take_back()
         if feed is not None:
             for slot in feed.drops:
                 self._told.pop(slot, None)
             self._told.update((stand.slot, stand) for stand in feed.stands)
-            for stand in feed.stands:
-                self._catch_up(stand.slot)
+            self._has_all(stand.slot for stand in feed.stands)
 
     def refused(self) -> None:
         """What was under way is not, or not wholly, in the index: it is told again."""
-        feed, self._under_way = self._under_way, None
+        feed = self._take_back()
         if feed is None:
             return
         for number in (*feed.drops, *(stand.slot for stand in feed.stands)):
@@ -165,8 +164,7 @@ class Feeding:
                 done.append(number)
         if basket.must_go or self._is_far(basket):
             return self._sent(basket)
-        for number in done:
-            self._catch_up(number)
+        self._has_all(done)
         return None
 
     def _is_far(self, basket: _Basket) -> bool:
@@ -186,7 +184,13 @@ class Feeding:
             tuple(basket.floors.values()),
             tuple(basket.stands.values()),
         )
+        self._untold = frozenset([*basket.drops, *basket.stands])
         return self._under_way
+
+    def _take_back(self) -> Feed | None:
+        """What was under way is so no more."""
+        feed, self._under_way, self._untold = self._under_way, None, frozenset()
+        return feed
 
     def _gather(self, number: int, basket: _Basket) -> bool:
         """More of one slot; True: that is all of it for now."""
@@ -219,10 +223,10 @@ class Feeding:
         if not slot.replica.log.base:
             return Stand(number, slot.incarnation, 0)
         self.counts.rebuilt_total += 1
-        self._behind[number] = 0
+        self._building.add(number)
         row = self._store.get(Family.META, keys.slot_meta(number))
         applied = decode_meta(row).applied if row is not None else 0
-        return Stand(number, slot.incarnation, applied, 0, keys.slot_range(number)[0])
+        return Stand(number, slot.incarnation, applied, keys.slot_range(number)[0])
 
     def _scan(self, slot: Slot, stand: Stand, basket: _Basket) -> tuple[Stand, bool]:
         """A page of the slot's stored events."""
@@ -237,22 +241,22 @@ class Feeding:
             followed = Stand(slot.number, stand.incarnation, stand.applied)
             return followed, followed.applied >= slot.applied
         scanned = rows[-1][0] + b"\x00"
-        return Stand(slot.number, stand.incarnation, stand.applied, 0, scanned), False
+        return Stand(slot.number, stand.incarnation, stand.applied, scanned), False
 
     def _follow(self, slot: Slot, stand: Stand, basket: _Basket) -> tuple[Stand, bool]:
         """The next entries of the slot's log."""
-        applied, ts_ms = stand.applied, stand.ts_ms
+        applied = stand.applied
         if applied < slot.applied:
             for logged in slot.replica.log.read(applied + 1, basket.bytes_left):
                 if logged.index > slot.applied or basket.entries_left <= 0:
                     break
                 entry = decode_logged(logged.value)
                 self._take(slot, entry, basket)
-                applied, ts_ms = entry.index, entry.ts_ms
+                applied = entry.index
                 basket.entries_left -= 1
                 basket.bytes_left -= len(logged.value)
                 self.counts.entries_total += 1
-        moved = Stand(slot.number, stand.incarnation, applied, ts_ms)
+        moved = Stand(slot.number, stand.incarnation, applied)
         return moved, applied >= slot.applied
 
     def _take(self, slot: Slot, entry: Entry, basket: _Basket) -> None:
@@ -288,33 +292,43 @@ class Feeding:
     # --- what is told of it
 
     def indexed_ms(self, number: int, now_ms: int) -> int:
-        """Up to which log time a slot can be searched; 0: it is being built."""
+        """Up to which log time everything of a slot is found; 0: it is being built."""
+        slot = self._slots.get(number)
         if not self.has_rows():
             return now_ms
-        if not self.is_known or number not in self._slots:
+        if not self.is_known or slot is None or number in self._building:
             return 0
-        return self._behind.get(number, now_ms)
+        stand = self._in_index(slot)
+        indexed = stand.applied if stand is not None else 0
+        if indexed >= slot.meta.applied:  # with what is not committed yet: it has its time already
+            return now_ms
+        if indexed < slot.replica.log.base:
+            return 0
+        try:
+            missing = slot.replica.log.read(indexed + 1, 1)
+            return decode_logged(missing[0].value).ts_ms - 1 if missing else now_ms
+        except (StoreError, BrokenChain):
+            return 0
 
-    def _catch_up(self, number: int) -> None:
-        slot = self._slots.get(number)
-        if slot is None or self._is_told(slot):
-            self._behind.pop(number, None)
+    def _in_index(self, slot: Slot) -> Stand | None:
+        number = slot.number
+        return self._told.get(number) if number in self._untold else self._stands.get(number)
 
-    def _told_ms(self, slot: Slot) -> int:
-        """Of an index that begins: up to which log time it has the slot."""
+    def _is_missing(self, slot: Slot) -> bool:
+        """An index that begins has nothing of the slot, or not yet the stored rows."""
         told = self._told.get(slot.number)
-        if told is None or told.incarnation != slot.incarnation or told.scanned:
-            return 0
-        return told.ts_ms
+        if told is None:
+            return bool(slot.applied)
+        return told.incarnation != slot.incarnation or bool(told.scanned)
 
-    def _is_told(self, slot: Slot) -> bool:
-        """Everything of the slot was read, and nothing of it is under way."""
-        read, under_way = self._stands.get(slot.number), self._under_way
-        if read is None:
-            return not slot.applied
-        if read.scanned or read.incarnation != slot.incarnation or read.applied < slot.applied:
-            return False
-        return under_way is None or all(s.slot != slot.number for s in under_way.stands)
+    def _has_all(self, numbers: Iterable[int]) -> None:
+        for number in numbers:
+            slot = self._slots.get(number)
+            stand = self._in_index(slot) if slot is not None else None
+            if slot is None or (
+                stand is not None and not stand.scanned and stand.applied >= slot.applied
+            ):
+                self._building.discard(number)
 
     def behind(self) -> int:
         """Entries that are applied and not read yet, of all slots held here."""

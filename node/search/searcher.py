@@ -90,7 +90,7 @@ class Searcher:
 
     def note(self, slot: int) -> None:
         """Entries of a slot were applied."""
-        self.feeding.note(slot, self._clock.wall_ms())
+        self.feeding.note(slot)
         if not self._noted.is_set():
             self._noted.set()
         if not self._wanted.is_set():

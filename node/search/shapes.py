@@ -36,13 +36,12 @@ class Row(Struct, frozen=True, array_like=True, gc=False):
 
 
 class Stand(Row, frozen=True):
-    """How far a slot is indexed: entries up to `applied`, of log time `ts_ms`. `scanned`: it is
-    being built from the stored rows, up to this key; empty: it follows the log."""
+    """How far a slot is indexed: entries up to `applied`. `scanned`: it is being built from
+    the stored rows, up to this key; empty: it follows the log."""
 
     slot: int
     incarnation: bytes
     applied: int
-    ts_ms: int = 0
     scanned: bytes = b""
 
 

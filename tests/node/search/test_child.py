@@ -53,7 +53,7 @@ def hear(child: subprocess.Popen[bytes]) -> tuple[Kind, bytes]:
 
 
 def test_it_says_where_it_stands_takes_feeds_and_answers(tmp_path: Path) -> None:
-    folder, stand = tmp_path / "search", Stand(1, b"12345678", 5, 9)
+    folder, stand = tmp_path / "search", Stand(1, b"12345678", 5)
     with start(folder) as child:
         assert hear(child) == (Kind.HELLO, b"\x91\x90")
         change = Change(1, "demo", "group:x", 3, Document("tea", "ann", "", 1_000, False))

@@ -47,7 +47,7 @@ class Desk:
         """Tell everything; how many feeds."""
         count = 0
         for number in self.rig.slots:
-            self.feeding.note(number, self.rig.now_ms)
+            self.feeding.note(number)
         while self.feeding.has_more:
             told = self.feeding.next()
             if told is not None:
@@ -150,7 +150,7 @@ def test_a_child_that_comes_back_is_told_what_it_lacks(desk: Desk) -> None:
 
 def test_a_feed_that_was_lost_is_told_again(desk: Desk) -> None:
     sent = desk.rig.send(ROOM, "tea")
-    desk.feeding.note(desk.rig.slot(ROOM).number, 0)
+    desk.feeding.note(desk.rig.slot(ROOM).number)
     assert desk.feeding.next() is not None  # and the child dies
     desk.feeding.end()
     desk.restart(feeding=False)
@@ -161,7 +161,7 @@ def test_a_feed_that_was_lost_is_told_again(desk: Desk) -> None:
 def test_a_feed_for_which_there_was_no_room_is_told_again(desk: Desk) -> None:
     seqs = [desk.rig.send(ROOM, f"tea {n}").seq for n in range(3)]
     number = desk.rig.slot(ROOM).number
-    desk.feeding.note(number, desk.rig.now_ms)
+    desk.feeding.note(number)
     told = desk.feeding.next()
     assert told is not None
     desk.feeding.refused()
@@ -200,7 +200,7 @@ def test_where_the_log_ends_the_stored_rows_are_read(
     desk.trim()
     late = rig.send(ROOM, "tea late")
     for number in rig.slots:
-        desk.feeding.note(number, 0)
+        desk.feeding.note(number)
     told = desk.feeding.next()
     assert told is not None
     rig.do(ROOM, "message.delete", {"channel": ROOM, "id": sent[0].id})  # while it is built
@@ -219,7 +219,7 @@ def test_another_incarnation_begins_anew(desk: Desk) -> None:
     sent = desk.rig.send(ROOM, "tea")
     desk.feed()
     [stand] = [s for s in desk.index.stands() if s.slot == desk.rig.slot(ROOM).number]
-    foreign = type(stand)(stand.slot, b"another1", stand.applied, stand.ts_ms)
+    foreign = type(stand)(stand.slot, b"another1", stand.applied)
     desk.feeding.begin([foreign])
     desk.feed()
     assert desk.found("tea") == [sent.seq]
@@ -243,12 +243,18 @@ def test_it_says_up_to_when_everything_is_in_the_index(desk: Desk) -> None:
     desk.feed()
     rig.now_ms += 5_000
     assert desk.indexed_ms() == rig.now_ms
-    noted_ms = rig.now_ms
-    rig.send(ROOM, "tea")
-    desk.feeding.note(rig.slot(ROOM).number, noted_ms)
+    said_ms = rig.send(ROOM, "tea").ts_ms
+    desk.feeding.note(rig.slot(ROOM).number)
     rig.now_ms += 5_000
-    assert desk.indexed_ms() == noted_ms
+    assert desk.indexed_ms() == said_ms - 1
     assert desk.feeding.behind() > 0
+    told = desk.feeding.next()
+    assert told is not None
+    assert desk.indexed_ms() == said_ms - 1, "it is told, and may be lost"
+    desk.index.apply(told)
+    desk.feeding.fed()
+    later_ms = rig.send(ROOM, "tea").ts_ms
+    assert desk.indexed_ms() == later_ms - 1, "what was found before does not go back"
     desk.feed()
     assert (desk.indexed_ms(), desk.feeding.behind()) == (rig.now_ms, 0)
     desk.feeding.end()

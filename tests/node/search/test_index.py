@@ -219,7 +219,7 @@ def test_a_slot_is_forgotten_whole(book: Book) -> None:
 
 
 def test_where_it_stands_is_stored_with_the_rows(book: Book) -> None:
-    stand = Stand(3, b"12345678", 77, MS, b"\x00\x03key")
+    stand = Stand(3, b"12345678", 77, b"\x00\x03key")
     document = Document("tea", "ann", "", MS, False)
     change = Change(3, "demo", "group:c", 1, document)
     book.index.apply(Feed(changes=(change,), stands=(stand,)))

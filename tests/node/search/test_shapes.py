@@ -13,7 +13,7 @@ def test_a_frame_says_its_length_and_kind() -> None:
         drops=(3,),
         changes=(Change(1, "demo", "group:x", 7, document), Change(1, "demo", "group:x", 8, None)),
         floors=(Floor(1, "demo", "group:x", 4),),
-        stands=(Stand(1, b"12345678", 9, 5, b"key"),),
+        stands=(Stand(1, b"12345678", 9, b"key"),),
     )
     frame = encode_frame(Kind.FEED, feed)
     length, kind = HEAD.unpack(frame[: HEAD.size])
