@@ -250,12 +250,12 @@ class Node:
             keys=self._keys(),
             limits=limits_of(config),
         )
-        self._service.links = self._peers
+        self._service.intake.links = self._peers
         self._service.writer = self._writer
         self._service.activate = self._activate
         self._service.load_outbox = self._stored_forwards
-        self._service.wake_due = self._due_nearer.set
-        self._service.fired = self._metrics.histogram(
+        self._service.firing.wake = self._due_nearer.set
+        self._service.firing.fired = self._metrics.histogram(
             "node_due_lag_seconds", _DUE_BUCKETS_S
         ).observe
         self._copies.syncing_ms = self._writer.syncing_ms
@@ -274,7 +274,7 @@ class Node:
         self._copies.obey = self._service.obey
         self._backups = self._make_backups()
         self._mover = self._make_mover()
-        self._service.paused = self._mover.moves.paused
+        self._service.intake.paused = self._mover.moves.paused
         self._service.removed = self._mover.removed
         self._make_search()
         self._expose(self._context)
@@ -285,7 +285,7 @@ class Node:
         folder = Path(self._config.data_dir) / "search"
         self._searcher = Searcher(folder, feeding, clock, random.random)
         service.applied = self._searcher.note
-        service.searches = Answers(
+        service.questions.searches = Answers(
             self._slots, service.reads, self._searcher, clock.wall_ms, clock.monotonic_ms
         )
 
@@ -299,7 +299,7 @@ class Node:
             self._me,
             Path(config.data_dir) / "checkpoints",
             self._view.cluster.slots,
-            hold=self._service.hold_forwards,
+            hold=self._service.forwarding.hold,
             freeze=self._writer.checkpoint,
             broken=lambda: {n for n, slot in self._slots.items() if not slot.replica.is_ok},
             open_copy=lambda path: RocksStore(path, limits, is_read_only=True),
@@ -329,11 +329,11 @@ class Node:
         return Keys(config.keys_dir, config.name) if config.keys_dir else None
 
     def _expose(self, context: SlotContext) -> None:
-        dues = self._service.dues
+        dues = self._service.firing.dues
         self._metrics.expose("node_writer", self._writer.counts)
-        self._metrics.expose("node_requests", self._service.counts)
+        self._metrics.expose("node_requests", self._service.intake.counts)
         self._metrics.expose("node_backlog", self._backlog)
-        leases = self._service.leases
+        leases = self._service.attendance.leases
         self._metrics.expose("presence", leases.counts)
         self._metrics.gauge("presence_online_users", lambda: leases.statistics().users)
         self._metrics.expose("node_link", self._peers.counts)
@@ -368,9 +368,9 @@ class Node:
         self._metrics.gauge("node_pages_found", lambda: caches.pages_found)
         self._metrics.gauge("node_streams_cached", lambda: len(context.caches.streams))
         self._admin.register("writer", self._writer)
-        self._admin.register("interest", self._service.interest)
-        self._admin.register("presence", self._service.presence)
-        self._admin.register("leases", self._service.leases)
+        self._admin.register("interest", self._service.publishing.interest)
+        self._admin.register("presence", self._service.attendance.presence)
+        self._admin.register("leases", self._service.attendance.leases)
         self._admin.register("view", self._view)
         standing = Standing(self._storage_id, self._slots, self._copies, self._clock)
         standing.expose(self._metrics)
@@ -503,7 +503,7 @@ class Node:
     async def _tick_for_ever(self) -> None:
         ticks = 0
         while True:
-            waiting = self._service.has_forwards
+            waiting = len(self._service.forwarding) > 0
             await asyncio.sleep(_FORWARD_TICK_S if waiting else _TICK_S)
             self._service.tick(self._live_edges())
             self._look_at_disk()
@@ -516,7 +516,7 @@ class Node:
         """Who is there is told four times a second: a grace of 10 s ends at most so late."""
         while True:
             await asyncio.sleep(_LEASES_TICK_S)
-            self._service.tick_leases()
+            self._service.attendance.tick_leases()
 
     def _live_edges(self) -> list[str]:
         return [f"{edge.name}.{edge.boot_id}" for edge in self._view.edges.values()]
@@ -524,7 +524,7 @@ class Node:
     async def _fire_for_ever(self) -> None:
         """What falls due, at its time; earlier if something nearer was set meanwhile."""
         while True:
-            wait_ms = self._service.fire_due()
+            wait_ms = self._service.firing.fire()
             self._due_nearer.clear()
             try:
                 async with asyncio.timeout(wait_ms / 1_000):
@@ -606,7 +606,7 @@ class Node:
         elif kind == "node":
             self._dial_nodes()
         elif kind == "edge":
-            self._service.edges_are(self._live_edges())
+            self._service.attendance.edges_are(self._live_edges())
         elif kind in ("storage", "rebalance"):
             self._mover.changed(kind)
             self._hang_up()

@@ -7,15 +7,15 @@ from hubbub.wire.shapes import Kind, Outcome, Query, Redirect, Status, Viewer
 from node.held import HELD_MS
 from node.removals import REMOVED, removal, slots_with_rows
 from tests.node import test_engine
+from tests.node.bench import ROOM, Bench, elsewhere, tally
 from tests.node.rig import APP, write_records
-from tests.node.test_service import ROOM, Bench, elsewhere, tally
 
 
 def test_commands_for_a_paused_slot_wait_in_their_order_and_reads_go_on() -> None:
     bench = Bench()
     bench.create()
     paused = {bench.rig.engine.target_of(APP, ROOM)}
-    bench.service.paused = paused
+    bench.service.intake.paused = paused
     first, second = (_send(bench, text) for text in ("hi", "ho"))
     bench.service.look_at_held()
     assert bench.waiting == [], "nothing is pending because of it"
@@ -30,7 +30,7 @@ def test_commands_for_a_paused_slot_wait_in_their_order_and_reads_go_on() -> Non
 def test_a_command_that_waits_for_too_long_is_told_to_ask_again() -> None:
     bench = Bench()
     bench.create()
-    bench.service.paused = {bench.rig.engine.target_of(APP, ROOM)}
+    bench.service.intake.paused = {bench.rig.engine.target_of(APP, ROOM)}
     request = _send(bench, "hi")
     bench.clock.advance(HELD_MS - 1)
     bench.service.look_at_held()
@@ -39,7 +39,7 @@ def test_a_command_that_waits_for_too_long_is_told_to_ask_again() -> None:
     bench.service.look_at_held()
     assert bench.answer(request).flags == Status.REDIRECT
     assert decode_pack(bench.answer(request).body, Redirect) == Redirect(7, "node-2")
-    bench.service.paused = ()
+    bench.service.intake.paused = ()
     bench.service.look_at_held()
     bench.settle()
     assert bench.answer(request).flags == Status.REDIRECT, "it is answered once"
@@ -49,7 +49,7 @@ def test_what_waits_for_a_slot_goes_where_the_slot_goes() -> None:
     bench = Bench()
     bench.create()
     slot = bench.rig.slot(ROOM)
-    bench.service.paused = {slot.number}
+    bench.service.intake.paused = {slot.number}
     request = _send(bench, "hi")
     assert bench.answers(request) == []
     bench.service.obey(slot, slot.step_down())
@@ -83,7 +83,7 @@ def test_a_read_that_any_copy_may_answer_does_not_wait_for_one_that_is_behind() 
 def test_nothing_waits_in_a_node_that_goes() -> None:
     bench = Bench()
     bench.create()
-    bench.service.paused = {bench.rig.engine.target_of(APP, ROOM)}
+    bench.service.intake.paused = {bench.rig.engine.target_of(APP, ROOM)}
     held = _send(bench, "hi")
     bench.service.stop_intake()
     assert bench.answer(held).flags == Status.REDIRECT
@@ -92,12 +92,12 @@ def test_nothing_waits_in_a_node_that_goes() -> None:
 
 def test_a_forward_to_a_paused_slot_waits() -> None:
     bench = Bench(registry=test_engine.REGISTRY)
-    bench.service.paused = {bench.rig.engine.target_of(APP, "#bob")}
+    bench.service.intake.paused = {bench.rig.engine.target_of(APP, "#bob")}
     tally(bench, "n>#bob!n")
     assert bench.rig.slot("#bob").overlay.stream(APP, "#bob").committed.seq == 0
     assert elsewhere(bench) == []
-    assert bench.service.has_forwards
-    bench.service.paused = ()
+    assert len(bench.service.forwarding)
+    bench.service.intake.paused = ()
     bench.clock.advance(10_000)
     bench.service.tick([])
     bench.settle()

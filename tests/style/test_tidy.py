@@ -46,6 +46,7 @@ UNTESTED: dict[str, str] = {
     "hubbub/model/user.py": "a shape, in those of test_users.py",
     "hubbub/transport/counts.py": "a record of numbers; the link's tests read them",
     "hubbub/wire/reads.py": "shapes; tests/node/test_reads.py answers them",
+    "node/intake.py": "what the pieces share; their tests go through it",
     "node/store/api.py": "an interface; one suite runs over both stores (test_store.py)",
     "ops/commands/apps.py": "tests/acceptance/test_apps.py runs it on a cluster",
     "node/store/memory.py": "a twin; the suite of test_store.py is its own",

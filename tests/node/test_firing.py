@@ -7,8 +7,8 @@ from typing import Any
 from hubbub.wire.codec import decode_json
 from hubbub.wire.shapes import Kind, Status
 from tests.node import alarms
+from tests.node.bench import ROOM, Bench
 from tests.node.rig import APP, START_MS
-from tests.node.test_service import ROOM, Bench
 
 
 def alarm(bench: Bench, name: str, after_ms: int, mode: str = "") -> None:
@@ -28,27 +28,27 @@ def test_what_falls_due_is_proposed_at_its_time_and_once() -> None:
     bench = Bench(alarms.REGISTRY)
     woken: list[int] = []
     late: list[float] = []
-    bench.service.wake_due, bench.service.fired = lambda: woken.append(1), late.append
+    bench.service.firing.wake, bench.service.firing.fired = lambda: woken.append(1), late.append
     bench.want(ROOM)
     alarm(bench, "b", 400)
     alarm(bench, "a", 300)
     assert woken
-    assert bench.service.fire_due() == 300
+    assert bench.service.firing.fire() == 300
     bench.clock.advance(300)
-    bench.service.fire_due()
+    bench.service.firing.fire()
     assert rung(bench) == [], "not before it is durable"
-    bench.service.fire_due()
+    bench.service.firing.fire()
     bench.settle()
     assert rung(bench) == ["a"]
     assert [m.type for m in bench.out if m.type == Kind.EVENT] == [Kind.EVENT]
     bench.clock.advance(150)
-    bench.service.fire_due()
+    bench.service.firing.fire()
     bench.settle()
     assert rung(bench) == ["a", "b"]
     assert late == [0.0, 0.05]
-    counts = bench.service.dues.counts
+    counts = bench.service.firing.dues.counts
     assert (counts.set_total, counts.fired_total, counts.gone_total) == (2, 2, 0)
-    assert len(bench.service.dues) == 0
+    assert len(bench.service.firing.dues) == 0
 
 
 def test_what_fails_is_counted_and_tried_again() -> None:
@@ -57,19 +57,19 @@ def test_what_fails_is_counted_and_tried_again() -> None:
     alarm(bench, "busy", 10, "later")
     alarm(bench, "no", 10, "refuse")
     bench.clock.advance(10)
-    bench.service.fire_due()
+    bench.service.firing.fire()
     bench.settle()
-    assert bench.service.counts.features_failed_total == 1
-    assert bench.service.dues.counts.refused_total == 1
+    assert bench.service.intake.counts.features_failed_total == 1
+    assert bench.service.firing.dues.counts.refused_total == 1
     request = bench.command(ROOM, "alarm.mend", {"channel": ROOM})
     bench.settle()
     assert bench.answer(request).flags == Status.OK
     bench.clock.advance(400)
-    bench.service.fire_due()
+    bench.service.firing.fire()
     bench.settle()
     assert rung(bench) == ["bug"], "the other one named 500 ms"
     bench.clock.advance(100)
-    bench.service.fire_due()
+    bench.service.firing.fire()
     bench.settle()
     assert rung(bench) == ["bug", "busy"]
 
@@ -78,14 +78,14 @@ def test_a_slot_that_pauses_or_a_node_that_goes_proposes_nothing() -> None:
     bench = Bench(alarms.REGISTRY)
     alarm(bench, "a", 10)
     bench.clock.advance(10)
-    bench.service.paused = {bench.rig.slot(ROOM).number}
-    bench.service.fire_due()
+    bench.service.intake.paused = {bench.rig.slot(ROOM).number}
+    bench.service.firing.fire()
     bench.settle()
     assert rung(bench) == []
-    bench.service.paused = ()
+    bench.service.intake.paused = ()
     bench.service.stop_intake()
     bench.clock.advance(1_000)
-    bench.service.fire_due()
+    bench.service.firing.fire()
     bench.settle()
     assert rung(bench) == []
 
@@ -97,6 +97,6 @@ def test_a_clock_that_is_set_back_holds_nothing_up() -> None:
     alarm(bench, "b", 60_000)  # the slot's log time is at a's time now
     bench.clock.set_wall(START_MS)
     bench.clock.advance(1_000)
-    bench.service.fire_due()
+    bench.service.firing.fire()
     bench.settle()
     assert rung(bench) == ["a"]

@@ -17,8 +17,8 @@ from hubbub.wire.shapes import (
     Viewer,
 )
 from node.leases import GRACE_MS
+from tests.node.bench import Bench
 from tests.node.rig import APP
-from tests.node.test_service import Bench
 
 ANN = "#ann"
 EDGE, OTHER = "edge-1.7", "edge-2.8"
@@ -55,7 +55,7 @@ class Stage(Bench):
         self.out.clear()
         self.clock.advance(ms)
         self.service.tick(live)
-        self.service.tick_leases()
+        self.service.attendance.tick_leases()
         self.settle()
         found = [decode_json(m.body, dict[str, Any]) for m in self.out if m.type == Kind.SIGNAL]
         assert {one["t"] for one in found} <= {"presence.moved"}
@@ -81,7 +81,7 @@ def test_coming_and_going_is_told_and_going_is_one_entry() -> None:
     assert stage.entries == before
     assert stage.told(1) == [("offline", gone_ms)]
     assert stage.entries == before + 1
-    assert stage.service.leases.users() == []
+    assert stage.service.attendance.leases.users() == []
     assert stage.look() == ("offline", gone_ms)
     assert stage.told(GRACE_MS) == []
     assert stage.entries == before + 1
@@ -113,7 +113,7 @@ def test_a_dead_edge_ends_its_leases_after_the_grace() -> None:
     [(state, _)] = stage.told(GRACE_MS, (OTHER,))
     assert state == "offline"
     stage.told(GRACE_MS, (OTHER,))
-    assert stage.service.presence.streams() == [], "and no ghost is left"
+    assert stage.service.attendance.presence.streams() == [], "and no ghost is left"
 
 
 def test_invisible_is_told_answered_and_kept_as_gone() -> None:

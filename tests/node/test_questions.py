@@ -1,0 +1,215 @@
+"""Reads: by the leader, by a follower, by many at once, after a round to the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from hubbub.base.errors import INTERNAL, UNRECOVERABLE_POSITION
+from hubbub.wire.codec import decode_pack, encode_json, encode_pack
+from hubbub.wire.search import Criteria, Search, SearchAnswer
+from hubbub.wire.shapes import (
+    HeadAsk,
+    HeadRow,
+    HeadsAnswer,
+    HeadsQuery,
+    Kind,
+    Queries,
+    QueriesAnswer,
+    Query,
+    QueryAnswer,
+    QueryAsk,
+    Refusal,
+    Status,
+    Viewer,
+)
+from node.store.api import StoreError
+from tests.node.bench import ROOM, Bench
+from tests.node.rig import APP
+
+
+def test_a_read_that_fails_on_the_disk_is_temporary(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench()
+    bench.create()
+
+    def damaged(*_: Any, **__: Any) -> Any:
+        raise StoreError("Corruption: block checksum mismatch")
+
+    monkeypatch.setattr(bench.rig.store, "iterate", damaged)
+    query = Query("history.get", Viewer("alice"), encode_json({"channel": ROOM}))
+    answer = bench.answer(bench.ask(Kind.QUERY, ROOM, encode_pack(query)))
+    assert decode_pack(answer.body, Refusal).code == INTERNAL.code
+
+
+@pytest.mark.parametrize("kind", [Kind.QUERY, Kind.HEADS])
+def test_a_read_that_fails_is_for_another_copy_where_there_are_some(
+    monkeypatch: pytest.MonkeyPatch, kind: Kind
+) -> None:
+    """It was answered as an error for as long as the damaged copy led."""
+    bench = Bench()
+    bench.create()
+    slot = bench.led[bench.rig.engine.target_of(APP, ROOM)]
+    record = slot.replica.record
+    assert record is not None
+    slot.replica.record = replace(record, members=(*record.members, "disk-2", "disk-3"))
+
+    def damaged(*_: Any, **__: Any) -> Any:
+        raise StoreError("Corruption: block checksum mismatch")
+
+    monkeypatch.setattr(bench.service.reads, "query", damaged)
+    monkeypatch.setattr(bench.service.reads, "head", damaged)
+    query = Query("history.get", Viewer("alice"), encode_json({"channel": ROOM}))
+    heads = HeadsQuery("edge-1.1", (HeadAsk(slot.number, APP, ROOM),))
+    body = encode_pack(query if kind is Kind.QUERY else heads)
+    answer = bench.answer(bench.ask(kind, ROOM, body))
+    if kind is Kind.QUERY:
+        assert answer.flags == Status.UNKNOWN
+    else:
+        assert not decode_pack(answer.body, HeadsAnswer).rows[0].led
+    assert slot.replica.failure == "Corruption: block checksum mismatch"
+
+
+def test_heads_tell_what_is_led_here() -> None:
+    bench = Bench()
+    bench.create()
+    del bench.led[bench.rig.engine.target_of(APP, "group:y")]
+    asks = tuple(
+        HeadAsk(bench.rig.engine.target_of(APP, key), APP, key) for key in (ROOM, "group:y")
+    )
+    answer = bench.answer(bench.ask(Kind.HEADS, "", encode_pack(HeadsQuery("edge-1.7", asks))))
+    here, elsewhere = decode_pack(answer.body, HeadsAnswer).rows
+    assert (here.led, here.seq) == (True, 1)
+    assert elsewhere == HeadRow(APP, "group:y", led=False)
+
+
+def history(min_seq: int = 0, *, linear: bool = False) -> bytes:
+    args = encode_json({"channel": ROOM})
+    return encode_pack(Query("history.get", Viewer("alice"), args, min_seq, linear))
+
+
+def follower(monkeypatch: pytest.MonkeyPatch, *, may_read: bool = True) -> Bench:
+    """A bench whose copy of the room's slot has two events and follows."""
+    bench = Bench()
+    bench.create()
+    bench.command(ROOM, "message.send", {"channel": ROOM, "text": "one"})
+    bench.settle()
+    slot = bench.led[bench.rig.engine.target_of(APP, ROOM)]
+    bench.service.obey(slot, slot.step_down())
+    monkeypatch.setattr(bench.service._copies, "may_read", lambda _: may_read)
+    return bench
+
+
+def test_a_follower_answers_what_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = follower(monkeypatch)
+    answer = bench.answer(bench.ask(Kind.QUERY_ANY, ROOM, history(2)))
+    assert answer.flags == Status.OK
+    assert b'"one"' in answer.body
+    assert bench.service.intake.counts.copy_reads_total == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "may_read"),
+    [
+        (Kind.QUERY_ANY, history(3), True),  # more than it has
+        (Kind.QUERY_ANY, history(0), True),  # as new as can be
+        (Kind.QUERY_ANY, history(2), False),  # it lost touch with the leader
+        (Kind.QUERY_ANY, history(2, linear=True), True),
+        (Kind.QUERY, history(2), True),
+    ],
+)
+def test_a_follower_sends_on_what_it_may_not_answer(
+    monkeypatch: pytest.MonkeyPatch, kind: Kind, body: bytes, may_read: bool
+) -> None:
+    bench = follower(monkeypatch, may_read=may_read)
+    assert bench.answer(bench.ask(kind, ROOM, body)).flags == Status.REDIRECT
+    assert bench.service.intake.counts.copy_reads_total == 0
+
+
+def test_a_linear_read_of_a_lone_copy_is_answered_at_once() -> None:
+    bench = Bench()
+    bench.create()
+    answer = bench.answer(bench.ask(Kind.QUERY, ROOM, history(linear=True)))
+    assert answer.flags == Status.OK
+    assert bench.service.intake.counts.linear_reads_total == 1
+
+
+def test_a_linear_read_that_is_refused_is_refused_once() -> None:
+    bench = Bench()
+    bench.create()
+    query = Query("no.such", Viewer("alice"), b"{}", 0, True)
+    answer = bench.answer(bench.ask(Kind.QUERY, ROOM, encode_pack(query)))
+    assert answer.flags == Status.REJECTED
+
+
+def test_a_leader_asks_whether_it_leads_before_it_denies_what_a_caller_has_seen() -> None:
+    """Refused at once by one that lost its lead, a true position would be taken for a lie."""
+    bench = Bench()
+    bench.create()
+    answer = bench.answer(bench.ask(Kind.QUERY_ANY, ROOM, history(99)))
+    assert answer.flags == Status.REJECTED
+    assert decode_pack(answer.body, Refusal).code == UNRECOVERABLE_POSITION.code
+    assert bench.service.intake.counts.linear_reads_total == 1
+
+
+def query_ask(bench: Bench, key: str, name: str = "channel.get", args: bytes = b"{}") -> QueryAsk:
+    return QueryAsk(bench.rig.engine.target_of(APP, key), key, name, args)
+
+
+def queries(bench: Bench, *asks: QueryAsk, bytes_max: int = 10_000) -> list[QueryAnswer]:
+    body = encode_pack(Queries(Viewer("alice"), asks, bytes_max))
+    answer = bench.answer(bench.ask(Kind.QUERIES, "", body, slot=asks[0].slot))
+    assert answer.flags == Status.OK
+    return list(decode_pack(answer.body, QueriesAnswer).rows)
+
+
+def test_each_of_many_queries_is_answered_for_itself() -> None:
+    bench = Bench()
+    bench.create()
+    args = encode_json({"channel": ROOM})
+    del bench.led[bench.rig.engine.target_of(APP, "group:y")]
+    rows = queries(
+        bench,
+        query_ask(bench, ROOM, args=args),
+        query_ask(bench, "group:y", args=args),
+        query_ask(bench, ROOM, "no.such"),
+        query_ask(bench, ROOM, args=args),
+    )
+    assert [row.status for row in rows] == [
+        Status.OK,
+        Status.REDIRECT,
+        Status.REJECTED,
+        Status.OK,
+    ]
+    assert rows[0].body == rows[3].body
+    assert b'"channel":"group:x"' in rows[0].body
+
+
+def test_a_search_is_answered_once_its_places_are_known() -> None:
+    bench = Bench()
+    bench.create()
+    started: list[tuple[str, Search, Callable[[SearchAnswer], None]]] = []
+
+    class Desk:
+        def start(self, app: str, search: Search, done: Callable[[SearchAnswer], None]) -> None:
+            started.append((app, search, done))
+
+    bench.service.questions.searches = Desk()  # type: ignore[assignment]
+    search = Search(Viewer("alice"), (3,), (), Criteria("tea"), None, 5)
+    number = bench.ask(Kind.SEARCH, "", encode_pack(search), slot=3)
+    [(app, asked, done)] = started
+    assert (app, asked) == (APP, search)
+    found = SearchAnswer((), indexed_to_ms=9)
+    done(found)
+    answer = bench.answer(number)
+    assert (answer.flags, decode_pack(answer.body, SearchAnswer)) == (Status.OK, found)
+
+
+def test_what_finds_no_room_is_not_run() -> None:
+    bench = Bench()
+    bench.create()
+    ask = query_ask(bench, ROOM, args=encode_json({"channel": ROOM}))
+    rows = queries(bench, ask, ask, ask, bytes_max=1)
+    assert [row.status for row in rows] == [Status.OK, Status.UNKNOWN, Status.UNKNOWN]
