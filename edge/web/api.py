@@ -171,6 +171,17 @@ class _Row:
         return {name: self._readers.get(name, _text)(text) for name, text in given.items()}
 
 
+
+def _asked_for(route: Route, params: Mapping[str, Any], viewer: Viewer) -> Viewer:
+    """Whose reading it is: the caller's, or that of the user for whom a server key asks."""
+    if viewer.authority != "server":
+        return viewer
+    user = params.get(route.behalf, "")
+    if isinstance(user, msgspec.Raw):
+        user = parse_json(bytes(user))
+    return Viewer(user=check_user(user)) if user and isinstance(user, str) else viewer
+
+
 class _User(msgspec.Struct, frozen=True):
     user: str
 
@@ -292,8 +303,8 @@ class Api:
             params["cmid"] = idempotency_cmid(key)
         ignored = sorted(set(params) - row.known - (frozenset() if row.takes_body else WISHES))
         blocked = NOBODY
-        if viewer.authority == "client" and row.is_read:
-            blocked = await self._blocked(app, viewer)
+        if row.is_read:
+            blocked = await self._blocked(app, _asked_for(row.route, params, viewer))
         if blocked:
             viewer = msgspec.structs.replace(viewer, blocks=tuple(sorted(blocked)))
         answer = await self.ask(
@@ -310,7 +321,7 @@ class Api:
         return status, answer
 
     async def _blocked(self, app: App, viewer: Viewer) -> Blocked:
-        """Whom the user blocks: neither shown nor counted in what he reads. Raises Rejected."""
+        """Whom the reader blocks: neither shown nor counted in what he reads. Raises Rejected."""
         if not viewer.user or app.settings.raw_user_streams:
             return NOBODY
         blocked = self._blocked_of(app.name, viewer.user)

@@ -30,7 +30,7 @@ from typing import Any, ClassVar, Final, Generic, Literal, Protocol, TypeVar
 
 import msgspec
 
-from hubbub.base.errors import PERMISSION_DENIED, Rejected
+from hubbub.base.errors import OVERLOADED, PERMISSION_DENIED, Rejected
 from hubbub.base.names import StreamKind, check_user, kind_of, namespace_of
 from hubbub.base.units import KIB
 from hubbub.settings.app import AppSettings, Namespace
@@ -422,7 +422,10 @@ class Verb(msgspec.Struct, frozen=True):
 
 
 class Route(msgspec.Struct, frozen=True):
-    """A row of REST: path parameters, query parameters and JSON body merged into one `shape`."""
+    """A row of REST: path parameters, query parameters and JSON body merged into one `shape`.
+
+    `behalf`: of a read, the field with the user for whom a server key asks: whom he blocks is left
+    out as when he asks himself."""
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
     path: str  # "/v1/channels/{channel}/messages"
@@ -431,6 +434,7 @@ class Route(msgspec.Struct, frozen=True):
     answer: type[msgspec.Struct]
     status: int = 200
     doc: str = ""
+    behalf: str = ""
 
 
 class QueryRow(msgspec.Struct, frozen=True):
@@ -545,12 +549,20 @@ def acting(command: Command, viewer: Viewer) -> Viewer:
 
 def acting_as(user: str, viewer: Viewer) -> Viewer:
     """The viewer under which a read is asked: `user` (empty: the caller) with his own rights, also
-    when a server key asks for him. Raises as `acting`."""
+    when a server key asks for him (`Route.behalf`). Raises as `acting`."""
     if not user or user == viewer.user:
         return viewer
     if viewer.authority != "server":
         raise Rejected(PERMISSION_DENIED, "only a server key acts as another user")
-    return Viewer(user=check_user(user))
+    return Viewer(user=check_user(user), blocks=viewer.blocks)
+
+
+def only_answer(answers: Sequence[Json | Rejected | None]) -> Json:
+    """What `Reads` of one call answer (its `then`). Raises Rejected."""
+    [answer] = answers
+    if not isinstance(answer, bytes):
+        raise answer or Rejected(OVERLOADED)
+    return answer
 
 
 def stream_kind(key: str, settings: AppSettings) -> StreamKind:

@@ -191,6 +191,8 @@ def run_shown(request: ShownRequest, tables: Tables, ctx: Context) -> ShownHits:
         stored = tables.published(seq) if seq >= lowest else None
         if stored is None or stored.head.type != MESSAGE_CREATED:
             continue
+        if stored.head.by in ctx.viewer.blocks:
+            continue  # that it was found would tell what he wrote
         spots = _fitting(stored, request.criteria, tables)
         if spots is not None:
             data = Raw(seen(stored, tables[ANNOTATIONS].get(seq), tables, ctx.actor))
@@ -309,7 +311,23 @@ FEATURE: Final = Feature(
     queries=(QueryRow(SHOWN, ShownRequest, run_shown),),
     verbs=(Verb("search.messages", SearchRequest, turn_search, SearchPage, "By their words."),),
     routes=(
-        Route("GET", _PATH, SearchLink, turn_link, SearchPage, doc="Messages by their words."),
-        Route("POST", _PATH, SearchRequest, turn_search, SearchPage, doc="Messages by words."),
+        Route(
+            "GET",
+            _PATH,
+            SearchLink,
+            turn_link,
+            SearchPage,
+            doc="Messages by their words.",
+            behalf="user",
+        ),
+        Route(
+            "POST",
+            _PATH,
+            SearchRequest,
+            turn_search,
+            SearchPage,
+            doc="Messages by words.",
+            behalf="user",
+        ),
     ),
 )

@@ -39,6 +39,7 @@ from hubbub.features.contract import (
     Tables,
     Verb,
     acting_as,
+    only_answer,
 )
 from hubbub.features.fields import check_chat_channel
 from hubbub.features.messages import FOLDED, FoldedRow
@@ -187,14 +188,7 @@ def turn_verify(request: VerifyRequest, ctx: EdgeContext) -> Reads:
     if any(number < 0 for number in request.blocks):
         raise Rejected(BAD_REQUEST, "a block is a number from 0 on")
     call = QueryCall(check_chat_channel(request.channel), "sync.verify", request)
-    return Reads((call,), _only, viewer=acting_as(request.by, ctx.viewer))
-
-
-def _only(answers: Sequence[Json | Rejected | None]) -> Json:
-    [answer] = answers
-    if not isinstance(answer, bytes):
-        raise answer or Rejected(BAD_REQUEST)
-    return answer
+    return Reads((call,), only_answer, viewer=acting_as(request.by, ctx.viewer))
 
 
 def run_verify(request: VerifyRequest, tables: Tables, ctx: Context) -> VerifyAnswer:
@@ -260,6 +254,7 @@ FEATURE: Final = Feature(
             turn_sync,
             SyncAnswer,
             doc="Everything since a device's positions.",
+            behalf="by",
         ),
         Route(
             "POST",

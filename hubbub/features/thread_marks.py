@@ -38,11 +38,14 @@ from hubbub.features.contract import (
     Meta,
     QueryCall,
     QueryRow,
+    Reads,
     Route,
     Table,
     Tables,
     Verb,
+    acting_as,
     as_command,
+    only_answer,
 )
 from hubbub.features.fields import check_chat_channel
 from hubbub.features.hidden_bits import NONE_BLOCKED, Blocked, hidden_in
@@ -124,11 +127,13 @@ class ThreadUnread(Struct, frozen=True):
 
 
 class UnreadThreadsRequest(Struct, frozen=True):
-    """Threads that the asker follows, the newest root first, below the root `before`."""
+    """Threads that the asker follows, the newest root first, below the root `before`. `by`: the
+    user for whom a server key asks."""
 
     channel: str
     before: int = 0
     limit: int = PAGE_DEFAULT
+    by: str = ""
 
 
 class UnreadThreadsPage(Struct, frozen=True):
@@ -373,9 +378,13 @@ def run_unread(request: UnreadThreadsRequest, tables: Tables, ctx: Context) -> U
     return UnreadThreadsPage(found, rows[-1][0] if len(rows) == request.limit else 0)
 
 
-def turn_unread(request: UnreadThreadsRequest, _: EdgeContext) -> QueryCall:
+def turn_unread(request: UnreadThreadsRequest, ctx: EdgeContext) -> QueryCall | Reads:
     _check_seq(request.before)
-    return QueryCall(check_chat_channel(request.channel), "thread.unread", request)
+    call = QueryCall(check_chat_channel(request.channel), "thread.unread", request)
+    viewer = acting_as(request.by, ctx.viewer)
+    if viewer is ctx.viewer:
+        return call
+    return Reads((call,), only_answer, viewer=viewer)
 
 
 _THREADS: Final = "/v1/channels/{channel}/threads"
@@ -419,6 +428,14 @@ FEATURE: Final = Feature(
     routes=(
         Route("POST", _THREADS + "/{id}/read", ReadThread, as_command, ThreadMarked),
         Route("POST", _THREADS + "/read-all", ReadThreads, as_command, ThreadMarked),
-        Route("GET", _THREADS + "/unread", UnreadThreadsRequest, turn_unread, UnreadThreadsPage),
+        Route(
+            "GET",
+            _THREADS + "/unread",
+            UnreadThreadsRequest,
+            turn_unread,
+            UnreadThreadsPage,
+            doc="What is unread in the threads that a user follows.",
+            behalf="by",
+        ),
     ),
 )

@@ -32,8 +32,8 @@ class Tier(StrEnum):
 
 
 class Guarantees(Struct, frozen=True):
-    """What holds for a channel now. `sampled`: under load not every message is pushed live; the
-    history is always whole."""
+    """What holds for a channel now. `delivery` is `full` for every size: each message is pushed to
+    each subscriber. `sampled` is kept for channels that leave some out, of which there are none."""
 
     tier: Tier
     receipts: Literal["per_member", "aggregate"]

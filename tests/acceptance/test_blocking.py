@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import itertools
 import json
 import random
 from typing import Any
@@ -103,6 +104,39 @@ async def test_a_sees_nothing_of_b(cluster: Cluster) -> None:
         await ann.wait_until(lambda: hears(ann, "heard again"), "unblocked")
 
 
+async def test_sums_are_those_of_everybody_without_names(cluster: Cluster) -> None:
+    """Reaction and vote counts (record 0034): without Ben, an anonymous vote of his would show."""
+    ann, ben, cid = (Client(cluster.urls[0], cluster.token(f"bs-{u}")) for u in "abc")
+    channel = "group:bs-tea"
+
+    def told(kind: str, field: str) -> Any:
+        """What Ann's device was pushed last of this type."""
+        datas = [push["data"] for push in ann.publications(channel)]
+        return next((data[field] for data in reversed(datas) if data["t"] == kind), None)
+
+    async with ann, ben, cid:
+        await cid.rpc("channel.create", channel=channel, members=["bs-a", "bs-b"])
+        await ann.rpc("user.block", blocked="bs-b")
+        sent = await cid.rpc("message.send", channel=channel, text="milk?")
+        poll = await cid.rpc(
+            "poll.create", channel=channel, question="sugar?", options=["1", "2"], anonymous=True
+        )
+        await ann.subscribe(channel)
+        for client in (ben, cid):
+            await client.rpc("reaction.add", channel=channel, id=sent["id"], emoji=":tea:")
+            await client.rpc("poll.vote", channel=channel, id=poll["id"], options=[1])
+        await ann.wait_until(lambda: told("poll.counted", "voters") == 2, "both votes")
+        await ann.wait_until(lambda: told("reaction.added", "count") == 2, "her reaction")
+        assert told("message.hidden", "seq"), "his"
+        who = await ann.rpc("reaction.list", channel=channel, id=sent["id"])
+        assert who["reactions"] == {":tea:": 2}
+        assert [one["user"] for one in who["reactors"]] == ["bs-c"]
+        got = await ann.rpc("poll.get", channel=channel, id=poll["id"])
+        assert [one.get("votes", 0) for one in got["poll"]["options"]] == [2, 0]
+        pushes = [push for push in ann.pushes if push.get("channel") == channel]
+        assert "bs-b" not in json.dumps([pushes, who, got])
+
+
 ANN, BEN, CID = "bc-ann", "bc-ben", "bc-cid"
 ROOMS = [f"group:bc-{n}" for n in range(3)]
 Counts = dict[str, tuple[int, int]]  # channel → (unread, mentions)
@@ -158,12 +192,15 @@ async def compare(cluster: Cluster, devices: list[Client], channels: list[str], 
         (await ann.rpc("thread.unread", channel=channels[0])),
         (await ann.rpc("sync", **asked)),
     ]
-    for url in cluster.urls:
-        rest = Rest(url, cluster.token(ANN))
+    of_ann, of_server = (cluster.token(ANN), ""), (cluster.server_key, f"?by={ANN}")
+    for url, (key, by) in itertools.product(cluster.urls, (of_ann, of_server)):
+        rest = Rest(url, key)
         need = functools.partial(asyncio.to_thread, rest.need)
         assert await need("GET", f"/v1/users/{ANN}/unread") == total
-        rows = (await need("POST", "/v1/channels/query", {"limit": 50}))["channels"]
-        page = await need("GET", f"/v1/channels/{channels[0]}/threads/unread")
+        rows = answers[0]["channels"]
+        if not by:
+            rows = (await need("POST", "/v1/channels/query", {"limit": 50}))["channels"]
+        page = await need("GET", f"/v1/channels/{channels[0]}/threads/unread{by}")
         synced = await need("POST", f"/v1/users/{ANN}/sync", asked)
         for one, two, three in ((rows, page, synced), (answers[0]["channels"], *answers[1:])):
             heads = {row["channel"]: row["head"] for row in one}

@@ -9,6 +9,7 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
+from edge.blocking import NOBODY, Blocked
 from edge.origins import Origins
 from edge.server import Server
 from edge.streams import StreamEndpoints
@@ -97,8 +98,10 @@ class Away:
         raise CoordinatorUnavailable("away")
 
 
-def api_of(stage: EdgeStage, coordinator: Records | None = None) -> Api:
-    """The `/v1` part over a stage."""
+def api_of(
+    stage: EdgeStage, coordinator: Records | None = None, blocked: Blocked | None = NOBODY
+) -> Api:
+    """The `/v1` part over a stage. `blocked`: what a session knows; None: no session is here."""
     return Api(
         REGISTRY,
         stage.dispatch,
@@ -107,15 +110,18 @@ def api_of(stage: EdgeStage, coordinator: Records | None = None) -> Api:
         now_ms=stage.clock.wall_ms,
         entropy=SeededEntropy(),
         body_bytes_max=BODY_BYTES_MAX,
+        blocked_of=lambda _, __: blocked,
         register=AppRegister(coordinator or Away(), stage.clock.wall_ms, SeededEntropy(7)),
     )
 
 
 @asynccontextmanager
-async def serve(coordinator: Records | None = None, **app_changes: Any) -> AsyncIterator[Rest]:
+async def serve(
+    coordinator: Records | None = None, blocked: Blocked | None = NOBODY, **app_changes: Any
+) -> AsyncIterator[Rest]:
     """The server on a free port of loopback."""
     stage = EdgeStage(**app_changes)
-    api = api_of(stage, coordinator)
+    api = api_of(stage, coordinator, blocked)
 
     async def forward(process: str, session_id: str, data: bytes) -> bool:
         return False

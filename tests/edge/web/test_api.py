@@ -16,7 +16,16 @@ from hubbub.base.errors import CHANNEL_NOT_FOUND, RATE_LIMITED, all_errors
 from hubbub.features.registry import REGISTRY
 from hubbub.settings.app import Rate
 from hubbub.wire.codec import decode_pack, dump_json, encode_pack
-from hubbub.wire.shapes import Outcome, Submit
+from hubbub.wire.shapes import (
+    Kind,
+    Outcome,
+    Queries,
+    QueriesAnswer,
+    Query,
+    QueryAnswer,
+    Status,
+    Submit,
+)
 from tests.edge.stage import SECRET, Ask
 from tests.edge.web.rest import BODY_BYTES_MAX, BY_KEY, Rest, serve
 
@@ -96,6 +105,39 @@ async def test_strangers(authorization: str) -> None:
             response, body = await rest.call(method, path, headers=headers)
             check_problem(response, body, 401, "unauthorized")
         assert rest.asked == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/v1/users/ann/sync", {"channels": {"group:x": ["", 0]}}),
+        ("GET", "/v1/channels/group:x/threads/unread?by=ann", None),
+    ],
+)
+async def test_a_server_key_reads_for_a_user_without_whom_he_blocks(
+    method: str, path: str, body: Any
+) -> None:
+    async with serve(blocked=None) as rest:
+        said = {"by": "bob", "text": "rude"}
+
+        def answer(ask: Ask) -> None:
+            if ask.kind is Kind.QUERIES:
+                row = QueryAnswer(Status.OK, dump_json({"found": [said]}))
+                ask.ok(encode_pack(QueriesAnswer((row,))))
+            else:
+                ask.ok(dump_json({"blocks": [{"user": "bob", "since": ""}]}))
+
+        rest.answer = answer
+        response, found = await rest.call(method, path, json=body)
+        assert response.status == 200, found
+        asked, read = rest.asked
+        query = decode_pack(asked.body, Query)
+        assert (query.name, query.viewer.user, asked.key) == ("block.list", "ann", "#ann")
+        viewer = decode_pack(read.body, Queries).viewer
+        assert (viewer.user, viewer.authority, viewer.blocks) == ("ann", "client", ("bob",))
+        assert "rude" not in json.dumps(found)
+        response, found = await rest.call("POST", "/v1/users/a%20b/sync", json={"channels": {}})
+        check_problem(response, found, 400, "bad_request")
 
 
 async def test_an_expired_token_says_so() -> None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from hubbub.features.channels import ChannelRequest, CreateChannel
 from hubbub.features.contract import Event
-from hubbub.features.guarantees import ChannelTierChanged, _after
+from hubbub.features.guarantees import ChannelTierChanged, _after, _of
 from hubbub.features.members import AddMembers, LeaveChannel, RemoveMembers, SetRole
-from hubbub.model.channel import Tier
+from hubbub.model.channel import ChannelKind, Tier
 from hubbub.model.member import Role
 from tests.support.playbook import Playbook
 
@@ -59,6 +59,11 @@ def test_it_falls_only_when_it_is_clearly_smaller() -> None:
 def test_limits_of_all_tiers() -> None:
     assert [_after(0, n) for n in (100, 101, 10_000, 10_001)] == [0, 1, 1, 2]
     assert [_after(2, n) for n in (9_001, 9_000, 91, 90)] == [2, 1, 1, 0]
+
+
+def test_every_message_is_delivered_at_any_size() -> None:
+    for kind in (ChannelKind.GROUP, ChannelKind.OPEN):
+        assert {_of(kind, tier).delivery for tier in range(3)} == {"full"}
 
 
 def test_an_open_channel_has_an_audience() -> None:

@@ -59,6 +59,15 @@ def edge_context(user: str = "ben", authority: str = "client") -> Any:
 # --- what is shown
 
 
+def test_nothing_is_found_of_whom_the_viewer_blocks() -> None:
+    at = book()
+    seqs = [send(at, "ann", "green tea"), send(at, "ben", "black tea")]
+    request = ShownRequest(tuple(seqs), Criteria("tea"))
+    for blocks, found in (((), seqs), (("ann",), seqs[1:])):
+        hits = at.query("ben", SHOWN, request, blocks=blocks)["hits"]
+        assert [hit["seq"] for hit in hits] == found
+
+
 def test_a_hit_is_the_message_as_history_shows_it_with_its_places() -> None:
     at = book()
     seq = send(at, "ann", "Green tea, and tea")
