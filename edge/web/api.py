@@ -171,7 +171,6 @@ class _Row:
         return {name: self._readers.get(name, _text)(text) for name, text in given.items()}
 
 
-
 def _asked_for(route: Route, params: Mapping[str, Any], viewer: Viewer) -> Viewer:
     """Whose reading it is: the caller's, or that of the user for whom a server key asks."""
     if viewer.authority != "server":
