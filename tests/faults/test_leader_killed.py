@@ -19,7 +19,7 @@ from tests.support.leaders import leaders_of
 
 KILLS = int(os.environ.get("HUBBUB_KILLS", "3"))
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(120 + 20 * KILLS)]
+pytestmark = [pytest.mark.alone, pytest.mark.faults, pytest.mark.timeout(120 + 20 * KILLS)]
 
 
 @pytest.fixture

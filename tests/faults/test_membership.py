@@ -37,7 +37,7 @@ GAP_S = 0.05
 GRACE_S = 3.0
 COMMAND_S = 60.0 + SLOTS  # a command that watches a plan until it is over
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(180 + 6 * SLOTS)]
+pytestmark = [pytest.mark.alone, pytest.mark.faults, pytest.mark.timeout(180 + 6 * SLOTS)]
 
 
 @pytest.fixture

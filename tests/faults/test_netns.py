@@ -13,7 +13,7 @@ import pytest
 from tests.support.chaos.netns import PREFIX, Host, Network, sweep
 from tests.support.cluster import wait_for
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(60)]
+pytestmark = [pytest.mark.alone, pytest.mark.faults, pytest.mark.timeout(60)]
 
 PORT = 5_000
 WITHIN_S = 10.0

@@ -35,7 +35,7 @@ BLOCK_S = float(os.environ.get("HUBBUB_BLOCK_S", "4"))
 SLOW_MS = 500
 GIVEN_UP_S = 30.0  # a leadership: the goal is 10 s, which a busy machine may miss
 
-pytestmark = [pytest.mark.faults, pytest.mark.timeout(180 + 4 * BLOCK_S)]
+pytestmark = [pytest.mark.alone, pytest.mark.faults, pytest.mark.timeout(180 + 4 * BLOCK_S)]
 
 
 @pytest.fixture
