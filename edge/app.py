@@ -26,6 +26,7 @@ from edge.pushes import PushEncoder
 from edge.quotas import AppQuotas
 from edge.reading import Readings
 from edge.relayed import Relayed
+from edge.rolls import Rolls
 from edge.screens import Screens
 from edge.searching import Searches
 from edge.server import Server
@@ -125,6 +126,16 @@ class Edge:
             uplink.slot_of,
             clock.monotonic_ms,
         )
+        rolls = Rolls(
+            lambda kind, app, body, slot, done: uplink.request(
+                kind, app, "", body, done, slot=slot
+            ),
+            name,
+            uplink.slot_of,
+            uplink.leader_of,
+            lambda: view.slot_map.revision,
+        )
+        errands.ask_roll = rolls.ask_newest
         self._searches = Searches(
             uplink.request,
             view.cluster.slots,

@@ -16,13 +16,17 @@ from typing import Any, Final
 
 from edge.carriers import Stream
 from edge.dispatch import App, Reply
+from edge.memory import Memory
 from hubbub.base.errors import INTERNAL, UNKNOWN_OUTCOME, Rejected
+from hubbub.base.roll import Roll
 from hubbub.features.contract import (
     Command,
     Errand,
     HeadsCall,
+    Keep,
     Local,
     QueryCall,
+    Recall,
     SearchCall,
     SearchFound,
     Several,
@@ -41,16 +45,20 @@ AskHeads = Callable[[list[HeadAsk], Callable[[Rows], None], Callable[[list[Strea
 AskNewest = Callable[
     [str, Sequence[str], int, tuple[int, str] | None, Callable[[list[HeadRow] | None], None]], None
 ]
+AskRoll = Callable[
+    [str, Roll, int, tuple[int, str] | None, Callable[[list[HeadRow] | None], None]], None
+]
 AskSearch = Callable[[SearchCall, str, Callable[[Rejected | None, SearchFound | None], None]], None]
 
 
 class Errands:
-    """Starts errands; each goes its own way. `search` is set by the wiring.
+    """Starts errands; each goes its own way. `search` and `ask_roll` are set by the wiring.
 
     Args: turned: sends a command or query, may raise Rejected. now_ms: monotonic.
     """
 
     search: AskSearch
+    ask_roll: AskRoll
 
     def __init__(
         self,
@@ -65,6 +73,7 @@ class Errands:
         self.ask_newest = ask_newest
         self.slot_of = slot_of
         self.now_ms = now_ms
+        self.memory = Memory()
         self.again: list[tuple[int, Callable[[], None], Callable[[], None]]] = []
 
     def tick(self) -> None:
@@ -98,6 +107,8 @@ class _Way:
         """The last step was answered: take the next one."""
         try:
             step = self._steps.send(answer) if refusal is None else self._steps.throw(refusal)
+            while isinstance(step, Recall | Keep):
+                step = self._steps.send(self._memory(step))
         except StopIteration as end:
             self._reply(None, end.value)
             return
@@ -115,6 +126,13 @@ class _Way:
         else:
             self._ask(step)
 
+    def _memory(self, step: Recall | Keep) -> Any:
+        memory, app = self._errands.memory, self._app.name
+        if isinstance(step, Recall):
+            return memory.recall(app, step.key)
+        memory.keep(app, step.key, step.value, step.weight)
+        return None
+
     def _ask(self, step: Command | Several | QueryCall | Local) -> None:
         try:
             self._errands.turned(step, self._app, self._viewer, self._answered)
@@ -131,7 +149,11 @@ class _Way:
         errands, ends_ms = self._errands, self._step_ends_ms()
 
         def ask() -> None:
-            errands.ask_newest(self._app.name, call.keys, call.best, call.after, answered)
+            app, best, after = self._app.name, call.best, call.after
+            if call.roll is not None:
+                errands.ask_roll(app, call.roll, best, after, answered)
+            else:
+                errands.ask_newest(app, call.keys, best, after, answered)
 
         def answered(rows: list[HeadRow] | None) -> None:
             if rows is None:
@@ -149,7 +171,7 @@ class _Way:
 
     def _heads(self, call: HeadsCall) -> None:
         app, errands = self._app.name, self._errands
-        if call.best and call.keys:
+        if call.best and (call.keys or call.roll):
             self._newest(call)
             return
         users = (call.user,) if call.user else ()

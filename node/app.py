@@ -195,12 +195,13 @@ class Node:
         config, cluster = self._config, self._view.cluster
         self._generation = cluster.generation
         engine = Engine(REGISTRY, self._app_info, cluster.slots, cluster.seed)
+        caches = Caches()
         window = DedupWindow(config.dedup_hours * 3_600_000, config.cmid_ahead_ms_max)
         self._context = SlotContext(
             self._me,
             engine,
             self._store,
-            Caches(),
+            caches,
             window,
             self._backlog,
             Sources((self._boot_id & 0xFFFF_FFFF) << 20),
@@ -220,6 +221,7 @@ class Node:
             random.random,
             self._view.nodes.__contains__,
         )
+        self._service.reads.orders = caches.orders
         syncs = self._metrics.histogram("node_fsync_seconds", _SYNC_BUCKETS_S)
 
         def synced(took_s: float) -> None:

@@ -28,6 +28,7 @@ from hubbub.features.contract import Table
 from hubbub.wire.codec import decode_pack, encode_pack
 from hubbub.wire.event import CHANGED, COUNTABLE, StoredEvent, decode_row, with_flags
 from node import keys
+from node.orders import Orders
 from node.store.api import DeleteRange, Family, Op, Store
 
 K = TypeVar("K")
@@ -161,6 +162,7 @@ class Caches:
         self.pages: BoundedCache[tuple[int, int, int], list[tuple[int, bytes]]] = BoundedCache(
             CACHED_PAGES_MAX
         )
+        self.orders = Orders()
         self.serials = count(1)
         self.pages_read = self.pages_found = 0
 
@@ -383,6 +385,8 @@ class Overlay:
             self._forget_pages(stream, change.seqs)
         if change.head is not None:
             stream.committed = change.head
+            if self._caches.orders:
+                self._caches.orders.moved((stream.app, stream.key))
 
     def _release(self, change: Change) -> None:
         for key in change.meta:

@@ -172,11 +172,9 @@ class Questions:
         self._intake.counts.heads_total += 1
         query = decode_pack(message.body, HeadsQuery)
         rows = [self._head(query.edge, ask) for ask in query.asks]
-        elsewhere: list[str] = []
+        answer = HeadsAnswer(tuple(rows))
         if query.newest is not None:
-            newest, elsewhere = self._reads.newest(query.newest, self._intake.active)
-            rows += newest
-        answer = HeadsAnswer(tuple(rows), tuple(elsewhere))
+            answer = self._reads.newest(query.newest, self._intake.active)
         self._replies.reply(peer, message, Status.OK, encode_pack(answer))
 
     def _head(self, edge: str, ask: HeadAsk) -> HeadRow:

@@ -56,6 +56,7 @@ from hubbub.wire.reads import (
 from hubbub.wire.shapes import (
     HeadAsk,
     HeadRow,
+    HeadsAnswer,
     Json,
     NewestAsk,
     Query,
@@ -64,6 +65,7 @@ from hubbub.wire.shapes import (
     Viewer,
 )
 from node.engine import Engine
+from node.orders import Orders
 from node.overlay import Head, Stream, StreamTables
 from node.presence import PresenceLists
 from node.slot import Slot
@@ -98,6 +100,7 @@ class Reads:
         self._engine = engine
         self._presence = presence
         self._live = live
+        self.orders: Orders | None = None  # set by the wiring: commits mark them
         self._built_in: dict[str, tuple[type[Any], Callable[..., Json]]] = {
             STREAM_HISTORY: (StreamHistory, self._history),
             STREAM_PRESENCE: (StreamAsk, self._clients),
@@ -315,10 +318,10 @@ class Reads:
             answer=self._answer(slot, ask, now_ms) if ask.query else b"",
         )
 
-    def newest(
-        self, ask: NewestAsk, slot_of: Callable[[int], Slot | None]
-    ) -> tuple[list[HeadRow], list[str]]:
+    def newest(self, ask: NewestAsk, slot_of: Callable[[int], Slot | None]) -> HeadsAnswer:
         """The wanted rows, the newest first; and keys whose slot is not led here."""
+        if ask.roll and all(slot_of(number) is not None for number in set(ask.slots)):
+            return self._kept(ask, slot_of)
         app, after = ask.app, ask.after
         found: list[tuple[int, str, Slot, Head]] = []
         elsewhere: list[str] = []
@@ -332,7 +335,32 @@ class Reads:
             if after is None or (order, key) > after:
                 found.append((order, key, slot, head))
         best = nsmallest(ask.best, found, key=_order)
-        return [_bare(slot, app, key, head) for _, key, slot, head in best], elsewhere
+        rows = tuple(_bare(slot, app, key, head) for _, key, slot, head in best)
+        return HeadsAnswer(rows, tuple(elsewhere))
+
+    def _kept(self, ask: NewestAsk, slot_of: Callable[[int], Slot | None]) -> HeadsAnswer:
+        """The rows of a roll that is kept in order."""
+        app, led = ask.app, dict[int, Slot]()
+
+        def term_of(number: int) -> int | None:
+            slot = slot_of(number)
+            if slot is None:
+                return None
+            led[number] = slot
+            return slot.term
+
+        def place_of(number: int, key: str) -> int:
+            head = led[number].overlay.stream(app, key).committed
+            return -(head.message_ms or head.ts_ms)
+
+        order = self.orders.take(ask, term_of) if self.orders is not None else None
+        if order is None:
+            return HeadsAnswer((), unknown=True)
+        rows = []
+        for _, key in order.page(ask.best, ask.after, place_of):
+            slot = led[order.slots[key]]
+            rows.append(_bare(slot, app, key, slot.overlay.stream(app, key).committed))
+        return HeadsAnswer(tuple(rows))
 
     def _answer(self, slot: Slot, ask: HeadAsk, now_ms: int) -> Json:
         query = Query(ask.query, ask.viewer or Viewer(""), ask.args)

@@ -1,28 +1,30 @@
 """A user's channels, filtered and sorted: by last message, by unread, by name (`channel.query`).
 
 Rules:
-1. An errand: the user's stream gives the rows, the nodes give where the channels stand, in one
-   question a leader; only the channels of the page are asked for previews, figures and
-   descriptions. Nothing is stored for it.
-2. What stands in the list is filtered there (kind, state, muted, archived, favourite, name);
-   unread, custom data and hiding until the next message are asked of the channels, by one question
-   a leader.
-3. `member` compares two lists, which are at most a second behind.
-4. A cursor names a place in the order: a channel that moves between two pages may be seen twice or
+1. An errand: the user's stream gives the rows (`list_index`: of a long list what changed), the
+   nodes give where the channels stand, in one question a leader; only the channels of the page are
+   asked for previews, figures and descriptions. Nothing is stored for it.
+2. By last message a long list is walked in the order that the nodes keep of it (decision record
+   0035), past what is filtered or hidden; where little is wanted, or the walk gets long, that is
+   asked for by name.
+3. What stands in the list is filtered at the edge (kind, state, muted, archived, favourite, name);
+   unread and custom data are asked of the channels, by one question a leader.
+4. `member` compares two lists, which are at most a second behind.
+5. A cursor names a place in the order: a channel that moves between two pages may be seen twice or
    not at all, like in any list that is sorted by what just happened.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from bisect import bisect_right
+from collections.abc import Generator, Mapping
 from typing import Any, Final, Literal, cast
 
 from msgspec import UNSET, Raw, Struct, UnsetType, field
 
 from hubbub.base.errors import BAD_REQUEST, TOO_LARGE, Rejected
 from hubbub.base.names import check_user, user_stream
-from hubbub.features.blocks import blocked_of
-from hubbub.features.channel_list import require_own
+from hubbub.base.roll import Roll
 from hubbub.features.channels import ChannelRequest
 from hubbub.features.contract import (
     Context,
@@ -39,7 +41,17 @@ from hubbub.features.contract import (
 )
 from hubbub.features.directory import fold
 from hubbub.features.fields import META_BYTES_MAX, make_cursor, read_cursor
-from hubbub.features.list_rows import LISTED, NOTHING_SET, OWN, ListedChannel, ListState, OwnRow
+from hubbub.features.list_index import (
+    IndexRequest,
+    IndexRow,
+    KeptIndex,
+    is_set,
+    name_place,
+    own_index,
+    run_index,
+    state_of,
+)
+from hubbub.features.list_rows import LISTED, NOTHING_SET, ListedChannel, ListState
 from hubbub.features.list_rows import line as list_line
 from hubbub.features.publication import rfc3339
 from hubbub.features.standing import require_standing
@@ -51,12 +63,17 @@ from hubbub.wire.shapes import HeadRow
 
 PAGE_DEFAULT: Final = 20
 PAGE_MAX: Final = 100
-# Of one list: 2 MB from the user's leader to the edge. Who has more sees those added last.
-ROWS_MAX: Final = 20_000
+# So few are asked for by name: 8 ms of all nodes' CPU.
+EXPLICIT_MAX: Final = 512
+_ROLL_TURNS: Final = 4  # 21, 84, 336, 1,000 places with the usual limit
+_TURNS_MAX: Final = 40  # 20,000 rows and more
+_BEST_MAX: Final = 1_000
 
 Order = Literal["last_message", "unread", "name"]
 Place = tuple[Any, ...]
 Newest = tuple[int, str] | None
+Rows = Mapping[str, IndexRow]
+Found = list[tuple[Place, IndexRow]]
 
 
 class ChannelQuery(Struct, frozen=True):
@@ -78,35 +95,6 @@ class ChannelQuery(Struct, frozen=True):
     sort: Order = "last_message"
     cursor: str = ""
     limit: int = PAGE_DEFAULT
-
-
-class IndexRow(Struct, frozen=True, array_like=True, gc=False):
-    """One row of a list, short."""
-
-    channel: str
-    kind: ChannelKind
-    role: Role
-    name: str
-    peer: str
-    own: OwnRow | None = None
-
-
-class IndexRequest(Struct, frozen=True):
-    """What is filtered where the list is."""
-
-    kind: ChannelKind | None = None
-    state: ListState | None = None
-    prefix: str = ""
-    muted: bool | None = None
-    archived: bool | None = None
-    favourite: bool | None = None
-
-
-class Index(Struct, frozen=True, omit_defaults=True):
-    """The rows of a list; and whom its user blocks: figures leave them out."""
-
-    rows: list[IndexRow]
-    blocked: tuple[str, ...] = ()
 
 
 class SharedRequest(Struct, frozen=True):
@@ -155,37 +143,6 @@ class _Figures(Struct, frozen=True):
 # --- asked at the streams
 
 
-def run_index(request: IndexRequest, tables: Tables, ctx: Context) -> Index:
-    require_own(ctx.key[1:], ctx)
-    own: dict[str, OwnRow] = dict(tables[OWN].scan(limit=ROWS_MAX))
-    prefix = fold(request.prefix)
-    found: list[IndexRow] = []
-    for channel, row in tables[LISTED].scan(limit=ROWS_MAX):
-        if request.kind is not None and row.kind is not request.kind:
-            continue
-        if request.state is not None and _state(row.role) is not request.state:
-            continue
-        if prefix and not fold(row.name or channel).startswith(prefix):
-            continue
-        mine = own.get(channel)
-        if _is_set(mine or NOTHING_SET, request, ctx.now_ms):
-            found.append(IndexRow(channel, row.kind, row.role, row.name, row.peer, mine))
-    return Index(found, blocked_of(tables))
-
-
-def _is_set(own: OwnRow, request: IndexRequest, now_ms: int) -> bool:
-    muted = own.muted and (not own.muted_until_ms or own.muted_until_ms > now_ms)
-    return (
-        request.muted in (None, muted)
-        and request.archived in (None, own.archived)
-        and request.favourite in (None, own.favourite)
-    )
-
-
-def _state(role: Role) -> ListState:
-    return ListState.INVITED if role is Role.INVITED else ListState.JOINED
-
-
 def run_shared(request: SharedRequest, tables: Tables, _: Context) -> Shared:
     """Asked by an errand only, about channels of the asker's own list."""
     rows = tables[LISTED]
@@ -214,7 +171,7 @@ def turn_query(request: ChannelQuery, ctx: EdgeContext) -> Errand:
     if sum(len(key) + len(bytes(value)) for key, value in request.data.items()) > META_BYTES_MAX:
         raise Rejected(TOO_LARGE, f"data is at most {META_BYTES_MAX} bytes", limit=META_BYTES_MAX)
     after = _after(request)
-    return Errand(lambda: _steps(request, user, after))
+    return Errand(lambda: _steps(request, user, after, ctx.now_ms))
 
 
 def _after(request: ChannelQuery) -> Place | None:
@@ -227,18 +184,9 @@ def _after(request: ChannelQuery) -> Place | None:
     return tuple(read_cursor(request.cursor, request.sort, tuple[int, str]))
 
 
-def _steps(request: ChannelQuery, user: str, after: Place | None) -> Steps:
-    wanted = IndexRequest(
-        request.kind,
-        request.state,
-        request.prefix,
-        request.muted,
-        request.archived,
-        request.favourite,
-    )
-    raw = yield QueryCall(user_stream(user), "user.channel_index", wanted)
-    index = decode_json(raw, Index)
-    rows, blocked = {row.channel: row for row in index.rows}, index.blocked
+def _steps(request: ChannelQuery, user: str, after: Place | None, now_ms: int) -> Steps:
+    index = yield from own_index(user)
+    rows = _filtered(index, request, now_ms)
     if request.member and rows:
         shared = SharedRequest(list(rows))
         raw = yield QueryCall(user_stream(request.member), "user.shared_channels", shared)
@@ -247,50 +195,111 @@ def _steps(request: ChannelQuery, user: str, after: Place | None) -> Steps:
         data = EqualRequest(request.data)
         answers = yield HeadsCall(tuple(rows), query="channel.data_equals", args=data)
         rows = {c: row for c, row in rows.items() if answers[c].answer == _EQUAL}
-    heads: Mapping[str, HeadRow] = {}
-    figures: Mapping[str, int] = {}
-    needs_unread = request.unread or request.sort == "unread"
-    if request.hidden is False:
-        rows = {
-            c: row for c, row in rows.items() if row.own is None or row.own.hidden != "for_good"
-        }
-    if request.sort == "last_message" and not needs_unread and not _waits(rows, request):
-        # The nodes sort: of thousands of heads only those of a page come here.
-        wish = HeadsCall(tuple(rows), best=request.limit + 1, after=cast(Newest, after))
-        heads = yield wish
-        rows = {channel: rows[channel] for channel in heads}
-    elif needs_unread or request.sort != "name" or _waits(rows, request):
-        heads = yield HeadsCall(tuple(rows), user=user if needs_unread else "", blocked=blocked)
-        if needs_unread:
-            figures = {channel: _unread(head) for channel, head in heads.items()}
-    kept = [
-        row
-        for row in rows.values()
-        if request.hidden in (None, _is_hidden(row, heads))
-        and (not request.unread or figures[row.channel])
-    ]
-    place = _place_of(request.sort, heads, figures)
-    places = sorted((place(row), row) for row in kept)
-    if after is not None:
-        places = [(at, row) for at, row in places if at > after]
-    page, rest = places[: request.limit], places[request.limit :]
+    if request.unread or request.sort == "unread":
+        found = yield from _by_figures(request, rows, user, index.blocked, after)
+    elif request.sort == "name":
+        found = yield from _by_name(request, rows, index, cast("tuple[str, str] | None", after))
+    else:
+        found = yield from _by_message(request, rows, index.roll, cast(Newest, after))
+    page, rest = found[: request.limit], found[request.limit :]
     keys = tuple(row.channel for _, row in page)
     about = ChannelRequest("")
     seen = yield HeadsCall(
-        keys, user=user, preview=True, query="channel.get", args=about, blocked=blocked
+        keys, user=user, preview=True, query="channel.get", args=about, blocked=index.blocked
     )
     lines = [_line(row, seen[row.channel]) for _, row in page]
     cursor = make_cursor(request.sort, page[-1][0]) if rest else ""
     return encode_json(QueryPage(lines, cursor))
 
 
-def _waits(rows: Mapping[str, IndexRow], request: ChannelQuery) -> bool:
-    """Whether it takes the heads of all to say which rows are hidden."""
-    if request.hidden is None:
-        return False
-    if request.hidden:
-        return True
-    return any(row.own is not None and row.own.hidden == "until_message" for row in rows.values())
+def _filtered(index: KeptIndex, request: ChannelQuery, now_ms: int) -> Rows:
+    """The rows that are wanted, as far as the list itself says."""
+    wanted = IndexRequest(
+        muted=request.muted, archived=request.archived, favourite=request.favourite
+    )
+    asked = request.kind, request.state, request.muted, request.archived, request.favourite
+    if all(one is None for one in asked) and not request.prefix and request.hidden is not True:
+        return index.rows  # what is hidden is left out on the way
+    prefix = fold(request.prefix)
+    return {
+        channel: row
+        for channel, row in index.rows.items()
+        if request.kind in (None, row.kind)
+        and request.state in (None, state_of(row.role))
+        and (not prefix or fold(row.name or channel).startswith(prefix))
+        and is_set(row.own or NOTHING_SET, wanted, now_ms)
+        and (request.hidden is not True or (row.own is not None and row.own.hidden != "no"))
+    }
+
+
+def _by_message(
+    request: ChannelQuery, rows: Rows, roll: Roll | None, after: Newest
+) -> Generator[HeadsCall, Any, Found]:
+    """Along the order that the nodes keep, or make of what is wanted where that is not much."""
+    found: Found = []
+    best = request.limit + 1
+    for turn in range(_TURNS_MAX):
+        if roll is None or len(rows) <= EXPLICIT_MAX or turn >= _ROLL_TURNS:
+            call = HeadsCall(tuple(rows), best=best, after=after)
+        else:
+            call = HeadsCall((), best=best, after=after, roll=roll)
+        heads: Mapping[str, HeadRow] = yield call
+        places = sorted(map(_place, heads.values()))[:best]
+        for place in places:
+            row = rows.get(place[1])
+            if row is not None and request.hidden in (None, _is_hidden(row, heads)):
+                found.append((place, row))
+        if len(found) > request.limit or len(places) < best:
+            break
+        after, best = places[-1], min(best * 4, _BEST_MAX)
+    return found[: request.limit + 1]
+
+
+def _by_name(
+    request: ChannelQuery, rows: Rows, index: KeptIndex, after: tuple[str, str] | None
+) -> Generator[HeadsCall, Any, Found]:
+    waiting = (
+        tuple(c for c, row in rows.items() if _waits(row)) if request.hidden is not None else ()
+    )
+    heads: Mapping[str, HeadRow] = (yield HeadsCall(waiting)) if waiting else {}
+    found: Found = []
+    places = index.by_name()
+    for place in places[bisect_right(places, after) if after is not None else 0 :]:
+        row = rows.get(place[1])
+        if row is not None and request.hidden in (None, _is_hidden(row, heads)):
+            found.append((place, row))
+            if len(found) > request.limit:
+                break
+    return found
+
+
+def _by_figures(
+    request: ChannelQuery, rows: Rows, user: str, blocked: tuple[str, ...], after: Place | None
+) -> Generator[HeadsCall, Any, Found]:
+    """Unread figures are asked of all that may be on the page."""
+    if request.hidden is False:
+        rows = {c: r for c, r in rows.items() if r.own is None or r.own.hidden != "for_good"}
+    heads: Mapping[str, HeadRow] = yield HeadsCall(tuple(rows), user=user, blocked=blocked)
+    figures = {channel: _unread(head) for channel, head in heads.items()}
+
+    def place_of(row: IndexRow) -> Place:
+        if request.sort == "name":
+            return name_place(row)
+        by_time = _place(heads[row.channel])
+        return by_time if request.sort == "last_message" else (-figures[row.channel], *by_time)
+
+    kept = [
+        (place_of(row), row)
+        for row in rows.values()
+        if request.hidden in (None, _is_hidden(row, heads))
+        and (not request.unread or figures[row.channel])
+    ]
+    return sorted((at, row) for at, row in kept if after is None or at > after)
+
+
+def _waits(row: IndexRow) -> bool:
+    """Whether it takes the channel's head to say if it is hidden."""
+    return row.own is not None and row.own.hidden == "until_message"
 
 
 def _is_hidden(row: IndexRow, heads: Mapping[str, HeadRow]) -> bool:
@@ -300,26 +309,13 @@ def _is_hidden(row: IndexRow, heads: Mapping[str, HeadRow]) -> bool:
     return row.own.hidden == "for_good" or head is None or head.message_seq <= row.own.hidden_seq
 
 
+def _place(head: HeadRow) -> tuple[int, str]:
+    """Where a channel stands in the order of last messages: ascending, without ties."""
+    return -(head.message_ms or head.ts_ms), head.key
+
+
 def _unread(head: HeadRow) -> int:
     return decode_json(head.fields[0], _Figures).unread
-
-
-def _place_of(
-    sort: Order, heads: Mapping[str, HeadRow], figures: Mapping[str, int]
-) -> Callable[[IndexRow], Place]:
-    """Where a row stands in the order, ascending and without ties."""
-
-    def by_name(row: IndexRow) -> Place:
-        return fold(row.name or row.channel), row.channel
-
-    def by_time(row: IndexRow) -> Place:
-        head = heads[row.channel]
-        return -(head.message_ms or head.ts_ms), row.channel
-
-    def by_unread(row: IndexRow) -> Place:
-        return -figures[row.channel], *by_time(row)
-
-    return {"name": by_name, "last_message": by_time, "unread": by_unread}[sort]
 
 
 def _line(row: IndexRow, seen: HeadRow) -> QueriedChannel:

@@ -32,6 +32,7 @@ import msgspec
 
 from hubbub.base.errors import OVERLOADED, PERMISSION_DENIED, Rejected
 from hubbub.base.names import StreamKind, check_user, kind_of, namespace_of
+from hubbub.base.roll import Roll
 from hubbub.base.units import KIB
 from hubbub.settings.app import AppSettings, Namespace
 from hubbub.wire.event import EventHead, StoredEvent
@@ -331,7 +332,8 @@ class HeadsCall(msgspec.Struct, frozen=True):
     `blocked`: whose messages the figures leave out.
 
     `best`: only so many, and of all streams those where something was said last, behind the place
-    `after` in the order of (negative ms, key). Nothing else is asked of them then."""
+    `after` in the order of (negative ms, key). Nothing else is asked of them then. `roll`: instead
+    of `keys`, for thousands of streams that are asked for again: the nodes keep them in order."""
 
     keys: Sequence[str]
     user: str = ""
@@ -341,6 +343,22 @@ class HeadsCall(msgspec.Struct, frozen=True):
     best: int = 0
     after: tuple[int, str] | None = None
     blocked: tuple[str, ...] = ()
+    roll: Roll | None = None
+
+
+class Recall(msgspec.Struct, frozen=True):
+    """What an errand of this edge kept under `key`; None where there is nothing (any more)."""
+
+    key: str
+
+
+class Keep(msgspec.Struct, frozen=True):
+    """Keep this for the next errand here (`weight`: see edge.memory), as long as there is room.
+    The value is shared: whoever changes it leaves it whole between two steps."""
+
+    key: str
+    value: Any
+    weight: int
 
 
 class SearchCall(msgspec.Struct, frozen=True):
@@ -364,13 +382,16 @@ class SearchFound(msgspec.Struct, frozen=True):
     incomplete: bool
 
 
-Steps = Generator[Command | Several | QueryCall | HeadsCall | Local | SearchCall, Any, Json]
+Steps = Generator[
+    Command | Several | QueryCall | HeadsCall | Local | SearchCall | Recall | Keep, Any, Json
+]
 
 
 class Errand(msgspec.Struct, frozen=True):
     """What an edge does in several steps, each knowing the answers before it (decision record
     0024). `steps` yields what to ask next and is sent the answer: of a command or query its JSON,
-    of a HeadsCall the HeadRow of each key. A refusal is thrown into it. It returns the answer.
+    of a HeadsCall the HeadRow of each key, of a Recall the value. A refusal is thrown into it. It
+    returns the answer.
 
     Nothing is atomic over steps: a later one may be refused when an earlier one is done.
     """

@@ -24,7 +24,6 @@ from msgspec import Raw, Struct, field
 from hubbub.base.errors import BAD_REQUEST, TOO_MANY, Rejected
 from hubbub.base.names import check_user, user_stream
 from hubbub.features.annotations import ANNOTATIONS
-from hubbub.features.channel_query import Index, IndexRequest
 from hubbub.features.channels import ChannelDeleted
 from hubbub.features.contract import (
     Context,
@@ -44,6 +43,7 @@ from hubbub.features.contract import (
     acting_as,
 )
 from hubbub.features.fields import check_chat_channel, check_limit, make_cursor, read_cursor
+from hubbub.features.list_index import Index, IndexRequest
 from hubbub.features.list_rows import ListState
 from hubbub.features.message_parts import check_type
 from hubbub.features.messages import (

@@ -20,7 +20,6 @@ from msgspec.structs import asdict
 from hubbub.base.errors import BAD_REQUEST, Rejected
 from hubbub.base.names import check_user, user_stream
 from hubbub.features.blocks import BlockList, BlocksRequest
-from hubbub.features.channel_query import Index, IndexRequest
 from hubbub.features.contract import (
     Command,
     Context,
@@ -37,6 +36,7 @@ from hubbub.features.contract import (
     Verb,
 )
 from hubbub.features.fields import check_chat_channel
+from hubbub.features.list_index import Index, IndexRequest
 from hubbub.features.list_rows import ListState
 from hubbub.features.mark_rows import mark_row
 from hubbub.features.marks import MarkRead, unread_of

@@ -233,13 +233,20 @@ class HeadAsk(Body, frozen=True):
 class NewestAsk(Body, frozen=True):
     """Thousands of streams of one app, of which those `best` are wanted where something was said
     last (behind the place `after` in that order: negative ms and key). `slots` and `keys` are
-    parallel."""
+    parallel.
+
+    `roll`: the node keeps them under this name as of `number`; next time `keys` are those that came
+    since `base`, and `gone` those that left. `base` 0: `keys` are all."""
 
     app: str
     slots: tuple[int, ...]
     keys: tuple[str, ...]
     best: int
     after: tuple[int, str] | None = None
+    roll: str = ""
+    base: int = 0
+    number: int = 0
+    gone: tuple[str, ...] = ()
 
 
 class HeadsQuery(Body, frozen=True):
@@ -269,10 +276,11 @@ class HeadRow(Body, frozen=True):
 
 class HeadsAnswer(Body, frozen=True):
     """The answer to HEADS, in the order of the asks; then those of `newest`, the newest first.
-    `elsewhere`: keys of `newest` that another node leads."""
+    `elsewhere`: keys of `newest` that another node leads; `unknown`: its roll, tell the whole."""
 
     rows: tuple[HeadRow, ...]
     elsewhere: tuple[str, ...] = ()
+    unknown: bool = False
 
 
 class Presence(Body, frozen=True):

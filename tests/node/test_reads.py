@@ -18,7 +18,7 @@ from hubbub.base.errors import (
 from hubbub.settings.app import AppSettings, Namespace
 from hubbub.wire.codec import decode_json, dump_json
 from hubbub.wire.event import EVICTS, decode_event_body
-from hubbub.wire.shapes import HeadAsk, NewestAsk, Query, Subscribe, Subscribed, Viewer
+from hubbub.wire.shapes import HeadAsk, HeadsAnswer, NewestAsk, Query, Subscribe, Subscribed, Viewer
 from node.presence import PresenceLists
 from node.reads import RECOVERED_EVENTS_MAX, Reads
 from tests.node.rig import APP, Rig
@@ -313,17 +313,17 @@ def test_the_newest_of_many_streams() -> None:
 
     def newest(best: int, after: tuple[int, str] | None = None) -> list[str]:
         ask = NewestAsk(APP, slots, tuple(keys), best, after)
-        rows, elsewhere = reader.reads.newest(ask, reader.rig.slots.get)
-        assert elsewhere == []
-        assert all(row.led and row.epoch for row in rows)
-        return [row.key[-1] for row in rows]
+        answer = reader.reads.newest(ask, reader.rig.slots.get)
+        assert answer.elsewhere == ()
+        assert all(row.led and row.epoch for row in answer.rows)
+        return [row.key[-1] for row in answer.rows]
 
     assert newest(9) == ["1", "4", "3", "2", "0"]
     assert newest(2) == ["1", "4"]
-    [_, last], _ = reader.reads.newest(NewestAsk(APP, slots, tuple(keys), 2), reader.rig.slots.get)
+    two = NewestAsk(APP, slots, tuple(keys), 2)
+    _, last = reader.reads.newest(two, reader.rig.slots.get).rows
     assert newest(2, (-last.message_ms, last.key)) == ["3", "2"]
-    lost = reader.reads.newest(NewestAsk(APP, slots, tuple(keys), 2), lambda _: None)
-    assert lost == ([], keys)
+    assert reader.reads.newest(two, lambda _: None) == HeadsAnswer((), tuple(keys))
 
 
 def test_a_streams_last_message_is_found_behind_other_events() -> None:

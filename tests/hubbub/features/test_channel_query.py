@@ -12,12 +12,12 @@ from hubbub.features.channel_list import PutListed
 from hubbub.features.channel_query import (
     ChannelQuery,
     EqualRequest,
-    IndexRequest,
     SharedRequest,
     turn_query,
 )
 from hubbub.features.channels import CreateChannel
-from hubbub.features.contract import Errand, HeadsCall, QueryCall
+from hubbub.features.contract import Errand, HeadsCall, Keep, QueryCall, Recall
+from hubbub.features.list_index import IndexRequest
 from hubbub.features.list_rows import ListState
 from hubbub.features.list_settings import SetListed
 from hubbub.model.channel import ChannelKind
@@ -45,6 +45,7 @@ class World:
             self.put(channel, kind, Role.MEMBER)
         self.put(INVITED, ChannelKind.GROUP, Role.INVITED)
         self.questions: list[HeadsCall] = []
+        self.memory: dict[str, Any] = {}
 
     def put(self, channel: str, kind: ChannelKind, role: Role) -> None:
         name = channel.partition(":")[2].title()
@@ -65,7 +66,12 @@ class World:
             except StopIteration as end:
                 return decode_json(end.value, dict[str, Any])
 
-    def answer(self, step: QueryCall | HeadsCall) -> Any:
+    def answer(self, step: QueryCall | HeadsCall | Recall | Keep) -> Any:
+        if isinstance(step, Recall):
+            return self.memory.get(step.key)
+        if isinstance(step, Keep):
+            self.memory[step.key] = step.value
+            return None
         if isinstance(step, QueryCall):
             book = self.book if step.key == "#ann" else Playbook(step.key)
             if step.key == "#bob":

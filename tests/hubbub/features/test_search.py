@@ -8,9 +8,9 @@ import pytest
 
 from hubbub.base.errors import BAD_REQUEST, NOT_A_MEMBER, PERMISSION_DENIED, TOO_MANY, Rejected
 from hubbub.features.capabilities import SetRoleCapabilities
-from hubbub.features.channel_query import Index, IndexRow
 from hubbub.features.channels import UpdateChannel
 from hubbub.features.contract import QueryCall, SearchCall, SearchFound
+from hubbub.features.list_index import Index, IndexRow
 from hubbub.features.members import AddMembers
 from hubbub.features.messages import DeleteMessage, EditMessage, SendMessage
 from hubbub.features.retention import TruncateChannel

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from hubbub.base.errors import BAD_REQUEST, CHANNEL_NOT_FOUND, PERMISSION_DENIED, Rejected
-from hubbub.features.channel_query import Index, IndexRow
 from hubbub.features.contract import Errand, HeadsCall, QueryCall, Several
+from hubbub.features.list_index import Index, IndexRow
 from hubbub.features.marks import MarkRead
 from hubbub.features.messages import DeleteMessage, SendMessage
 from hubbub.features.thread_marks import ReadThreads

@@ -1,0 +1,176 @@
+"""Rolls in the order of their last messages: kept, so that a page costs a page. Pure.
+
+Rules (decision record 0035):
+1. An edge names a roll and tells its keys once, then what changed since a number. A number that is
+   not known here has the edge tell the whole.
+2. Whatever is committed in a stream marks it in all orders that hold it; who asks next finds it at
+   its new place. So an order is exact at each question, and costs a commit one look-up.
+3. An order holds as long as each of its slots is led here under the term it was read in.
+4. KEYS_MAX keys of all orders together: what was asked for longest ago goes first, and is told
+   anew when it is asked for again.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right, insort
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final
+
+from hubbub.wire.shapes import NewestAsk
+
+# Some 400 bytes each: 40 MB. Half of it: five people with lists of 10,000 channels on a node.
+KEYS_MAX: Final = 100_000
+# Beyond a share of so much, sorting all costs less than moving one by one.
+_SORT_FROM: Final = 8
+
+Place = tuple[int, str]  # negative ms of the last message, key
+PlaceOf = Callable[[int, str], int]  # slot, key → negative ms
+TermOf = Callable[[int], int | None]  # None: not led here
+
+
+class Order:
+    """One roll, or the part of it that this node leads."""
+
+    __slots__ = ("_known", "_moved", "_places", "app", "number", "slots", "terms")
+
+    def __init__(self, app: str, number: int) -> None:
+        self.app = app
+        self.number = number
+        self.slots: dict[str, int] = {}
+        self.terms: dict[int, int] = {}
+        self._known: dict[str, int] = {}
+        self._places: list[Place] = []
+        self._moved: dict[str, None] = {}
+
+    def __len__(self) -> int:
+        return len(self.slots)
+
+    def add(self, key: str, slot: int) -> None:
+        """Its place is looked up at the next question."""
+        self.slots[key] = slot
+        self._moved[key] = None
+
+    def remove(self, key: str) -> None:
+        """It is no part of the roll any more."""
+        del self.slots[key]
+        self._moved.pop(key, None)
+        ms = self._known.pop(key, None)
+        if ms is not None:
+            del self._places[bisect_left(self._places, (ms, key))]
+
+    def moved(self, key: str) -> None:
+        """Something was committed there."""
+        self._moved[key] = None
+
+    def page(self, best: int, after: Place | None, place_of: PlaceOf) -> list[Place]:
+        """The first `best` places behind `after`."""
+        if self._moved:
+            self._settle(place_of)
+        start = 0 if after is None else bisect_right(self._places, after)
+        return self._places[start : start + best]
+
+    def _settle(self, place_of: PlaceOf) -> None:
+        moved, self._moved = self._moved, {}
+        known, places, slots = self._known, self._places, self.slots
+        if len(moved) * _SORT_FROM > len(slots):
+            for key in moved:
+                known[key] = place_of(slots[key], key)
+            self._places = sorted((ms, key) for key, ms in known.items())
+            return
+        for key in moved:
+            old, new = known.get(key), place_of(slots[key], key)
+            if old == new:
+                continue
+            if old is not None:
+                del places[bisect_left(places, (old, key))]
+            known[key] = new
+            insort(places, (new, key))
+
+
+class Orders:
+    """All orders of a node."""
+
+    def __init__(self, keys_max: int = KEYS_MAX) -> None:
+        self.dropped = 0  # to make room
+        self._keys_max = keys_max
+        self._orders: OrderedDict[str, Order] = OrderedDict()
+        self._holders: dict[tuple[str, str], list[Order]] = {}
+        self._count = 0
+
+    def __len__(self) -> int:
+        """Keys of all orders."""
+        return self._count
+
+    def moved(self, stream: tuple[str, str]) -> None:
+        """Something was committed in this stream."""
+        for order in self._holders.get(stream, ()):
+            order.moved(stream[1])
+
+    def take(self, ask: NewestAsk, term_of: TermOf) -> Order | None:
+        """The order of a question that names a roll, as of its number; None: it is not known, or
+        some slot is not what it was."""
+        order = self._orders.get(ask.roll)
+        if not ask.base:
+            if order is None or order.number != ask.number:
+                order = self._begin(ask, term_of)
+        elif order is not None and order.number != ask.number:
+            order = self._change(order, ask, term_of)
+        if order is None:
+            return None
+        for slot, term in order.terms.items():
+            if term_of(slot) != term:
+                self._drop(ask.roll)
+                return None
+        self._orders.move_to_end(ask.roll)
+        return order
+
+    def _begin(self, ask: NewestAsk, term_of: TermOf) -> Order:
+        self._drop(ask.roll)
+        order = self._orders[ask.roll] = Order(ask.app, ask.number)
+        self._add(order, ask, term_of)
+        return order
+
+    def _change(self, order: Order, ask: NewestAsk, term_of: TermOf) -> Order | None:
+        if order.number != ask.base:
+            self._drop(ask.roll)
+            return None
+        for key in ask.gone:
+            if key in order.slots:
+                order.remove(key)
+                self._unhold(order, key)
+        order.number = ask.number
+        self._add(order, ask, term_of)
+        return order
+
+    def _add(self, order: Order, ask: NewestAsk, term_of: TermOf) -> None:
+        for slot, key in zip(ask.slots, ask.keys, strict=True):
+            if key in order.slots:
+                continue
+            if slot not in order.terms:
+                order.terms[slot] = term_of(slot) or 0
+            order.add(key, slot)
+            self._holders.setdefault((order.app, key), []).append(order)
+            self._count += 1
+        self._make_room(ask.roll)
+
+    def _make_room(self, kept: str) -> None:
+        while self._count > self._keys_max:
+            oldest = next(iter(self._orders))
+            if oldest == kept:
+                return  # one alone: its edge bounds it
+            self.dropped += 1
+            self._drop(oldest)
+
+    def _drop(self, roll: str) -> None:
+        order = self._orders.pop(roll, None)
+        for key in order.slots if order is not None else ():
+            assert order is not None
+            self._unhold(order, key)
+
+    def _unhold(self, order: Order, key: str) -> None:
+        holders = self._holders[order.app, key]
+        holders.remove(order)
+        if not holders:
+            del self._holders[order.app, key]
+        self._count -= 1

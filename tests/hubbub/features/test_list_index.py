@@ -1,0 +1,256 @@
+"""A long list that an edge keeps is the list as it is, whatever was done to it in between."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec import Raw
+
+from hubbub.features import list_index
+from hubbub.features.channel_list import DropListed, PutListed
+from hubbub.features.channel_query import EXPLICIT_MAX, ChannelQuery, turn_query
+from hubbub.features.contract import Errand, HeadsCall, Keep, QueryCall, Recall
+from hubbub.features.list_index import CHANGES_MAX, KEPT_FROM, IndexRequest, KeptIndex, own_index
+from hubbub.features.list_settings import SetListed
+from hubbub.features.user_settings import SetSettings
+from hubbub.model.channel import ChannelKind
+from hubbub.model.member import Role
+from hubbub.wire.codec import decode_json, encode_json
+from hubbub.wire.shapes import HeadRow, Viewer
+from tests.support.playbook import Playbook
+
+KEYS = [f"group:{n:04}" for n in range(EXPLICIT_MAX + 88)]
+
+
+class Edge:
+    """ann's list, an edge's memory of it, and heads that the test sets: (last seq, ms)."""
+
+    def __init__(self, count: int) -> None:
+        self.book = Playbook("#ann")
+        self.memory: dict[str, Any] = {}
+        self.epoch = "e1"
+        self.heads = {key: (1, 1_000 + n) for n, key in enumerate(KEYS)}
+        self.asked: list[IndexRequest] = []
+        self.calls: list[HeadsCall] = []
+        for key in KEYS[:count]:
+            self.put(key)
+
+    def put(
+        self, key: str, role: Role = Role.MEMBER, kind: ChannelKind = ChannelKind.GROUP
+    ) -> None:
+        put = PutListed(user="ann", channel=key, kind=kind, role=role, name=key[6:])
+        self.book.do("", put, authority="system")
+
+    def drop(self, key: str) -> None:
+        self.book.do("", DropListed(user="ann", channel=key), authority="system")
+
+    def set(self, key: str, **fields: Any) -> None:
+        self.book.do("ann", SetListed(user="ann", channel=key, **fields))
+
+    def answer(self, step: Any) -> Any:
+        if isinstance(step, Recall):
+            return self.memory.get(step.key)
+        if isinstance(step, Keep):
+            self.memory[step.key] = step.value
+            return None
+        if isinstance(step, QueryCall):
+            assert isinstance(step.args, IndexRequest)
+            self.asked.append(step.args)
+            answer = self.book.query("ann", step.name, step.args)
+            return encode_json(answer | {"epoch": self.epoch})
+        self.calls.append(step)
+        keys = step.roll.keys if step.roll is not None else step.keys
+        rows = {key: self.row(key, step) for key in keys}
+        if not step.best:
+            return rows
+        places = sorted((-row.message_ms, key) for key, row in rows.items())
+        behind = [at for at in places if step.after is None or at > step.after]
+        return {key: rows[key] for _, key in behind[: step.best]}
+
+    def row(self, key: str, call: HeadsCall) -> HeadRow:
+        seq, ms = self.heads[key]
+        fields = (b'{"unread":%d}' % (seq % 3),) if call.user else ()
+        return HeadRow("demo", key, True, "e", seq, ms, b"", fields, seq, ms)
+
+    def run(self, steps: Any) -> Any:
+        answer: Any = None
+        while True:
+            try:
+                step = steps.send(answer)
+            except StopIteration as end:
+                return end.value
+            answer = self.answer(step)
+
+    def index(self) -> KeptIndex:
+        found: KeptIndex = self.run(own_index("ann"))
+        return found
+
+    def page(self, **fields: Any) -> dict[str, Any]:
+        errand = turn_query(ChannelQuery(**fields), self.book.edge_context(Viewer("ann")))
+        assert isinstance(errand, Errand)
+        return decode_json(self.run(errand.steps()), dict[str, Any])
+
+    def pages(self, **fields: Any) -> list[str]:
+        found, cursor = list[str](), ""
+        while True:
+            page = self.page(cursor=cursor, **fields)
+            found += [row["channel"] for row in page["channels"]]
+            cursor = page["next"]
+            if not cursor:
+                return found
+
+    def newest_first(self, keys: list[str]) -> list[str]:
+        return sorted(keys, key=lambda key: (-self.heads[key][1], key))
+
+
+def test_a_short_list_is_not_kept() -> None:
+    edge = Edge(KEPT_FROM - 1)
+    assert edge.index().roll is None
+    assert edge.memory["channel_list ann"] is None
+    edge.put(KEYS[-1])
+    assert edge.index().roll is not None
+
+
+def test_of_a_long_list_only_what_changed_is_asked_for() -> None:
+    edge = Edge(KEPT_FROM)
+    first = edge.index()
+    edge.put(KEYS[400])
+    edge.drop(KEYS[0])
+    edge.set(KEYS[1], muted=True)
+    edge.book.do("ann", SetSettings(settings={"theme": Raw(b'"dark"')}))
+    again = edge.index()
+    assert again is first
+    assert [ask.since for ask in edge.asked] == [0, KEPT_FROM]
+    assert again.roll is not None
+    assert set(again.roll.keys) == set(again.rows) == {*KEYS[1:KEPT_FROM], KEYS[400]}
+    own = again.rows[KEYS[1]].own
+    assert own is not None
+    assert own.muted
+
+
+def test_too_much_or_another_life_is_asked_for_whole() -> None:
+    edge = Edge(KEPT_FROM)
+    edge.index()
+    for n in range(CHANGES_MAX + 1):
+        edge.set(KEYS[5], muted=n % 2 == 0)
+    assert edge.index().rows[KEYS[5]].own is not None
+    before = edge.index()
+    edge.epoch = "e2"
+    assert edge.index() is not before
+    assert [ask.since for ask in edge.asked][-2:] == [before.head, 0]
+
+
+def test_an_answer_that_was_overtaken_changes_nothing() -> None:
+    edge = Edge(KEPT_FROM)
+    kept = edge.index()
+    late = list_index.Index([], head=kept.head, changed=True)
+    edge.drop(KEYS[0])
+    edge.index()
+    kept.change(late)
+    assert kept.head == KEPT_FROM + 1
+    assert KEYS[0] not in kept.rows
+
+
+key = st.sampled_from([*KEYS[:6], *KEYS[KEPT_FROM : KEPT_FROM + 6]])
+step = st.one_of(
+    st.tuples(st.just("put"), key),
+    st.tuples(st.just("invite"), key),
+    st.tuples(st.just("drop"), key),
+    st.tuples(st.just("mute"), key),
+    st.tuples(st.just("archive"), key),
+    st.tuples(st.just("hide"), key),
+    st.tuples(st.just("message"), key),
+    st.tuples(st.just("look"), key),
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(step, max_size=25))
+def test_what_is_kept_is_what_is(steps: list[tuple[str, str]]) -> None:
+    edge, ms = Edge(KEPT_FROM), 10_000
+    for kind, name in steps:
+        ms += 1
+        is_in = name in _whole(edge).rows
+        if kind == "put":
+            edge.put(name)
+        elif kind == "invite":
+            edge.put(name, Role.INVITED)
+        elif kind == "drop":
+            edge.drop(name)
+        elif kind == "message":
+            edge.heads[name] = edge.heads[name][0] + 1, ms
+        elif kind == "look":
+            _compare(edge)
+        elif is_in:
+            fields = {"mute": {"muted": True}, "archive": {"archived": True}}.get(kind)
+            seq = edge.heads[name][0]
+            edge.set(name, **(fields or {"hidden": "until_message", "hidden_seq": seq}))
+    _compare(edge)
+
+
+def _whole(edge: Edge) -> KeptIndex:
+    other = Edge(0)
+    other.book = edge.book
+    return other.index()
+
+
+def _compare(edge: Edge) -> None:
+    kept, whole = edge.index(), _whole(edge)
+    assert (kept.rows, kept.head, kept.blocked) == (whole.rows, whole.head, whole.blocked)
+    assert kept.by_name() == whole.by_name()
+    assert kept.roll is not None
+    assert set(kept.roll.keys) == set(whole.rows)
+    shown = [
+        channel
+        for channel, row in whole.rows.items()
+        if row.own is None or row.own.hidden == "no" or edge.heads[channel][0] > row.own.hidden_seq
+    ]
+    assert [r["channel"] for r in edge.page(limit=100)["channels"]] == edge.newest_first(shown)[
+        :100
+    ]
+
+
+def test_a_page_of_a_long_list_asks_for_a_page_alone() -> None:
+    edge = Edge(len(KEYS))
+    edge.page(limit=20)
+    newest, seen = edge.calls
+    assert newest.roll is not None
+    assert (newest.keys, newest.best, len(seen.keys)) == ((), 21, 20)
+    edge.calls.clear()
+    edge.heads[KEYS[3]] = 2, 99_999
+    assert edge.page(limit=20)["channels"][0]["channel"] == KEYS[3]
+    assert [(len(call.keys), call.best) for call in edge.calls] == [(0, 21), (20, 0)]
+    assert [ask.since for ask in edge.asked] == [0, len(KEYS)]
+
+
+@pytest.mark.parametrize("hidden_count", [3, 30, 570])
+def test_pages_go_past_what_is_hidden_and_filtered(hidden_count: int) -> None:
+    edge = Edge(len(KEYS))
+    newest = edge.newest_first(KEYS)
+    hidden = newest[2 : 2 + hidden_count]
+    for n, name in enumerate(hidden):
+        edge.set(name, hidden="for_good" if n % 2 else "until_message", hidden_seq=1)
+    shown = [name for name in newest if name not in hidden]
+    assert edge.pages(limit=20) == shown
+    assert edge.pages(limit=100, hidden=None) == newest
+    assert edge.pages(limit=100, hidden=True) == hidden
+    edge.heads[hidden[0]] = 2, 99_999
+    assert edge.page(limit=5)["channels"][0]["channel"] == hidden[0]
+    assert edge.pages(limit=100, sort="name") == sorted([*shown, hidden[0]])
+
+
+def test_filters_of_a_long_list() -> None:
+    edge = Edge(len(KEYS))
+    newest = edge.newest_first(KEYS)
+    for name in KEYS[:5]:
+        edge.set(name, favourite=True, archived=True)
+    assert edge.pages(favourite=True) == [k for k in newest if k in KEYS[:5]]
+    assert edge.pages(archived=False, limit=100) == [k for k in newest if k not in KEYS[:5]]
+    assert edge.pages(prefix="000") == [k for k in newest if k[6:9] == "000"]
+    figures = {name: edge.heads[name][0] % 3 for name in KEYS}
+    assert edge.pages(sort="unread", limit=100) == sorted(
+        KEYS, key=lambda k: (-figures[k], -edge.heads[k][1], k)
+    )
