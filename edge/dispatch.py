@@ -5,7 +5,8 @@ Rules:
 2. Every check of the registry runs here, in registry order, before anything leaves the edge.
 3. UNKNOWN is an error of its own (400 `unknown_outcome`, temporary): retry under the same cmid.
 4. Signs that leave nothing behind (`Command.PACED`) are counted here, after the checks.
-5. A command without a cmid gets one here, so that a resend inside the cluster stays one command.
+5. Fields of an rpc that its shape does not have are named in the answer (`edge.ignored`).
+6. A command without a cmid gets one here, so that a resend inside the cluster stays one command.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Annotated, Final, Protocol
 
 import msgspec
 
+from edge.ignored import known_fields, unknown_fields, with_ignored
 from edge.limits import SharedLimits
 from hubbub.base.errors import (
     BAD_REQUEST,
@@ -165,6 +167,9 @@ class Dispatch:
             request = shape_json(params or b"{}", row.shape)
             context = self.context(app, viewer)
             action = row.turn(request, context)
+            unknown = unknown_fields(params, known_fields(row.shape))
+            if unknown:
+                reply = _telling(unknown, is_read=isinstance(action, QueryCall), reply=reply)
             if isinstance(action, QueryCall):
                 self.query(action, app, viewer, reply, shape_json(params or b"{}", Wish))
             elif isinstance(action, Several) and row.gather is not None:
@@ -304,6 +309,16 @@ def _no_quota(_: App, __: int) -> None:
 
 def _all_are(_: str, __: str) -> None:
     """Nobody is excluded."""
+
+
+def _telling(unknown: list[str], *, is_read: bool, reply: Reply) -> Reply:
+    """The reply with the names of fields that mean nothing here."""
+    ignored = [name for name in unknown if not (is_read and name in WISHES)]
+
+    def told(refusal: Rejected | None, data: bytes) -> None:
+        reply(refusal, data if refusal is not None else with_ignored(data, ignored))
+
+    return told
 
 
 def _wish(params: Mapping[str, object]) -> Wish:

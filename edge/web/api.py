@@ -32,6 +32,7 @@ from aiohttp import web
 from edge.auth import Auth, KeyHolder
 from edge.blocking import NOBODY, Blocked, scrub
 from edge.dispatch import WISHES, App, Dispatch, Reply
+from edge.ignored import known_fields, with_ignored
 from edge.limits import rates
 from edge.tracing import TRACE, trace_of
 from edge.web.apps import APP_ROWS, AppRoutes, require_scope
@@ -160,7 +161,7 @@ class _Row:
         fields = msgspec.structs.fields(route.shape)
         self.route = route
         self.pattern = _pattern(route.path)
-        self.known = frozenset(field.encode_name for field in fields)
+        self.known = known_fields(route.shape)
         self.takes_body = route.method in ("POST", "PUT", "PATCH")
         self.scope = scope_of(route.method, route.path)
         self.is_read = "cmid" not in self.known  # what a command leaves behind has one
@@ -311,9 +312,7 @@ class Api:
         )
         if blocked:
             answer = scrub(answer, blocked)
-        if ignored and answer.startswith(b"{"):
-            tail = b'"ignored_fields":' + dump_json(ignored) + b"}"
-            answer = answer[:-1] + (b"," if len(answer) > 2 else b"") + tail
+        answer = with_ignored(answer, ignored)
         status = row.route.status
         if status == _CREATED and not decode_json(answer, _Made).created:
             status = _OK  # it was there before
@@ -424,9 +423,7 @@ class Api:
             for bucket, scope, rate in rates(app.settings)
             if not rate.is_off
         ]
-        answer = encode_json(LimitsAnswer(tuple(rows)))
-        if ignored := sorted(set(request.query)):
-            answer = answer[:-1] + b',"ignored_fields":' + dump_json(ignored) + b"}"
+        answer = with_ignored(encode_json(LimitsAnswer(tuple(rows))), sorted(set(request.query)))
         return web.Response(body=answer, content_type="application/json")
 
     # --- many in one
@@ -451,9 +448,8 @@ class Api:
                 status, answer, _ = problem(Rejected(INTERNAL), request_id)
             return status, answer
 
-        answer = await run_all(batch.operations, run)
-        if ignored := sorted(set(body) - set(BatchRequest.__struct_fields__)):
-            answer = answer[:-1] + b',"ignored_fields":' + dump_json(ignored) + b"}"
+        ignored = sorted(body.keys() - known_fields(BatchRequest))
+        answer = with_ignored(await run_all(batch.operations, run), ignored)
         return web.Response(body=answer, content_type="application/json")
 
     async def _operation(

@@ -18,6 +18,7 @@ from aiohttp import web
 
 from edge.auth import Auth, KeyHolder
 from edge.dispatch import App
+from edge.ignored import with_ignored
 from hubbub.base.errors import (
     BAD_REQUEST,
     INTERNAL,
@@ -32,7 +33,7 @@ from hubbub.coordinator.records import AppRecord, Quotas
 from hubbub.features.contract import Command, Route
 from hubbub.features.publication import rfc3339
 from hubbub.model.server_keys import APPS_PATH, KEYS_PATH, SCOPES, Scope, ServerKey
-from hubbub.wire.codec import convert, dump_json, encode_json
+from hubbub.wire.codec import convert, encode_json
 from hubbub.wire.shapes import Viewer
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -240,9 +241,7 @@ class AppRoutes:
                 answer = encode_json(await run(params))
             except CoordinatorError:
                 raise Rejected(INTERNAL, "the coordinator does not answer") from None
-            if ignored:
-                tail = b'"ignored_fields":' + dump_json(ignored) + b"}"
-                answer = answer[:-1] + (b"," if len(answer) > 2 else b"") + tail
+            answer = with_ignored(answer, ignored)
             return web.Response(status=row.status, body=answer, content_type="application/json")
 
         return handle

@@ -70,7 +70,8 @@ def asyncapi(registry: Registry) -> dict[str, Any]:
         "channels": {
             "rpc": {
                 "address": "rpc",
-                "description": "`rpc {method, data}`: `data` of the request and of its result.",
+                "description": "`rpc {method, data}`: `data` of the request and of its result. "
+                "`ignored_fields` of a result: members of the request that mean nothing here.",
                 "messages": _references(in_rpc),
             },
             "events": {

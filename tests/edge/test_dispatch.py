@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from edge.dispatch import App, Dispatch, outcome_json, refusal_of
+from edge.ignored import with_ignored
 from hubbub.base.errors import RATE_LIMITED, Rejected
 from hubbub.base.ids import uuid7_ms
 from hubbub.features.contract import (
@@ -186,6 +187,31 @@ def test_a_query_goes_to_its_stream_and_its_answer_comes_as_it_is() -> None:
     assert json.loads(query.args) == {"channel": "group:x", "limit": 5}
     done(Status.OK, b'{"n":1.0}')
     assert stage.replies == [(None, b'{"n":1.0}')]
+
+
+def test_a_field_that_nobody_understands_is_named_in_the_answer() -> None:
+    """`member.ban` with `seconds` for `for_s` banned for ever, and nobody was told."""
+    stage = Stage()
+    stage.verb("toy.look", b'{"channel":"x","limt":5,"colour":{},"linear":true}')
+    stage.sent[0][4](Status.OK, b'{"n":1}')
+    stage.verb("toy.local", b'{"channel":"x","linear":true}')
+    stage.verb("toy.say", b'{"channel":"x","text":"hi","seconds":5}')
+    stage.sent[1][4](Status.OK, encode_pack(Outcome(1, NOW_MS, "mid")))
+    stage.verb("toy.say", b'{"channel":"x","seconds":5}')
+    stage.sent[2][4](Status.REJECTED, encode_pack(Refusal(111, "slow down")))
+    looked, local, said, refused = stage.replies
+    assert looked == (None, b'{"n":1,"ignored_fields":["colour","limt"]}')
+    assert local == (None, b'{"local":true,"ignored_fields":["linear"]}')
+    assert json.loads(said[1])["ignored_fields"] == ["seconds"]
+    assert json.loads(said[1])["seq"] == 1
+    assert refused[1] == b""
+
+
+def test_names_that_are_told_are_bounded() -> None:
+    assert with_ignored(b"{}", ["x" * 100] * 30) == (
+        b'{"ignored_fields":[' + b",".join([b'"' + b"x" * 64 + b'"'] * 20) + b"]}"
+    )
+    assert with_ignored(b'{"a":1}', []) == b'{"a":1}'
 
 
 def test_what_the_edge_does_itself() -> None:
