@@ -267,21 +267,29 @@ def _require_shown(side: _Side, settings: AppSettings) -> None:
         raise Rejected(NOT_AVAILABLE, "this app keeps these receipts off")
 
 
-def shown_marks(
-    tables: Tables, limit: int, settings: AppSettings
-) -> tuple[dict[str, int], dict[str, int]]:
-    """(read, delivered) watermarks of the first members, without what is hidden or off."""
-    read: dict[str, int] = {}
-    delivered: dict[str, int] = {}
+class ShownMarks(Struct, frozen=True):
+    """By user: (read, delivered) watermarks, without what is hidden or off; and the event with
+    which he joined, of those who came later than the channel: for older messages he has no mark."""
+
+    read: dict[str, int]
+    delivered: dict[str, int]
+    joined: dict[str, int]
+
+
+def shown_marks(tables: Tables, limit: int, settings: AppSettings) -> ShownMarks:
+    """Those of the first members."""
+    shown = ShownMarks({}, {}, {})
     shows_read = settings.read_receipts != "off"
     shows_delivered = settings.delivery_receipts != "off"
     for user, member in tables[MEMBERS].scan(limit=limit):
         row = member_mark(tables, user, member)
         if shows_read and not row.hidden & Hidden.READ:
-            read[user] = row.read
+            shown.read[user] = row.read
         if shows_delivered and not row.hidden & Hidden.DELIVERED:
-            delivered[user] = row.delivered
-    return read, delivered
+            shown.delivered[user] = row.delivered
+        if row.join_seq > 1 and (user in shown.read or user in shown.delivered):
+            shown.joined[user] = row.join_seq
+    return shown
 
 
 # --- requests

@@ -15,7 +15,7 @@ from hubbub.features.contract import Access, Context, Feature, SubscribeArgs, Ta
 from hubbub.features.guarantees import SMALL_MEMBERS_MAX, guarantees_of
 from hubbub.features.mentions import all_figures
 from hubbub.features.pins import pinned_ids
-from hubbub.features.receipts import shown_marks
+from hubbub.features.receipts import ShownMarks, shown_marks
 from hubbub.features.standing import may, readable_from, require_standing
 from hubbub.model.channel import ChannelInfo
 from hubbub.model.permissions import Action
@@ -24,7 +24,9 @@ from hubbub.wire.codec import encode_json
 
 class ChannelSnapshot(Struct, frozen=True, omit_defaults=True):
     """`mark` to `delivered`: of the subscriber. `marks`, `marks_delivered`: what members show of
-    theirs, where receipts are by member. `pinned`: ids, the last one pinned first."""
+    theirs, where receipts are by member; `joined`: the seq with which those came who were not
+    there from the first event on: they are no recipients of what is older. `pinned`: ids, the
+    last one pinned first."""
 
     channel: ChannelInfo
     mark: int = 0
@@ -34,6 +36,7 @@ class ChannelSnapshot(Struct, frozen=True, omit_defaults=True):
     rev: int = 0
     marks: dict[str, int] | UnsetType = UNSET
     marks_delivered: dict[str, int] | UnsetType = UNSET
+    joined: dict[str, int] = {}
     pinned: tuple[str, ...] = ()
 
 
@@ -42,14 +45,14 @@ def access_channel(_: SubscribeArgs, tables: Tables, ctx: Context) -> Access:
     channel = require_standing(Action.READ, tables, ctx)
     guarantees = guarantees_of(channel, tables)
     lowest = readable_from(tables, ctx)
-    read: dict[str, int] | UnsetType = UNSET
-    delivered: dict[str, int] | UnsetType = UNSET
+    shown: ShownMarks | None = None
     if guarantees.receipts == "per_member" and may(Action.SEE_RECEIPTS, tables, ctx):
-        read, delivered = shown_marks(tables, SMALL_MEMBERS_MAX, ctx.settings)
+        shown = shown_marks(tables, SMALL_MEMBERS_MAX, ctx.settings)
     snapshot = ChannelSnapshot(
         channel=describe(channel, tables, ctx, guarantees),
-        marks=read,
-        marks_delivered=delivered,
+        marks=UNSET if shown is None else shown.read,
+        marks_delivered=UNSET if shown is None else shown.delivered,
+        joined={} if shown is None else shown.joined,
         pinned=pinned_ids(tables, lowest),
         **all_figures(tables, ctx.actor, frozenset(ctx.viewer.blocks)),
     )

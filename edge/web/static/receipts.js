@@ -4,7 +4,7 @@
 // 1. In a channel of up to 100 members everybody's watermarks are known: those of the snapshot, then those of
 //    each signal. They only rise.
 // 2. In a larger one the counts of the messages on the screen are pushed, since they were asked for.
-// 3. Who joined behind a message is none of its recipients, as far as this page has seen him join.
+// 3. Who joined behind a message is none of its recipients; nor is who left.
 
 export class Receipts {
   constructor(user) {
@@ -17,10 +17,13 @@ export class Receipts {
   }
 
   /** A subscription's snapshot. */
-  load({ marks, marks_delivered: delivered }) {
+  load({ marks, marks_delivered: delivered, joined }) {
     this.isByMember ||= Boolean(marks ?? delivered);
+    if (marks) keep(this.read, marks);
+    if (delivered) keep(this.delivered, delivered);
     raise(this.read, marks);
     raise(this.delivered, delivered);
+    raise(this.joined, joined);
   }
 
   /** One publication's data. Returns whether it said something of receipts. */
@@ -65,6 +68,10 @@ export class Receipts {
     }
     return count;
   }
+}
+
+function keep(marks, members) {
+  for (const user of marks.keys()) if (!(user in members)) marks.delete(user);
 }
 
 function raise(marks, news) {

@@ -32,6 +32,16 @@ test("who joined behind a message is none of its readers, who left neither", () 
   assert.equal(receipts.of(5).readers, 0);
 });
 
+test("nor are those who came or went before the page opened", () => {
+  const receipts = new Receipts("alice");
+  receipts.load({ marks: { alice: 1, bob: 6, cid: 8 }, joined: { cid: 8 } });
+  assert.equal(receipts.of(5).readers, 1, "cid came later");
+  assert.equal(receipts.of(8).readers, 1);
+  receipts.load({ marks: { alice: 9, cid: 8, dan: 9 }, joined: { cid: 8, dan: 9 } });
+  assert.equal(receipts.of(5).readers, 0, "bob left while the page was offline");
+  assert.equal(receipts.of(8).readers, 1);
+});
+
 test("in a large channel the counts are those that were pushed", () => {
   const receipts = new Receipts("alice");
   receipts.load({});

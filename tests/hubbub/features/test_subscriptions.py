@@ -11,7 +11,9 @@ from hubbub.base.errors import (
     Rejected,
 )
 from hubbub.features.marks import MarkRead
+from hubbub.features.members import AddMembers
 from hubbub.features.messages import SendMessage
+from hubbub.features.receipts import HideReceipts
 from tests.support.playbook import Playbook
 
 X = "group:x"
@@ -46,6 +48,17 @@ def test_a_members_snapshot() -> None:
     }
     access = book.access("bob")
     assert (access.presence, access.positioned, access.recoverable) == (True, True, True)
+
+
+def test_who_came_later_is_told_with_his_seq_unless_he_hides() -> None:
+    """For `Read by N`: his mark begins at his join, which is no reading of what is older."""
+    book = Playbook(X, owner="ann", members=["bob"])
+    book.do("ann", SendMessage(channel=X, text="hi"))
+    book.do("", AddMembers(channel=X, users=("cid", "dan")), authority="server")
+    book.do("dan", HideReceipts(channel=X, user="dan", hidden=3), authority="system")
+    snapshot = book.snapshot("bob")
+    assert snapshot["marks"] == {"ann": 1, "bob": 1, "cid": 3}
+    assert snapshot["joined"] == {"cid": 3}
 
 
 def test_a_large_channel_names_no_single_marks() -> None:
