@@ -28,6 +28,7 @@ from hubbub.features.contract import (
 )
 from hubbub.features.fields import check_chat_channel
 from hubbub.features.messages import MESSAGE, MESSAGES, find_message, seen
+from hubbub.features.past import stood
 from hubbub.features.publication import parse_time
 from hubbub.features.removed import RemovedRange, removed_ranges
 from hubbub.features.retention import seq_at
@@ -69,7 +70,9 @@ class MessagesFound(Struct, frozen=True):
 
 class HistoryRequest(Struct, frozen=True):
     """At most one of the places; none: the newest page. `at`: RFC 3339 or ms. `sender`, `type`:
-    only such messages. `replies`: those that stand in threads alone, too."""
+    only such messages. `replies`: those that stand in threads alone, too. `as_of`: as `at`; the
+    page shows what stood here at that time, later deletions undone: for who may undelete any
+    (`features.past`), and without reactions and the like."""
 
     channel: str
     after_seq: int | None = None
@@ -80,13 +83,14 @@ class HistoryRequest(Struct, frozen=True):
     sender: str = ""
     type: str = ""
     replies: bool = False
+    as_of: str | int | None = None
 
 
 class HistoryPage(Struct, frozen=True, omit_defaults=True):
     """Messages ascending, each with its current state (see model/message.py). `head`: the
-    channel's last seq. `reached`: the search went no further than this seq, go on behind it. An
-    empty page without it is the end. `removed`: seqs where the page looked that are gone, and why.
-    The node adds `epoch`."""
+    channel's last seq (of then, if the page is of the past). `reached`: the search went no further
+    than this seq, go on behind it. An empty page without it is the end. `removed`: seqs where the
+    page looked that are gone, and why. The node adds `epoch`."""
 
     messages: list[Raw]
     head: int
@@ -107,6 +111,9 @@ def run_history(request: HistoryRequest, tables: Tables, ctx: Context) -> Histor
     limit = min(limit, settings.history_page_max)
     lowest, bytes_max = readable_from(tables, ctx), settings.history_page_bytes_max
     pager = Pager(tables, lowest, bytes_max, _wanted(request), ctx.actor)
+    if request.as_of is not None:
+        require_standing(Action.SEE_EDITS, tables, ctx, Action.UNDELETE_ANY)
+        pager.end_at(seq_at(parse_time(request.as_of) + 1, tables) - 1)
     if request.after_seq is not None:
         messages = pager.forward(request.after_seq, limit)
     elif request.around_seq is not None:
@@ -119,7 +126,7 @@ def run_history(request: HistoryRequest, tables: Tables, ctx: Context) -> Histor
         messages = pager.backward(before, limit)
     found = [Raw(data) for data in messages]
     removed = _removed(request, tables, is_short=len(found) < limit and not pager.reached)
-    return HistoryPage(found, tables.head_seq, pager.reached, removed)
+    return HistoryPage(found, pager.head, pager.reached, removed)
 
 
 def _removed(request: HistoryRequest, tables: Tables, *, is_short: bool) -> list[RemovedRange]:
@@ -162,15 +169,23 @@ class Pager:
         self._looks_left = LOOKED_AT_MAX
         self._is_wanted = is_wanted
         self._viewer = viewer
+        self._is_past = False
+        self.head = tables.head_seq
         self.reached = 0
+
+    def end_at(self, seq: int) -> None:
+        """Show what stood there when this event was the last one."""
+        self.head = seq
+        self._is_past = True
 
     def forward(self, after: int, limit: int) -> list[Json]:
         """Messages with seq > after, ascending."""
         found: list[Json] = []
-        after = min(max(after, self._lowest - 1, 0), self._tables.head_seq)
+        after = min(max(after, self._lowest - 1, 0), self.head)
         size = limit
         while len(found) < limit:
-            chunk = self._tables.published_range(after=after, limit=min(size, CHUNK_EVENTS_MAX))
+            size = min(size, CHUNK_EVENTS_MAX)
+            chunk = self._tables.published_range(after=after, before=self.head + 1, limit=size)
             if not self._take(chunk, found, limit):
                 break
             after, size = chunk[-1].seq, 2 * size
@@ -179,7 +194,7 @@ class Pager:
     def backward(self, before: int, limit: int) -> list[Json]:
         """Messages with seq < before, ascending: the newest of them."""
         found: list[Json] = []
-        before = min(before, self._tables.head_seq + 1)
+        before = min(before, self.head + 1)
         size = limit
         while len(found) < limit and before > self._lowest:
             size = min(size, CHUNK_EVENTS_MAX)
@@ -200,7 +215,10 @@ class Pager:
         for stored in chunk:
             if stored.head.type != MESSAGE_CREATED or not is_wanted(stored):
                 continue
-            data = seen(stored, row_of(stored.seq), self._tables, self._viewer)
+            if self._is_past:
+                data = stood(stored, self.head, self._tables)
+            else:
+                data = seen(stored, row_of(stored.seq), self._tables, self._viewer)
             self._bytes_left -= len(data)
             if found and self._bytes_left < 0:
                 return False

@@ -286,7 +286,8 @@ class Content(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 class FoldedRow(Struct, frozen=True, array_like=True, gc=False):
     """A message's current state. `content`: JSON of a Content, empty if it is deleted; `last_seq`:
-    of its newest event; `contents`: of the events that brought its contents, the newest last."""
+    of its newest event; `contents`: of the events that brought its contents, the newest last;
+    `turns`: of those that deleted it and brought it back, in turn."""
 
     rev: int
     last_seq: int
@@ -296,6 +297,7 @@ class FoldedRow(Struct, frozen=True, array_like=True, gc=False):
     edited: bool = False
     reason: str = ""
     contents: tuple[int, ...] = ()
+    turns: tuple[int, ...] = ()
 
 
 class _ThreadOf(Struct, frozen=True):
@@ -313,7 +315,7 @@ MODERATION: Final = "moderation"  # the reason of a deletion by somebody else
 CONTENTS_MAX: Final = 100  # of one message that are known; older ones stay in the log, unread
 CONTENT_FIELDS: Final = Content.__struct_fields__
 # What a tombstone shows none of, besides its content.
-_TAKEN_FIELDS: Final = ("quote", "forwarded", "poll")
+TAKEN_FIELDS: Final = ("quote", "forwarded", "poll")
 
 
 class SendRequest(Struct, frozen=True):
@@ -567,9 +569,16 @@ def decide_delete(cmd: DeleteMessage, tables: Tables, ctx: Context) -> Decision:
 
 
 def apply_updated(event: MessageUpdated, meta: Meta, tables: Tables) -> None:
-    contents = (*_supersede(event.message_seq, tables), meta.seq)[-CONTENTS_MAX:]
-    content = _content_of(event)
-    row = FoldedRow(event.rev, meta.seq, meta.ts_ms, content, edited=True, contents=contents)
+    contents, turns = _supersede(event.message_seq, tables)
+    row = FoldedRow(
+        event.rev,
+        meta.seq,
+        meta.ts_ms,
+        _content_of(event),
+        edited=True,
+        contents=(*contents, meta.seq)[-CONTENTS_MAX:],
+        turns=turns,
+    )
     tables[FOLDED].put(event.message_seq, row)
 
 
@@ -584,6 +593,7 @@ def apply_bulk_deleted(event: MessagesDeleted, meta: Meta, tables: Tables) -> No
 
 def _bury(event: MessageDeleted | Removed, reason: str, meta: Meta, tables: Tables) -> None:
     old = tables[FOLDED].get(event.message_seq)
+    contents, turns = _supersede(event.message_seq, tables)
     row = FoldedRow(
         event.rev,
         meta.seq,
@@ -591,13 +601,15 @@ def _bury(event: MessageDeleted | Removed, reason: str, meta: Meta, tables: Tabl
         deleted=True,
         edited=old is not None and old.edited,
         reason=reason,
-        contents=_supersede(event.message_seq, tables),
+        contents=contents,
+        turns=_turned(turns, meta.seq),
     )
     tables[FOLDED].put(event.message_seq, row)
 
 
 def apply_undeleted(event: MessageUndeleted, meta: Meta, tables: Tables) -> None:
-    contents = _supersede(event.message_seq, tables)  # its own content is a copy of the last one
+    # Its own content is a copy of the last one, so it is none of `contents`.
+    contents, turns = _supersede(event.message_seq, tables)
     row = FoldedRow(
         event.rev,
         meta.seq,
@@ -605,6 +617,7 @@ def apply_undeleted(event: MessageUndeleted, meta: Meta, tables: Tables) -> None
         _content_of(event),
         edited=event.edited,
         contents=contents,
+        turns=_turned(turns, meta.seq),
     )
     tables[FOLDED].put(event.message_seq, row)
 
@@ -621,12 +634,17 @@ def apply_created(_: MessageCreated, __: Meta, ___: Tables) -> None:
     """Nothing: the event itself is the message."""
 
 
-def _supersede(seq: int, tables: Tables) -> tuple[int, ...]:
+def _turned(turns: tuple[int, ...], seq: int) -> tuple[int, ...]:
+    """One more of them; the oldest pair goes when there are too many."""
+    return (*(turns[2:] if len(turns) >= CONTENTS_MAX else turns), seq)
+
+
+def _supersede(seq: int, tables: Tables) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """The newest event of the message so far does not show its state any more. Returns the events
-    that brought contents."""
+    that brought contents, and `turns`."""
     old = tables[FOLDED].get(seq)
     tables.mark_changed([seq if old is None else old.last_seq])
-    return (seq,) if old is None else old.contents
+    return ((seq,), ()) if old is None else (old.contents, old.turns)
 
 
 # --- read
@@ -689,7 +707,7 @@ def render(stored: StoredEvent, tables: Tables) -> Json:
             fields.pop(name, None)
         fields["rev"] = Raw(b"%d" % row.rev)
         if row.deleted:
-            for name in _TAKEN_FIELDS:
+            for name in TAKEN_FIELDS:
                 fields.pop(name, None)
             fields["deleted"] = Raw(b"true")
             if row.reason:

@@ -100,8 +100,7 @@ async def test_edits_are_kept_and_deletions_undone(cluster: Cluster) -> None:
         await b.subscribe(channel)
         sent = await a.send(channel, "one")
         where = {"channel": channel, "id": sent["id"]}
-        for text in ("two", "three"):
-            await a.rpc("message.edit", **where, text=text)
+        changed = [await a.rpc("message.edit", **where, text=text) for text in ("two", "three")]
         edits = await b.rpc("message.edits", **where)
         assert [row["text"] for row in edits["revisions"]] == ["one", "two", "three"]
         assert {row["by"] for row in edits["revisions"]} == {"ed-a"}
@@ -123,6 +122,17 @@ async def test_edits_are_kept_and_deletions_undone(cluster: Cluster) -> None:
         kinds = [pub["data"]["t"].removeprefix("message.") for pub in pubs]
         assert kinds == ["created", *["updated"] * 2, *["deleted", "undeleted"] * 2]
         assert pubs[-1]["data"]["text"] == "three"
+
+        # What stood there then, for who may undelete: also when it was said and taken back since.
+        await owner.rpc("message.delete", **where)
+        path = f"/v1/channels/{channel}/messages?as_of="
+        for at, text in ((sent["ts"], "one"), (changed[0]["ts"], "two"), (back["ts"], "three")):
+            [then] = (await owner.rpc("history.get", channel=channel, as_of=at))["messages"]
+            assert (then["text"], "deleted" in then) == (text, False)
+            assert cluster.rest("GET", path + at)["messages"] == [then]
+        with pytest.raises(ReplyError) as refused:
+            await a.rpc("history.get", channel=channel, as_of=sent["ts"])
+        assert refused.value.code == 103
 
 
 async def test_everything_of_an_author_goes_by_itself(cluster: Cluster) -> None:

@@ -75,7 +75,7 @@ LEFT_OUT = frozenset({
     "anonymous", "closes_at", "delivered", "followed", "idle", "keep", "last_seen", "presence",
     "may_add", "read", "rev", "seen",
     "typing", "until", "votes_max",
-    "after", "after_seq", "also_in_channel", "approval", "archived", "around_seq",
+    "after", "after_seq", "also_in_channel", "approval", "archived", "around_seq", "as_of",
     "attachments", "avatar", "before", "before_seq", "by", "cmid", "cursor", "deny", "draft",
     "favourite", "grant", "hidden", "history", "if_rev", "jti", "kinds", "limit", "linear",
     "created_since", "created_until", "guest",
