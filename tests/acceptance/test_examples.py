@@ -23,10 +23,14 @@ from tests.support.cluster import Cluster
 
 FILE = Path(edge.web.__file__).parent / EXAMPLES
 BYTES_MAX = 150_000
+RUN = os.urandom(3).hex()  # the name of an app is used once
 LATER = rfc3339(int(time.time() * 1_000) + 86_400_000)
 
 # (name, method, route, path parameters, body). `{name}` in a value is the id that step answered.
 _C, _U = "/v1/channels/{channel}", "/v1/users/{user}"
+_APPS = "/v1/apps"  # asked by the root key
+_A = _APPS + "/{app}"
+SHOP = {"app": f"ex-shop{RUN}"}
 _M, _P = _C + "/messages/{id}", _C + "/polls/{id}"
 TEA = {"channel": "group:ex-tea"}
 ANN, BEN = {"user": "ex-ann"}, {"user": "ex-ben"}
@@ -110,16 +114,28 @@ STEPS: tuple[Step, ...] = (
     ),
     ("", "DELETE", _M, FIRST, None),
     ("", "DELETE", _C, TEA, None),
+    ("", "POST", _APPS, {}, {**SHOP, "label": "till 1", "quotas": {"connections_max": 5_000}}),
+    ("", "GET", _APPS, {}, None),
+    ("", "GET", _A, SHOP, None),
+    ("", "PATCH", _A, SHOP, {"settings": {"text_chars_max": 2_000}}),
+    ("key", "POST", _A + "/keys", SHOP, {"label": "till 2", "scopes": ["read", "write"]}),
+    ("", "GET", _A + "/keys", SHOP, None),
+    ("", "DELETE", _A + "/keys/{key}", {**SHOP, "key": "{key}"}, None),
+    ("", "DELETE", _A, SHOP, None),
 )
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
 _ID = re.compile(r"\b[0-9a-v]{26}\b")
 _TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]+")
+_KEY = re.compile(r"\bhub_[0-9a-f]{8}_[\w-]{43}")
+_HEX = re.compile(r'"([0-9a-f]{64}|[0-9a-f]{8})"')  # a token's secret, a key's id
+_LAST = re.compile(r'"last": "[^"]*"')
 _EPOCH = re.compile(r'"epoch": "[^"]*"')
 
 
 def test_the_recorded_examples_are_what_is_answered(cluster: Cluster) -> None:
-    found = conversation(Rest(cluster.url, cluster.server_key))
+    root = Rest(cluster.url, cluster.file.root_key)
+    found = conversation(Rest(cluster.url, cluster.server_key), root)
     if os.environ.get("HUBBUB_RECORD"):
         FILE.write_text(json.dumps(found, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
     assert FILE.stat().st_size <= BYTES_MAX
@@ -130,8 +146,8 @@ def test_the_recorded_examples_are_what_is_answered(cluster: Cluster) -> None:
         assert (name, fields(known[name]["answer"]) - fields(example["answer"])) == (name, set())
 
 
-def conversation(rest: Rest) -> dict[str, Any]:
-    """Every step's request and answer, by route."""
+def conversation(rest: Rest, root: Rest) -> dict[str, Any]:
+    """Every step's request and answer, by route. Of all apps that a cluster has ours is shown."""
     ids: dict[str, str] = {}
     found = {}
     for name, method, route, places, body in STEPS:
@@ -139,9 +155,14 @@ def conversation(rest: Rest) -> dict[str, Any]:
         for place, value in places.items():
             path = path.replace(f"{{{place}}}", quote(filled(value, ids), safe=":"))
         sent = filled(body, ids)
-        answer = rest.need(method, path, sent)
+        answer = (root if route.startswith(_APPS) else rest).need(method, path, sent)
+        if "apps" in answer:
+            answer = {
+                "apps": [one for one in answer["apps"] if one["app"] == SHOP["app"]],
+                "next": "",
+            }
         if name:
-            ids[name] = answer["id"]
+            ids[name] = answer["id"] if "id" in answer else answer["key"]["id"]
         found[f"{method} {route}"] = {"request": sent, "answer": answer}
     return scrubbed(found)
 
@@ -160,9 +181,11 @@ def scrubbed(found: dict[str, Any]) -> dict[str, Any]:
         text = text.replace(id, f"06{number:024d}")
     text = _TIME.sub("2026-01-31T12:00:00.000Z", text)
     text = _EPOCH.sub('"epoch": "b7Yk"', text)
-    plain: dict[str, Any] = json.loads(
-        _TOKEN.sub("eyJhbGci.eyJzdWIi.c2ln", text).replace("ex-", "")
-    )
+    text = _TOKEN.sub("eyJhbGci.eyJzdWIi.c2ln", text)
+    text = _KEY.sub("hub_1f0c99ab_" + "B7Yk" * 10 + "B7Y", text)
+    text = _HEX.sub(lambda found: f'"{"1f0c99ab" * (len(found[1]) // 8)}"', text)
+    text = _LAST.sub('"last": "kB7Y"', text)
+    plain: dict[str, Any] = json.loads(text.replace(RUN, "").replace("ex-", ""))
     return plain
 
 
