@@ -107,7 +107,9 @@ def _operation(
                 "name": field.encode_name,
                 "in": "path" if field.encode_name in in_path else "query",
                 "required": field.encode_name in in_path or field.required,
-                "schema": properties_of([field])[field.encode_name],
+                "schema": properties_of([field], in_path=field.encode_name in in_path)[
+                    field.encode_name
+                ],
             }
             for field in fields
             if field.encode_name in in_path or not has_body

@@ -49,21 +49,29 @@ def fields_of(shape: type) -> list[msgspec.structs.FieldInfo]:
     return [f for f in msgspec.structs.fields(shape) if f.encode_name not in HIDDEN]
 
 
-def properties_of(fields: Iterable[msgspec.structs.FieldInfo]) -> dict[str, Any]:
-    """JSON Schema of each field, by its name on the wire. Components are referred to."""
+def properties_of(
+    fields: Iterable[msgspec.structs.FieldInfo], *, in_path: bool = False
+) -> dict[str, Any]:
+    """JSON Schema of each field, by its name on the wire. Components are referred to. `in_path`:
+    whatever its default, something must be there."""
     fields = list(fields)
     schemas, _ = json_schema_components([field.type for field in fields])
     return {
-        field.encode_name: refined(field, schema)
+        field.encode_name: refined(field, schema, in_path=in_path)
         for field, schema in zip(fields, schemas, strict=True)
     }
 
 
-def refined(field: msgspec.structs.FieldInfo, schema: dict[str, Any]) -> dict[str, Any]:
-    """The schema with what is known of the name. A default "" stands for absent: it is no value."""
+def refined(
+    field: msgspec.structs.FieldInfo, schema: dict[str, Any], *, in_path: bool = False
+) -> dict[str, Any]:
+    """The schema with what is known of the name; what the shape itself says of it counts more."""
     rule = RULES.get(field.encode_name)
     if rule is not None and _is_text(schema) == ("minimum" not in rule):
-        return {**schema, **rule}
+        merged = {**rule, **schema}
+        if "pattern" in merged and field.default == "" and not in_path:
+            merged["pattern"] = f"^({merged['pattern'].strip('^$')})?$"  # "" stands for absent
+        return merged
     items = PLURALS.get(field.encode_name)
     if items is not None and schema.get("type") == "array":
         return {**schema, "items": {"type": "string", **items}}

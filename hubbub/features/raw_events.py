@@ -11,9 +11,10 @@ Rules:
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Annotated, Final
 
 from msgspec import UNSET, Raw, UnsetType
+from msgspec import Meta as Bounds
 
 from hubbub.base.errors import BAD_REQUEST, PERMISSION_DENIED, TOO_LARGE, UNKNOWN_CHANNEL, Rejected
 from hubbub.base.names import StreamKind, check_channel
@@ -43,13 +44,16 @@ from hubbub.wire.shapes import Json
 # Between two rises of the floor: half writes it twice as often, double keeps that many events more.
 FLOOR_STEP_SEQS: Final = 256
 
+# Told by the documents: of a namespace of the app's own, unlike other channels.
+RawChannel = Annotated[str, Bounds(extra_json_schema={"pattern": "^[!-.0-~]{1,255}$"})]
+
 
 class PublishEvent(Command, frozen=True):
     """Any JSON to everybody who is subscribed."""
 
     TAG = "event.publish"
 
-    channel: str
+    channel: RawChannel
     data: Raw
 
 

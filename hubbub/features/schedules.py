@@ -22,9 +22,10 @@ from __future__ import annotations
 
 from base64 import b32encode
 from collections.abc import Sequence
-from typing import Final
+from typing import Annotated, Final
 
 from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec import Meta as Bounds
 from msgspec.structs import replace
 
 from hubbub.base.errors import (
@@ -85,6 +86,9 @@ PAGE_MAX: Final = 100
 _PAST_IDS: Final = "\x7f"  # sorts behind every id of a scheduled message
 _OURS: Final = ("channel", "cmid", "by", "user")  # the message's own are set by the request
 
+# An id is 15 random bytes in base32: no message's. Only the documents say so; another is not found.
+ScheduleId = Annotated[str, Bounds(extra_json_schema={"pattern": "^[a-z2-7]{24}$"})]
+
 
 class CreateSchedule(Command, frozen=True):
     """`message`: what `message.send` takes, without channel. `at`: RFC 3339 or ms."""
@@ -102,7 +106,7 @@ class UpdateSchedule(Command, frozen=True):
     TAG = "schedule.update"
 
     channel: str
-    id: str
+    id: ScheduleId
     at: str | int | UnsetType = UNSET
     message: Raw | UnsetType = UNSET
 
@@ -113,7 +117,7 @@ class CancelSchedule(Command, frozen=True):
     TAG = "schedule.cancel"
 
     channel: str
-    id: str
+    id: ScheduleId
 
 
 class SendScheduled(Command, frozen=True):
@@ -122,7 +126,7 @@ class SendScheduled(Command, frozen=True):
     TAG = "schedule.send_now"
 
     channel: str
-    id: str
+    id: ScheduleId
 
 
 class FireSchedule(Command, frozen=True):

@@ -14,12 +14,14 @@ import os
 import subprocess
 import sys
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ops.processes import SOURCE_ROOT
 from tests.support.cluster import Cluster
 from tests.support.requirement import program
 
@@ -37,7 +39,18 @@ CHECKS = (
 
 # What is refused for its size is refused: the tool's own list knows no 413.
 REFUSALS = ["400", "401", "403", "404", "405", "406", "409", "413", "415", "422", "428", "429"]
-CONFIG = f"[checks.negative_data_rejection]\nexpected-statuses = {REFUSALS}\n"
+CONFIG = f"""hooks = "tests.conformance.hooks"
+
+[checks.negative_data_rejection]
+expected-statuses = {REFUSALS}
+
+[[operations]]
+include-tag = "apps"
+headers = {{ Authorization = "Bearer ROOT_KEY" }}
+"""
+
+# Answered as if there were no such thing, with every id that a key alone can know.
+UNREACHED = {"DELETE /v1/users/{user}/devices/{device}"}
 
 pytestmark = [pytest.mark.conformance, pytest.mark.timeout(600)]
 
@@ -71,7 +84,10 @@ def test_asyncapi_is_valid(cluster: Cluster, tmp_path: Path) -> None:
 def test_every_operation_keeps_its_promise(cluster: Cluster, tmp_path: Path) -> None:
     pytest.importorskip("schemathesis", reason="needs the extra `api`")
     config = tmp_path / "schemathesis.toml"
-    config.write_text(CONFIG, encoding="utf-8")
+    config.write_text(CONFIG.replace("ROOT_KEY", cluster.file.root_key), encoding="utf-8")
+    seen = tmp_path / "seen"
+    keys = {"URL": cluster.url, "SERVER_KEY": cluster.server_key}
+    keys |= {"ROOT_KEY": cluster.file.root_key, "SEEN": str(seen)}
     done = subprocess.run(
         [
             *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(config)),
@@ -81,9 +97,21 @@ def test_every_operation_keeps_its_promise(cluster: Cluster, tmp_path: Path) -> 
             *("--checks", CHECKS, "--generation-database", "none", "--no-color"),
             *("--workers", "2"),
         ],
+        cwd=SOURCE_ROOT,
+        env={**os.environ, **{f"HUBBUB_{name}": value for name, value in keys.items()}},
         capture_output=True,
         text=True,
         timeout=580,
         check=False,
     )
-    assert done.returncode == 0, done.stdout[-8_000:] + done.stderr[-2_000:]
+    answers = Counter(
+        (label, int(status) // 100)
+        for status, label in (line.split(" ", 1) for line in seen.read_text().splitlines())
+    )
+    said = done.stdout[-8_000:] + done.stderr[-2_000:]
+    assert done.returncode == 0, said
+    asked = {label for label, _ in answers}
+    unreached = {label for label in asked if not answers[label, 2]}
+    assert unreached == UNREACHED, said
+    operations = document(cluster, "openapi.json")["paths"]
+    assert asked == {f"{m.upper()} {path}" for path, rows in operations.items() for m in rows}

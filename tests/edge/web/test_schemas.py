@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge.web.schemas import CHANNEL, MESSAGE_ID, USER
+from edge.web.schemas import CHANNEL, MESSAGE_ID, USER, properties_of
 from hubbub.base.errors import Rejected
 from hubbub.base.ids import message_id, message_seq
 from hubbub.base.names import check_user
 from hubbub.features.fields import check_chat_channel
+from hubbub.features.schedules import SendScheduled
+from hubbub.features.users import UpdateUser
 
 NAMES = st.text(st.characters(max_codepoint=0x17F), max_size=140)
 
@@ -41,3 +44,14 @@ def test_message_ids(seq: int) -> None:
     made = message_id(1_760_000_000_000, seq, b"app\0group:x", b"secret")
     assert message_seq(made) == seq
     assert re.search(MESSAGE_ID["pattern"], made)
+
+
+def test_a_shape_knows_its_own_names_better() -> None:
+    [id] = (f for f in msgspec.structs.fields(SendScheduled) if f.name == "id")
+    assert properties_of([id])["id"]["pattern"] == "^[a-z2-7]{24}$"
+    fields = {f.name: f for f in msgspec.structs.fields(UpdateUser)}
+    said = properties_of([fields["by"], fields["user"]])
+    assert re.search(said["by"]["pattern"], ""), "absent"
+    assert re.search(said["by"]["pattern"], "ann")
+    assert not re.search(said["by"]["pattern"], "a b")
+    assert not re.search(properties_of([fields["user"]], in_path=True)["user"]["pattern"], "")

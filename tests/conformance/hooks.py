@@ -1,0 +1,69 @@
+"""Hooks of schemathesis: its requests get ids that exist, and a file says what was answered.
+
+Of each operation's requests the first well-formed one is a good one of the `stage`; of the others
+three of four keep all that was generated but the ids in the path and who acts. A parameter that is
+meant to be wrong stays so. HUBBUB_SEEN names the file: one line an answer, operation and status.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import Counter
+from typing import Any, Final
+
+import schemathesis
+from schemathesis import Case, HookContext, Response
+from schemathesis.core.parameters import ParameterLocation
+
+from tests.conformance.stage import Stage, of_environment
+
+_KEPT_EVERY: Final = 4  # so many requests of an operation have one with ids of nobody
+_BY: Final = "ann"
+
+
+class _Seen:
+    """How often each operation was asked, and the file."""
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.asked: Counter[str] = Counter()
+        self.file = open(os.environ["HUBBUB_SEEN"], "a", encoding="utf-8")  # noqa: SIM115 - whole run
+
+    def number(self, label: str) -> int:
+        with self.lock:
+            self.asked[label] += 1
+            return self.asked[label]
+
+
+STAGE: Final[Stage] = of_environment()
+SEEN: Final = _Seen()
+
+
+@schemathesis.hook
+def before_call(context: HookContext, case: Case, kwargs: dict[str, Any]) -> None:
+    label, meta = case.operation.label, case.meta
+    if not label.partition(" ")[2].startswith("/v1/") or meta is None:
+        return
+    if not meta.generation.mode.is_negative and SEEN.number(label) == 1:
+        good = STAGE.good(label)
+        case.path_parameters = dict(good.path)
+        case.query = dict(good.query)
+        if good.body is not None:
+            case.body = good.body
+    elif not meta.is_negative_at(ParameterLocation.PATH) and SEEN.asked[label] % _KEPT_EVERY:
+        case.path_parameters = dict(STAGE.path(label))
+        body = case.body
+        if (
+            isinstance(body, dict)
+            and "by" in body
+            and not meta.is_negative_at(ParameterLocation.BODY)
+        ):
+            case.body = {**body, "by": _BY}
+
+
+@schemathesis.hook
+def after_call(context: HookContext, case: Case, response: Response) -> None:
+    with SEEN.lock:
+        SEEN.file.write(f"{response.status_code} {case.operation.label}\n")
+        SEEN.file.flush()
