@@ -7,7 +7,8 @@ Rules:
 2. The edge holds interest in every app's `@app` stream: the snapshot first, then each event. Until
    the snapshot is there the edge is not ready: it could not know what was revoked.
 3. A deleted app is gone at once: its keys first, then its sessions, through `deleted(app)`.
-4. A revocation or an exclusion closes the sessions that it hits, through `revoked(app, user, jti)`.
+4. A revocation or an exclusion closes the sessions that it hits, through `revoked(app, user, jti)`;
+   so does the end of a secret that signed their tokens.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from edge.auth import Auth, TokenKey
 from edge.dispatch import App, RequestFunction
 from edge.hub import Hub
 from hubbub.base.names import APP_STREAM
+from hubbub.coordinator.app_register import secrets_of
 from hubbub.coordinator.records import AppRecord
 from hubbub.settings.profiles import resolve
 from hubbub.wire.codec import decode_json, decode_pack, encode_pack
@@ -93,9 +95,14 @@ class Apps:
                 record.id_secret.encode(),
                 record.quotas,
             )
-            keys = [TokenKey(app.name, "HS256", record.token_secret)]
+            keys = [
+                TokenKey(app.name, "HS256", one.secret, id=one.id, since_ms=one.created_ms)
+                for one in secrets_of(record)
+            ]
             keys += [TokenKey(app.name, k.algorithm, k.key, k.kid) for k in record.token_keys]
-            self._auth.set_app(app.name, record.server_key, keys, record.server_keys)
+            gone = self._auth.set_app(app.name, record.server_key, keys, record.server_keys)
+            if gone:
+                self._revoked(app.name, "", "")
             if self.by_name.get(app.name) is None:
                 self.missing[app.name] = None
                 if app.name not in self._listening:

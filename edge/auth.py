@@ -5,7 +5,9 @@ Rules:
    further than to find that it is the key's own. So `none` and key confusion have no way in.
 2. A token's app is that of the key its `kid` names, without `kid` the default app's; an `app` claim
    must agree. `aud` is refused unless it names this app.
-3. HS256 secrets are at least `token_secret_bytes_min` long.
+3. HS256 secrets are at least `token_secret_bytes_min` long. An app has up to two at a time, with
+   ids; a token says nothing of which, both are tried. The edge signs with the newer one once every
+   edge knows it. When one is gone, so are the tokens that it signed (`is_revoked`).
 4. Revocations come from the `@app` stream and are compared with the token's `iat`; so does who is
    excluded from an app (features.exclusions).
 5. Server keys are kept as hashes (model.server_keys) and have scopes; the one that an app was made
@@ -50,6 +52,8 @@ from hubbub.runtime.clock import Clock, SystemClock
 from hubbub.wire.codec import encode_json
 
 ALGORITHMS: Final = ("HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "EdDSA")
+# Edges follow the records within 2 s: so old, a secret is known to all of them.
+SETTLED_MS: Final = 10 * SECOND_MS
 TTL_S_MAX: Final = 365 * 86_400  # an `exp` further away is read as this far
 TOKEN_BYTES_MAX: Final = 16_384
 CLAIM_CHANNELS_MAX: Final = 128
@@ -59,12 +63,15 @@ warnings.filterwarnings("ignore", category=InsecureKeyLengthWarning)
 
 
 class TokenKey(msgspec.Struct, frozen=True):
-    """A key that signs tokens of one app: a secret (HS*) or a public key in PEM."""
+    """A key that signs tokens of one app: a secret (HS*) or a public key in PEM. `id`: of a secret
+    that can be revoked, made at `since_ms`."""
 
     app: str
     algorithm: str
     key: str
     kid: str = ""
+    id: str = ""
+    since_ms: int = 0
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -79,6 +86,7 @@ class Identity(msgspec.Struct, frozen=True):
     channels: tuple[str, ...] = ()
     device: str = ""
     guest: bool = False
+    secret: str = ""  # the id of what signed it
 
 
 class SubscriptionGrant(msgspec.Struct, frozen=True):
@@ -106,7 +114,8 @@ class Auth:
     def __init__(self, default_app: str, clock: Clock | None = None) -> None:
         self.default_app = default_app
         self._clock = clock or SystemClock()
-        self._keys: dict[str, TokenKey] = {}  # by kid; "" is the default app's
+        self._keys: dict[str, tuple[TokenKey, ...]] = {}  # by kid; "" is the default app's
+        self._secrets: set[tuple[str, str]] = set()  # (app, id) that are active
         self._repeated = RepeatedTokens()
         self._server_keys: dict[str, str] = {}  # app → key
         self._hashed: dict[str, tuple[str, ServerKey]] = {}  # by key id: (app, key)
@@ -122,35 +131,40 @@ class Auth:
         server_key: str,
         keys: list[TokenKey],
         server_keys: Sequence[ServerKey] = (),
-    ) -> None:
+    ) -> bool:
         """The keys of one app, in place of those before. The key without `kid` counts only for
-        the default app; every app's first key is also known under the kid `<app>`, whatever others
-        call theirs.
+        the default app; every app's first key, and its secrets, are also known under the kid
+        `<app>`, whatever others call theirs. Returns whether a secret is gone.
 
         Raises ValueError for a kid of another app: no app speaks for another."""
-        added: dict[str, TokenKey] = {}
+        added: dict[str, tuple[TokenKey, ...]] = {}
         for number, key in enumerate(keys):
             if key.algorithm not in ALGORITHMS:
                 raise ValueError(f"token key: algorithm {key.algorithm!r} is not supported")
-            if number == 0:
-                added[app] = key
+            if number == 0 or key.id:
+                added[app] = (*added.get(app, ()), key)
                 if app == self.default_app:
-                    added[""] = key
+                    added[""] = added[app]
             if key.kid:
                 known = self._keys.get(key.kid)
-                if known is not None and known.app != app:
+                if known is not None and known[0].app != app:
                     raise ValueError(f"token key: kid {key.kid!r} belongs to another app")
-                added[key.kid] = key
+                added[key.kid] = (key,)
+        secrets = {(app, key.id) for key in keys if key.id}
+        gone = {at for at in self._secrets if at[0] == app} - secrets
         self.remove_app(app)
+        self._secrets |= secrets
         self._keys |= added
         if server_key:
             self._server_keys[app] = server_key
         self._hashed |= {key.id: (app, key) for key in server_keys}
+        return bool(gone)
 
     def remove_app(self, app: str) -> None:
         """None of its keys opens anything, and no token is one of its."""
         self._repeated.forget()
-        self._keys = {kid: key for kid, key in self._keys.items() if key.app != app}
+        self._keys = {kid: keys for kid, keys in self._keys.items() if keys[0].app != app}
+        self._secrets = {at for at in self._secrets if at[0] != app}
         self._server_keys.pop(app, None)
         self._hashed = {id: row for id, row in self._hashed.items() if row[0] != app}
 
@@ -221,8 +235,13 @@ class Auth:
         if close is CLOSE_BANNED:
             raise Rejected(USER_BANNED)
 
-    def is_revoked(self, app: str, user: str, issued_ms: int, jti: str = "") -> bool:
-        """Whether a token was revoked. One without `iat` falls under any revocation of its user."""
+    def is_revoked(
+        self, app: str, user: str, issued_ms: int, jti: str = "", secret: str = ""
+    ) -> bool:
+        """Whether a token was revoked, or the secret that signed it. One without `iat` falls under
+        any revocation of its user."""
+        if secret and (app, secret) not in self._secrets:
+            return True
         if jti and (app, jti) in self._revoked_tokens:
             return True
         return issued_ms < self._revoked_users.get((app, user), 0)
@@ -238,10 +257,13 @@ class Auth:
         info: object = None,
         guest: bool = False,
     ) -> str:
-        """A connection token of the app's first key. Raises ValueError if it cannot sign."""
-        key = self._keys[app]
-        if not key.algorithm.startswith("HS"):
-            raise ValueError(f"app {app} signs its tokens itself ({key.algorithm})")
+        """A connection token of the app's newest secret that every edge knows, else of its oldest.
+        Raises ValueError if it cannot sign."""
+        keys = [key for key in self._keys.get(app, ()) if key.algorithm.startswith("HS")]
+        if not keys:
+            raise ValueError(f"app {app} signs its tokens itself")
+        settled = [key for key in keys if key.since_ms + SETTLED_MS <= now_ms]
+        key = settled[-1] if settled else keys[0]
         now_s = now_ms // SECOND_MS
         # `iat` with its fraction: a token made right after a revocation must not share its second
         claims: dict[str, Any] = {"sub": user, "iat": now_ms / SECOND_MS, "exp": now_s + ttl_s}
@@ -260,10 +282,11 @@ class Auth:
         USER_BANNED).
         """
         try:
-            app, claims = self._claims(token)
+            key, claims = self._claims(token)
+            app = key.app
             if "channel" in claims:
                 raise ValueError("a subscription token is no connection token")
-            identity = _identity(app, claims)
+            identity = _identity(key, claims)
         except Expired:
             raise Rejected(TOKEN_EXPIRED) from None
         except (jwt.PyJWTError, ValueError, Rejected) as error:
@@ -282,24 +305,24 @@ class Auth:
         when it was made for somebody or something else.
         """
         try:
-            token_app, claims = self._claims(token)
+            key, claims = self._claims(token)
         except Expired:
             raise Rejected(TOKEN_EXPIRED) from None
         except (jwt.PyJWTError, ValueError):
             raise Rejected(PERMISSION_DENIED, "bad subscription token") from None
         wanted_client = claims.get("client") or client
-        given = (token_app, claims.get("sub") or "", claims.get("channel"), wanted_client)
+        given = (key.app, claims.get("sub") or "", claims.get("channel"), wanted_client)
         if given != (app, user, channel, client):
             raise RemoteProtocolError(INVALID_TOKEN, "the token is for another subscription")
         return SubscriptionGrant(_expiry(claims), _info(claims))
 
-    def _claims(self, token: str) -> tuple[str, dict[str, Any]]:
+    def _claims(self, token: str) -> tuple[TokenKey, dict[str, Any]]:
         if not token or len(token) > TOKEN_BYTES_MAX:
             raise ValueError("token size")
         repeated = self._repeated.claims(token, self._clock.wall_ms())
         if repeated is not None:
-            kid, claims = repeated
-            key = self._keys[kid]
+            (number, _, kid), claims = repeated[0].partition(":"), repeated[1]
+            key = self._keys[kid][int(number)]
         else:
             key, claims = self._checked(token)
         audience = claims.get("aud")
@@ -309,25 +332,29 @@ class Auth:
             raise ValueError("aud names another app")
         if claims.get("app", key.app) != key.app:
             raise ValueError("app names another app")
-        return key.app, claims
+        return key, claims
 
     def _checked(self, token: str) -> tuple[TokenKey, dict[str, Any]]:
         """The full check of signature and times."""
         kid = jwt.get_unverified_header(token).get("kid", "")
-        key = self._keys.get(kid) if isinstance(kid, str) else None
-        if key is None:
-            raise ValueError("unknown key")
-        try:
-            claims: dict[str, Any] = jwt.decode(
-                token,
-                key.key,
-                algorithms=[key.algorithm],
-                options={"verify_aud": False, "verify_sub": False, "verify_iat": False},
-            )
-        except jwt.ExpiredSignatureError:
-            raise Expired from None
-        self._repeated.accepted(token, kid, key.algorithm, key.key)
-        return key, claims
+        keys = self._keys.get(kid, ()) if isinstance(kid, str) else ()
+        wrong: jwt.PyJWTError | ValueError = ValueError("unknown key")
+        for number, key in enumerate(keys):
+            try:
+                claims: dict[str, Any] = jwt.decode(
+                    token,
+                    key.key,
+                    algorithms=[key.algorithm],
+                    options={"verify_aud": False, "verify_sub": False, "verify_iat": False},
+                )
+            except jwt.ExpiredSignatureError:
+                raise Expired from None
+            except (jwt.InvalidSignatureError, jwt.InvalidAlgorithmError) as error:
+                wrong = error  # perhaps the app's other secret
+                continue
+            self._repeated.accepted(token, f"{number}:{kid}", key.algorithm, key.key)
+            return key, claims
+        raise wrong
 
 
 def _bearer(authorization: str) -> str:
@@ -336,7 +363,7 @@ def _bearer(authorization: str) -> str:
     return given.strip() if scheme.lower() == "bearer" else ""
 
 
-def _identity(app: str, claims: dict[str, Any]) -> Identity:
+def _identity(key: TokenKey, claims: dict[str, Any]) -> Identity:
     user = claims.get("sub", "")
     if not isinstance(user, str):
         raise ValueError("sub must be a string")
@@ -347,7 +374,7 @@ def _identity(app: str, claims: dict[str, Any]) -> Identity:
         raise ValueError("channels must be a list of names")
     issued = claims.get("iat", 0)
     return Identity(
-        app=app,
+        app=key.app,
         user=user,
         expires_ms=_expiry(claims),
         issued_ms=int(issued * SECOND_MS) if isinstance(issued, int | float) else 0,
@@ -356,6 +383,7 @@ def _identity(app: str, claims: dict[str, Any]) -> Identity:
         channels=tuple(channels[:CLAIM_CHANNELS_MAX]),
         device=claims["device"] if isinstance(claims.get("device"), str) else "",
         guest=claims.get("guest") is True,
+        secret=key.id,
     )
 
 

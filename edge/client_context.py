@@ -34,6 +34,7 @@ class ClientContext:
         "jti",
         "limits",
         "screen",
+        "secret",
         "session",
         "session_info",
         "viewer",
@@ -47,6 +48,7 @@ class ClientContext:
         self.viewer = viewer
         self.issued_ms = identity.issued_ms
         self.jti = identity.jti
+        self.secret = identity.secret
         self.device = ""  # as the connection says
         self.session_info = b""  # what the user's own devices see of it (JSON)
         # Changes of whom the user blocks that came before the leader's answer. None: it is here.

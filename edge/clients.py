@@ -213,7 +213,7 @@ class Clients:
             if excluded is not None:
                 session.close(excluded)
             elif isinstance(context, ClientContext) and self._auth.is_revoked(
-                session.app, session.user, context.issued_ms, context.jti
+                session.app, session.user, context.issued_ms, context.jti, context.secret
             ):
                 session.close(REVOKED)
 

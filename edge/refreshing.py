@@ -56,6 +56,7 @@ class Refreshing:
         if identity.expires_ms and expires_in <= 0:
             raise RemoteProtocolError(CONNECTION_EXPIRED)
         context.issued_ms, context.jti = identity.issued_ms, identity.jti
+        context.secret = identity.secret
         context.viewer = replace(context.viewer, guest=identity.guest)  # he may be a full user now
         session.refreshed(now_ms=self._now_ms(), expires_in_ms=expires_in)
         session.reply(

@@ -2,7 +2,8 @@
 
 Rules:
 1. The caller is the root key; an app's own key with the scope `admin` may look at its app and make
-   and revoke its keys. To everybody else each of these routes answers 403, whatever it names.
+   and revoke its keys and its tokens' secrets. To everybody else each of these routes answers 403,
+   whatever it names.
 2. A secret is in the answer of what made it and nowhere else.
 3. A change is answered when the coordinator has it; every edge and node follows within 2 s.
 """
@@ -28,11 +29,19 @@ from hubbub.base.errors import (
     RemoteProtocolError,
 )
 from hubbub.coordinator.api import CoordinatorError
-from hubbub.coordinator.app_register import AppRegister, keys_of
-from hubbub.coordinator.records import AppRecord, Quotas
+from hubbub.coordinator.app_register import AppRegister, keys_of, secrets_of
+from hubbub.coordinator.records import AppRecord, Quotas, TokenSecret
 from hubbub.features.contract import Command, Route
 from hubbub.features.publication import rfc3339
-from hubbub.model.server_keys import APPS_PATH, KEYS_PATH, SCOPES, Scope, ServerKey
+from hubbub.model.server_keys import (
+    APPS_PATH,
+    KEYS_PATH,
+    LAST_CHARS,
+    SCOPES,
+    SECRETS_PATH,
+    Scope,
+    ServerKey,
+)
 from hubbub.wire.codec import convert, encode_json
 from hubbub.wire.shapes import Viewer
 
@@ -114,6 +123,34 @@ class NewKeyAnswer(msgspec.Struct, frozen=True):
     server_key: str
 
 
+class SecretRequest(msgspec.Struct, frozen=True):
+    """One secret of an app's tokens by its id."""
+
+    app: str
+    secret: str
+
+
+class SecretRow(msgspec.Struct, frozen=True):
+    """A secret without its text. `last`: its last four characters."""
+
+    id: str
+    last: str
+    created_at: str
+
+
+class SecretsAnswer(msgspec.Struct, frozen=True):
+    """The active secrets, at most two, the oldest first."""
+
+    secrets: tuple[SecretRow, ...]
+
+
+class NewSecretAnswer(msgspec.Struct, frozen=True):
+    """`token_secret` is shown this once."""
+
+    secret: SecretRow
+    token_secret: str
+
+
 class AppAnswer(msgspec.Struct, frozen=True):
     """`settings`: what was laid over the profile's."""
 
@@ -168,6 +205,7 @@ def _row(
 
 _APP: Final = APPS_PATH + "/{app}"
 _KEY: Final = KEYS_PATH + "/{key}"
+_SECRET: Final = SECRETS_PATH + "/{secret}"
 CREATE: Final = _row(
     "POST", APPS_PATH, CreateApp, NewAppAnswer, "Make an app. Root key.", status=201
 )
@@ -196,8 +234,35 @@ CREATE_KEY: Final = _row(
 REVOKE_KEY: Final = _row(
     "DELETE", _KEY, KeyRequest, Revoked, "Revoke a server key. Root or own key."
 )
-APP_ROWS: Final = (CREATE, LIST, GET, UPDATE, DELETE, KEYS, CREATE_KEY, REVOKE_KEY)
-OWN_ROWS: Final = (GET, KEYS, CREATE_KEY, REVOKE_KEY)  # open to an app's own key as well
+SECRETS: Final = _row(
+    "GET", SECRETS_PATH, AppRequest, SecretsAnswer, "What signs its tokens. Root or own key."
+)
+CREATE_SECRET: Final = _row(
+    "POST",
+    SECRETS_PATH,
+    AppRequest,
+    NewSecretAnswer,
+    "A further secret for its tokens; two are active at most. Root or own key.",
+    status=201,
+)
+REVOKE_SECRET: Final = _row(
+    "DELETE",
+    _SECRET,
+    SecretRequest,
+    Revoked,
+    "Revoke a secret: its tokens are worth nothing, sessions of theirs end. Root or own key.",
+)
+# Open to an app's own key as well.
+OWN_ROWS: Final = (
+    GET,
+    KEYS,
+    CREATE_KEY,
+    REVOKE_KEY,
+    SECRETS,
+    CREATE_SECRET,
+    REVOKE_SECRET,
+)
+APP_ROWS: Final = (CREATE, LIST, UPDATE, DELETE, *OWN_ROWS)
 
 
 class AppRoutes:
@@ -220,6 +285,9 @@ class AppRoutes:
             KEYS: self._keys,
             CREATE_KEY: self._create_key,
             REVOKE_KEY: self._revoke_key,
+            SECRETS: self._secrets,
+            CREATE_SECRET: self._create_secret,
+            REVOKE_SECRET: self._revoke_secret,
         }
 
     def handler(self, row: Route) -> Handler:
@@ -312,6 +380,19 @@ class AppRoutes:
         await self._register.revoke_key(asked.app, asked.key)
         return Revoked()
 
+    async def _secrets(self, params: dict[str, Any]) -> SecretsAnswer:
+        record = await self._register.get(convert(params, AppRequest).app)
+        return SecretsAnswer(tuple(map(_secret, secrets_of(record))))
+
+    async def _create_secret(self, params: dict[str, Any]) -> NewSecretAnswer:
+        made = await self._register.create_secret(convert(params, AppRequest).app)
+        return NewSecretAnswer(_secret(made), made.secret)
+
+    async def _revoke_secret(self, params: dict[str, Any]) -> Revoked:
+        asked = convert(params, SecretRequest)
+        await self._register.revoke_secret(asked.app, asked.secret)
+        return Revoked()
+
 
 def require_scope(holder: KeyHolder, scope: Scope | None) -> None:
     """Raises Rejected(PERMISSION_DENIED) if the key does not have the scope."""
@@ -340,6 +421,10 @@ def _shown(record: AppRecord) -> AppAnswer:
 
 def _key(key: ServerKey) -> KeyRow:
     return KeyRow(key.id, key.scopes, key.label, key.last, _time(key.created_ms))
+
+
+def _secret(one: TokenSecret) -> SecretRow:
+    return SecretRow(one.id, one.secret[-LAST_CHARS:], _time(one.created_ms))
 
 
 def _time(ms: int) -> str:

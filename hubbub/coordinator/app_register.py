@@ -28,7 +28,7 @@ from hubbub.base.errors import (
 )
 from hubbub.base.units import KIB
 from hubbub.coordinator.api import Guard, Op, Put, Record, TransactionResult
-from hubbub.coordinator.records import APPS_PREFIX, AppRecord, Quotas, app_key
+from hubbub.coordinator.records import APPS_PREFIX, AppRecord, Quotas, TokenSecret, app_key
 from hubbub.model.server_keys import (
     ID_BYTES,
     KEYS_MAX,
@@ -156,6 +156,7 @@ class AppRegister:
             return replace(
                 record,
                 token_secret="",
+                token_secrets=(),
                 server_key="",
                 token_keys=(),
                 server_keys=(),
@@ -193,6 +194,37 @@ class AppRegister:
             if len(kept) == len(record.server_keys):
                 raise Rejected(NOT_FOUND, "there is no such key")
             return replace(record, server_keys=kept)
+
+        await self._change(app, change)
+
+    # --- secrets of its tokens
+
+    async def create_secret(self, app: str) -> TokenSecret:
+        """A further secret that signs its tokens. Raises Rejected(LIMIT_EXCEEDED): KEYS_MAX are
+        active."""
+        drawn = self._entropy(ID_BYTES + SECRET_BYTES)
+        secret = TokenSecret(drawn[:ID_BYTES].hex(), drawn[ID_BYTES:].hex(), self._now_ms())
+
+        def change(record: AppRecord) -> AppRecord:
+            if len(secrets_of(record)) >= KEYS_MAX:
+                raise Rejected(
+                    LIMIT_EXCEEDED, "revoke a secret first: that many are active", limit=KEYS_MAX
+                )
+            return replace(record, token_secrets=(*record.token_secrets, secret))
+
+        await self._change(app, change)
+        return secret
+
+    async def revoke_secret(self, app: str, id: str) -> None:
+        """Tokens that it signed are worth nothing. Raises Rejected(NOT_FOUND)."""
+
+        def change(record: AppRecord) -> AppRecord:
+            if id == FIRST_ID and record.token_secret:
+                return replace(record, token_secret="")
+            kept = tuple(one for one in record.token_secrets if one.id != id)
+            if len(kept) == len(record.token_secrets):
+                raise Rejected(NOT_FOUND, "there is no such secret")
+            return replace(record, token_secrets=kept)
 
         await self._change(app, change)
 
@@ -238,6 +270,14 @@ def keys_of(record: AppRecord) -> tuple[ServerKey, ...]:
         FIRST_ID, hash_of(text), ("read", "write", "admin"), "made with the app", text[-4:]
     )
     return (replace(first, created_ms=record.created_ms), *record.server_keys)
+
+
+def secrets_of(record: AppRecord) -> tuple[TokenSecret, ...]:
+    """What signs its HS256 tokens, the oldest first; the one that it was made with is `first`."""
+    if not record.token_secret:
+        return record.token_secrets
+    first = TokenSecret(FIRST_ID, record.token_secret, record.created_ms)
+    return (first, *record.token_secrets)
 
 
 def _merged(old: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

@@ -108,6 +108,14 @@ class SigningKey(Struct, frozen=True):
     key: str
 
 
+class TokenSecret(Struct, frozen=True):
+    """A further secret of an app's HS256 tokens, as text: whoever checks tokens needs it."""
+
+    id: Annotated[str, Meta(min_length=1, max_length=64)]
+    secret: str
+    created_ms: int
+
+
 class Quotas(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What an app may use at most, over all edges; 0: no bound. Each edge holds an equal share."""
 
@@ -119,9 +127,10 @@ class AppRecord(Struct, frozen=True, kw_only=True):
     """One app and its secrets (text; the bytes of a key are its UTF-8).
 
     `server_key`: the one that `hubbub up` made and shows at every start; empty for other apps, and
-    once it was revoked. `server_keys`: kept as hashes. With `deleted_ms` set it is a tombstone: no
-    key is left in it, and no name is used twice; `id_secret` and settings stay, since the log
-    of the app's streams is still applied with them.
+    once it was revoked. `server_keys`: kept as hashes. `token_secret`: the one that it was made
+    with; empty once it was revoked; `token_secrets`: made later. With `deleted_ms` set it is a
+    tombstone: no key is left in it, and no name is used twice; `id_secret` and settings stay, since
+    the log of the app's streams is still applied with them.
 
     `changes`: fields of `AppSettings` (JSON values) that the owner laid over the profile; whoever
     writes them has tried `profiles.resolve` with them.
@@ -138,6 +147,7 @@ class AppRecord(Struct, frozen=True, kw_only=True):
     quotas: Quotas = Quotas()
     created_ms: int = 0
     deleted_ms: int = 0
+    token_secrets: tuple[TokenSecret, ...] = ()
 
     @property
     def is_deleted(self) -> bool:

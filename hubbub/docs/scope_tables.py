@@ -9,7 +9,7 @@ from typing import Final
 
 from hubbub.docs.error_tables import table
 from hubbub.features.registry import REGISTRY
-from hubbub.model.server_keys import APPS_PATH, KEYS_PATH, SCOPES, scope_of
+from hubbub.model.server_keys import APPS_PATH, KEYS_PATH, SCOPES, SECRETS_PATH, scope_of
 
 HEAD: Final = """# What a server key may ask for
 
@@ -42,6 +42,9 @@ ROOT_OR_OWN: Final = (
     ("GET", KEYS_PATH),
     ("POST", KEYS_PATH),
     ("DELETE", KEYS_PATH + "/{key}"),
+    ("GET", SECRETS_PATH),
+    ("POST", SECRETS_PATH),
+    ("DELETE", SECRETS_PATH + "/{secret}"),
 )
 
 

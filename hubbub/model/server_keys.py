@@ -31,6 +31,7 @@ LAST_CHARS: Final = 4
 ROOT_PREFIX: Final = "hubroot_"
 APPS_PATH: Final = "/v1/apps"
 KEYS_PATH: Final = APPS_PATH + "/{app}/keys"
+SECRETS_PATH: Final = APPS_PATH + "/{app}/token_secrets"
 
 # What ends the work of others all over an app, or decides what its events are.
 ADMIN: Final = frozenset(
@@ -46,6 +47,9 @@ ADMIN: Final = frozenset(
         ("GET", KEYS_PATH),
         ("POST", KEYS_PATH),
         ("DELETE", KEYS_PATH + "/{key}"),
+        ("GET", SECRETS_PATH),
+        ("POST", SECRETS_PATH),
+        ("DELETE", SECRETS_PATH + "/{secret}"),
     }
 )
 READS: Final = frozenset(

@@ -23,7 +23,7 @@ SCOPE = click.Choice(("read", "write", "admin"))
 
 @noun("apps")
 def apps() -> None:
-    """Make, list and delete apps; make and revoke their server keys.
+    """Make, list and delete apps; make and revoke their server keys and their tokens' secrets.
 
     \b
     Examples:
@@ -31,6 +31,7 @@ def apps() -> None:
       hubbub apps create shop --dir data
       hubbub apps keys shop --create "till 2" --scope write --dir data
       hubbub apps keys shop --revoke 1f0c99ab --dir data
+      hubbub apps secrets shop --create --dir data
     """
 
 
@@ -140,6 +141,36 @@ def keys(
         lines.append(f"server key    {made['server_key']}")
     data |= rest.need("GET", path)
     _say(cluster, data, [*lines, *(_key_line(row) for row in data["keys"])])
+    return Exit.DONE
+
+
+@apps.verb("secrets")
+@click.argument("name")
+@click.option("--create", is_flag=True, help="Make a further one.")
+@click.option("--revoke", "secret", help="Revoke the secret of this id.")
+@cluster_options
+def secrets(
+    name: str, create: bool, secret: str | None, root: Path | None, timeout_s: float
+) -> Exit:
+    """Show what signs the tokens of an app (two at most), make one, revoke one.
+
+    \b
+    Example: hubbub apps secrets shop --create --dir data
+    """
+    cluster, rest = _rest(root, timeout_s)
+    path = f"/v1/apps/{quote(name, safe='')}/token_secrets"
+    data: dict[str, Any] = {}
+    lines = []
+    if secret is not None:
+        rest.need("DELETE", f"{path}/{quote(secret, safe='')}")
+        lines.append(f"revoked {secret}")
+    if create:
+        made = rest.need("POST", path, {})
+        data["token_secret"] = made["token_secret"]
+        lines.append(f"token secret  {made['token_secret']}")
+    data |= rest.need("GET", path)
+    rows = [f"{row['id']}  …{row['last']}  {row['created_at']}" for row in data["secrets"]]
+    _say(cluster, data, [*lines, *rows])
     return Exit.DONE
 
 

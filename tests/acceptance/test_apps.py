@@ -12,6 +12,8 @@ import sys
 import time
 from typing import Any
 
+import jwt
+
 from ops.api import Rest, call
 from tests.support.client import Client, ReplyError, new_cmid
 from tests.support.cluster import Cluster, wait_for
@@ -108,6 +110,40 @@ def test_a_key_is_rotated_without_a_moment_in_which_none_is_good(cluster: Cluste
         assert Rest(url, reader).call("GET", "/v1/limits").status == 200
     [left] = root(cluster).need("GET", f"/v1/apps/{app}/keys")["keys"]
     assert (left["label"], left["last"], left["scopes"]) == ("second", reader[-4:], ["read"])
+
+
+async def test_a_secret_is_rotated_under_connected_clients(cluster: Cluster) -> None:
+    app = name("secret")
+    made = await asyncio.to_thread(make, cluster, app)
+    rest = Rest(cluster.urls[0], made["server_key"])
+    path = f"/v1/apps/{app}/token_secrets"
+    new = rest.need("POST", path, {})["token_secret"]
+    full = rest.call("POST", path, {})
+    assert (full.status, full.body["code"]) == (422, "limit_exceeded")
+    old, new = (
+        jwt.encode({"sub": "ann"}, secret, algorithm="HS256", headers={"kid": app})
+        for secret in (made["token_secret"], new)
+    )
+
+    def status(url: str, token: str) -> int:
+        return Rest(url, token).call("GET", "/v1/limits").status
+
+    for url in cluster.urls:
+        within("the new one opens", lambda url=url: status(url, new) == 200)
+        assert status(url, old) == 200
+    async with Client(cluster.urls[1], old) as thrown, Client(cluster.urls[1], new) as stays:
+        began = time.monotonic()
+        rest.need("DELETE", f"{path}/first")
+        async with asyncio.timeout(10.0):
+            assert (await thrown.wait_closed()).code == 4501
+        assert time.monotonic() - began < AT_ONCE_S
+        for url in cluster.urls:
+            within("the old one is shut", lambda url=url: status(url, old) == 401)
+            assert status(url, new) == 200
+        assert (await stays.rpc("unread.total"))["unread"] == 0
+    assert rest.need("POST", "/v1/tokens", {"user": "ann"})["token"]
+    [left] = rest.need("GET", path)["secrets"]
+    assert left["last"] != made["token_secret"][-4:]
 
 
 async def test_a_deleted_app_throws_its_clients_out_and_answers_nobody(cluster: Cluster) -> None:
@@ -213,5 +249,8 @@ def test_the_command_makes_lists_and_deletes(cluster: Cluster) -> None:
     keys = hubbub("keys", app, "--create", "till", "--scope", "write")
     assert [row["scopes"] for row in keys["keys"]][1:] == [["write"]]
     assert len(hubbub("keys", app, "--revoke", keys["keys"][0]["id"])["keys"]) == 1
+    assert len(hubbub("secrets", app, "--create")["secrets"]) == 2
+    [secret] = hubbub("secrets", app, "--revoke", "first")["secrets"]
+    assert secret["id"] != "first"
     assert hubbub("delete", app, "--yes")["app"] == app
     assert app not in [row["app"] for row in hubbub("list")["apps"]]

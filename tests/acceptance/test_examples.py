@@ -121,6 +121,9 @@ STEPS: tuple[Step, ...] = (
     ("key", "POST", _A + "/keys", SHOP, {"label": "till 2", "scopes": ["read", "write"]}),
     ("", "GET", _A + "/keys", SHOP, None),
     ("", "DELETE", _A + "/keys/{key}", {**SHOP, "key": "{key}"}, None),
+    ("secret", "POST", _A + "/token_secrets", SHOP, {}),
+    ("", "GET", _A + "/token_secrets", SHOP, None),
+    ("", "DELETE", _A + "/token_secrets/{secret}", {**SHOP, "secret": "{secret}"}, None),
     ("", "DELETE", _A, SHOP, None),
 )
 
@@ -162,9 +165,14 @@ def conversation(rest: Rest, root: Rest) -> dict[str, Any]:
                 "next": "",
             }
         if name:
-            ids[name] = answer["id"] if "id" in answer else answer["key"]["id"]
+            ids[name] = _id_in(answer)
         found[f"{method} {route}"] = {"request": sent, "answer": answer}
     return scrubbed(found)
+
+
+def _id_in(answer: dict[str, Any]) -> str:
+    made = next((answer[name] for name in ("key", "secret") if name in answer), answer)
+    return str(made["id"])
 
 
 def filled(value: Any, ids: dict[str, str]) -> Any:

@@ -9,7 +9,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
-from edge.auth import Auth, TokenKey
+from edge.auth import SETTLED_MS, Auth, TokenKey
 from hubbub.base.errors import (
     INVALID_TOKEN,
     PERMISSION_DENIED,
@@ -166,3 +166,54 @@ def test_server_keys_belong_to_one_app(auth: Auth) -> None:
     for header in ("", "Bearer ", "Bearer nope", "Basic demo-server-key"):
         with pytest.raises(Rejected):
             auth.server_app(header)
+
+
+def rotated(*secrets: TokenKey) -> Auth:
+    auth = Auth("demo")
+    auth.set_app("demo", "k", list(secrets))
+    return auth
+
+
+OLD = TokenKey("demo", "HS256", "o" * 40, id="first", since_ms=0)
+NEW = TokenKey("demo", "HS256", "n" * 40, id="2f", since_ms=NOW * 1_000)
+
+
+def test_two_secrets_are_good_at_a_time_also_for_one_header() -> None:
+    auth = rotated(OLD, NEW)
+    for _ in range(3):  # each remembers the header anew
+        for key in (OLD, NEW):
+            assert auth.connection(token({"sub": "ann"}, key.key)).secret == key.id
+            headers = {"kid": "demo"}
+            named = jwt.encode({"sub": "ann"}, key.key, algorithm="HS256", headers=headers)
+            assert auth.connection(named).secret == key.id
+    assert refused(auth, token({"sub": "ann"}, "x" * 40))
+
+
+def test_the_edge_signs_with_the_new_one_when_all_edges_know_it() -> None:
+    auth = rotated(OLD, NEW)
+
+    def signed_by(now_ms: int) -> str:
+        text = auth.sign("demo", "ann", now_ms=now_ms, ttl_s=3_600, jti="j")
+        return auth.connection(text).secret
+
+    assert signed_by(NOW * 1_000 + SETTLED_MS - 1) == "first"
+    assert signed_by(NOW * 1_000 + SETTLED_MS) == "2f"
+    assert rotated(NEW).sign("demo", "ann", now_ms=NOW * 1_000, ttl_s=9, jti="j"), "the only one"
+
+
+def test_what_a_revoked_secret_signed_is_worth_nothing() -> None:
+    auth = rotated(OLD, NEW)
+    old, new = token({"sub": "ann"}, OLD.key), token({"sub": "ann"}, NEW.key)
+    assert auth.connection(old)
+    assert auth.connection(new)
+    assert not auth.is_revoked("demo", "ann", NOW, "", "first")
+    assert auth.set_app("demo", "k", [NEW]), "one is gone"
+    assert not auth.set_app("demo", "k", [NEW]), "that was all"
+    assert refused(auth, old)
+    assert auth.connection(new)
+    assert auth.is_revoked("demo", "ann", NOW, "", "first")
+    assert not auth.is_revoked("demo", "ann", NOW, "", "2f")
+    assert auth.set_app("demo", "k", [])
+    assert refused(auth, new)
+    with pytest.raises(ValueError, match="signs its tokens itself"):
+        auth.sign("demo", "ann", now_ms=0, ttl_s=9, jti="j")

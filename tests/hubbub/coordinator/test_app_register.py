@@ -20,7 +20,7 @@ from hubbub.base.errors import (
     Rejected,
 )
 from hubbub.coordinator.api import Put, Record
-from hubbub.coordinator.app_register import FIRST_ID, AppRegister, keys_of
+from hubbub.coordinator.app_register import FIRST_ID, AppRegister, keys_of, secrets_of
 from hubbub.coordinator.records import AppRecord, Quotas, app_key
 from hubbub.coordinator.solo import SoloCoordinator
 from hubbub.model.server_keys import KEYS_MAX, is_key
@@ -178,3 +178,24 @@ async def test_changes_at_once_come_one_after_the_other(register: Register) -> N
     assert record.created_ms == NOW_MS + 1, "the other's change is there, too"
     register.coordinator.overtaken = 100
     await refused(OVERLOADED, register.change("shop", None, Quotas()))
+
+
+async def test_a_tokens_secret_is_rotated_two_at_a_time(register: Register) -> None:
+    await register.make()
+    first = await register.get("shop")
+    assert [one.id for one in secrets_of(first)] == [FIRST_ID]
+    new = await register.create_secret("shop")
+    assert len(new.secret) == 64
+    assert secrets_of(await register.get("shop"))[1:] == (new,)
+    await refused(LIMIT_EXCEEDED, register.create_secret("shop"))
+    await refused(NOT_FOUND, register.revoke_secret("shop", "none"))
+    await register.revoke_secret("shop", FIRST_ID)
+    await refused(NOT_FOUND, register.revoke_secret("shop", FIRST_ID))
+    third = await register.create_secret("shop")
+    record = await register.get("shop")
+    assert (secrets_of(record), record.token_secret) == ((new, third), "")
+    for one in (new, third):
+        await register.revoke_secret("shop", one.id)
+    assert secrets_of(await register.get("shop")) == ()
+    await register.create_secret("shop")
+    assert secrets_of(await register.delete("shop")) == ()
