@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from hubbub.features import list_index
+from hubbub.features import channel_query, list_index
 from hubbub.features.channel_list import DropListed, PutListed
-from hubbub.features.channel_query import EXPLICIT_MAX, ChannelQuery, turn_query
+from hubbub.features.channel_query import ChannelQuery, turn_query
 from hubbub.features.contract import Errand, HeadsCall, Keep, QueryCall, Recall
-from hubbub.features.list_index import CHANGES_MAX, KEPT_FROM, IndexRequest, KeptIndex, own_index
+from hubbub.features.list_index import IndexRequest, KeptIndex, own_index
 from hubbub.features.list_settings import SetListed
 from hubbub.features.user_settings import SetSettings
 from hubbub.model.channel import ChannelKind
@@ -22,7 +23,18 @@ from hubbub.wire.codec import decode_json, encode_json
 from hubbub.wire.shapes import HeadRow, Viewer
 from tests.support.playbook import Playbook
 
-KEYS = [f"group:{n:04}" for n in range(EXPLICIT_MAX + 88)]
+KEPT_FROM, CHANGES_MAX, EXPLICIT_MAX = 16, 12, 24  # a long list of the test's is soon made
+KEYS = [f"group:{n:04}" for n in range(EXPLICIT_MAX + 126)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def small() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(list_index, "KEPT_FROM", KEPT_FROM)
+        patch.setattr(list_index, "CHANGES_MAX", CHANGES_MAX)
+        patch.setattr(channel_query, "EXPLICIT_MAX", EXPLICIT_MAX)
+        patch.setattr(channel_query, "_BEST_MAX", 40)
+        yield
 
 
 class Edge:
@@ -117,7 +129,7 @@ def test_a_short_list_is_not_kept() -> None:
 def test_of_a_long_list_only_what_changed_is_asked_for() -> None:
     edge = Edge(KEPT_FROM)
     first = edge.index()
-    edge.put(KEYS[400])
+    edge.put(KEYS[40])
     edge.drop(KEYS[0])
     edge.set(KEYS[1], muted=True)
     edge.book.do("ann", SetSettings(settings={"theme": Raw(b'"dark"')}))
@@ -125,7 +137,7 @@ def test_of_a_long_list_only_what_changed_is_asked_for() -> None:
     assert again is first
     assert [ask.since for ask in edge.asked] == [0, KEPT_FROM]
     assert again.roll is not None
-    assert set(again.roll.keys) == set(again.rows) == {*KEYS[1:KEPT_FROM], KEYS[400]}
+    assert set(again.roll.keys) == set(again.rows) == {*KEYS[1:KEPT_FROM], KEYS[40]}
     own = again.rows[KEYS[1]].own
     assert own is not None
     assert own.muted
@@ -227,7 +239,7 @@ def test_a_page_of_a_long_list_asks_for_a_page_alone() -> None:
     assert [ask.since for ask in edge.asked] == [0, len(KEYS)]
 
 
-@pytest.mark.parametrize("hidden_count", [3, 30, 570])
+@pytest.mark.parametrize("hidden_count", [3, 30, 140])
 def test_pages_go_past_what_is_hidden_and_filtered(hidden_count: int) -> None:
     edge = Edge(len(KEYS))
     newest = edge.newest_first(KEYS)
