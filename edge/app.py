@@ -121,7 +121,7 @@ class Edge:
         dispatch.require_included = auth.require_included
         errands = self._errands = dispatch.errands = Errands(
             dispatch.turned,
-            uplink.ask_heads,
+            lambda asks, answered, failed: uplink.ask_heads(asks, answered, failed, ()),
             uplink.ask_newest,
             uplink.slot_of,
             clock.monotonic_ms,

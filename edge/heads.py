@@ -11,10 +11,16 @@ Rules:
    leave out whom the user blocks: the question says who that is.
 4. The same answer tells the hub where a channel stands that nobody here is subscribed to: from
    there on its events are noted.
+5. What a session that ended heard of stays watched for LINGER_TICKS, up to LINGERING_MAX channels
+   (the longest lingering goes first): most who go come back, and interest in a list of channels is
+   dear to take and to drop in edge, router and node.
+6. A question about channels that are watched already goes to their leader by any router, since no
+   interest must arrive before it; what it says of their position is not needed then.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable
 from typing import Final, NamedTuple, Protocol
 
@@ -29,12 +35,16 @@ from hubbub.wire.shapes import HeadAsk, HeadRow
 Line = tuple[str, int, int, bytes, bytes]  # channel, seq, ts ms, preview JSON, figures JSON
 Answered = Callable[[list[tuple[HeadAsk, HeadRow]]], None]
 Failed = Callable[[list[Stream]], None]
-Ask = Callable[[list[HeadAsk], Answered, Failed], None]
+# The last one: streams whose interest must be there before the question.
+Ask = Callable[[list[HeadAsk], Answered, Failed, Collection[Stream]], None]
 
 # What a feature says where the last message is not for this user (a newcomer's history).
 NO_PREVIEW: Final = b'"preview":null'
 PREVIEW_BYTES_MAX: Final = 1_024  # a longer message is not repeated in a head
 GREETING_TURNS: Final = 2  # ticks: 1 to 2 s, well before the SDKs give a connect up
+# Phones that change networks, pages that are loaded again. Double hardly finds more of them.
+LINGER_TICKS: Final = 30
+LINGERING_MAX: Final = 20_000  # 1 KB each here, less in router and node
 _MISSING: Final = object()
 
 
@@ -109,6 +119,13 @@ class Heads:
         self._marked: dict[HeadsOf, None] = {}
         self._wanted: dict[Stream, dict[HeadsOf, None]] = {}
         self._greetings: dict[Greeting, HeadsOf] = {}
+        self._lingering: OrderedDict[Stream, int] = OrderedDict()  # until which tick
+        self._ticks = 0
+
+    @property
+    def lingering(self) -> int:
+        """Channels that are watched for nobody."""
+        return len(self._lingering)
 
     # --- sessions
 
@@ -140,13 +157,15 @@ class Heads:
         app, user = mine.listener.app, (mine.listener.user,)
         for channel in first:
             self._wanted[(app, channel)].pop(mine)
+        fresh = self._unsettled((app, c) for c in first)
         self._greetings[greeting] = mine
         greeting.missing = dict.fromkeys(first)
         greeting.turns_left = GREETING_TURNS
 
         def answered(pairs: list[tuple[HeadAsk, HeadRow]]) -> None:
             for _, row in pairs:
-                self._hub.head_is((row.app, row.key), row.seq, row.epoch)
+                if (row.app, row.key) in fresh:
+                    self._hub.head_is((row.app, row.key), row.seq, row.epoch)
                 if row.key in greeting.missing and greeting in self._greetings:
                     del greeting.missing[row.key]
                     figures = row.fields[0] if row.fields else b""
@@ -165,7 +184,7 @@ class Heads:
             HeadAsk(self._slot_of(app, c), app, c, users=user, preview=True, blocked=blocked)
             for c in first
         ]
-        self._ask(asks, answered, failed)
+        self._ask(asks, answered, failed, fresh)
 
     def _greeted(self, greeting: Greeting) -> None:
         if not greeting.missing and self._greetings.pop(greeting, None) is not None:
@@ -174,7 +193,7 @@ class Heads:
     def close(self, mine: HeadsOf) -> None:
         """The session ended."""
         for channel in mine.channels:
-            self._unwatch(mine, channel)
+            self._unwatch(mine, channel, lingers=True)
             wanted = self._wanted.get((mine.listener.app, channel))
             if wanted is not None:
                 wanted.pop(mine, None)
@@ -239,6 +258,9 @@ class Heads:
 
     def tick(self) -> None:
         """Once an interval: one push for each marked session, figures for what is on screens."""
+        self._ticks += 1
+        while self._lingering and next(iter(self._lingering.values())) <= self._ticks:
+            self._end_oldest()
         for greeting, mine in list(self._greetings.items()):
             greeting.turns_left -= 1
             if not greeting.turns_left:  # a leader is away: its channels come when it is back
@@ -270,11 +292,13 @@ class Heads:
         asks = [self._question(s, sessions) for s, sessions in wanted.items() if sessions]
         if not asks:
             return
+        fresh = self._unsettled(wanted)
 
         def answered(pairs: list[tuple[HeadAsk, HeadRow]]) -> None:
             pushes: dict[HeadsOf, list[Line]] = {}
             for ask, row in pairs:
-                self._hub.head_is((row.app, row.key), row.seq, row.epoch)
+                if (row.app, row.key) in fresh:
+                    self._hub.head_is((row.app, row.key), row.seq, row.epoch)
                 figures = dict(zip(ask.users, row.fields, strict=False))
                 for mine in wanted[(row.app, row.key)]:
                     if row.key in mine.channels:
@@ -290,9 +314,14 @@ class Heads:
                 if still:
                     self._wanted.setdefault(stream, {}).update(still)
 
-        self._ask(asks, answered, failed)
+        self._ask(asks, answered, failed, fresh)
 
     # --- inside
+
+    def _unsettled(self, streams: Iterable[Stream]) -> set[Stream]:
+        """Those of which it is not known here where they stand."""
+        channels = self._hub.channels
+        return {s for s in streams if s not in channels or channels[s].position is None}
 
     def _question(self, stream: Stream, sessions: Iterable[HeadsOf]) -> HeadAsk:
         users = {mine.listener.user: mine.listener.blocked for mine in sessions}
@@ -311,12 +340,14 @@ class Heads:
         watchers = self._watchers.setdefault(stream, {})
         if mine not in watchers:
             watchers[mine] = None
+            if self._lingering.pop(stream, None) is not None:
+                return  # watched all the time
             state = self._hub.open(stream)
             state.watch += 1
             if state.position is None:
                 self.ask_figures(mine, (channel,))
 
-    def _unwatch(self, mine: HeadsOf, channel: str) -> None:
+    def _unwatch(self, mine: HeadsOf, channel: str, *, lingers: bool = False) -> None:
         stream = (mine.listener.app, channel)
         watchers = self._watchers.get(stream)
         if watchers is None or mine not in watchers:
@@ -324,6 +355,18 @@ class Heads:
         del watchers[mine]
         if not watchers:
             del self._watchers[stream]
+            if lingers and self._hub.channels[stream].position is not None:
+                self._lingering[stream] = self._ticks + LINGER_TICKS
+                if len(self._lingering) > LINGERING_MAX:
+                    self._end_oldest()
+                return
+        self._let_go(stream)
+
+    def _end_oldest(self) -> None:
+        stream, _ = self._lingering.popitem(last=False)
+        self._let_go(stream)
+
+    def _let_go(self, stream: Stream) -> None:
         state = self._hub.channels[stream]
         state.watch -= 1
         self._hub.let_go(state)

@@ -16,7 +16,7 @@ Long because requests, interest and repairs share the links to the routers.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Final, Protocol
 
 from edge.carriers import Carriers, Stream
@@ -345,16 +345,19 @@ class Uplink:
         asks: list[HeadAsk],
         answered: Callable[[list[tuple[HeadAsk, HeadRow]]], None],
         failed: Callable[[list[Stream]], None],
+        fresh: Collection[Stream] | None = None,
     ) -> None:
-        """HEADS questions, one for each leader, router and HEADS_ASKS_MAX streams: by the router
-        that carries a stream's interest, which is then there before the question.
+        """HEADS questions, one for each leader and HEADS_ASKS_MAX streams. Those about `fresh`
+        streams (None: all) go by the router that carries a stream's interest, which is then there
+        before the question.
 
         `answered` gets the rows that were answered, `failed` the streams to ask for again.
         """
         groups: dict[tuple[str, str], list[HeadAsk]] = {}
         for ask in asks:
-            way = self.leader_of(ask.slot), self.carriers.carrier(ask.slot)
-            groups.setdefault(way, []).append(ask)
+            is_fresh = fresh is None or (ask.app, ask.key) in fresh
+            router = self.carriers.carrier(ask.slot) if is_fresh else ""
+            groups.setdefault((self.leader_of(ask.slot), router), []).append(ask)
         for group in groups.values():
             for portion in _portions(group):
                 self._question(portion, answered, failed)

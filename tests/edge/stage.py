@@ -193,7 +193,7 @@ class EdgeStage:
         )
         self.heads = Heads(
             self.hub,
-            ask=lambda *question: self.head_asks.append(question),
+            ask=lambda *question: self.head_asks.append(question[:3]),
             slot_of=lambda app, key: 3,
         )
         self.dispatch = Dispatch(
@@ -232,7 +232,7 @@ class EdgeStage:
         self.clients.presences = presences
         self.watching = presences.watching = Watching(
             self.hub,
-            ask=lambda *question: self.head_asks.append(question),
+            ask=lambda *question: self.head_asks.append(question[:3]),
             look=presences.look,
             slot_of=lambda app, key: 3,
             sight={event.TAG for event in REGISTRY.lease.sight},

@@ -9,6 +9,7 @@ import pytest
 
 from edge.clients import RETURNS_PER_S
 from edge.connection import Peer
+from edge.heads import LINGER_TICKS
 from hubbub.base.errors import (
     CHANNEL_NOT_FOUND,
     INTERNAL,
@@ -46,6 +47,8 @@ def details(reply: Any) -> Any:
 def nothing_left(stage: EdgeStage) -> None:
     """After everybody left nothing may be kept for anybody."""
     assert stage.clients.sessions == {}
+    for _ in range(LINGER_TICKS):
+        stage.heads.tick()
     assert stage.hub.channels == {}
     assert stage.interest == set()
     assert stage.flusher.total_bytes == 0

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from edge.heads import Heads, HeadsOf, heads_json
+import pytest
+
+from edge.heads import LINGER_TICKS, Heads, HeadsOf, heads_json
 from edge.hub import Hub, Stream
 from hubbub.wire.event import COUNTABLE, encode_event_body, encode_row
 from hubbub.wire.shapes import HeadAsk, HeadRow, SignalKind
@@ -55,9 +57,12 @@ class Stage:
             head=lambda channel, event: self.heads.note(channel, event),
             listed=lambda channel, event: None,
         )
-        self.heads = Heads(
-            self.hub, ask=lambda *question: self.questions.append(question), slot_of=lambda a, k: 3
-        )
+        self.fresh: list[set[Stream]] = []
+        self.heads = Heads(self.hub, ask=self.ask, slot_of=lambda a, k: 3)
+
+    def ask(self, asks: list[HeadAsk], answered: Any, failed: Any, fresh: Any) -> None:
+        self.questions.append((asks, answered, failed))
+        self.fresh.append(set(fresh))
 
     def open(self, user: str, *channels: str, limit: int = 10) -> tuple[Listener, HeadsOf]:
         listener = Listener(user)
@@ -210,8 +215,52 @@ def test_a_closed_session_leaves_nothing_behind() -> None:
     stage.heads.tick()
     assert (ann.take(), len(bob.take())) == ([], 1)
     stage.heads.close(other)
+    for _ in range(LINGER_TICKS):
+        stage.heads.tick()
     assert (stage.interest, stage.hub.channels, stage.heads._watchers) == (set(), {}, {})
     assert (stage.heads._wanted, stage.heads._marked) == ({}, {})
+
+
+def test_who_comes_back_soon_finds_his_channels_watched() -> None:
+    stage = Stage()
+    _, mine = stage.open("ann", "group:x", "group:y")
+    stage.answer(4)
+    stage.heads.close(mine)
+    assert (len(stage.interest), stage.heads.lingering) == (2, 2)
+    stage.event("group:x", 5)
+    ann, mine = stage.open("ann", "group:x", "group:y", "group:z")
+    assert stage.heads.lingering == 0
+    stage.answer(5)
+    assert stage.fresh[-1] == {(APP, "group:z")}, "of the others it is known where they stand"
+    assert set(ann.take()[0]) == {"group:x", "group:y", "group:z"}
+    for _ in range(2 * LINGER_TICKS):
+        stage.heads.tick()
+    stage.event("group:x", 6)
+    stage.heads.tick()
+    assert [list(heads) for heads in ann.take()] == [["group:x"]]
+    stage.heads.unlisted(mine, ["group:x"])
+    assert (APP, "group:x") not in stage.interest, "it left the list: nobody will ask for it"
+    stage.heads.close(mine)
+    for _ in range(LINGER_TICKS - 1):
+        stage.heads.tick()
+    assert len(stage.interest) == 2
+    stage.heads.tick()
+    assert (stage.interest, stage.heads.lingering) == (set(), 0)
+
+
+def test_what_lingers_is_bounded_and_the_longest_goes_first(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("edge.heads.LINGERING_MAX", 2)
+    stage = Stage()
+    sessions = [stage.open("ann", f"group:{n}")[1] for n in range(3)]
+    stage.answer(1)
+    for mine in sessions:
+        stage.heads.close(mine)
+    assert stage.interest == {(APP, "group:1"), (APP, "group:2")}
+    _, asked = stage.open("ann", "group:new")
+    stage.heads.close(asked)
+    assert (APP, "group:new") not in stage.interest, "nobody knows where it stands"
 
 
 def test_an_answer_for_a_session_that_closed_meanwhile() -> None:

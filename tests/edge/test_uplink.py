@@ -259,6 +259,24 @@ def test_what_was_not_answered_is_asked_again() -> None:
     assert router.requests == [], "what is known is not asked for"
 
 
+def test_what_has_its_interest_is_asked_of_a_leader_by_one_router() -> None:
+    stage = Stage("r1", "r2")
+    for slot in range(16):
+        stage.view.lead(slot, "n1" if slot % 2 else "n2")
+    asks = [
+        HeadAsk(stage.uplink.slot_of("demo", f"group:{n}"), "demo", f"group:{n}") for n in range(40)
+    ]
+
+    def questions(fresh: set[tuple[str, str]] | None) -> int:
+        before = sum(len(router.of(Kind.HEADS)) for router in stage.routers.values())
+        stage.uplink.ask_heads(asks, lambda _: None, lambda _: None, fresh)
+        stage.run(100)
+        return sum(len(router.of(Kind.HEADS)) for router in stage.routers.values()) - before
+
+    assert questions(None) == questions({(ask.app, ask.key) for ask in asks}) == 4
+    assert questions(set()) == 2
+
+
 def test_the_newest_of_many_come_from_every_leader_or_not_at_all() -> None:
     stage = Stage("r1")
     keys = [f"group:{n}" for n in range(40)]
