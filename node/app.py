@@ -15,6 +15,7 @@ import random
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, Never, cast
 
@@ -139,7 +140,7 @@ class Node:
         self._admin = AdminServer(self._metrics, self._missing)
         self._backlog = Backlog(config.batch_waiting_bytes_max)
         self._me = Copy(self._storage_id, Leader(config.name, self._boot_id))
-        self._campaign = Campaign(self._coordinator, self._written)
+        self._campaign = Campaign(self._coordinator, self._written, self._is_beginning)
         self._dialled: dict[str, str] = {}
         self._backups: Backups
         self._mover: Mover
@@ -154,6 +155,7 @@ class Node:
         self._registration: Registration
         self._keeper: asyncio.Task[Never]
         self._due_nearer = asyncio.Event()
+        self._elects = asyncio.Event()
 
     # --- start
 
@@ -272,7 +274,9 @@ class Node:
         self._look_at_disk()
         period_ms = int(config.scrub_days * DAY_MS)
         self._scrub = Scrub(self._store, self._slots, period_ms, self._clock.wall_ms())
+        self._peers.address_of = self._address_of
         self._copies.links = self._peers
+        self._copies.hurry = self._elects.set
         self._copies.obey = self._service.obey
         self._backups = self._make_backups()
         self._mover = self._make_mover()
@@ -461,6 +465,11 @@ class Node:
                     _log.error("node.not_dialled", node=name, error=str(error))
         self._copies.nodes_changed()
 
+    def _address_of(self, name: str) -> str:
+        """Where another node listens, by the coordinator."""
+        record = self._view.nodes.get(name)
+        return record.address if record is not None else ""
+
     def _hang_up(self) -> None:
         """On nodes that were removed: their address may become another one's."""
         places = {place.name for place in self._view.storages.values()}
@@ -578,12 +587,22 @@ class Node:
                 takeover = (
                     supervise("takeover", self._campaign.take_over(wanted)) if wanted else None
                 )
-            await asyncio.sleep(_COPIES_TICK_S if self._copies.is_busy else BEAT_MS / 1_000)
+            self._elects.clear()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(
+                    _COPIES_TICK_S if self._copies.is_busy else BEAT_MS / 1_000
+                ):
+                    await self._elects.wait()
 
     def _written(self, written: Takeover, revision: int) -> None:
         """This node changed a slot's record: do not wait for the watch."""
         self._view.slot_map.apply(written.slot, written.record, revision)
         self._take_slot(written.slot)
+
+    def _is_beginning(self, number: int) -> bool:
+        """The slot has a term of ours without its first entry."""
+        slot = self._slots.get(number)
+        return slot is not None and slot.replica.is_leading and not slot.is_active
 
     def _activate(self, slot: Slot, record: SlotRecord) -> None:
         replica = slot.replica

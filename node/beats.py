@@ -134,8 +134,10 @@ class Beats:
             has_room,
         )
 
-    def heard(self, name: str, beat: NodeBeat, now_ms: int, wall_ms: int = 0) -> None:
-        """A node's beat. Args: wall_ms: our clock; 0: it is not compared."""
+    def heard(self, name: str, beat: NodeBeat, now_ms: int, wall_ms: int = 0) -> bool:
+        """A node's beat; whether it suspects others than before. Args: wall_ms: our clock; 0: it is
+        not compared.
+        """
         peer = self._peers.get(name)
         if peer is None:
             peer = self._peers[name] = _Peer(now_ms)
@@ -143,7 +145,7 @@ class Beats:
         peer.heard_ms = now_ms
         peer.is_up = True
         peer.their_n = beat.n
-        peer.suspects = frozenset(beat.suspects)
+        before, peer.suspects = peer.suspects, frozenset(beat.suspects)
         peer.fsync_us = beat.fsync_us
         peer.is_gray = beat.is_gray
         peer.is_clock_off = beat.is_clock_off
@@ -152,6 +154,7 @@ class Beats:
             peer.compare(beat.wall_ms - wall_ms, now_ms)
         while peer.sent and peer.sent[0][0] <= beat.echo:
             peer.contact_ms = peer.sent.popleft()[1]
+        return peer.suspects != before
 
     def suspects(self, now_ms: int) -> frozenset[str]:
         """Nodes that this one believes to be dead or cut off."""

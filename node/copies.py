@@ -10,6 +10,8 @@ Rules:
 3. Only slots for which time matters are ticked; a beat names only commits that changed.
 4. A slot whose own entries or rows cannot be read or applied fails, loudly; the others go on.
 5. Whether this node is gray is judged at each beat and said in it; `elections` acts on it.
+6. Whoever loses a link or its belief in a node says so at once, and elects at once (`hurry`). What
+   was written to last is taken over first: it is what people wait for.
 
 Long because mail, beats and elections share one view of who is alive.
 """
@@ -96,6 +98,7 @@ class Copies:
         self.gray = Gray()
         self.room = Room(RoomLimits())
         self.syncing_ms: Callable[[], int] = lambda: 0  # of the sync that is under way
+        self.hurry: Callable[[], None] = lambda: None  # `elect` has news
         self._me = me
         self._slots = slots
         self._nodes = nodes
@@ -166,6 +169,7 @@ class Copies:
         """The link to a node broke."""
         self.beats.down(name)
         self.beat()
+        self.hurry()
 
     def may_read(self, slot: Slot) -> bool:
         """This follower knows what its leader has committed, as of less than `SUSPECT_MS` ago.
@@ -223,7 +227,8 @@ class Copies:
     def _heard(self, peer: str, beat: NodeBeat) -> None:
         now = self._now()
         self.counts.beats_total += 1
-        self.beats.heard(peer, beat, now.mono_ms, now.wall_ms)
+        if self.beats.heard(peer, beat, now.mono_ms, now.wall_ms):
+            self.hurry()
         for number, term, commit in beat.commits:
             slot = self._slots.get(number)
             if slot is not None and slot.replica.commit < commit:
@@ -427,6 +432,7 @@ class Copies:
         wanted = self._elections.wanted(
             self._records(), living, self._is_leading, now_ms, self._is_whole
         )
+        wanted.sort(key=lambda one: -self._slots[one.slot].meta.ts_ms)
         self.counts.elections_total += len(wanted)
         for slot, record, _ in wanted:
             before = self._slot_map.leader_of(slot)

@@ -19,8 +19,9 @@ from typing import Final, NamedTuple
 
 from hubbub.ring.map import Leader, SlotRecord, next_leader
 
-# A CAS and its watch take some 100 ms; half lets the second member disturb the first.
-STAGGER_MS: Final = 400
+# A dead node's 340 slots are taken within half a second on a busy machine; half lets the second
+# member disturb the first.
+STAGGER_MS: Final = 800
 AGAIN_MS: Final = 1_000
 
 

@@ -4,8 +4,8 @@ Rules:
 1. A slot that changes its leader as planned takes no commands for some 100 ms, and one that was won
    needs a round to its copies. Whoever is told to ask again meanwhile asks too early, or too late
    by as much as it waited already; what is kept here goes on with the slot itself.
-2. For at most HELD_MS: then whoever asked shall look for itself. Routers repeat a request whose
-   leader is silent after 1.5 s.
+2. For at most HELD_MS: then whoever asked shall look for itself, and loses up to 250 ms by that.
+   Routers repeat a request whose leader is silent after 1.5 s.
 3. Bounded by number and bytes, over all slots; what finds no room is told to ask again at once.
 4. A router that asks again for the same request replaces what it asked before.
 """
@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 
 from hubbub.wire.frame import Message
 
-HELD_MS: Final = 500
+HELD_MS: Final = 1_000  # a slot among hundreds that a dead node led begins its term within this
 HELD_MAX: Final = 2_000
 HELD_BYTES_MAX: Final = 8 * 1024 * 1024
 

@@ -6,7 +6,9 @@ Rules:
    for what waits, one timer.
 2. The one timer wakes for the earliest of: a gathered frame, a beat, a death, a safety drain.
 3. A role has one `Peers`, and that one ZeroMQ context (I/O thread: with the first socket).
-4. Addresses: ipc:// (the folder's rights are the protection; `transport.stream`), tcp:// with keys,
+4. A connection that breaks is followed by knocks at the peer's address until the peer is heard, or
+   down, or nobody listens there (`transport.knock`). Of a peer that dials us `address_of` tells it.
+5. Addresses: ipc:// (the folder's rights are the protection; `transport.stream`), tcp:// with keys,
    never without (libzmq: `transport.sockets`), or inproc:// between the roles of one process,
    without ZeroMQ (`transport.inproc`).
 
@@ -16,6 +18,7 @@ Long because dialling, listening, losing and timing a peer share one set of link
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Final, TypeAlias
 
 import zmq
@@ -23,6 +26,7 @@ import zmq
 from hubbub.base.units import MIB
 from hubbub.transport.curve import Authenticator, Keys, KeysError
 from hubbub.transport.inproc import InprocListener, InprocSocket
+from hubbub.transport.knock import Knock
 from hubbub.transport.limits import LinkLimits
 from hubbub.transport.sockets import (
     INPROC,
@@ -96,6 +100,8 @@ class Peers(LinkTable[_Route]):
         self._authenticator: Authenticator | None = None
         self._listeners: list[FrameSocket | InprocListener | StreamListener] = []
         self._by_identity: dict[bytes, Entry[_Route]] = {}
+        self._knocks: dict[str, Knock] = {}  # by the peer's name
+        self.address_of: Callable[[str], str] = lambda _: ""  # "": not known
         self._flush_handle: asyncio.Handle | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ms = 0.0
@@ -198,6 +204,8 @@ class Peers(LinkTable[_Route]):
         for handle in (self._flush_handle, self._timer):
             if handle is not None:
                 handle.cancel()
+        for knocking in self._knocks.values():
+            knocking.close()
         for entry in self._entries.values():
             if entry.dialled and entry.route is not None:
                 entry.route.close(_CLOSE_LINGER_MS)
@@ -338,6 +346,30 @@ class Peers(LinkTable[_Route]):
     def _disconnected(self, entry: Entry[_Route]) -> None:
         self._suspect(entry)
         self._arm(self._clock.monotonic_ms())
+        if entry.suspect_ms is not None and not self._closed:
+            self._knock(entry)
+
+    def _knock(self, entry: Entry[_Route]) -> None:
+        """Rule 4."""
+        address = self.address_of(entry.name)
+        if not address and entry.dialled and entry.route is not None:
+            address = entry.route.address
+        if entry.name in self._knocks:
+            self._knocks.pop(entry.name).close()
+        if not address or address.startswith(INPROC):
+            return
+
+        def refused() -> None:
+            self._knocks.pop(entry.name, None)
+            self._refused(entry)
+
+        self._knocks[entry.name] = Knock(self._loop, address, refused)
+
+    def _stop_knocking(self) -> None:
+        """At peers that were heard again, or are down."""
+        for name in list(self._knocks):
+            if self._entries[name].suspect_ms is None:
+                self._knocks.pop(name).close()
 
     # --- the table's needs
 
@@ -349,6 +381,8 @@ class Peers(LinkTable[_Route]):
             return True
         if route.identity:  # unreachable or full for 1,000 frames: heard soon, or down
             self._suspect(entry)
+            if entry.live and entry.name not in self._knocks:
+                self._knock(entry)
         return False
 
     def _wake(self) -> None:
@@ -368,6 +402,7 @@ class Peers(LinkTable[_Route]):
         if self._closed:
             return
         self._tick_ms = self.tick()
+        self._stop_knocking()
         self._set_timer(min(self._tick_ms, max(self._safety_ms, now_ms)), now_ms)
 
     def _set_timer(self, due_ms: float, now_ms: float) -> None:
@@ -385,6 +420,7 @@ class Peers(LinkTable[_Route]):
         if now_ms >= self._tick_ms:
             self._redial(now_ms)
             self._tick_ms = self.tick()
+            self._stop_knocking()
         due_ms = min(self._tick_ms, self._safety_ms)
         self._set_timer(due_ms if flush_ms is None else min(due_ms, flush_ms), now_ms)
 

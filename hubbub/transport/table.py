@@ -5,12 +5,12 @@ Rules:
    peer_down (if it was up), peer_up. A boot that was replaced is never heard again.
 2. Up is the first frame of a peer after it was down; it is answered with a frame at once, so that
    both sides come up within one round trip. Down is silence, or a broken connection that did not
-   come back within `suspect_ms`.
+   come back within `suspect_ms`, or to whose address nobody listens any more.
 3. What waits for a peer that goes down is dropped. Numbers go on, over its boots too: a new boot
    may hear frames of the old link before we hear of it, and none of the new link's looks old.
 4. A beat is the last message of its frame: the digest in it is of all that went before.
-5. Handlers are called from `arrived` and `tick` only, never from a send: sending inside a handler
-   is safe.
+5. Handlers are called from `arrived`, `tick` and `_refused` only, never from a send: sending inside
+   a handler is safe.
 """
 
 from __future__ import annotations
@@ -208,6 +208,11 @@ class LinkTable(Generic[R]):
         """The connection broke: down soon, unless the peer is heard."""
         if entry.live and entry.suspect_ms is None:
             entry.suspect_ms = self._clock.monotonic_ms() + self._limits.suspect_ms
+
+    def _refused(self, entry: Entry[R]) -> None:
+        """The connection broke, and nobody listens where the peer did: no need to wait."""
+        if entry.live and entry.suspect_ms is not None:
+            self._down(entry)
 
     def _forget(self, entry: Entry[R]) -> None:
         """No route any more; its numbers stay known."""

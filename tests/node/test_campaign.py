@@ -64,6 +64,63 @@ async def test_one_lost_slot_costs_no_other(tmp_path: Path) -> None:
         await coordinator.close()
 
 
+async def test_losing_everything_costs_one_look(tmp_path: Path) -> None:
+    coordinator = Away(tmp_path / "c.db")
+    try:
+        known = await revisions(coordinator)
+        for slot in range(SLOTS):
+            theirs = next_leader(NEW, OTHER).to_json()
+            await coordinator.transact([], [Put(slot_key(slot), theirs)])
+        before = coordinator.statistics().transactions
+        lost = await Campaign(coordinator, lambda *_: None).write(takeovers(known))
+        assert len(lost) == SLOTS
+        assert coordinator.statistics().transactions == before + 1
+    finally:
+        await coordinator.close()
+
+
+async def test_the_first_slots_begin_before_the_next_are_written(tmp_path: Path) -> None:
+    coordinator = SoloCoordinator(tmp_path / "c.db")
+    written: list[int] = []
+    looked: list[int] = []
+    beginning: set[int] = set()
+
+    def on_written(one: Takeover, _: int) -> None:
+        written.append(one.slot)
+        beginning.add(one.slot)
+
+    def is_beginning(slot: int) -> bool:
+        looked.append(len(written))
+        beginning.discard(slot)  # the next look finds it begun
+        return slot in beginning or looked.count(len(written)) == 1
+
+    try:
+        known = await revisions(coordinator)
+        order = sorted(known, reverse=True)
+        sut = Campaign(coordinator, on_written, is_beginning)
+        await sut.take_over([takeovers(known)[slot] for slot in order])
+        assert written == order, "they are written in the order in which they were asked for"
+        assert sorted(set(looked)) == [64, 128], "no batch waits for nothing"
+        assert looked.count(64) > 64, "it was not begun at the first look"
+    finally:
+        await coordinator.close()
+
+
+async def test_a_slot_that_never_begins_does_not_hold_up_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(campaign, "BEGUN_S", 0.001)
+    coordinator = SoloCoordinator(tmp_path / "c.db")
+    written: list[int] = []
+    try:
+        known = await revisions(coordinator)
+        sut = Campaign(coordinator, lambda one, _: written.append(one.slot), lambda _: True)
+        await sut.take_over(takeovers(known))
+        assert len(written) == SLOTS
+    finally:
+        await coordinator.close()
+
+
 async def test_takeovers_wait_for_the_next_look_while_the_coordinator_is_away(
     tmp_path: Path,
 ) -> None:

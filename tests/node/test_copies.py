@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from hubbub.coordinator.records import ProcessRecord
 from hubbub.ring.map import SlotMap, next_leader, placed
 from hubbub.wire.codec import encode_pack
@@ -301,3 +303,32 @@ def test_a_node_whose_clock_is_wrong_does_not_lead() -> None:
     wrong._clock = right
     nodes.pass_time(5_000)
     assert not wrong.gray.is_clock_off
+
+
+def test_a_broken_link_is_told_at_once_and_both_others_elect_without_waiting_for_a_beat() -> None:
+    nodes = Nodes()
+    nodes.elect(0)
+    hurried: list[int] = []
+    for number, copies in enumerate(nodes.copies):
+        copies.hurry = partial(hurried.append, number)
+    nodes.broken = {nodes.names[0]}
+    nodes.copies[1].peer_down(nodes.names[0])
+    assert nodes.elect(1) == 0, "one witness is none"
+    nodes.copies[2].peer_down(nodes.names[0])
+    nodes.run()
+    assert hurried == [1, 2, 2, 1], "for what it saw, and for what the other one said"
+    assert nodes.elect(1) == 1
+    assert nodes.members[1].slot.is_active
+
+
+def test_what_was_written_to_last_is_taken_over_first() -> None:
+    clock, slots = FakeClock(1_000_000), SlotMap(SLOTS)
+    records = dict[str, ProcessRecord]()
+    held = dict[int, Slot]()
+    member = Member(0, MemoryStore(), 1, SLOT)
+    copies = Copies(member.copy, held, records, slots, clock)
+    for number, ts_ms in ((2, 50), (3, 900), (4, 0), (5, 300)):
+        slot = held[number] = Member(0, MemoryStore(), 1, number).slot
+        slot.meta = slot.meta._replace(ts_ms=ts_ms)
+        slots.apply(number, placed((member.copy.storage,)), 7)
+    assert [one.slot for one in copies.elect()] == [3, 5, 2, 4]
