@@ -47,8 +47,9 @@ from node.store.api import StoreError
 _EARLY_MS: Final = 20
 # A commit is named in the beats of this long, so that one lost beat hides nothing.
 _COMMIT_NEWS_MS: Final = 1_000
-# An election looks at everything at least this often, whatever was missed.
-_LOOK_MS: Final = 2_000
+# An election looks at everything at least this often, whatever was missed: a look at 1,024 slots
+# takes 10 ms and more.
+_LOOK_MS: Final = 30_000
 # After a new link, and how often: each time costs a look at every led slot.
 _ASK_AGAIN_FOR_MS: Final = 10_000
 _ASK_AGAIN_MS: Final = 1_000
@@ -114,7 +115,7 @@ class Copies:
         self._has_beaten = False
         self._ask_until_ms = self._asked_ms = 0
         self._looked_ms = 0
-        self._replaceable: frozenset[str] = frozenset()
+        self._looked_at: tuple[object, ...] = ()  # what the last look depended on, beside the slots
         self._encoded: tuple[Mail, bytes] | None = None
         self.nodes_changed()
 
@@ -237,13 +238,15 @@ class Copies:
     def run(self, slot: Slot, step: Callable[..., Ready], *arguments: Any) -> None:
         """One step of a slot, obeyed; rule 4."""
         was_leading, was_failed = slot.is_active, bool(slot.replica.failure)
+        was_trying = slot.replica.is_leading
         try:
             ready = step(*arguments)
         except (FeatureFailed, BrokenChain, StoreError) as error:
             ready = slot.fail(str(error))
         self._obey(slot, ready)
-        if slot.is_active != was_leading:
+        if slot.replica.is_leading != was_trying:
             self._looked_ms = 0
+        if slot.is_active != was_leading:
             self.counts.terms_begun_total += not was_leading
             self.counts.stepped_down_total += was_leading
             if slot.is_active:
@@ -406,16 +409,17 @@ class Copies:
         condemned = self.beats.condemned(self.others(), now_ms)
         gray = self.beats.gray(now_ms)
         replaced = self.beats.clock_off(now_ms) if self.gray.is_gray else gray
-        is_quiet = condemned | replaced == self._replaceable and not self._elections.is_waiting
-        if is_quiet and now_ms - self._looked_ms < _LOOK_MS:
-            return []
-        self._looked_ms, self._replaceable = now_ms, condemned | replaced
         me = self._me
         alive = self.beats.heard_of(now_ms) | {
             (name, record.boot_id)
             for name, record in self._nodes.items()
             if name not in condemned and name != me.leader.node
         }
+        looks_at = self._slot_map.revision, alive, condemned, replaced
+        is_quiet = looks_at == self._looked_at and not self._elections.is_waiting
+        if is_quiet and now_ms - self._looked_ms < _LOOK_MS:
+            return []
+        self._looked_ms, self._looked_at = now_ms, looks_at
         leaders = {
             self._known[name].storage_id: Leader(name, boot_id)
             for name, boot_id in sorted(alive)

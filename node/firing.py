@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from hubbub.base.errors import Rejected
 from hubbub.runtime.clock import entropy
@@ -17,6 +18,9 @@ from node.ready import Fired, Ready, Result
 from node.replies import Replies
 from node.slot import Now, Slot
 from node.store.api import StoreError
+
+# Both clocks are read one after the other, and the wall clock may be slewed: this is neither.
+_SET_BACK_MS: Final = 20
 
 
 class Firing:
@@ -38,7 +42,9 @@ class Firing:
         self._obey = obey
         self._random = random
         self._led: set[int] = set()
+        self._unsure: set[int] = set()  # led slots whose log time may be ahead of the wall clock
         self._looked_ms = 0
+        self._looked_wall_ms = 0
         self.dues = Dues(lambda number, after, limit: intake.slots[number].due_keys(after, limit))
         self.wake: Callable[[], None] = _nothing
         self.fired: Callable[[float], None] = _nothing_of
@@ -46,12 +52,14 @@ class Firing:
     def lead(self, number: int) -> None:
         """A term began here."""
         self._led.add(number)
+        self._unsure.add(number)  # its leader before had another clock
         self.dues.lead(number)
         self.wake()
 
     def forget(self, number: int) -> None:
         """A term ended."""
         self._led.discard(number)
+        self._unsure.discard(number)
         self.dues.forget(number)
 
     def fire(self) -> int:
@@ -63,12 +71,19 @@ class Firing:
         return self.dues.look_in_ms(now.wall_ms, now.mono_ms)
 
     def _ahead(self, now: Now) -> dict[int, int]:
-        """Once a second: slots with a log time behind which the wall clock was set back."""
-        if now.mono_ms - self._looked_ms < LOOK_MS_MAX:
+        """Once a second: slots with a log time behind which the wall clock was set back, or that of
+        the leader before was ahead. While the clock only goes on no others come to that.
+        """
+        passed_ms = now.mono_ms - self._looked_ms
+        if passed_ms < LOOK_MS_MAX:
             return {}
-        self._looked_ms = now.mono_ms
-        times = ((number, self._intake.slots[number].log_time(now)) for number in self._led)
-        return {number: log_ms for number, log_ms in times if log_ms > now.wall_ms}
+        if now.wall_ms - self._looked_wall_ms < passed_ms - _SET_BACK_MS:
+            self._unsure = set(self._led)
+        self._looked_ms, self._looked_wall_ms = now.mono_ms, now.wall_ms
+        times = ((number, self._intake.slots[number].log_time(now)) for number in self._unsure)
+        found = {number: log_ms for number, log_ms in times if log_ms > now.wall_ms}
+        self._unsure = set(found)
+        return found
 
     def _propose(self, due: bytes, now: Now) -> None:
         number = keys.slot_of_meta(due)

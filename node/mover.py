@@ -247,9 +247,14 @@ class Mover:
 
     async def remove_for_ever(self) -> Never:
         """Delete what is given up for long enough, for ever."""
+        looked_at: tuple[int, set[int]] | None = None
         while True:
             await asyncio.sleep(self._removals_s)
             held = (self._stored | self._slots.keys()) - self._leaving
+            looks_at = self._view.slot_map.revision, held
+            if looks_at == looked_at and not self._removals.is_waiting:
+                continue
+            looked_at = looks_at
             now_ms = self._clock.monotonic_ms()
             due = self._removals.due(sorted(held), self._view.slot_map.record_of, now_ms)
             for number in due:

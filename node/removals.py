@@ -45,6 +45,11 @@ class Removals:
         self._grace_ms = grace_ms
         self._since: dict[int, int] = {}  # slot → ms
 
+    @property
+    def is_waiting(self) -> bool:
+        """Copies are given up, and not for long enough."""
+        return bool(self._since)
+
     def due(
         self,
         held: Iterable[int],

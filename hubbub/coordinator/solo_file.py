@@ -9,6 +9,9 @@ Rules:
    over, over for everyone. `write` checks it inside the write lock and `delete_expired` deletes
    inside it, so that no record is left behind by a lease.
 4. The files are for their owner's eyes only: records hold secrets.
+5. A transaction is a handful of statements, however many keys it has: between two of them, and two
+   rows, this thread waits for the loop's. [M] 64 slots beside a busy loop: 44 instead of 118 ms,
+   28 of both for the sync.
 """
 
 from __future__ import annotations
@@ -165,18 +168,17 @@ class RecordFile:
         check_transaction(guards, ops)
         with _transaction(self._db):
             revision = self.revision()
-            for guard in guards:
-                record = self.get(guard.key)
-                if (record.mod_revision if record else 0) != guard.mod_revision:
-                    return TransactionResult(False, revision)
-            for op in ops:
-                if isinstance(op, Put) and op.lease and not self._leases.is_alive(op.lease):
+            if not self._hold(guards):
+                return TransactionResult(False, revision)
+            puts = [op for op in ops if isinstance(op, Put)]
+            for op in puts:
+                if op.lease and not self._leases.is_alive(op.lease):
                     raise LeaseExpired(op.lease)
-            changed = [self._put(op, revision + 1) for op in ops if isinstance(op, Put)]
-            changed += [
+            self._put(puts, revision + 1)
+            deleted = [
                 self._delete(op.key.encode(), revision + 1) for op in ops if isinstance(op, Delete)
             ]
-            return TransactionResult(True, self._advance(revision, any(changed)))
+            return TransactionResult(True, self._advance(revision, bool(puts) or any(deleted)))
 
     def delete_expired(self, *, orphans: bool = False) -> int:
         """Delete the records of expired leases, each lease's in one revision; how many.
@@ -214,20 +216,40 @@ class RecordFile:
                 events.append(_event(row))
             return events, max(start, revision + 1)
 
-    def _put(self, op: Put, revision: int) -> bool:
-        key = op.key.encode()
-        query = "SELECT create_revision FROM record WHERE key = ?"
-        old = self._db.execute(query, (key,)).fetchone()
-        created = old[0] if old else revision
-        row = (key, op.value, created, revision, op.lease)
-        self._db.execute("INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?)", row)
-        self._remember(revision, key, op.value, created, op.lease)
-        return True
+    def _hold(self, guards: Sequence[Guard]) -> bool:
+        """Every guard finds its revision."""
+        if not guards:
+            return True
+        query = (
+            f"WITH asked (key, revision) AS (VALUES {_rows(2, len(guards))}) "
+            "SELECT COUNT(*) FROM asked LEFT JOIN record USING (key) "
+            "WHERE IFNULL(mod_revision, 0) = asked.revision"
+        )
+        values = [v for guard in guards for v in (guard.key.encode(), guard.mod_revision)]
+        return bool(self._db.execute(query, values).fetchone()[0] == len(guards))
+
+    def _put(self, puts: Sequence[Put], revision: int) -> None:
+        if not puts:
+            return
+        keys = [op.key.encode() for op in puts]
+        values = [v for key, op in zip(keys, puts, strict=True) for v in (key, op.value, op.lease)]
+        self._db.execute(
+            f"WITH new (key, value, lease) AS (VALUES {_rows(3, len(puts))}) "
+            "INSERT OR REPLACE INTO record "
+            "SELECT new.key, new.value, IFNULL(old.create_revision, ?), ?, new.lease "
+            "FROM new LEFT JOIN record AS old USING (key)",
+            (*values, revision, revision),
+        )
+        self._db.execute(
+            "INSERT INTO history SELECT mod_revision, key, value, create_revision, lease "
+            f"FROM record WHERE key IN {_rows(len(keys), 1)}",
+            keys,
+        )
 
     def _delete(self, key: bytes, revision: int) -> bool:
         if self._db.execute("DELETE FROM record WHERE key = ?", (key,)).rowcount == 0:
             return False
-        self._remember(revision, key, None, 0, 0)
+        self._db.execute("INSERT INTO history VALUES (?, ?, NULL, 0, 0)", (revision, key))
         return True
 
     def _delete_of(self, lease: int) -> int:
@@ -241,12 +263,6 @@ class RecordFile:
                 self._delete(key, revision + 1)
             self._advance(revision, bool(keys))
         return len(keys)
-
-    def _remember(
-        self, revision: int, key: bytes, value: bytes | None, created: int, lease: int
-    ) -> None:
-        row = (revision, key, value, created, lease)
-        self._db.execute("INSERT INTO history VALUES (?, ?, ?, ?, ?)", row)
 
     def _advance(self, revision: int, changed: bool) -> int:
         if not changed:
@@ -342,6 +358,11 @@ def _transaction(db: sqlite3.Connection, mode: str = "IMMEDIATE") -> Iterator[No
         with suppress(sqlite3.Error):  # a failed COMMIT may have ended it already
             db.execute("ROLLBACK")
         raise
+
+
+def _rows(columns: int, count: int) -> str:
+    """Placeholders of so many rows."""
+    return ", ".join([f"({', '.join('?' * columns)})"] * count)
 
 
 def _within(prefix: str) -> tuple[str, tuple[bytes, ...]]:

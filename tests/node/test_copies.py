@@ -5,14 +5,14 @@ from __future__ import annotations
 from functools import partial
 
 from hubbub.coordinator.records import ProcessRecord
-from hubbub.ring.map import SlotMap, next_leader, placed
+from hubbub.ring.map import Leader, SlotMap, SlotRecord, next_leader, placed
 from hubbub.wire.codec import encode_pack
 from hubbub.wire.frame import Message, decode_frame, encode_frame
 from hubbub.wire.replication import Fence
 from hubbub.wire.shapes import Kind
 from node.beats import SUSPECT_MS
 from node.copies import Copies
-from node.elections import AGAIN_MS
+from node.elections import AGAIN_MS, STAGGER_MS
 from node.gray import CLOCK_OFF_MS, CLOCK_SURE_MS, SLOW_MS
 from node.ready import Ready
 from node.replica import QUORUM_LOST_MS, Mail, Role
@@ -332,3 +332,33 @@ def test_what_was_written_to_last_is_taken_over_first() -> None:
         slot.meta = slot.meta._replace(ts_ms=ts_ms)
         slots.apply(number, placed((member.copy.storage,)), 7)
     assert [one.slot for one in copies.elect()] == [3, 5, 2, 4]
+
+
+class Counted(SlotMap):
+    """A map that counts who asks."""
+
+    asked = 0
+
+    def record_of(self, slot: int) -> SlotRecord | None:
+        self.asked += 1
+        return super().record_of(slot)
+
+
+def test_an_election_looks_at_the_slots_only_when_something_changed() -> None:
+    nodes = Nodes()
+    nodes.elect(0)
+    copies, counted = nodes.copies[1], Counted(SLOTS)
+    counted.apply(SLOT, nodes.map.record_of(SLOT), 5)
+    copies._slot_map = counted
+    copies.elect()
+    before = counted.asked
+    for _ in range(20):
+        nodes.pass_time(200)
+        assert copies.elect() == []
+    assert counted.asked == before
+    gone = next_leader(placed(tuple(m.copy.storage for m in nodes.members)), Leader("node-9", 9))
+    counted.apply(SLOT, gone, 6)  # a process that nobody knows
+    nodes.pass_time(STAGGER_MS)
+    copies.elect()
+    nodes.pass_time(STAGGER_MS)
+    assert len(copies.elect()) == 1

@@ -100,3 +100,29 @@ def test_a_clock_that_is_set_back_holds_nothing_up() -> None:
     bench.service.firing.fire()
     bench.settle()
     assert rung(bench) == ["a"]
+
+
+def test_a_clock_that_is_set_back_long_after_the_term_began_is_noticed_and_kept_in_mind() -> None:
+    bench = Bench(alarms.REGISTRY)
+    now_ms = bench.clock.wall_ms()
+    alarm(bench, "a", 5_000)
+    alarm(bench, "b", 9_000)
+    for _ in range(4):
+        bench.clock.advance(1_000)
+        bench.service.firing.fire()  # nothing is ahead: the slot is not looked at any more
+    alarm(bench, "c", 60_000)
+    bench.clock.advance(1_500)
+    alarm(bench, "d", 60_000)  # the slot's log time is behind a's time now
+    bench.clock.set_wall(now_ms - 60_000)
+    bench.clock.advance(1_000)
+    bench.service.firing.fire()
+    bench.settle()
+    assert rung(bench) == ["a"]
+    bench.clock.advance(1_000)
+    bench.service.firing.fire()
+    bench.settle()
+    assert rung(bench) == ["a"], "b is due by log time in 3.5 s, and log time stands still"
+    bench.clock.advance(70_000)
+    bench.service.firing.fire()
+    bench.settle()
+    assert rung(bench) == ["a", "b"]
