@@ -1,10 +1,10 @@
 """The embedded coordinator: SQLite files that every process of one machine opens.
 
 Owns two threads (SQLite blocks, and a lease must not wait for another call's fsync) and one timer
-on the loop for all watches. A look is due when the kernel says that the file was written, every
-100 ms for a second after that (what was written shows only once it is synced), and every 500 ms in
-any case, as for leases that are over. Whichever process sees one first deletes its records; that
-is the event.
+on the loop for all watches. A look is due 5 ms after the kernel said that the file was written and
+again after double the pause each time, since what was written shows only once it is synced; then
+every 100 ms for a second; and every 500 ms in any case, as for leases that are over. Whichever
+process sees one first deletes its records; that is the event.
 The SQL and its rules are in `solo_file`.
 """
 
@@ -40,7 +40,8 @@ T = TypeVar("T")
 
 # [M] a look costs 4 us. Half is felt by nobody; double would show when a leader changes.
 _LOOK_S: Final = 0.1
-# After the kernel's word: a sync of a good disk.
+# After the kernel's word: a sync of a good disk. One of 6 ms must not cost 100: a slot that changes
+# its leader waits for it.
 _SOON_S: Final = 0.005
 # So long after a write its sync may take; slower ones are seen by the next idle look.
 _HOT_S: Final = 1.0
@@ -92,6 +93,7 @@ class SoloCoordinator:
         self._timer: asyncio.TimerHandle | None = None
         self._file_sign: FileSign | None = None
         self._hot_until = self._swept_at = 0.0  # loop time
+        self._pause_s = _LOOK_S  # until the next look while it is hot
         self._sweeping = False
         self._closed = False
         self._transactions = self._unavailable = self._leases_swept = self._sweeps_failed = 0
@@ -194,7 +196,8 @@ class SoloCoordinator:
         if self._closed:
             return
         is_idle = self._file_sign is not None and loop.time() >= self._hot_until
-        self._timer = loop.call_later(_IDLE_LOOK_S if is_idle else _LOOK_S, self._look, loop)
+        self._timer = loop.call_later(_IDLE_LOOK_S if is_idle else self._pause_s, self._look, loop)
+        self._pause_s = min(2 * self._pause_s, _LOOK_S)
         try:
             changed = self._sign.changed()
             is_due = loop.time() - self._swept_at >= _IDLE_LOOK_S and not self._sweeping
@@ -212,7 +215,7 @@ class SoloCoordinator:
         """Somebody writes; it shows once it is synced."""
         loop = asyncio.get_running_loop()
         now = loop.time()
-        self._hot_until = now + _HOT_S
+        self._hot_until, self._pause_s = now + _HOT_S, _SOON_S
         if self._timer is not None and not self._closed and self._timer.when() > now + _SOON_S:
             self._timer.cancel()
             self._timer = loop.call_later(_SOON_S, self._look, loop)

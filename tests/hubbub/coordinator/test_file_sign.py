@@ -56,3 +56,30 @@ async def test_another_process_s_write_is_seen_long_before_the_idle_look(
         await watch.aclose()  # type: ignore[attr-defined]
         await ours.close()
         await theirs.close()
+
+
+async def test_a_write_whose_sync_takes_longer_is_looked_for_again_soon(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel tells of the write; the change shows at the third look after it."""
+    ours = SoloCoordinator(tmp_path / "c")
+    looks: list[int] = []
+    await ours.get("k")  # it is open
+    monkeypatch.setattr(solo, "_LOOK_S", 3_600.0)
+    monkeypatch.setattr(solo, "_IDLE_LOOK_S", 3_600.0)
+    seen = asyncio.Event()
+
+    def changed() -> bool:
+        looks.append(1)
+        return len(looks) == 3
+
+    monkeypatch.setattr(ours._sign, "changed", changed)
+    monkeypatch.setattr(ours, "_wake", seen.set)
+    try:
+        ours._written()
+        async with asyncio.timeout(DEADLINE_S):
+            await seen.wait()
+        assert len(looks) == 3
+    finally:
+        monkeypatch.undo()
+        await ours.close()
