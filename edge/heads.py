@@ -141,22 +141,21 @@ class Heads:
         Those of `greeting` are asked for at once and told to it alone.
         """
         mine = HeadsOf(listener)
-        for channel in list(channels)[:limit]:
-            mine.channels[channel] = None
+        heard = list(channels)[:limit]
+        mine.channels = dict.fromkeys(heard)
+        for channel in heard:
             self._watch(mine, channel)
-        self.ask_figures(mine, mine.channels)
+        greeted = greeting.channels_max if greeting is not None else 0
+        self.ask_figures(mine, heard[greeted:])
         if greeting is not None:
-            self._greet(mine, greeting)
+            self._greet(mine, greeting, heard[:greeted])
         return mine
 
-    def _greet(self, mine: HeadsOf, greeting: Greeting) -> None:
-        first = list(mine.channels)[: greeting.channels_max]
+    def _greet(self, mine: HeadsOf, greeting: Greeting, first: list[str]) -> None:
         if not first:
             greeting.greet(b"{}")
             return
         app, user = mine.listener.app, (mine.listener.user,)
-        for channel in first:
-            self._wanted[(app, channel)].pop(mine)
         fresh = self._unsettled((app, c) for c in first)
         self._greetings[greeting] = mine
         greeting.missing = dict.fromkeys(first)
@@ -231,6 +230,8 @@ class Heads:
         mine.open.discard(channel)
         if channel in mine.channels:
             self._watch(mine, channel)
+            if self._unsettled([(mine.listener.app, channel)]):
+                self.ask_figures(mine, (channel,))
 
     def set_screen(self, mine: HeadsOf, channels: frozenset[str]) -> None:
         """What is on the session's screen: those channels' heads carry figures."""
@@ -342,10 +343,7 @@ class Heads:
             watchers[mine] = None
             if self._lingering.pop(stream, None) is not None:
                 return  # watched all the time
-            state = self._hub.open(stream)
-            state.watch += 1
-            if state.position is None:
-                self.ask_figures(mine, (channel,))
+            self._hub.open(stream).watch += 1
 
     def _unwatch(self, mine: HeadsOf, channel: str, *, lingers: bool = False) -> None:
         stream = (mine.listener.app, channel)

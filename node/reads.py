@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence, Set
 from heapq import nsmallest
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -303,19 +303,17 @@ class Reads:
         stream = slot.overlay.stream(ask.app, ask.key)
         if not (ask.users or ask.preview or ask.query):  # one of thousands, to sort a list by
             return _bare(slot, ask.app, ask.key, stream.committed)
+        if ask.preview and stream.preview is not None and not (ask.query or ask.blocked):
+            fields = tuple(map(stream.figures.get, ask.users))
+            if None not in fields:  # at rest, and asked for before
+                return _row(slot, stream, stream.preview, cast("tuple[Json, ...]", fields))
         tables = slot.overlay.committed(stream)
-        return HeadRow(
-            app=ask.app,
-            key=ask.key,
-            led=True,
-            epoch=slot.epoch,
-            seq=stream.committed.seq,
-            ts_ms=stream.committed.ts_ms,
-            preview=self._kept_preview(stream, tables) if ask.preview else b"",
-            fields=self._figures(stream, tables, ask),
-            message_seq=stream.committed.message_seq,
-            message_ms=stream.committed.message_ms,
-            answer=self._answer(slot, ask, now_ms) if ask.query else b"",
+        return _row(
+            slot,
+            stream,
+            self._kept_preview(stream, tables) if ask.preview else b"",
+            self._figures(stream, tables, ask),
+            self._answer(slot, ask, now_ms) if ask.query else b"",
         )
 
     def newest(self, ask: NewestAsk, slot_of: Callable[[int], Slot | None]) -> HeadsAnswer:
@@ -417,6 +415,25 @@ class Reads:
         for hook in self._engine.registry.heads:
             fields.update(hook(tables, user, blocked))
         return dump_json(fields)
+
+
+def _row(
+    slot: Slot, stream: Stream, preview: Json, fields: tuple[Json, ...], answer: Json = b""
+) -> HeadRow:
+    at = stream.committed
+    return HeadRow(
+        stream.app,
+        stream.key,
+        True,
+        slot.epoch,
+        at.seq,
+        at.ts_ms,
+        preview,
+        fields,
+        at.message_seq,
+        at.message_ms,
+        answer,
+    )
 
 
 def _bare(slot: Slot, app: str, key: str, at: Head) -> HeadRow:

@@ -47,7 +47,7 @@ from hubbub.features.contract import (
     Tables,
     Verb,
 )
-from hubbub.features.list_rows import BY_AGE, LISTED, ListedChannel, ListedRow, shown
+from hubbub.features.list_rows import BY_AGE, LISTED, ListedChannel, ListedRow, line, own_rows
 from hubbub.features.members import (
     MembersInvited,
     MembersJoined,
@@ -415,7 +415,12 @@ def recent_of(before: int, limit: int, tables: Tables) -> Recent:
 def page_from(recent: Recent, limit: int, tables: Tables) -> ListPage:
     """The first `limit` of these rows, which are at least as many if there are so many."""
     rows = recent[:limit]
-    found = [shown(channel, row, tables) for _, channel, row in rows if row is not None]
+    own = own_rows(tables)
+    found = [
+        line(channel, row.kind, row.role, row.name, row.peer, own(channel))
+        for _, channel, row in rows
+        if row is not None
+    ]
     return ListPage(found, rows[-1][0] if len(rows) == limit else 0)
 
 
