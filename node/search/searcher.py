@@ -18,7 +18,7 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -288,7 +288,8 @@ async def _end(process: asyncio.subprocess.Process) -> None:
             await process.wait()
     except TimeoutError:
         _log.warning("search.child_killed", pid=process.pid)
-        process.kill()
+        with suppress(ProcessLookupError):  # it ended by itself just now
+            process.kill()
         await process.wait()
 
 

@@ -1,4 +1,5 @@
-"""`/sdk/hubbub.js`: its types hold under `tsc --strict`, and it works in Node.js against a cluster.
+"""`/sdk/hubbub.js`: its types hold under `tsc --strict`, the chat page's modules under `tsc`,
+and it works in Node.js against a cluster.
 
 The suite (js/sdk.test.mjs) loads the module as an edge serves it.
 """
@@ -8,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from tests.support.requirement import missing, program
 
 HERE = Path(__file__).parent
 MODULE = HERE.parents[1] / "edge" / "web" / "sdk" / "hubbub.js"
+PAGE = MODULE.parents[1] / "static"
 TYPESCRIPT = "5.9.3"
 USERS = ("js-ann", "js-ben", "js-off", "js-cut", "js-see", "js-src", "js-dev")
 TESTS = 5
@@ -43,12 +46,29 @@ def test_its_types_hold(tmp_path: Path) -> None:
         *["--target", "es2022", "--module", "esnext", "--lib", "es2022,dom"],
     ]
     tsc = tmp_path / "node_modules" / ".bin" / "tsc"
-    done = run([str(tsc), *checked, str(MODULE)], cwd=tmp_path)
-    assert done.returncode == 0, done.stdout
-    broken = tmp_path / "broken.js"
+    broken = tmp_path / "broken.js"  # the same module and one wrong call: the only error
     text = MODULE.read_text(encoding="utf-8")
     broken.write_text(text + '\nconnect({ url: 1, token: "" });\n', encoding="utf-8")
-    assert "TS2322" in run([str(tsc), *checked, str(broken)], cwd=tmp_path).stdout
+    done = run([str(tsc), *checked, str(MODULE), str(broken)], cwd=tmp_path)
+    errors = [line for line in done.stdout.splitlines() if ": error TS" in line]
+    assert errors, done.stdout
+    assert all(line.startswith("broken.js") and "TS2322" in line for line in errors), errors
+    check_page(tsc, tmp_path / "page")
+
+
+def check_page(tsc: Path, folder: Path) -> None:
+    """The chat page's modules by their inferred types: names, calls and their arguments."""
+    folder.mkdir()
+    for path in (*PAGE.glob("*.js"), MODULE):
+        if path.name != "docs.js":  # asks elements of its HTML for what their tags have
+            shutil.copy(path, folder)
+    options = {"noEmit": True, "allowJs": True, "checkJs": True, "lib": ["es2023", "dom"]}
+    options |= {"target": "es2022", "module": "esnext", "moduleResolution": "bundler"}
+    options |= {"paths": {"/static/*": ["./*"]}}
+    config = folder / "tsconfig.json"
+    config.write_text(json.dumps({"compilerOptions": options, "include": ["*.js"]}), "utf-8")
+    done = run([str(tsc), "-p", str(config)], cwd=folder)
+    assert done.returncode == 0, done.stdout
 
 
 def test_it_works_in_node() -> None:

@@ -57,6 +57,7 @@ function text(message, facts, on) {
   return node;
 }
 
+/** @param {{text: string, user?: string}} piece */
 function mention({ text: words, user }, me) {
   return user ? el("span", { class: user === me ? "mention me" : "mention", text: words }) : words;
 }

@@ -24,6 +24,8 @@ export class Pane {
     this.isAlone = isAlone;
     this.storage = parts.storage;
     this.drawn = new Set();
+    /** @type {import("./finding.js").Finding | undefined} once something was sought */
+    this.finding = undefined;
     this.shownChannel = "";
     this.wasOnline = false;
     const on = {

@@ -85,7 +85,7 @@ export class Reading {
     this.on.changed();
   }
 
-  async #page(room, place, failed = () => {}) {
+  async #page(room, place, failed = (_error) => {}) {
     if (this.isLoading(room)) return undefined;
     this.under.add(room.channel);
     this.on.changed();

@@ -122,7 +122,10 @@ export class Session {
     this.on.changed("room");
   }
 
-  /** `quote`: the message that is answered; `mentions`: users. */
+  /**
+   * @param {string} text
+   * @param {{quote?: any, mentions?: string[]}} [more] the message that is answered; users
+   */
   send(text, { quote, mentions = [] } = {}) {
     const more = { ...(quote && { reply_to: quote.id }), ...(mentions.length && { mentions }) };
     this.signs.sent();

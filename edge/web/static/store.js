@@ -155,7 +155,10 @@ export class Room {
   }
 }
 
-/** One and the same for a message before and after it is stored. */
+/**
+ * One and the same for a message before and after it is stored.
+ * @param {{by: string, cmid?: string, id?: string}} message
+ */
 export function keyOf({ by, cmid, id }) {
   return cmid ? `${by}/${cmid}` : id;
 }
@@ -261,7 +264,7 @@ export class ChannelList {
   /** Most recent first; the archive behind all others. */
   sorted() {
     const order = (a, b) => (b.ms ?? 0) - (a.ms ?? 0) || (b.place ?? 0) - (a.place ?? 0);
-    return [...this.rows.values()].sort((a, b) => Boolean(a.archived) - Boolean(b.archived) || order(a, b));
+    return [...this.rows.values()].sort((a, b) => Number(Boolean(a.archived)) - Number(Boolean(b.archived)) || order(a, b));
   }
 
   /** Of all that is neither muted nor archived. */

@@ -163,3 +163,26 @@ async def test_the_child_ends_with_its_task(bench: Bench) -> None:
 
 def _is_zombie(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+
+
+async def test_a_child_that_ends_by_itself_while_it_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It was gone between the deadline and the kill, and took its node with it."""
+    monkeypatch.setattr(searcher_module, "STOP_S", 0.01)
+
+    class Child:
+        stdin = None
+        pid = 1
+        gone = asyncio.Event()
+
+        async def wait(self) -> int:
+            await self.gone.wait()
+            return 0
+
+        def kill(self) -> None:
+            self.gone.set()
+            raise ProcessLookupError
+
+    await searcher_module._end(Child())  # type: ignore[arg-type]
+    assert Child.gone.is_set()
