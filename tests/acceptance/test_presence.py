@@ -1,5 +1,9 @@
-"""Presence over two edges: merged over devices, softened by a grace, shown to those who may see it,
-bounded by the screen. HUBBUB_PRESENCE_USERS=2000 is the whole form of the tunnel.
+"""Presence over two edges: merged over devices, softened by a grace, shown to those who may see
+it, bounded by the screen.
+
+HUBBUB_PRESENCE_USERS=2000 is the whole form of the tunnel; they go through it in waves of
+HUBBUB_PRESENCE_WAVE (all at once by default), each within the grace. This process holds a socket of
+each: below `ulimit -n`. With pytest's `--timeout 1200`.
 """
 
 from __future__ import annotations
@@ -9,6 +13,7 @@ import json
 import os
 import re
 import time
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -20,8 +25,12 @@ from tests.support.cluster import Cluster
 from tests.support.official import centrifuge, leave
 
 USERS = int(os.environ.get("HUBBUB_PRESENCE_USERS", "60"))
+WAVE = int(os.environ.get("HUBBUB_PRESENCE_WAVE", "0")) or USERS
+SCREEN = 199  # and one who really goes
 GONE_S = 14.0  # the grace, and what telling takes
 TOLD_S = 5.0
+
+Step = Callable[[str, int], Coroutine[Any, Any, None]]
 
 
 def pushed(client: Client) -> list[dict[str, Any]]:
@@ -80,36 +89,56 @@ async def test_one_user_over_two_devices_on_two_edges(cluster: Cluster) -> None:
 
 async def test_a_tunnel_is_no_going_and_a_going_is_one(cluster: Cluster) -> None:
     names = [f"pr-flap-{n}" for n in range(USERS)]
-    tokens = {name: cluster.token(name) for name in [*names, "pr-leaver", "pr-watcher"]}
+    screens = [names[start : start + SCREEN] for start in range(0, USERS, SCREEN)]
+    tokens: dict[str, str] = {}
+    inside: dict[str, Client] = {}
 
-    async def enter(name: str, edge: int) -> Client:
-        client = Client(cluster.urls[edge], tokens[name])
-        return await client.__aenter__()
+    async def enter(name: str, edge: int) -> None:
+        if name not in tokens:
+            tokens[name] = await asyncio.to_thread(cluster.token, name)
+        inside[name] = await Client(cluster.urls[edge], tokens[name]).__aenter__()
 
-    async def tunnel(name: str, edge: int, client: Client) -> Client:
+    async def tunnel(name: str, edge: int) -> None:
+        client = inside[name]
         client.cut()
         await asyncio.sleep(3.0)  # harm: three seconds without a network
-        return await enter(name, 1 - edge)
+        await enter(name, 1 - edge)
+        await client.close()
 
-    leaver = await enter("pr-leaver", 0)
-    inside = {name: await enter(name, n % 2) for n, name in enumerate(names)}
-    async with Client(cluster.urls[1], tokens["pr-watcher"]) as watcher:
-        asked = [*names[-199:], "pr-leaver"]
-        found = (await watcher.rpc("presence.watch", users=asked))["users"]
-        assert all(one == {"state": "online"} for one in found.values()), found
-        before = len(pushed(watcher))
+    async def all_of(wave: list[tuple[str, int]], step: Step) -> None:
         async with asyncio.TaskGroup() as group:
-            back = [
-                group.create_task(tunnel(name, n % 2, inside[name])) for n, name in enumerate(names)
-            ]
-            leaver.cut()
-            await becomes(watcher, "pr-leaver", "offline", GONE_S)
-        [told] = pushed(watcher)[before:]
-        assert set(told) == {"pr-leaver"}, "nobody else came or went"
-        assert told["pr-leaver"]["last_seen"]
-        async with AsyncExitStack() as stack:
-            for client in [*(task.result() for task in back), *inside.values(), leaver]:
-                stack.push_async_callback(client.close)
+            for name, edge in wave:
+                group.create_task(step(name, edge))
+
+    def waves(size: int) -> list[list[tuple[str, int]]]:
+        numbered = [(name, n % 2) for n, name in enumerate(names)]
+        return [numbered[start : start + size] for start in range(0, USERS, size)]
+
+    await enter("pr-leaver", 0)
+    for wave in waves(100):
+        await all_of(wave, enter)
+    async with AsyncExitStack() as stack:
+        watchers = [
+            await stack.enter_async_context(Client(cluster.urls[1], cluster.token(f"pr-watch-{n}")))
+            for n in range(len(screens))
+        ]
+        for watcher, screen in zip(watchers, screens, strict=True):
+            found = (await watcher.rpc("presence.watch", users=[*screen, "pr-leaver"]))["users"]
+            assert all(one == {"state": "online"} for one in found.values()), found
+        before = [len(pushed(watcher)) for watcher in watchers]
+        for wave in waves(WAVE)[:-1]:
+            await all_of(wave, tunnel)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(all_of(waves(WAVE)[-1], tunnel))
+            inside["pr-leaver"].cut()
+            for watcher in watchers:
+                await becomes(watcher, "pr-leaver", "offline", GONE_S)
+        for watcher, count in zip(watchers, before, strict=True):
+            [told] = pushed(watcher)[count:]
+            assert set(told) == {"pr-leaver"}, "nobody else came or went"
+            assert told["pr-leaver"]["last_seen"]
+        for client in inside.values():
+            await client.close()
 
 
 def same(answer: Any, *names: str) -> str:
