@@ -135,6 +135,7 @@ class Dispatch:
         entropy: Callable[[int], bytes],
     ) -> None:
         self._registry = registry
+        self._plain = {_plain(name): name for name in registry.verbs}
         self._request = request
         self._now_ms = now_ms
         self._entropy = entropy
@@ -163,7 +164,7 @@ class Dispatch:
         try:
             row = self._registry.verbs.get(name)
             if row is None:
-                raise Rejected(NOT_AVAILABLE, f"no method {name[:64]}")
+                raise Rejected(NOT_AVAILABLE, f"no method {name[:64]}", **self._nearest(name))
             request = shape_json(params or b"{}", row.shape)
             context = self.context(app, viewer)
             action = row.turn(request, context)
@@ -186,6 +187,11 @@ class Dispatch:
                 self._submit(action, app, context, reply)
         except Rejected as refusal:
             reply(refusal, b"")
+
+    def _nearest(self, name: str) -> dict[str, object]:
+        """The method that differs in case, underlines or a plural, for whoever mistyped it."""
+        found = self._plain.get(_plain(name[:64]))
+        return {"nearest": found} if found else {}
 
     def route(
         self, row: Route, params: Mapping[str, object], app: App, viewer: Viewer, reply: Reply
@@ -309,6 +315,12 @@ def _no_quota(_: App, __: int) -> None:
 
 def _all_are(_: str, __: str) -> None:
     """Nobody is excluded."""
+
+
+def _plain(name: str) -> str:
+    """What is left of a method's name when it is mistyped in the usual ways."""
+    parts = name.lower().replace("_", "").replace("-", "").split(".")
+    return ".".join(part.removesuffix("s") for part in parts)
 
 
 def _telling(unknown: list[str], *, is_read: bool, reply: Reply) -> Reply:

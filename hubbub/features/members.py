@@ -383,6 +383,8 @@ def _require_actor(ctx: Context) -> str:
 _MEMBERS_PATH: Final = "/v1/channels/{channel}/members"
 _MEMBER_PATH: Final = _MEMBERS_PATH + "/{user}"
 
+_JOIN_DOC: Final = "Accept, or enter a public group; an open channel is open without it."
+
 FEATURE: Final = Feature(
     name="members",
     tables=(MEMBERS, INVITES, MEMBER_COUNT, JOINS),
@@ -414,7 +416,7 @@ FEATURE: Final = Feature(
     verbs=(
         Verb("member.invite", InviteMembers, as_command, Done, "Ask people in."),
         Verb("member.add", AddMembers, as_command, Done, "Make people members (server keys)."),
-        Verb("member.join", JoinChannel, as_command, Done, "Accept, or enter a public group."),
+        Verb("member.join", JoinChannel, as_command, Done, _JOIN_DOC),
         Verb("member.leave", LeaveChannel, as_command, Done, "Leave, or decline."),
         Verb("member.remove", RemoveMembers, as_command, Done, "Remove members."),
         Verb("member.set_role", SetRole, as_command, Done, "Change a member's role."),

@@ -243,6 +243,19 @@ def test_refusals_are_replies(name: str, params: bytes, code: int) -> None:
     assert stage.refused().error.code == code
 
 
+@pytest.mark.parametrize("name", ["channels.query", "Channel.Query", "channel.que_ry"])
+def test_a_mistyped_method_is_told_the_nearest(name: str) -> None:
+    stage = Stage(REGISTRY)
+    stage.verb(name, b"{}")
+    assert stage.refused().details == {"nearest": "channel.query"}
+
+
+def test_no_method_is_near_to_rubbish() -> None:
+    stage = Stage(REGISTRY)
+    stage.verb("x" * 10_000, b"{}")
+    assert stage.refused().details == {}
+
+
 def test_a_command_that_is_too_large_says_the_limit() -> None:
     stage = Stage()
     stage.verb("toy.say", json.dumps({"channel": "x", "text": "y" * 2_048}).encode())
