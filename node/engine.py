@@ -419,7 +419,17 @@ def upkeep(slot: int, entry: Entry) -> list[Op]:
             )
             for target, n in entry.done
         ]
+    if entry.kind is EntryKind.APP_GONE:
+        return [DeleteRange(*one) for one in rows_of_app(slot, entry.app)]
     return []
+
+
+def rows_of_app(slot: int, app: str) -> list[tuple[Family, bytes, bytes]]:
+    """Where an app's streams stand in a slot: events, rows, floors; [start, end) each."""
+    start = keys.app_prefix(slot, app)
+    end = keys.prefix_end(start)
+    floors = Family.META, keys.stream_meta(start), keys.stream_meta(end)
+    return [(Family.CHAN, start, end), (Family.STATE, start, end), floors]
 
 
 def internal() -> Rejected:

@@ -24,6 +24,7 @@ class EntryKind(IntEnum):
     EPOCH_START = 2  # a term begins; the first one draws the slot's incarnation
     DEDUP_FLOOR = 3  # answers of hours below `number` are dropped, their ids refused
     OUTBOX_DONE = 4  # Forwards up to each (target slot, n) of `done` were answered
+    APP_GONE = 5  # the rows of the deleted `app` in this slot go
 
 
 class Origin(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -74,6 +74,12 @@ def stream_prefix(slot: int, app: str, key: str) -> bytes:
     )
 
 
+def app_prefix(slot: int, app: str) -> bytes:
+    """What all streams of one app in a slot begin with."""
+    app_bytes = app.encode()
+    return _SLOT.pack(slot) + len(app_bytes).to_bytes(1, "big") + app_bytes
+
+
 def prefix_end(prefix: bytes) -> bytes:
     """A key behind every key that begins with `prefix` and goes on with anything but nine 0xFF."""
     return prefix + _MAX_SUFFIX

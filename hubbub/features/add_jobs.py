@@ -4,9 +4,12 @@ Rules:
 1. An errand brings the names in parts of at most PART_USERS; each is a row. With the last part the
    job begins: one part an entry, each entry a row that falls due and sets the next one. So it goes
    on after any failure, and no part is done twice.
-2. A part that is refused (a full channel) ends the job; what was added stays, and the job says
+2. A part makes as many Forwards as it has new members, all to other streams: the next one falls due
+   PACE_MS later, so that what others ask goes on in between. Where a node has no room the part is
+   proposed again, later each time; where a part of the errand finds none, it is sent again.
+3. A part that is refused (a full channel) ends the job; what was added stays, and the job says
    why.
-3. `jobs.get` tells how far it is. The last JOBS_MAX jobs of a channel are remembered.
+4. `jobs.get` tells how far it is. The last JOBS_MAX jobs of a channel are remembered.
 """
 
 from __future__ import annotations
@@ -56,6 +59,9 @@ from hubbub.wire.codec import encode_json
 
 USERS_MAX: Final = 10_000
 PART_USERS: Final = 1_000
+# 10,000 members in 5 s: half floods a small machine's slots, double makes people wait.
+PACE_MS: Final = 500
+TRIES_MAX: Final = 5  # of one part that the errand sends
 JOBS_MAX: Final = 20
 JOB_CHARS: Final = 24
 
@@ -220,17 +226,17 @@ def apply_done(event: PartDone, _: Meta, tables: Tables) -> None:
 
 
 def effects_stored(event: PartStored, meta: Meta, _: Tables) -> list[Effect]:
-    return [_due(event.job, meta)] if event.part == event.parts else []
+    return [_due(event.job, meta, 0)] if event.part == event.parts else []
 
 
 def effects_done(event: PartDone, meta: Meta, tables: Tables) -> list[Effect]:
     job = tables[JOBS].get(event.job)
     goes_on = job is not None and not job.error and job.done < job.parts
-    return [_due(event.job, meta)] if goes_on else []
+    return [_due(event.job, meta, PACE_MS if event.added else 0)] if goes_on else []
 
 
-def _due(job: str, meta: Meta) -> Due:
-    return Due(meta.ts_ms, f"job:{job}", RunPart(channel=meta.key, job=job))
+def _due(job: str, meta: Meta, wait_ms: int) -> Due:
+    return Due(meta.ts_ms + wait_ms, f"job:{job}", RunPart(channel=meta.key, job=job))
 
 
 def _forget_oldest(tables: Tables) -> None:
@@ -294,17 +300,30 @@ def turn_add(request: AddJobRequest, ctx: EdgeContext) -> Errand:
 
     def steps() -> Steps:
         for number, part in enumerate(parts, 1):
-            yield AddPart(
-                by=request.by,
-                channel=request.channel,
-                job=job,
-                part=number,
-                parts=len(parts),
-                users=part,
+            yield from _sent(
+                AddPart(
+                    by=request.by,
+                    channel=request.channel,
+                    job=job,
+                    part=number,
+                    parts=len(parts),
+                    users=part,
+                )
             )
         return encode_json(JobStarted(job))
 
     return Errand(steps)
+
+
+def _sent(part: AddPart) -> Steps:
+    """Send it, again where there was no room for it just now: a part is taken once."""
+    for left in reversed(range(TRIES_MAX)):
+        try:
+            return (yield part)
+        except Rejected as refusal:
+            if not refusal.error.temporary or not left:
+                raise
+    raise AssertionError("the last try returns or raises")
 
 
 def _parts(users: tuple[str, ...]) -> Iterable[tuple[str, ...]]:

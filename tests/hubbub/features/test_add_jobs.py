@@ -6,11 +6,20 @@ from typing import Any
 
 import pytest
 
-from hubbub.base.errors import BAD_REQUEST, NOT_FOUND, PERMISSION_DENIED, TOO_MANY, Rejected
+from hubbub.base.errors import (
+    BAD_REQUEST,
+    NOT_FOUND,
+    OVERLOADED,
+    PERMISSION_DENIED,
+    TOO_MANY,
+    Rejected,
+)
 from hubbub.features.add_jobs import (
     JOBS,
     JOBS_MAX,
+    PACE_MS,
     PARTS,
+    TRIES_MAX,
     USERS_MAX,
     AddJobRequest,
     AddPart,
@@ -53,11 +62,55 @@ def info(book: Playbook, job: str) -> dict[str, Any]:
     return book.query("", "jobs.get", JobRequest(X, job), authority="server")
 
 
+def run_out(book: Playbook) -> list[Any]:
+    """All that a job does, a part at a time."""
+    events: list[Any] = []
+    while book.dues:
+        events += book.fall_due()
+        book.tick(PACE_MS)
+    return events
+
+
+def test_parts_leave_room_between_them_unless_they_added_nobody() -> None:
+    book = group()
+    job = start(book, names(0, 3_000))
+    for done in (1, 2):
+        book.fall_due()
+        assert info(book, job)["done"] == done
+        book.tick(PACE_MS - 1)
+        assert book.fall_due() == []
+        book.tick(1)
+    run_out(book)
+    again = start(book, names(0, 3_000))
+    book.fall_due()
+    assert (info(book, again)["state"], info(book, again)["added"]) == ("done", 0)
+
+
+def test_a_part_without_room_is_sent_again() -> None:
+    errand = turn_add(AddJobRequest(X, names(0, 1_500)), group().edge_context(Viewer("", "server")))
+    steps = errand.steps()
+    sent = next(steps)
+    for _ in range(TRIES_MAX - 1):
+        assert steps.throw(Rejected(OVERLOADED)) == sent
+    second = steps.send(b"{}")
+    assert (sent.part, second.part) == (1, 2)
+    for _ in range(TRIES_MAX - 1):
+        steps.throw(Rejected(OVERLOADED))
+    with pytest.raises(Rejected) as refusal:
+        steps.throw(Rejected(OVERLOADED))
+    assert refusal.value.error is OVERLOADED
+    steps = errand.steps()
+    next(steps)
+    with pytest.raises(Rejected) as refusal:
+        steps.throw(Rejected(PERMISSION_DENIED))
+    assert refusal.value.error is PERMISSION_DENIED
+
+
 def test_a_job_adds_its_parts_one_behind_the_other() -> None:
     book = group()
     job = start(book, names(0, 2_500))
     assert (info(book, job)["state"], info(book, job)["total"]) == ("running", 2_500)
-    events = book.fall_due()
+    events = run_out(book)
     assert [len(e.users) for e in events if isinstance(e, MembersJoined)] == [1_000, 1_000, 500]
     assert sum(isinstance(e, ChannelTierChanged) for e in events) == 1
     assert member_count(book.tables) == 2_501
@@ -65,7 +118,7 @@ def test_a_job_adds_its_parts_one_behind_the_other() -> None:
     assert (shown["state"], shown["done"], shown["added"]) == ("done", 3, 2_500)
     assert book.tables[PARTS].packed == {}
     again = start(book, names(2_400, 2_600))
-    book.fall_due()
+    run_out(book)
     assert (info(book, again)["added"], info(book, again)["total"]) == (100, 200)
     book.assert_replay_equal()
 
@@ -73,7 +126,7 @@ def test_a_job_adds_its_parts_one_behind_the_other() -> None:
 def test_the_same_request_is_the_same_job() -> None:
     book = group()
     job = start(book, names(0, 1_500), cmid="one")
-    book.fall_due()
+    run_out(book)
     assert start(book, names(0, 1_500), cmid="one") == job
     assert book.fall_due() == []
     assert start(book, names(0, 1_500)) != job
@@ -83,9 +136,9 @@ def test_a_job_that_does_not_fit_ends_and_says_why() -> None:
     members_max = 3_000
     book = Playbook(X, owner="ann", settings=AppSettings(channel_members_max=members_max))
     first = start(book, names(0, members_max - 1_500))
-    book.fall_due()
+    run_out(book)
     second = start(book, names(20_000, 23_000))
-    book.fall_due()
+    run_out(book)
     assert info(book, first)["state"] == "done"
     shown = info(book, second)
     assert (shown["state"], shown["error"]) == ("failed", "too_many")
@@ -117,7 +170,7 @@ def test_old_jobs_are_forgotten() -> None:
     jobs = []
     for n in range(JOBS_MAX + 1):
         jobs.append(start(book, (f"u{n}",)))
-        book.fall_due()
+        run_out(book)
         book.tick(1)
     assert len(book.tables[JOBS].packed) == JOBS_MAX
     with pytest.raises(Rejected):
