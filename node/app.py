@@ -50,6 +50,7 @@ from node import keys
 from node.backup import Backups
 from node.beats import BEAT_MS
 from node.campaign import Campaign
+from node.clearing import Clearing
 from node.copies import Copies
 from node.dedup import DedupWindow
 from node.elections import Takeover
@@ -213,6 +214,7 @@ class Node:
         self._copies = Copies(
             self._me, self._slots, self._view.nodes, self._view.slot_map, self._clock
         )
+        self._clearing = Clearing(self._store, self._slots, self._deleted_apps)
         self._service = Service(
             self._slots,
             self._copies,
@@ -350,6 +352,7 @@ class Node:
         self._metrics.gauge("node_due_late_ms", lambda: dues.late_ms(self._clock.wall_ms()))
         self._metrics.expose("node_moves", self._mover.moves.counts)
         self._metrics.expose("node_removals", self._mover.counts)
+        self._metrics.expose("node_clearing", self._clearing.counts)
         self._metrics.expose("node_scrub", self._scrub.counts)
         feeding = self._searcher.feeding
         self._metrics.expose("node_search", self._searcher.counts)
@@ -518,10 +521,28 @@ class Node:
             await asyncio.sleep(_FORWARD_TICK_S if waiting else _TICK_S)
             self._service.tick(self._live_edges())
             self._look_at_disk()
+            self._clear()
             self._searcher.tick(has_room=self._copies.room.level is not Level.FULL)
             ticks += 1
             if ticks % _SLOTS_TICKS == 0:
                 self._service.tick_slots()
+
+    def _clear(self) -> None:
+        """A step towards disks without deleted apps; what cannot be read is told by its readers."""
+        now = Now(self._clock.wall_ms(), self._clock.monotonic_ms())
+        try:
+            found = self._clearing.step(*now)
+        except StoreError as error:
+            _log.error("app.not_cleared", reason=str(error))
+            return
+        if found is not None:
+            slot, app, dues = found
+            _log.info("app.cleared", app=app, slot=slot.number, dues=len(dues))
+            self._service.obey(slot, slot.app_gone(app, dues, now))
+
+    def _deleted_apps(self) -> dict[str, int]:
+        """When, by name."""
+        return {row.app: row.deleted_ms for row in self._view.apps.values() if row.is_deleted}
 
     async def _lease_for_ever(self) -> None:
         """Who is there is told four times a second: a grace of 10 s ends at most so late."""

@@ -420,7 +420,8 @@ def upkeep(slot: int, entry: Entry) -> list[Op]:
             for target, n in entry.done
         ]
     if entry.kind is EntryKind.APP_GONE:
-        return [DeleteRange(*one) for one in rows_of_app(slot, entry.app)]
+        dues: list[Op] = [(Family.META, key, None) for key in entry.rows]
+        return dues + [DeleteRange(*one) for one in rows_of_app(slot, entry.app)]
     return []
 
 

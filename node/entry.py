@@ -57,6 +57,7 @@ class Entry(msgspec.Struct, frozen=True, array_like=True, omit_defaults=True):
     number: int = 0  # an hour
     done: tuple[tuple[int, int], ...] = ()  # OUTBOX_DONE: (target slot, n)
     due: str = ""  # of a command that fell due: the name of its row, which this entry deletes
+    rows: tuple[bytes, ...] = ()  # APP_GONE: keys of META that say when something of it falls due
 
 
 class BrokenChain(Exception):

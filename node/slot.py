@@ -196,6 +196,8 @@ class Slot:
     __slots__ = (
         "_applied",
         "_context",
+        "_gone",
+        "_gone_before",
         "_in_flight",
         "_install",
         "_is_lone",
@@ -243,6 +245,7 @@ class Slot:
         self._out_forwards: list[QueuedForward] = []
         self._out_results: list[tuple[Any, Result]] = []
         self._verify()
+        self._gone = self._gone_before = 0  # the newest entry that deleted an app's rows
 
     @property
     def epoch(self) -> str:
@@ -561,6 +564,14 @@ class Slot:
             return self._ready()
         return self._propose(EntryKind.DEDUP_FLOOR, seq=before, number=floor)
 
+    def app_gone(self, app: str, dues: Sequence[bytes], now: Now) -> Ready:
+        """What a deleted app has here goes: one entry, a range of each family (record 0030). Args:
+        dues: index keys of what falls due in it."""
+        if not self.is_active:
+            return NOTHING
+        self._now = now
+        return self._propose(EntryKind.APP_GONE, app=app, rows=tuple(dues))
+
     def _propose(self, kind: EntryKind, **fields: Any) -> Ready:
         self._append(self._upkeep(self._entry(kind, **fields)))
         return self._ready()
@@ -580,11 +591,15 @@ class Slot:
         return Made(entry, Outcome(0, entry.ts_ms, ""), ops)
 
     def _trim(self) -> None:
-        """Drop entries that neither this copy nor another one is going to need."""
+        """Drop entries that neither this copy nor another one is going to need; of a deleted app
+        all that the other copies have, a minute later: its rows are surely stored then."""
         kept = self._context.log_entries_kept
         log = self.replica.log
         upto = min(self.applied - kept, max(self.replica.lowest_match, log.last_index - 4 * kept))
-        if upto - log.base >= max(1, kept // _TRIM_SHARE):
+        before, self._gone_before = self._gone_before, self._gone
+        gone = min(before, self.replica.lowest_match)
+        if gone > max(log.base, upto) or upto - log.base >= max(1, kept // _TRIM_SHARE):
+            upto = max(upto, gone)
             token = self.replica.next_token()
             self._out_early.append(Record(self.number, token, log.trim(upto), b"", 0, lazy=True))
 
@@ -783,9 +798,14 @@ class Slot:
             self._out_dues.extend(made.dues)
         self._out_results.extend(first.waiters)
         self._applied = first.meta
+        self._note_gone(entry)
         self.overlay.commit(entry.index, is_written=first.is_written)
         if not first.is_written:
             self._out_rows += made.ops
+
+    def _note_gone(self, entry: Entry) -> None:
+        if entry.kind is EntryKind.APP_GONE:
+            self._gone = entry.index
 
     # --- the log: following
 
@@ -797,6 +817,7 @@ class Slot:
                     return
                 made = self._replay(logged)
                 self._applied = self.meta = self._applied.after(made.entry, logged.chain)
+                self._note_gone(made.entry)
                 self.overlay.commit(logged.index)
                 self._out_rows += made.ops
                 entries_max -= 1

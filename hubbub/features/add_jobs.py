@@ -56,6 +56,7 @@ from hubbub.features.standing import (
 from hubbub.model.member import Role
 from hubbub.model.permissions import Action, require
 from hubbub.wire.codec import encode_json
+from hubbub.wire.shapes import Json
 
 USERS_MAX: Final = 10_000
 PART_USERS: Final = 1_000
@@ -319,7 +320,8 @@ def _sent(part: AddPart) -> Steps:
     """Send it, again where there was no room for it just now: a part is taken once."""
     for left in reversed(range(TRIES_MAX)):
         try:
-            return (yield part)
+            answer: Json = yield part
+            return answer
         except Rejected as refusal:
             if not refusal.error.temporary or not left:
                 raise

@@ -23,8 +23,8 @@ from hubbub.features.contract import EventKind, Meta, Registry, Searching
 from hubbub.wire.codec import decode_json
 from hubbub.wire.event import decode_row
 from node import keys
-from node.entry import BrokenChain, Entry, decode_logged
-from node.search.shapes import Change, Feed, Floor, Stand
+from node.entry import BrokenChain, Entry, EntryKind, decode_logged
+from node.search.shapes import Change, Cleared, Feed, Floor, Stand
 from node.slot import Slot, decode_meta
 from node.store.api import Family, Store, StoreError
 
@@ -54,6 +54,7 @@ class _Basket:
         self.changes: list[Change] = []
         self.floors: dict[tuple[str, str], Floor] = {}
         self.stands: dict[int, Stand] = {}
+        self.cleared: list[Cleared] = []
         self.entries_left = ENTRIES_MAX
         self.bytes_left = BYTES_MAX
 
@@ -64,7 +65,7 @@ class _Basket:
     @property
     def must_go(self) -> bool:
         """Something changes by it, or moved far."""
-        return bool(self.drops or self.changes or self.floors)
+        return bool(self.drops or self.changes or self.floors or self.cleared)
 
 
 class Feeding:
@@ -183,6 +184,7 @@ class Feeding:
             tuple(basket.changes),
             tuple(basket.floors.values()),
             tuple(basket.stands.values()),
+            tuple(basket.cleared),
         )
         self._untold = frozenset([*basket.drops, *basket.stands])
         return self._under_way
@@ -260,6 +262,8 @@ class Feeding:
         return moved, applied >= slot.applied
 
     def _take(self, slot: Slot, entry: Entry, basket: _Basket) -> None:
+        if entry.kind is EntryKind.APP_GONE:
+            basket.cleared.append(Cleared(slot.number, entry.app))
         if not any(tag in self._wanted for tag, _ in entry.events):
             return
         searching, seq = self._searching, entry.seq - 1

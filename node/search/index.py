@@ -30,7 +30,7 @@ from hubbub.model.search_query import SearchQuery, expression, parse_query, scor
 from hubbub.model.words import indexed
 from hubbub.wire.search import Criteria, Document, Place
 from node.search.purging import OWED, Purging
-from node.search.shapes import Change, Feed, Find, Floor, Found, Stand
+from node.search.shapes import Change, Cleared, Feed, Find, Floor, Found, Stand
 
 FILES: Final = 8
 VERSION: Final = 3  # another one: the files are built anew
@@ -164,6 +164,8 @@ class File:
             self._write(feed.changes)
             for floor in feed.floors:
                 self._raise(floor)
+            for cleared in feed.cleared:
+                self._clear(cleared)
             database.executemany(
                 "INSERT OR REPLACE INTO slots VALUES (?, ?, ?, ?)",
                 [(s.slot, s.incarnation, s.applied, s.scanned) for s in feed.stands],
@@ -263,7 +265,14 @@ class File:
         self._db.execute("DELETE FROM slots WHERE slot = ?", (slot,))
         self._streams.clear()
 
-    def _take_all(self, which: str, arguments: tuple[int, ...]) -> None:
+    def _clear(self, cleared: Cleared) -> None:
+        which = "slot = ? AND app = ?"
+        place = cleared.slot, cleared.app
+        self._take_all(f"stream IN (SELECT id FROM streams WHERE {which})", place)
+        self._db.execute(f"DELETE FROM streams WHERE {which}", place)
+        self._streams.clear()
+
+    def _take_all(self, which: str, arguments: tuple[int | str, ...]) -> None:
         rows = f"FROM messages WHERE {which}"
         order = "ORDER BY id"
         taken = self._db.execute(f"SELECT id, words, scope {rows} {order}", arguments).fetchall()
@@ -454,8 +463,9 @@ class Index:
                 [change for change in feed.changes if change.slot % FILES == number],
                 tuple(floor for floor in feed.floors if floor.slot % FILES == number),
                 tuple(stand for stand in feed.stands if stand.slot % FILES == number),
+                tuple(one for one in feed.cleared if one.slot % FILES == number),
             )
-            if share.drops or share.changes or share.floors or share.stands:
+            if share != Feed(changes=[]):
                 file.check()
                 file.apply(share)
 

@@ -64,6 +64,13 @@ class Floor(Row, frozen=True):
     seq: int
 
 
+class Cleared(Row, frozen=True):
+    """A deleted app has nothing in this slot any more."""
+
+    slot: int
+    app: str
+
+
 class Hello(Row, frozen=True):
     """Where every slot stands that the files know."""
 
@@ -71,13 +78,14 @@ class Hello(Row, frozen=True):
 
 
 class Feed(Row, frozen=True):
-    """First `drops` (slots to forget), then changes in order, then floors, then stands: all of one
-    file in one transaction."""
+    """First `drops` (slots to forget), then changes in order, then floors, then apps that are
+    cleared, then stands: all of one file in one transaction."""
 
     drops: tuple[int, ...] = ()
     changes: Sequence[Change] = ()
     floors: tuple[Floor, ...] = ()
     stands: tuple[Stand, ...] = ()
+    cleared: tuple[Cleared, ...] = ()
 
 
 class Fed(Row, frozen=True):

@@ -91,7 +91,7 @@ def create(
 def delete(name: str, yes: bool, root: Path | None, timeout_s: float) -> Exit:
     """Delete an app for ever: its sessions end, its keys and tokens open nothing.
 
-    Its name stays taken. Its bytes stay on the disks and in backups; nothing answers them.
+    Its name stays taken. Its bytes leave the disks within minutes, but not backups.
 
     \b
     Example: hubbub apps delete shop --yes --dir data

@@ -229,6 +229,26 @@ async def test_quotas_hold_over_all_edges_and_the_operator_sees_it(cluster: Clus
     assert "hubbub_edge_quota_exceeded_connections_total" in metrics
 
 
+def test_rows_of_a_deleted_app_are_cleared(cluster: Cluster) -> None:
+    app = name("rows")
+    made = make(cluster, app)
+    rest = Rest(cluster.urls[0], made["server_key"])
+    rest.need("POST", "/v1/channels", {"channel": ROOM, "owner": "ann"})
+    rest.need("POST", f"/v1/channels/{ROOM}/messages", {"by": "ann", "text": "hello"})
+
+    def cleared() -> str:
+        logs = (cluster.dir / "run" / "logs").glob("node-*")
+        return "".join(log.read_text(errors="replace") for log in logs)
+
+    def is_cleared() -> bool:
+        lines = [line for line in cleared().splitlines() if "app.cleared" in line and app in line]
+        return bool(lines)
+
+    root(cluster).need("DELETE", f"/v1/apps/{app}")
+    wait_for(is_cleared, 20.0, lambda: f"no rows of {app} were cleared")
+    assert cluster.rest("POST", "/v1/tokens", {"user": "apps-other"})["token"], "others go on"
+
+
 def test_the_command_makes_lists_and_deletes(cluster: Cluster) -> None:
     def hubbub(*words: str) -> dict[str, Any]:
         done = subprocess.run(

@@ -277,3 +277,24 @@ def test_before_anything_was_said_there_is_nothing_to_index() -> None:
     assert feeding.indexed_ms(3, 77) == 77
     rig.create(ROOM)
     assert feeding.has_rows()
+
+
+def test_a_deleted_apps_words_leave_the_index(desk: Desk) -> None:
+    for text in ("green tea", "black tea"):
+        desk.rig.send(ROOM, text)
+    made = desk.rig.command("channel.create", {"channel": ROOM, "members": []})
+    desk.rig.submit(ROOM, made, "other")
+    said = desk.rig.command("message.send", {"channel": ROOM, "text": "white tea"})
+    desk.rig.submit(ROOM, said, "other")
+    desk.rig.settle()
+    desk.feed()
+    assert len(desk.found("tea")) == 2
+    desk.rig.obey(desk.rig.slot(ROOM).app_gone("demo", (), desk.rig.now))
+    desk.rig.settle()
+    desk.feed()
+    assert desk.found("tea") == []
+    ask = Find(1, "other", tuple(range(SLOTS)), (), Criteria("tea"), None, 1_000, 10_000)
+    assert len(desk.index.find(ask).places) == 1
+    desk.restart()
+    desk.feed()
+    assert desk.found("tea") == []
