@@ -118,7 +118,11 @@ class Rolls:
 
     def _follow(self, app: str, roll: Roll, told: _Told) -> None:
         """Bring the parts to where the roll and the map are."""
-        changes = roll.since(told.number) if told.number else None
+        if not told.number:
+            told.revision, told.number = self._revision(), roll.number
+            self._begin(app, roll, told)
+            return
+        changes = roll.since(told.number)
         if changes is None or self._revision() != told.revision:
             told.revision = self._revision()
             changes = [(key, False) for key in told.leader_of if key not in roll.keys]
@@ -130,6 +134,28 @@ class Rolls:
             elif (leader := told.leader_of.pop(key, None)) is not None:
                 told.parts[leader].remove(key)
 
+    def _begin(self, app: str, roll: Roll, told: _Told) -> None:
+        """All keys at once: of a long list it is what its first page waits for."""
+        slot_of, leader_of, known = self._slot_of, self._leader_of, dict[int, str]()
+        groups: dict[str, dict[str, int]] = {}
+        for key in roll.keys:
+            slot = slot_of(app, key)
+            leader = known.get(slot)
+            if leader is None:
+                leader = known[slot] = leader_of(slot)
+                groups.setdefault(leader, {})
+            told.leader_of[key] = leader
+            groups[leader][key] = slot
+        for leader, slots in groups.items():
+            self._part(told, leader).slots = slots  # told whole, since it was told nothing
+
+    def _part(self, told: _Told, leader: str) -> _Part:
+        part = told.parts.get(leader)
+        if part is None:
+            self._names += 1
+            part = told.parts[leader] = _Part(f"{self._process}/{self._names}")
+        return part
+
     def _put(self, app: str, told: _Told, key: str) -> None:
         before = told.leader_of.get(key)
         slot = self._slot_of(app, key) if before is None else told.parts[before].slots[key]
@@ -138,11 +164,7 @@ class Rolls:
             return
         if before is not None:
             told.parts[before].remove(key)
-        part = told.parts.get(leader)
-        if part is None:
-            self._names += 1
-            part = told.parts[leader] = _Part(f"{self._process}/{self._names}")
-        part.add(key, slot)
+        self._part(told, leader).add(key, slot)
         told.leader_of[key] = leader
 
 

@@ -46,10 +46,10 @@ class Order:
     def __len__(self) -> int:
         return len(self.slots)
 
-    def add(self, key: str, slot: int) -> None:
-        """Its place is looked up at the next question."""
-        self.slots[key] = slot
-        self._moved[key] = None
+    def add(self, slots: dict[str, int]) -> None:
+        """These keys, in their slots; their places are looked up at the next question."""
+        self.slots.update(slots)
+        self._moved.update(dict.fromkeys(slots))
 
     def remove(self, key: str) -> None:
         """It is no part of the roll any more."""
@@ -144,14 +144,20 @@ class Orders:
         return order
 
     def _add(self, order: Order, ask: NewestAsk, term_of: TermOf) -> None:
-        for slot, key in zip(ask.slots, ask.keys, strict=True):
-            if key in order.slots:
-                continue
-            if slot not in order.terms:
-                order.terms[slot] = term_of(slot) or 0
-            order.add(key, slot)
-            self._holders.setdefault((order.app, key), []).append(order)
-            self._count += 1
+        pairs = zip(ask.keys, ask.slots, strict=True)
+        new = {key: slot for key, slot in pairs if key not in order.slots}
+        for slot in set(new.values()) - order.terms.keys():
+            order.terms[slot] = term_of(slot) or 0
+        order.add(new)
+        app, holders = order.app, self._holders
+        for key in new:
+            stream = app, key
+            held = holders.get(stream)
+            if held is None:
+                holders[stream] = [order]
+            else:
+                held.append(order)
+        self._count += len(new)
         self._make_room(ask.roll)
 
     def _make_room(self, kept: str) -> None:

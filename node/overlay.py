@@ -646,6 +646,9 @@ class TableRows(Generic[K, V]):
             start, end = (start, edge) if reverse else (edge + b"\x00", end)
         pending = {k: c for k, c in self._stream.rows.items() if start <= k < end}
         found = self._overlay.stored_rows(start, end, limit + len(pending), reverse)
+        if not pending:  # a stream at rest, and lists of thousands
+            at, parse, row_type = len(self._prefix), keys.parse_row_suffix, self._row_type
+            return [(cast(K, parse(key[at:])), decode_pack(row, row_type)) for key, row in found]
         rows: dict[bytes, Any] = dict(found)
         is_cut = len(found) == limit + len(pending)
         for key, cell in pending.items():

@@ -64,6 +64,9 @@ class IndexRequest(Struct, frozen=True):
     since: int = 0
 
 
+_EVERYTHING: Final = IndexRequest()
+
+
 class Index(Struct, frozen=True, omit_defaults=True):
     """The rows of a list; and whom its user blocks: figures leave them out. `changed`: the rows are
     those that changed since, `gone` those that left."""
@@ -125,12 +128,19 @@ def name_place(row: IndexRow) -> tuple[str, str]:
 
 def run_index(request: IndexRequest, tables: Tables, ctx: Context) -> Index:
     require_own(ctx.key[1:], ctx)
-    if request.since and (changed := _changed(request.since, tables)) is not None:
-        return changed
+    if request.since:
+        changed = _changed(request.since, tables)
+        if changed is not None:
+            return changed
+        request = _EVERYTHING
     own: dict[str, OwnRow] = dict(tables[OWN].scan(limit=ROWS_MAX))
+    listed = tables[LISTED].scan(limit=ROWS_MAX)
+    if request == _EVERYTHING:
+        rows = [IndexRow(c, r.kind, r.role, r.name, r.peer, own.get(c)) for c, r in listed]
+        return Index(rows, blocked_of(tables), head=tables.head_seq)
     prefix = fold(request.prefix)
     found: list[IndexRow] = []
-    for channel, row in tables[LISTED].scan(limit=ROWS_MAX):
+    for channel, row in listed:
         if request.kind is not None and row.kind is not request.kind:
             continue
         if request.state is not None and state_of(row.role) is not request.state:
