@@ -114,10 +114,15 @@ async def test_a_tunnel_is_no_going_and_a_going_is_one(cluster: Cluster) -> None
         numbered = [(name, n % 2) for n, name in enumerate(names)]
         return [numbered[start : start + size] for start in range(0, USERS, size)]
 
-    await enter("pr-leaver", 0)
-    for wave in waves(100):
-        await all_of(wave, enter)
+    async def close_all() -> None:
+        for client in inside.values():
+            await client.close()
+
     async with AsyncExitStack() as stack:
+        stack.push_async_callback(close_all)
+        await enter("pr-leaver", 0)
+        for wave in waves(20):
+            await all_of(wave, enter)
         watchers = [
             await stack.enter_async_context(Client(cluster.urls[1], cluster.token(f"pr-watch-{n}")))
             for n in range(len(screens))
@@ -137,8 +142,6 @@ async def test_a_tunnel_is_no_going_and_a_going_is_one(cluster: Cluster) -> None
             [told] = pushed(watcher)[count:]
             assert set(told) == {"pr-leaver"}, "nobody else came or went"
             assert told["pr-leaver"]["last_seen"]
-        for client in inside.values():
-            await client.close()
 
 
 def same(answer: Any, *names: str) -> str:
