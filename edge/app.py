@@ -46,7 +46,7 @@ from hubbub.coordinator.open import open_coordinator
 from hubbub.features.registry import REGISTRY
 from hubbub.ring.report import MapReport
 from hubbub.runtime.admin import AdminServer
-from hubbub.runtime.clock import SystemClock, boot_id, entropy
+from hubbub.runtime.clock import SystemClock, boot_id, entropy, until_turn_s
 from hubbub.runtime.logs import get_logger
 from hubbub.runtime.metrics import Metrics
 from hubbub.runtime.process import Process
@@ -306,9 +306,9 @@ class Edge:
             except Exception:  # noqa: BLE001 - boundary: the clock goes on; one turn is lost
                 _log.error("clock.turn_failed", exc_info=True)
             if not self._process.stopping.is_set():
-                loop.call_later(ms / SECOND_MS, turn)
+                loop.call_later(until_turn_s(loop.time(), ms / SECOND_MS), turn)
 
-        loop.call_later(ms / SECOND_MS, turn)
+        loop.call_later(until_turn_s(loop.time(), ms / SECOND_MS), turn)
 
     def _tick(self) -> None:
         self._uplink.tick()

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from edge.outgoing import Flusher
 from edge.session import Session
 from edge.timers import TURN_MS, Timers
-from hubbub.runtime.clock import Clock
+from hubbub.runtime.clock import Clock, until_turn_s
 from hubbub.settings.schema import EdgeConfig
 
 
@@ -33,7 +33,8 @@ class Pace:
 
     def start(self) -> None:
         """Begin to turn the wheel."""
-        self._handle = self._loop.call_later(TURN_MS / 1000, self._turn)
+        wait_s = until_turn_s(self._loop.time(), TURN_MS / 1000)
+        self._handle = self._loop.call_later(wait_s, self._turn)
 
     def stop(self) -> None:
         """Deadlines are no longer kept; flushes still happen."""

@@ -35,7 +35,7 @@ from hubbub.ring.map import Leader, SlotRecord
 from hubbub.ring.moves import is_held_by
 from hubbub.ring.report import MapReport
 from hubbub.runtime.admin import AdminServer
-from hubbub.runtime.clock import SystemClock, boot_id
+from hubbub.runtime.clock import SystemClock, boot_id, until_turn_s
 from hubbub.runtime.logs import get_logger
 from hubbub.runtime.metrics import Metrics
 from hubbub.runtime.process import Process
@@ -79,7 +79,7 @@ EXIT_STORE_REFUSED: Final = 5  # the data is damaged or gone: restarting does no
 EXIT_DISK_FAILED: Final = 6  # a write or sync failed: the next start verifies what is there
 _TICK_S: Final = 1.0
 _FORWARD_TICK_S: Final = 0.1
-_LEASES_TICK_S: Final = 0.25
+_LEASES_TICK_S: Final = BEAT_MS / 1_000  # together with the beats
 _SLOTS_TICKS: Final = 60
 _SCRUB_LOOK_S: Final = 60.0
 # Retries and elections: their own patience is counted in hundreds of milliseconds.
@@ -518,7 +518,7 @@ class Node:
         ticks = 0
         while True:
             waiting = len(self._service.forwarding) > 0
-            await asyncio.sleep(_FORWARD_TICK_S if waiting else _TICK_S)
+            await _turn(_FORWARD_TICK_S if waiting else _TICK_S)
             self._service.tick(self._live_edges())
             self._look_at_disk()
             self._clear()
@@ -545,9 +545,9 @@ class Node:
         return {row.app: row.deleted_ms for row in self._view.apps.values() if row.is_deleted}
 
     async def _lease_for_ever(self) -> None:
-        """Who is there is told four times a second: a grace of 10 s ends at most so late."""
+        """Who is there is told five times a second: a grace of 10 s ends at most so late."""
         while True:
-            await asyncio.sleep(_LEASES_TICK_S)
+            await _turn(_LEASES_TICK_S)
             self._service.attendance.tick_leases()
 
     def _live_edges(self) -> list[str]:
@@ -599,6 +599,7 @@ class Node:
 
     async def _tick_copies_for_ever(self) -> None:
         """Beats keep time whatever the coordinator does: takeovers run beside them."""
+        loop = asyncio.get_running_loop()
         takeover: asyncio.Task[None] | None = None
         while True:
             self._copies.tick()
@@ -609,10 +610,9 @@ class Node:
                     supervise("takeover", self._campaign.take_over(wanted)) if wanted else None
                 )
             self._elects.clear()
+            period_s = _COPIES_TICK_S if self._copies.is_busy else BEAT_MS / 1_000
             with suppress(TimeoutError):
-                async with asyncio.timeout(
-                    _COPIES_TICK_S if self._copies.is_busy else BEAT_MS / 1_000
-                ):
+                async with asyncio.timeout(until_turn_s(loop.time(), period_s)):
                     await self._elects.wait()
 
     def _written(self, written: Takeover, revision: int) -> None:
@@ -732,6 +732,10 @@ class Node:
             self._store.close()
         except StoreError as error:  # after a failed fsync closing fails as well
             _log.error("store.close_failed", error=str(error))
+
+
+async def _turn(period_s: float) -> None:
+    await asyncio.sleep(until_turn_s(asyncio.get_running_loop().time(), period_s))
 
 
 def _queued(key: bytes, row: bytes) -> QueuedForward:

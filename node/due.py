@@ -138,6 +138,8 @@ class Dues:
 
     def _sweep(self) -> None:
         """Drop stale entries of the heap once they are many."""
+        if len(self._heap) <= _STALE_MAX:
+            return
         living = sum(len(window.waiting) for window in self._windows.values())
         if len(self._heap) > 2 * living + _STALE_MAX:
             self._heap = [row for row in self._heap if self._is_waiting(row[1])]

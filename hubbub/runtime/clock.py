@@ -37,6 +37,17 @@ class SystemClock:
         return Millis(time.monotonic_ns() // 1_000_000)
 
 
+def until_turn_s(now_s: float, period_s: float) -> float:
+    """Seconds until the next multiple of a period.
+
+    Whatever is periodic waits so long, not its whole period: then what is due in a process is due
+    at the same moment and wakes it once. Who is woken a little early is not woken twice.
+    """
+    left_s = period_s - now_s % period_s
+    return left_s if left_s > period_s * _EARLY else left_s + period_s
+
+
+_EARLY = 0.125
 _POOL_BYTES = 4_096
 _pool = b""
 _pool_at = 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hubbub.runtime.clock import Clock, SystemClock, boot_id, entropy
+from hubbub.runtime.clock import Clock, SystemClock, boot_id, entropy, until_turn_s
 from tests.support.clock import FakeClock, SeededEntropy
 
 
@@ -32,3 +32,11 @@ def test_entropy_has_the_length_asked_for_and_differs() -> None:
 
 def test_seeded_entropy_repeats() -> None:
     assert SeededEntropy(7)(10) == SeededEntropy(7)(10) != SeededEntropy(8)(10)
+
+
+def test_turns_are_multiples_of_the_period_and_none_comes_twice() -> None:
+    assert until_turn_s(10.0, 0.25) == pytest.approx(0.25)
+    assert until_turn_s(10.1, 0.25) == pytest.approx(0.15)
+    early_s = until_turn_s(10.249, 0.25)  # woken a millisecond before its turn
+    assert 10.249 + early_s == pytest.approx(10.5)
+    assert 10.375 + until_turn_s(10.375, 1.0) == pytest.approx(11.0)
