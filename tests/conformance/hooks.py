@@ -1,8 +1,10 @@
 """Hooks of schemathesis: its requests get ids that exist, and a file says what was answered.
 
-Of each operation's requests the first well-formed one is a good one of the `stage`; of the others
+Of each operation's requests the first one becomes a good one of the `stage`; of the others
 three of four keep all that was generated but the ids in the path and who acts. A parameter that is
-meant to be wrong stays so. HUBBUB_SEEN names the file: one line an answer, operation and status.
+meant to be wrong stays so. Apps are never those that were generated: schemathesis picks names out
+of answers, and would delete the cluster's own. HUBBUB_SEEN names the file: one line an answer,
+status and operation.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ import schemathesis
 from schemathesis import Case, HookContext, Response
 from schemathesis.core.parameters import ParameterLocation
 
+from hubbub.model.server_keys import APPS_PATH
 from tests.conformance.stage import Stage, of_environment
 
 _KEPT_EVERY: Final = 4  # so many requests of an operation have one with ids of nobody
@@ -45,13 +48,17 @@ def before_call(context: HookContext, case: Case, kwargs: dict[str, Any]) -> Non
     label, meta = case.operation.label, case.meta
     if not label.partition(" ")[2].startswith("/v1/") or meta is None:
         return
-    if not meta.generation.mode.is_negative and SEEN.number(label) == 1:
+    number = SEEN.number(label)
+    if number == 1:
         good = STAGE.good(label)
         case.path_parameters = dict(good.path)
         case.query = dict(good.query)
+        case.headers = {}
         if good.body is not None:
             case.body = good.body
-    elif not meta.is_negative_at(ParameterLocation.PATH) and SEEN.asked[label] % _KEPT_EVERY:
+    elif not meta.is_negative_at(ParameterLocation.PATH) and (
+        number % _KEPT_EVERY or APPS_PATH in label
+    ):
         case.path_parameters = dict(STAGE.path(label))
         body = case.body
         if (

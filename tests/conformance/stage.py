@@ -296,18 +296,19 @@ class Stage:
 
     def _said(self, label: str) -> dict[str, Any]:
         """Query or body where the example is none, or names what is gone."""
-        words: dict[str, Any] = {
-            "POST /v1/channels": {"channel": self._name("group:new"), "owner": "ann"},
-            "POST /v1/apps": {"app": self._name("new")},
-            f"POST {_C}/join": {"by": self._name("guest")},
-            f"POST {_C}/invites": {"users": [self._name("invited")]},
-            f"POST {_C}/join_requests": {"by": self._name("asks"), "text": "please"},
-            f"POST {_C}/messages/delete": {"ids": [self.message(), self.message()]},
-            "GET /v1/locate": {"channel": TEA, "id": self._message},
-            f"GET {_C}/receipts": {"ids": self._message},
-            f"POST {_C}/messages/get": {"ids": [self._message]},
+        words: dict[str, Callable[[], dict[str, Any]]] = {
+            "POST /v1/channels": lambda: {"channel": self._name("group:new"), "owner": "ann"},
+            "POST /v1/apps": lambda: {"app": self._name("new")},
+            f"POST {_C}/join": lambda: {"by": self._name("guest")},
+            f"POST {_C}/invites": lambda: {"users": [self._name("invited")]},
+            f"POST {_C}/join_requests": lambda: {"by": self._name("asks"), "text": "please"},
+            f"POST {_C}/messages/delete": lambda: {"ids": [self.message(), self.message()]},
+            "GET /v1/locate": lambda: {"channel": TEA, "id": self._message},
+            f"GET {_C}/receipts": lambda: {"ids": self._message},
+            f"POST {_C}/messages/get": lambda: {"ids": [self._message]},
         }
-        return words.get(label) or SAID.get(label, {})
+        made = words.get(label)
+        return made() if made is not None else SAID.get(label, {})
 
 
 def of_environment() -> Stage:
