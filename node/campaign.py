@@ -25,8 +25,9 @@ from hubbub.runtime.logs import get_logger
 from node.elections import Takeover
 
 RETRY_S: Final = 0.3
-# Two round trips and two syncs. Half ends before them; double lets one slow copy delay the others.
-BEGUN_S: Final = 0.1
+# Two round trips and four syncs: some 30 ms, and many times that on a machine full of other work.
+# With half, all slots begin at once there; double lets one slow copy delay the others.
+BEGUN_S: Final = 0.25
 _LOOK_S: Final = 0.005  # a batch takes some 30 ms
 _log = get_logger()
 
