@@ -31,6 +31,7 @@ from node.ready import Publication, Result
 from node.replies import Replies
 from node.slot import Now, Slot
 from node.store.api import StoreError
+from node.tallies import Tallies
 
 _CMID_ENTROPY_BYTES: Final = 10
 _log = get_logger()
@@ -59,6 +60,7 @@ class Attendance:
         self.presence = PresenceLists()
         self.leases = Leases()
         self.audiences = Audiences(self.presence.by_edge)
+        self.tallies = Tallies()
 
     def lead(self, number: int) -> None:
         """A term began here: nobody is reported yet."""
@@ -71,6 +73,7 @@ class Attendance:
         self.presence.forget([n for n in self.presence.streams() if target_of(*n) == number])
         self.leases.forget([n for n in self.leases.users() if target_of(*n) == number])
         self.audiences.forget([n for n in self.audiences.streams() if target_of(*n) == number])
+        self.tallies.forget([n for n in self.tallies.streams() if target_of(*n) == number])
 
     def tick(self, live_edges: Collection[str], now: Now) -> None:
         """Once a second."""
@@ -81,6 +84,17 @@ class Attendance:
             if slot is not None and self._engine.registry.lease is not None:
                 signal = self._engine.counted(app, key, number, now.wall_ms)
                 self._publishing.publish(slot, Publication(app, key, (), (signal,)))
+        for (app, key), number in self.tallies.tick(now.mono_ms):
+            slot = self._intake.active(self._engine.target_of(app, key))
+            if slot is not None:
+                signal = self._engine.tallied(app, key, number, now.wall_ms)
+                self._publishing.publish(slot, Publication(app, key, (), (signal,)))
+
+    def tally(self, publication: Publication) -> None:
+        """Somebody gives a sign that is counted, or gives it no more."""
+        if publication.tally is not None:
+            name, now_ms = (publication.app, publication.key), self._intake.clock.monotonic_ms()
+            self.tallies.note(name, *publication.tally, now_ms)
 
     def edges_are(self, live_edges: Collection[str]) -> None:
         """The edges (name.boot_id) that are alive; at once when one of them is not any more."""

@@ -106,10 +106,11 @@ class Made(msgspec.Struct, frozen=True):
 
 
 class Answered(msgspec.Struct, frozen=True):
-    """A success that needs no entry. `signals` may leave at once."""
+    """A success that needs no entry. `signals` may leave at once. `tally`: as of Publication."""
 
     outcome: Outcome
     signals: tuple[Json, ...] = ()
+    tally: tuple[str, int] | None = None
 
 
 class FeatureFailed(Exception):
@@ -184,7 +185,9 @@ class Engine:
             decision, is_refused = Decision([]), True
         logged, signals = self._split(decision.events, ctx)
         if not logged and not is_refused and not due:
-            return Answered(_head_outcome(stream, decision.reply), signals)
+            ms, user = decision.tally_ms, ctx.actor
+            tally = (user, ms) if ms is not None else None
+            return Answered(_head_outcome(stream, decision.reply), signals, tally)
         entry = Entry(
             index=place.index,
             term=place.term,
@@ -222,6 +225,12 @@ class Engine:
         assert lease is not None
         meta = Meta(app, key, 0, now_ms, "", "", "")
         return encode_signal(stamp(lease.counted(number), meta), b"")
+
+    def tallied(self, app: str, key: str, number: int, now_ms: int) -> Json:
+        """The body of the signal that says how many give a sign in a channel."""
+        assert self.registry.tally is not None
+        meta = Meta(app, key, 0, now_ms, "", "", "")
+        return encode_signal(stamp(self.registry.tally(number), meta), b"")
 
     def due_row(self, overlay: Overlay, app: str, key: str, name: str) -> DueRow | None:
         """What is to be proposed under a name, pending changes included."""

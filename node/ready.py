@@ -62,6 +62,7 @@ class Publication(msgspec.Struct, frozen=True, gc=False):
     events: tuple[tuple[int, bytes], ...]
     signals: tuple[Json, ...]
     pulses: tuple[tuple[str, int], ...] = ()  # (feature, what): to be told within a second
+    tally: tuple[str, int] | None = None  # who counts for so many ms (node.tallies); with a signal
 
 
 class Ready(NamedTuple):

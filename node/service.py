@@ -238,6 +238,7 @@ class Service:
         if ready.mails:
             self._copies.send(slot.number, ready.mails)
         for publication in ready.signals:
+            self.attendance.tally(publication)
             self._publish(slot, publication)
         if ready.persist:
             self.writer.submit(ready.persist)

@@ -239,6 +239,9 @@ class Decision(msgspec.Struct, frozen=True):
 
     events: Sequence[Event]
     reply: Json = b""
+    tally_ms: int | None = (
+        None  # the actor counts in the stream's tally for so long; 0: not any more
+    )
 
 
 class Forward(msgspec.Struct, frozen=True):
@@ -632,6 +635,7 @@ class Feature(msgspec.Struct, frozen=True, kw_only=True):
     deliver: Callable[[EventHead, Viewer], str | bytes] | None = None
     head: Callable[[Tables, str, Set[str]], Mapping[str, object]] | None = None
     pulse: Pulse | None = None
+    tally: Callable[[int], Event] | None = None
     lease: Lease | None = None
     searching: Searching | None = None
     access: Mapping[StreamKind, Callable[[SubscribeArgs, Tables, Context], Access]] = {}
@@ -660,6 +664,7 @@ class Registry:
         self.heads = [f.head for f in features if f.head is not None]
         self.delivers = [f.deliver for f in features if f.deliver is not None]
         self.pulses = {f.name: f.pulse for f in features if f.pulse is not None}
+        self.tally = next((f.tally for f in features if f.tally is not None), None)
         self.noted: dict[type[Event], list[Any]] = {}  # event → (feature's name, noted)
         self.searching = next((f.searching for f in features if f.searching is not None), None)
         self.tables: dict[str, Table[Any, Any]] = {}

@@ -7,8 +7,7 @@ Rules:
    nothing.
 2. Whoever changes the number of members appends `channel.tier_changed` in the same entry
    (`tier_events`): what holds is known at every seq.
-3. An open channel has an audience instead of members: presence and receipts are numbers,
-   and nobody is told who is typing.
+3. An open channel has an audience instead of members: presence, receipts and typing are numbers.
 """
 
 from __future__ import annotations
@@ -111,7 +110,7 @@ def _of(kind: ChannelKind, tier: int) -> Guarantees:
         tier=_TIERS[tier],
         receipts="per_member" if is_personal else "aggregate",
         presence="list" if is_personal else "count",
-        typing="names" if is_personal else "none",
+        typing="names" if is_personal else "count",
         delivery="full",  # of any size: nothing leaves a subscriber's messages out
     )
 

@@ -4,14 +4,16 @@ Rules:
 1. A sign is published without an offset and leaves nothing behind: no entry, no row. It holds for
    `expires_ms`; who goes on typing says so again. Clients end it at his next message, too.
 2. Rights are those of TYPE: whoever is banned, muted or frozen is refused.
-3. Only where the channel's guarantees say "names" (at most 100 members, not open) is anything
-   told. Elsewhere, and of a user who hides typing, the request succeeds and `shown` is false.
+3. Where the channel's guarantees say "names" (at most 100 members, not open) others are told who.
+   Elsewhere they are told once a second how many, and of threads nothing. Of a user who hides
+   typing nothing is told: the request succeeds, and `shown` is false.
 4. One sign a user, channel and kind every 3 s: counted by the edge that takes it
    (`Command.PACED`, decision record 0025).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar, Final
 
 from hubbub.base.errors import BAD_REQUEST, Rejected
@@ -41,6 +43,7 @@ from hubbub.model.permissions import Action
 from hubbub.wire.codec import dump_json
 
 EXPIRES_MS: Final = 6 * SECOND_MS
+COUNT_EXPIRES_MS: Final = 10 * SECOND_MS
 
 
 class _Sign(Command, frozen=True):
@@ -84,6 +87,17 @@ class TypingStopped(Event, frozen=True):
     thread: str = ""
 
 
+class TypingCounted(Event, frozen=True):
+    """So many are typing in a channel that names nobody, 1,000 at most; told when it changed, and
+    every five seconds. It holds for `expires_ms`."""
+
+    TAG = "typing.counted"
+    KIND = EventKind.SIGNAL
+
+    count: int
+    expires_ms: int = COUNT_EXPIRES_MS
+
+
 class SignGiven(Done, frozen=True, kw_only=True):
     """`shown`: whether others are told. `seq` is where the channel stands; a sign has none."""
 
@@ -99,11 +113,12 @@ def check_sign(cmd: StartTyping | StopTyping, _: EdgeContext) -> Command:
 
 def decide_start(cmd: StartTyping, tables: Tables, ctx: Context) -> Decision:
     thread = _thread(cmd, tables, ctx)
-    return _told(TypingStarted(expires_ms=EXPIRES_MS, thread=thread), tables, ctx)
+    started = TypingStarted(expires_ms=EXPIRES_MS, thread=thread)
+    return _told(started, EXPIRES_MS, tables, ctx)
 
 
 def decide_stop(cmd: StopTyping, tables: Tables, ctx: Context) -> Decision:
-    return _told(TypingStopped(thread=_thread(cmd, tables, ctx)), tables, ctx)
+    return _told(TypingStopped(thread=_thread(cmd, tables, ctx)), 0, tables, ctx)
 
 
 def _thread(cmd: _Sign, tables: Tables, ctx: Context) -> str:
@@ -119,15 +134,25 @@ def _thread(cmd: _Sign, tables: Tables, ctx: Context) -> str:
     return thread_of(find_message(cmd.thread, tables, ctx))
 
 
-def _told(event: Event, tables: Tables, ctx: Context) -> Decision:
+def _told(
+    event: TypingStarted | TypingStopped, tally_ms: int, tables: Tables, ctx: Context
+) -> Decision:
     row = require_standing(Action.TYPE, tables, ctx)
     marks = mark_row(tables, ctx.actor)
-    is_hidden = marks is not None and bool(marks.hidden & Hidden.TYPING)
-    shown = not is_hidden and guarantees_of(row, tables).typing == "names"
-    return Decision([event] if shown else [], dump_json({"shown": shown}))
+    if marks is not None and marks.hidden & Hidden.TYPING:
+        return _answer(shown=False)
+    if guarantees_of(row, tables).typing == "names":
+        return _answer([event], shown=True)
+    if event.thread:
+        return _answer(shown=False)
+    return _answer(shown=True, tally_ms=tally_ms)
 
 
-def apply_sign(_: TypingStarted | TypingStopped, __: Meta, ___: Tables) -> None:
+def _answer(events: Sequence[Event] = (), *, shown: bool, tally_ms: int | None = None) -> Decision:
+    return Decision(events, dump_json({"shown": shown}), tally_ms)
+
+
+def apply_sign(_: TypingStarted | TypingStopped | TypingCounted, __: Meta, ___: Tables) -> None:
     """Nothing: it is not kept."""
 
 
@@ -137,7 +162,8 @@ FEATURE: Final = Feature(
     name="typing_signs",
     check={StartTyping: check_sign, StopTyping: check_sign},
     decide={StartTyping: decide_start, StopTyping: decide_stop},
-    apply={TypingStarted: apply_sign, TypingStopped: apply_sign},
+    apply={TypingStarted: apply_sign, TypingStopped: apply_sign, TypingCounted: apply_sign},
+    tally=TypingCounted,
     verbs=(
         Verb("typing.start", StartTyping, as_command, SignGiven, "Say that one is typing."),
         Verb("typing.stop", StopTyping, as_command, SignGiven, "Say that one has stopped."),

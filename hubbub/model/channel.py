@@ -38,7 +38,7 @@ class Guarantees(Struct, frozen=True):
     tier: Tier
     receipts: Literal["per_member", "aggregate"]
     presence: Literal["list", "count"]
-    typing: Literal["names", "none"]
+    typing: Literal["names", "count"]
     delivery: Literal["full", "sampled"]
 
 

@@ -1,4 +1,4 @@
-"""Signs of typing over two edges: within a second, without an offset, and nothing is kept."""
+"""Signs of typing over two edges: within a second, without an offset, not kept; or a number."""
 
 from __future__ import annotations
 
@@ -86,3 +86,28 @@ async def test_who_hides_typing_is_not_told(cluster: Cluster) -> None:
         await eve.rpc("typing.start", channel=channel)
         await eve.wait_until(lambda: len(eve.publications(channel)) > before, "her own sign")
         assert eve.publications(channel)[before]["data"]["by"] == "ty-eve"
+
+
+async def test_in_an_open_channel_the_number_is_told_and_no_name(cluster: Cluster) -> None:
+    channel = "open:typing"
+    await asyncio.to_thread(cluster.rest, "POST", "/v1/channels", {"channel": channel})
+    users = ["ty-fay", "ty-gus", "ty-hal"]
+    async with (
+        Client(cluster.urls[0], cluster.token(users[0])) as fay,
+        Client(cluster.urls[1], cluster.token(users[1])) as gus,
+        Client(cluster.urls[1], cluster.token(users[2])) as hal,
+    ):
+        await hal.subscribe(channel)
+
+        def counts() -> list[int]:
+            return [one["data"]["count"] for one in hal.publications(channel)]
+
+        for client in (fay, gus):
+            assert (await client.rpc("typing.start", channel=channel))["shown"] is True
+        await hal.wait_until(lambda: 2 in counts(), "both")
+        for client in (fay, gus):
+            await client.rpc("typing.stop", channel=channel)
+        await hal.wait_until(lambda: counts()[-1] == 0, "neither")
+        told = hal.publications(channel)
+        assert {one["data"]["t"] for one in told} == {"typing.counted"}
+        assert all("offset" not in one and "by" not in one["data"] for one in told)

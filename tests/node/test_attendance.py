@@ -161,3 +161,28 @@ def test_a_number_of_an_edge_reaches_the_channel() -> None:
     stage.service.tick((EDGE, OTHER))
     [signal] = [decode_json(m.body, dict[str, Any]) for m in stage.out if m.type == Kind.SIGNAL]
     assert (signal["t"], signal["watchers"]) == ("presence.counted", 5)
+
+
+def test_who_types_in_an_open_channel_is_counted_and_told_once_a_second() -> None:
+    stage, hall = Stage(), "open:hall"
+    made = stage.rig.command("channel.create", {"channel": hall}, user="", authority="server")
+    stage.ask(Kind.SUBMIT, hall, encode_pack(made))
+    stage.settle()
+    stage.want(hall)
+
+    def counted(ms: int) -> list[int]:
+        stage.out.clear()
+        stage.clock.advance(ms)
+        stage.service.tick((EDGE,))
+        found = [decode_json(m.body, dict[str, Any]) for m in stage.out if m.type == Kind.SIGNAL]
+        return [one["count"] for one in found if one["t"] == "typing.counted"]
+
+    for user in ("ann", "ben", "ann"):
+        stage.command(hall, "typing.start", {"channel": hall}, user=user)
+    assert counted(1_000) == [2]
+    stage.command(hall, "typing.stop", {"channel": hall}, user="ben")
+    assert counted(1_000) == [1]
+    slot = stage.rig.slot(hall)
+    stage.service.obey(slot, slot.step_down())
+    assert counted(60_000) == [], "the next leader counts anew"
+    assert stage.service.attendance.tallies.streams() == []

@@ -196,6 +196,7 @@ class Playbook:
         self.log: list[LogEntry] = []
         self.forwards: list[Command] = []
         self.signals: list[bytes] = []
+        self.tally: tuple[str, int] | None = None  # of the last command: who counts for so many ms
         self.noted: dict[tuple[str, int], None] = {}  # for the next `pulse`
         self.outcome = Outcome(0, 0, "")
         self.live = Live()  # what the leader has in memory of the stream
@@ -255,6 +256,8 @@ class Playbook:
         logged = [event for event in decision.events if event.KIND is not EventKind.SIGNAL]
         meta = Meta(APP, self.key, 0, ctx.now_ms, ctx.actor, ctx.cmid, "")
         self.signals += [stamp(e, meta) for e in decision.events if e.KIND is EventKind.SIGNAL]
+        tally_ms = decision.tally_ms
+        self.tally = (ctx.actor, tally_ms) if tally_ms is not None else None
         self.outcome = Outcome(
             self.tables.head_seq, self.tables.head_ts_ms, "", reply=decision.reply
         )

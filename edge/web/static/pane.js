@@ -171,7 +171,7 @@ export class Pane {
     const unread = isSeen ? 0 : (row.unread ?? 0);
     const mentions = isSeen ? 0 : (row.mentions ?? 0);
     const state = row.peer ? this.session.people.state(row.peer) : "";
-    const isTyping = this.session.signs.of(row.channel).length > 0;
+    const isTyping = this.session.signs.number(row.channel) > 0;
     const when = row.ms ? shortLabel(row.ms, Date.now()) : "";
     const shape = JSON.stringify([title, line, isOpen, unread, mentions, state, isTyping, when, row.muted, row.archived]);
     if (old?.dataset.shape === shape) return old;
@@ -237,7 +237,7 @@ export class Pane {
   /** In its own line: nothing that is read moves when somebody types. */
   #drawTyping(room) {
     const typists = this.session.signs.of(room.channel).map((user) => this.session.author(user).split(" ")[0]);
-    const words = typingWords(typists);
+    const words = typingWords(typists, this.session.signs.number(room.channel));
     if (this.typing.textContent !== words) this.typing.textContent = words;
   }
 

@@ -1,7 +1,8 @@
 // Who types where, and that one types oneself. No DOM; timers come from outside.
 //
 // Rules:
-// 1. A sign of another holds as long as it says, or until his next message or his "stopped".
+// 1. A sign of another holds as long as it says, or until his next message or his "stopped". Where
+//    there are too many for names, a number holds as long as it says.
 // 2. An own sign is given at most once in AGAIN_MS while one goes on typing: the server refuses more.
 
 const AGAIN_MS = 3_200;
@@ -14,6 +15,7 @@ export class Signs {
     this.now = now;
     this.timers = timers;
     this.typists = new Map(); // "channel user" → {channel, user, timer}
+    this.numbers = new Map(); // channel → {count, timer}
     this.own = { channel: "", at: 0 };
   }
 
@@ -21,12 +23,20 @@ export class Signs {
   apply(channel, data) {
     const { t, by, thread } = data;
     if (t === "typing.started" && !thread) this.#hold(channel, by, data.expires_ms);
+    else if (t === "typing.counted") this.#count(channel, data.count, data.expires_ms);
     else if (t === "typing.stopped" || t === "message.created") this.#end(`${channel} ${by}`);
   }
 
   /** Users who type in a channel now, the first one first. */
   of(channel) {
     return [...this.typists.values()].filter((one) => one.channel === channel).map((one) => one.user);
+  }
+
+  /** How many others type in a channel, whoever they are. */
+  number(channel) {
+    const isOne = this.own.channel === channel && this.own.at + AGAIN_MS > this.now();
+    const counted = (this.numbers.get(channel)?.count ?? 0) - (isOne ? 1 : 0);
+    return Math.max(counted, this.of(channel).length);
   }
 
   /** One typed something (`isEmpty`: or took all of it back). */
@@ -54,6 +64,13 @@ export class Signs {
     this.changed();
   }
 
+  #count(channel, count, ms) {
+    this.timers.clearTimeout(this.numbers.get(channel)?.timer);
+    if (count) this.numbers.set(channel, { count, timer: this.timers.setTimeout(() => this.#count(channel, 0), ms) });
+    else this.numbers.delete(channel);
+    this.changed();
+  }
+
   #end(key) {
     const one = this.typists.get(key);
     if (!one) return;
@@ -63,10 +80,10 @@ export class Signs {
   }
 }
 
-/** "Bob is typing…"; of more than three only the number. */
-export function typingWords(names) {
-  if (!names.length) return "";
-  if (names.length === 1) return `${names[0]} is typing…`;
-  if (names.length > 3) return `${names.length} people are typing…`;
+/** "Bob is typing…"; of more than three, or where there are no names, only the number. */
+export function typingWords(names, number = names.length) {
+  if (!number) return "";
+  if (number > 3 || number > names.length) return `${number} ${number === 1 ? "person is" : "people are"} typing…`;
+  if (number === 1) return `${names[0]} is typing…`;
   return `${names.slice(0, -1).join(", ")} and ${names.at(-1)} are typing…`;
 }

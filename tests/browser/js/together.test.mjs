@@ -100,6 +100,24 @@ test("others type until their time, their stop or their message", () => {
   assert.deepEqual(signs.of("c"), []);
 });
 
+test("where nobody is named a number holds until it changes or its time is over", () => {
+  const { signs, timers, clock } = desk();
+  const count = (n) => signs.apply("c", { t: "typing.counted", count: n, expires_ms: 10_000 });
+  count(3);
+  count(5);
+  assert.equal(timers.size, 1);
+  assert.equal(signs.number("c"), 5);
+  signs.typed("c", false);
+  assert.equal(signs.number("c"), 4, "one does not tell oneself");
+  clock.ms += 10_000;
+  assert.equal(signs.number("c"), 5);
+  assert.equal(typingWords([], 5), "5 people are typing…");
+  assert.equal(typingWords([], 1), "1 person is typing…");
+  for (const end of [...timers.values()]) end();
+  assert.equal(signs.number("c"), 0);
+  assert.equal(typingWords([], 0), "");
+});
+
 test("an own sign is told once in a while, and taken back", () => {
   const { signs, told, clock } = desk();
   for (const ms of [0, 1_000, 3_000, 3_500]) (clock.ms = ms), signs.typed("c", false);

@@ -38,7 +38,7 @@ def test_a_membership_event_that_passes_the_limit_says_so() -> None:
         "tier": "medium",
         "receipts": "aggregate",
         "presence": "count",
-        "typing": "none",
+        "typing": "count",
         "delivery": "full",
     }
     assert not book.access("ann").presence
@@ -73,7 +73,7 @@ def test_an_open_channel_has_an_audience() -> None:
         "tier": "small",
         "receipts": "aggregate",
         "presence": "count",
-        "typing": "none",
+        "typing": "count",
         "delivery": "full",
     }
     given = SetRole(channel="open:x", user="ann", role=Role.MODERATOR)

@@ -100,7 +100,7 @@ def test_who_hides_typing_is_not_told_and_not_refused() -> None:
     assert book.reply == {"shown": True}
 
 
-def test_above_a_hundred_members_nothing_is_told() -> None:
+def test_above_a_hundred_members_a_sign_is_counted_and_names_nobody() -> None:
     book = room()
     book.do(
         "", AddMembers(channel=KEY, users=tuple(f"u{n}" for n in range(97))), authority="server"
@@ -110,5 +110,13 @@ def test_above_a_hundred_members_nothing_is_told() -> None:
     book.do("", AddMembers(channel=KEY, users=("one-more",)), authority="server")
     told(book)
     book.do("bob", START)
-    assert book.reply == {"shown": False}
-    assert told(book) == []
+    assert (book.reply, book.tally) == ({"shown": True}, ("bob", 6_000))
+    book.do("bob", STOP)
+    assert (book.reply, book.tally) == ({"shown": True}, ("bob", 0))
+    book.do("bob", HideReceipts(channel=KEY, user="bob", hidden=4), authority="system")
+    book.do("bob", START)
+    assert (book.reply, book.tally) == ({"shown": False}, None)
+    book.do("ann", SendMessage(channel=KEY, text="root"))
+    book.do("cid", StartTyping(channel=KEY, thread=book.outcome.id))
+    assert (book.reply, book.tally) == ({"shown": False}, None), "of a thread nothing is told"
+    assert [one for one in told(book) if one["t"].startswith("typing")] == []
