@@ -42,6 +42,7 @@ from hubbub.coordinator.api import (
 # How long one call waits for another process's lock. A transaction holds it for one fsync (4 ms
 # on a slow disk); half would fail on a stalled disk, double would eat the lease time of 3 s.
 BUSY_MS_MAX: Final = 2_000
+_LOOK_S: Final = 0.002  # half of such an fsync
 # Revisions that a watcher may be behind. A cluster start is about 50 revisions, a busy day 1,000.
 HISTORY_REVISIONS: Final = 10_000
 # Events in one batch, unless one revision alone has more: bounds what one read takes.
@@ -160,7 +161,7 @@ class RecordFile:
         """The records of a prefix and their revision, from one snapshot."""
         condition, bounds = _within(prefix)
         query = f"SELECT {_RECORD_COLUMNS} FROM record WHERE {condition} ORDER BY key"
-        with _transaction(self._db, "DEFERRED"):
+        with _transaction(self._db, reads=True):
             return [_record(row) for row in self._db.execute(query, bounds)], self.revision()
 
     def write(self, guards: Sequence[Guard], ops: Sequence[Op]) -> TransactionResult:
@@ -203,7 +204,7 @@ class RecordFile:
             "SELECT key, value, create_revision, revision, lease FROM history "
             f"WHERE revision >= ? AND {condition} ORDER BY revision, key"
         )
-        with _transaction(self._db, "DEFERRED"):
+        with _transaction(self._db, reads=True):
             revision, compacted = self._db.execute(
                 "SELECT revision, compacted FROM meta"
             ).fetchone()
@@ -337,20 +338,40 @@ def _make(path: Path) -> None:
 
 def _switch_to_wal(db: sqlite3.Connection) -> None:
     """SQLite does not wait for the lock that this switch needs, whatever the timeout."""
+    _insist(db, "PRAGMA journal_mode = WAL")
+
+
+def _begin(db: sqlite3.Connection) -> None:
+    """Get the write lock.
+
+    SQLite's own wait looks ever more rarely, in the end ten times a second, so that whoever has
+    waited longest loses to all who have just come. Here everybody looks equally often.
+    """
+    db.execute("PRAGMA busy_timeout = 0")
+    try:
+        _insist(db, "BEGIN IMMEDIATE")
+    finally:
+        db.execute(f"PRAGMA busy_timeout = {BUSY_MS_MAX}")
+
+
+def _insist(db: sqlite3.Connection, statement: str) -> None:
     deadline = time.monotonic() + BUSY_MS_MAX / 1000
     while True:
         try:
-            db.execute("PRAGMA journal_mode = WAL")
+            db.execute(statement)
             return
         except sqlite3.OperationalError:
             if time.monotonic() > deadline:
                 raise
-            time.sleep(0.005)
+            time.sleep(_LOOK_S)
 
 
 @contextmanager
-def _transaction(db: sqlite3.Connection, mode: str = "IMMEDIATE") -> Iterator[None]:
-    db.execute(f"BEGIN {mode}")
+def _transaction(db: sqlite3.Connection, *, reads: bool = False) -> Iterator[None]:
+    if reads:
+        db.execute("BEGIN DEFERRED")
+    else:
+        _begin(db)
     try:
         yield
         db.execute("COMMIT")
