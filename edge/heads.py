@@ -26,20 +26,16 @@ from typing import Final, NamedTuple, Protocol
 
 from edge.blocking import Blocked, is_by
 from edge.carriers import Stream
+from edge.head_lines import Line, heads_json, heads_object
 from edge.hub import Channel, Hub
-from hubbub.features.publication import rfc3339
-from hubbub.wire.codec import dump_json
 from hubbub.wire.event import COUNTABLE, StoredEvent
 from hubbub.wire.shapes import HeadAsk, HeadRow
 
-Line = tuple[str, int, int, bytes, bytes]  # channel, seq, ts ms, preview JSON, figures JSON
 Answered = Callable[[list[tuple[HeadAsk, HeadRow]]], None]
 Failed = Callable[[list[Stream]], None]
 # The last one: streams whose interest must be there before the question.
 Ask = Callable[[list[HeadAsk], Answered, Failed, Collection[Stream]], None]
 
-# What a feature says where the last message is not for this user (a newcomer's history).
-NO_PREVIEW: Final = b'"preview":null'
 PREVIEW_BYTES_MAX: Final = 1_024  # a longer message is not repeated in a head
 GREETING_TURNS: Final = 2  # ticks: 1 to 2 s, well before the SDKs give a connect up
 # Phones that change networks, pages that are loaded again. Double hardly finds more of them.
@@ -379,23 +375,3 @@ def _preview(mine: HeadsOf, row: HeadRow) -> bytes:
     """The last message, unless it is of somebody whom this user blocks."""
     blocked = mine.listener.blocked
     return b"" if blocked and row.preview and is_by(row.preview, blocked) else row.preview
-
-
-def heads_json(lines: Iterable[Line]) -> bytes:
-    """The publication of these lines."""
-    return b'{"t":"heads","heads":' + heads_object(lines) + b"}"
-
-
-def heads_object(lines: Iterable[Line]) -> bytes:
-    """{channel: {seq, ts, preview?, …figures}}."""
-    parts = []
-    for channel, seq, ts_ms, preview, figures in lines:
-        text = dump_json(channel) + b':{"seq":%d' % seq
-        if ts_ms:
-            text += b',"ts":"' + rfc3339(ts_ms).encode() + b'"'
-        if preview and NO_PREVIEW not in figures:
-            text += b',"preview":' + preview
-        if len(figures) > 2:
-            text += b"," + figures[1:-1]
-        parts.append(text + b"}")
-    return b"{" + b",".join(parts) + b"}"

@@ -35,7 +35,8 @@ from edge.dispatch import WISHES, App, Dispatch, Reply
 from edge.ignored import known_fields, with_ignored
 from edge.limits import rates
 from edge.tracing import TRACE, trace_of
-from edge.web.apps import APP_ROWS, AppRoutes, require_scope
+from edge.web.app_rows import APP_ROWS
+from edge.web.apps import AppRoutes, require_scope
 from edge.web.batch import BatchAnswer, BatchRequest, Operation, parts, run_all
 from edge.web.guests import GUESTS, Guests
 from edge.web.idempotency import idempotency_cmid

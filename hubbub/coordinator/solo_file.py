@@ -16,12 +16,10 @@ Rules:
 
 from __future__ import annotations
 
-import os
 import secrets
 import sqlite3
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -38,11 +36,8 @@ from hubbub.coordinator.api import (
     check_transaction,
     prefix_end,
 )
+from hubbub.coordinator.solo_connection import connect, transaction
 
-# How long one call waits for another process's lock. A transaction holds it for one fsync (4 ms
-# on a slow disk); half would fail on a stalled disk, double would eat the lease time of 3 s.
-BUSY_MS_MAX: Final = 2_000
-_LOOK_S: Final = 0.002  # half of such an fsync
 # Revisions that a watcher may be behind. A cluster start is about 50 revisions, a busy day 1,000.
 HISTORY_REVISIONS: Final = 10_000
 # Events in one batch, unless one revision alone has more: bounds what one read takes.
@@ -50,7 +45,6 @@ _BATCH_EVENTS_MAX: Final = 1_000
 # Old history goes once in so many revisions: a delete costs as much as a transaction.
 _COMPACT_EVERY: Final = 64
 
-_FORMAT: Final = 1  # of both files; another one is refused, not guessed at
 
 _SCHEMA: Final = """
 CREATE TABLE IF NOT EXISTS meta (
@@ -88,7 +82,7 @@ class LeaseFile:
         for old in records.parent.glob(f"{records.name}.leases.*"):
             if not old.name.startswith(path.name):
                 old.unlink(missing_ok=True)
-        self._db = _connect(path, "OFF", _LEASE_SCHEMA)
+        self._db = connect(path, "OFF", _LEASE_SCHEMA)
 
     def grant(self, ttl_ms: int) -> int:
         """A new lease's id, random: an id of an earlier boot must not come back to life."""
@@ -120,7 +114,7 @@ class LeaseFile:
 
     def forget(self, leases: Sequence[int]) -> None:
         """Remove expired ones whose records are gone."""
-        with _transaction(self._db):
+        with transaction(self._db):
             self._db.executemany("DELETE FROM lease WHERE id = ?", [(lease,) for lease in leases])
 
     def close(self) -> None:
@@ -141,7 +135,7 @@ class RecordFile:
     def __init__(self, path: Path, leases: LeaseFile, history_revisions: int) -> None:
         self._leases = leases
         self._history_revisions = history_revisions
-        self._db = _connect(path, "FULL", _SCHEMA)
+        self._db = connect(path, "FULL", _SCHEMA)
 
     def close(self) -> None:
         self._db.close()
@@ -161,13 +155,13 @@ class RecordFile:
         """The records of a prefix and their revision, from one snapshot."""
         condition, bounds = _within(prefix)
         query = f"SELECT {_RECORD_COLUMNS} FROM record WHERE {condition} ORDER BY key"
-        with _transaction(self._db, reads=True):
+        with transaction(self._db, reads=True):
             return [_record(row) for row in self._db.execute(query, bounds)], self.revision()
 
     def write(self, guards: Sequence[Guard], ops: Sequence[Op]) -> TransactionResult:
         """Compare and swap, synced when it returns. Raises as `Coordinator.transact`."""
         check_transaction(guards, ops)
-        with _transaction(self._db):
+        with transaction(self._db):
             revision = self.revision()
             if not self._hold(guards):
                 return TransactionResult(False, revision)
@@ -204,7 +198,7 @@ class RecordFile:
             "SELECT key, value, create_revision, revision, lease FROM history "
             f"WHERE revision >= ? AND {condition} ORDER BY revision, key"
         )
-        with _transaction(self._db, reads=True):
+        with transaction(self._db, reads=True):
             revision, compacted = self._db.execute(
                 "SELECT revision, compacted FROM meta"
             ).fetchone()
@@ -257,7 +251,7 @@ class RecordFile:
         query = "SELECT key FROM record WHERE lease = ?"
         if self._db.execute(query, (lease,)).fetchone() is None:
             return 0  # seen without the write lock: most processes find the work done
-        with _transaction(self._db):
+        with transaction(self._db):
             keys = self._db.execute(query, (lease,)).fetchall()
             revision = self.revision()
             for (key,) in keys:
@@ -298,87 +292,6 @@ class ChangeSign:
 
 def _boot_clock_ns() -> int:
     return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
-
-
-def _connect(path: Path, synchronous: str, schema: str) -> sqlite3.Connection:
-    """Open, switch to WAL and make the tables; another process may be doing the same."""
-    _make(path)
-    # Used by one thread at a time, but opened by another than the one that works.
-    db = sqlite3.connect(
-        path, timeout=BUSY_MS_MAX / 1000, isolation_level=None, check_same_thread=False
-    )
-    try:
-        _switch_to_wal(db)
-        db.execute(f"PRAGMA synchronous = {synchronous}")
-        version = db.execute("PRAGMA user_version").fetchone()[0]
-        if version not in (0, _FORMAT):
-            raise sqlite3.DatabaseError(f"format {version} is not known, only {_FORMAT}")
-        if version == 0:
-            with _transaction(db):
-                for statement in schema.split(";\n"):
-                    db.execute(statement)
-                db.execute(f"PRAGMA user_version = {_FORMAT}")
-    except BaseException:
-        db.close()
-        raise
-    return db
-
-
-def _make(path: Path) -> None:
-    """An empty file for its owner alone; -wal and -shm take its rights. One that exists is left.
-
-    It is not even opened: closing any descriptor of a file ends all locks that this process has on
-    it (fcntl), those of its other SQLite connections too. [M] A process without them was not
-    counted by the others: the next one that closed took itself for the last and removed the -wal
-    under it, and what was written there from then on, nobody else saw.
-    """
-    with suppress(FileExistsError):
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
-
-
-def _switch_to_wal(db: sqlite3.Connection) -> None:
-    """SQLite does not wait for the lock that this switch needs, whatever the timeout."""
-    _insist(db, "PRAGMA journal_mode = WAL")
-
-
-def _begin(db: sqlite3.Connection) -> None:
-    """Get the write lock.
-
-    SQLite's own wait looks ever more rarely, in the end ten times a second, so that whoever has
-    waited longest loses to all who have just come. Here everybody looks equally often.
-    """
-    db.execute("PRAGMA busy_timeout = 0")
-    try:
-        _insist(db, "BEGIN IMMEDIATE")
-    finally:
-        db.execute(f"PRAGMA busy_timeout = {BUSY_MS_MAX}")
-
-
-def _insist(db: sqlite3.Connection, statement: str) -> None:
-    deadline = time.monotonic() + BUSY_MS_MAX / 1000
-    while True:
-        try:
-            db.execute(statement)
-            return
-        except sqlite3.OperationalError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(_LOOK_S)
-
-
-@contextmanager
-def _transaction(db: sqlite3.Connection, *, reads: bool = False) -> Iterator[None]:
-    if reads:
-        db.execute("BEGIN DEFERRED")
-    else:
-        _begin(db)
-    try:
-        yield
-        db.execute("COMMIT")
-    except BaseException:
-        with suppress(sqlite3.Error):  # a failed COMMIT may have ended it already
-            db.execute("ROLLBACK")
-        raise
 
 
 def _rows(columns: int, count: int) -> str:

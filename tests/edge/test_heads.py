@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from edge.heads import LINGER_TICKS, Heads, HeadsOf, heads_json
+from edge.heads import LINGER_TICKS, Heads, HeadsOf
 from edge.hub import Hub, Stream
 from hubbub.wire.event import COUNTABLE, encode_event_body, encode_row
 from hubbub.wire.shapes import HeadAsk, HeadRow, SignalKind
@@ -284,17 +284,6 @@ def test_a_failed_question_is_asked_again() -> None:
     failed([(APP, "group:y")])
     assert [ask.key for ask in stage.answer(4)] == ["group:y"]
     assert [list(heads) for heads in ann.take()] == [["group:y"]]
-
-
-def test_a_preview_that_is_not_for_this_user_is_left_out() -> None:
-    lines = [
-        ("group:a", 2, 0, b'{"text":"secret"}', b'{"unread":1,"preview":null}'),
-        ("group:b", 3, 0, b'{"text":"hi"}', b'{"unread":2}'),
-    ]
-    heads = json.loads(heads_json(lines))["heads"]
-    assert heads["group:a"] == {"seq": 2, "unread": 1, "preview": None}
-    assert heads["group:b"] == {"seq": 3, "preview": {"text": "hi"}, "unread": 2}
-    assert b"secret" not in heads_json(lines)
 
 
 def test_a_question_says_whom_each_user_blocks() -> None:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edge.heads import LINGER_TICKS
 from edge.hub import Repair
 from edge.subscribing import Position
 from hubbub.settings.app import Rate
@@ -351,5 +352,7 @@ def test_whatever_happens_each_subscriber_gets_every_event_once(
         world.stage.heads.close(world.watched)
     for person in world.people:
         person.gone()
+    for _ in range(LINGER_TICKS + 1):
+        world.stage.heads.tick()
     assert world.stage.hub.channels == {}
     assert world.stage.interest == set()

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from edge.web.apps import APP_ROWS
+from edge.web.app_rows import APP_ROWS
 from edge.web.docs import recorded
 from edge.web.documents import openapi
 from hubbub.base.errors import all_errors

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from edge.web.apps import APP_ROWS, OWN_ROWS
+from edge.web.app_rows import APP_ROWS, OWN_ROWS
 from hubbub.docs.scope_tables import EDGE_ROUTES, ROOT, ROOT_OR_OWN
 from hubbub.features.registry import REGISTRY
 from hubbub.model.server_keys import (
