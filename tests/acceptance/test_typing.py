@@ -16,10 +16,10 @@ PATH = f"/v1/channels/{CHANNEL}"
 TOLD_S = 1.0
 
 
-def signs(client: Client) -> list[dict[str, Any]]:
+def signs(client: Client, channel: str = CHANNEL) -> list[dict[str, Any]]:
     """Publications about typing, whole: with their offset, if they have one."""
     pubs = [
-        push["pub"] for push in client.pushes if push.get("channel") == CHANNEL and "pub" in push
+        push["pub"] for push in client.pushes if push.get("channel") == channel and "pub" in push
     ]
     return [pub for pub in pubs if pub["data"]["t"].startswith("typing.")]
 
@@ -100,7 +100,7 @@ async def test_in_an_open_channel_the_number_is_told_and_no_name(cluster: Cluste
         await hal.subscribe(channel)
 
         def counts() -> list[int]:
-            return [one["data"]["count"] for one in hal.publications(channel)]
+            return [one["data"]["count"] for one in signs(hal, channel)]
 
         for client in (fay, gus):
             assert (await client.rpc("typing.start", channel=channel))["shown"] is True
@@ -108,6 +108,5 @@ async def test_in_an_open_channel_the_number_is_told_and_no_name(cluster: Cluste
         for client in (fay, gus):
             await client.rpc("typing.stop", channel=channel)
         await hal.wait_until(lambda: counts()[-1] == 0, "neither")
-        told = hal.publications(channel)
-        assert {one["data"]["t"] for one in told} == {"typing.counted"}
-        assert all("offset" not in one and "by" not in one["data"] for one in told)
+        assert {one["data"]["t"] for one in signs(hal, channel)} == {"typing.counted"}
+        assert all("offset" not in o and "by" not in o["data"] for o in signs(hal, channel))
