@@ -109,4 +109,4 @@ async def test_in_an_open_channel_the_number_is_told_and_no_name(cluster: Cluste
             await client.rpc("typing.stop", channel=channel)
         await hal.wait_until(lambda: counts()[-1] == 0, "neither")
         assert {one["data"]["t"] for one in signs(hal, channel)} == {"typing.counted"}
-        assert all("offset" not in o and "by" not in o["data"] for o in signs(hal, channel))
+        assert all("offset" not in o and not o["data"]["by"] for o in signs(hal, channel))
