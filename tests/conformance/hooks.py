@@ -2,9 +2,9 @@
 
 Of each operation's requests the first one becomes a good one of the `stage`; of the others
 three of four keep all that was generated but the ids in the path and who acts. A parameter that is
-meant to be wrong stays so. Apps are never those that were generated: schemathesis picks names out
-of answers, and would delete the cluster's own. HUBBUB_SEEN names the file: one line an answer,
-status and operation.
+meant to be wrong stays so. Schemathesis picks names out of answers, too: what would be done to the
+stage's own, or to apps, is done to what is made for it. HUBBUB_SEEN names the file: one line an
+answer, status and operation.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ from __future__ import annotations
 import os
 import threading
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any, Final
+from urllib.parse import unquote
 
 import schemathesis
 from schemathesis import Case, HookContext, Response
@@ -23,6 +25,7 @@ from tests.conformance.stage import Stage, of_environment
 
 _KEPT_EVERY: Final = 4  # so many requests of an operation have one with ids of nobody
 _BY: Final = "ann"
+DELETE_MESSAGES: Final = "POST /v1/channels/{channel}/messages/delete"
 
 
 class _Seen:
@@ -57,7 +60,7 @@ def before_call(context: HookContext, case: Case, kwargs: dict[str, Any]) -> Non
         if good.body is not None:
             case.body = good.body
     elif not meta.is_negative_at(ParameterLocation.PATH) and (
-        number % _KEPT_EVERY or APPS_PATH in label
+        number % _KEPT_EVERY or APPS_PATH in label or _names_own(case.path_parameters.values())
     ):
         case.path_parameters = dict(STAGE.path(label))
         body = case.body
@@ -67,6 +70,17 @@ def before_call(context: HookContext, case: Case, kwargs: dict[str, Any]) -> Non
             and not meta.is_negative_at(ParameterLocation.BODY)
         ):
             case.body = {**body, "by": _BY}
+    if number > 1 and label == DELETE_MESSAGES and _names_own(_ids(case.body)):
+        case.body = STAGE.good(label).body
+
+
+def _names_own(values: Iterable[object]) -> bool:
+    return any(isinstance(value, str) and unquote(value) in STAGE.own for value in values)
+
+
+def _ids(body: object) -> Iterable[object]:
+    ids = body.get("ids") if isinstance(body, dict) else None
+    return ids if isinstance(ids, list) else ()
 
 
 @schemathesis.hook

@@ -168,6 +168,8 @@ class Stage:
         self._rest.need("PUT", "/v1/event_types/cup_filled", {"schema": {"type": "object"}})
         job = self._rest.need("POST", f"{c}/members/jobs", {"users": ["dora"], "by": "ann"})
         self._job = job["job"]
+        own = (self._message, self._poll, self._schedule, self._reminder, self._bookmark)
+        self.own: Final = frozenset({TEA, HALL, "ann", "ben", "cleo", *own})
 
     # --- what is made anew
 
