@@ -49,9 +49,8 @@ def first_load_bytes() -> int:
     while wanted:
         name = wanted.pop()
         if name not in found:
-            found[name] = (
-                lean(SDK.read_bytes()) if name == SDK.name else (STATIC / name).read_bytes()
-            )
+            source = (SDK if name == SDK.name else STATIC / name).read_bytes()
+            found[name] = lean(source) if name.endswith(".js") else source
             wanted += IMPORT.findall(found[name].decode())
     assert len(found) > 10
     return sum(map(len, found.values()))

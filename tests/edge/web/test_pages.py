@@ -7,7 +7,7 @@ from importlib.resources import files
 
 import pytest
 
-from edge.web.pages import CONTENT_TYPES
+from edge.web.pages import CONTENT_TYPES, lean
 from tests.edge.web.rest import Rest, serve
 
 STATIC = files("edge.web") / "static"
@@ -46,7 +46,22 @@ async def test_the_page_and_its_files() -> None:
             kind = CONTENT_TYPES["." + name.rsplit(".", 1)[1]]
             assert response.content_type == kind  # type: ignore[attr-defined]
             check_headers(response)
-            assert body == (STATIC / name).read_bytes()
+            source = (STATIC / name).read_bytes()
+            assert body == (lean(source) if name.endswith(".js") else source)
+
+
+def test_a_script_goes_without_lines_of_comments_and_with_every_other_line() -> None:
+    source = b"""// Who.
+/**
+ * @type {string}
+ */
+const url = "http://x"; // stays
+  // goes
+  let a = 1; /* stays */
+"""
+    assert lean(source).splitlines() == [
+        *(b"", b"", b"", b"", b'const url = "http://x"; // stays', b"", b"  let a = 1; /* stays */")
+    ]
 
 
 async def test_the_client_library_may_be_imported_from_anywhere_and_is_asked_for_once() -> None:
