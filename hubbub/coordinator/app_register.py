@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -49,6 +49,7 @@ LABEL_CHARS_MAX: Final = 100
 FIRST_ID: Final = "first"  # names `AppRecord.server_key`, which has no id of its own
 # Each try loses only to somebody who changed the same app.
 _ROUNDS_MAX: Final = 10
+One = TypeVar("One", ServerKey, TokenSecret)
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 # Written by whoever makes the app by hand: through the API every secret is a random one.
 _FIXED: Final = ("token_secret_initial", "server_key_initial", "token_secret_bytes_min")
@@ -190,10 +191,7 @@ class AppRegister:
         def change(record: AppRecord) -> AppRecord:
             if id == FIRST_ID and record.server_key:
                 return replace(record, server_key="")
-            kept = tuple(key for key in record.server_keys if key.id != id)
-            if len(kept) == len(record.server_keys):
-                raise Rejected(NOT_FOUND, "there is no such key")
-            return replace(record, server_keys=kept)
+            return replace(record, server_keys=_without(record.server_keys, id, "key"))
 
         await self._change(app, change)
 
@@ -221,10 +219,7 @@ class AppRegister:
         def change(record: AppRecord) -> AppRecord:
             if id == FIRST_ID and record.token_secret:
                 return replace(record, token_secret="")
-            kept = tuple(one for one in record.token_secrets if one.id != id)
-            if len(kept) == len(record.token_secrets):
-                raise Rejected(NOT_FOUND, "there is no such secret")
-            return replace(record, token_secrets=kept)
+            return replace(record, token_secrets=_without(record.token_secrets, id, "secret"))
 
         await self._change(app, change)
 
@@ -295,3 +290,11 @@ def _resolved(profile: str, changes: Mapping[str, Any]) -> None:
         resolve(profile, changes)
     except ValueError as error:
         raise Rejected(BAD_REQUEST, str(error)[:500]) from None
+
+
+def _without(rows: tuple[One, ...], id: str, what: str) -> tuple[One, ...]:
+    """The others. Raises Rejected(NOT_FOUND)."""
+    kept = tuple(row for row in rows if row.id != id)
+    if len(kept) == len(rows):
+        raise Rejected(NOT_FOUND, f"there is no such {what}")
+    return kept

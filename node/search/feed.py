@@ -303,6 +303,8 @@ class Feeding:
         if not self.is_known or slot is None or number in self._building:
             return 0
         stand = self._in_index(slot)
+        if stand is not None and stand.incarnation != slot.incarnation:
+            return 0  # of another life of the slot: all of it is to be told
         indexed = stand.applied if stand is not None else 0
         if indexed >= slot.meta.applied:  # with what is not committed yet: it has its time already
             return now_ms

@@ -221,9 +221,14 @@ def test_another_incarnation_begins_anew(desk: Desk) -> None:
     [stand] = [s for s in desk.index.stands() if s.slot == desk.rig.slot(ROOM).number]
     foreign = type(stand)(stand.slot, b"another1", stand.applied)
     desk.feeding.begin([foreign])
+    assert desk.indexed_ms() == 0
+    desk.feed()
+    assert desk.indexed_ms() == desk.rig.now_ms
+    desk.feeding._stands[stand.slot] = foreign  # the slot began anew while the index was fed
+    assert desk.indexed_ms() == 0
     desk.feed()
     assert desk.found("tea") == [sent.seq]
-    assert desk.feeding.counts.changes_total == 2
+    assert desk.feeding.counts.changes_total == 3
 
 
 def test_a_copy_that_was_given_up_is_forgotten(desk: Desk) -> None:
