@@ -91,7 +91,8 @@ def create(
 def delete(name: str, yes: bool, root: Path | None, timeout_s: float) -> Exit:
     """Delete an app for ever: its sessions end, its keys and tokens open nothing.
 
-    Its name stays taken. Its bytes leave the disks within minutes, but not backups.
+    Its name stays taken. Its rows go slot by slot, disks are freed when files are compacted;
+    backups keep it.
 
     \b
     Example: hubbub apps delete shop --yes --dir data
