@@ -46,14 +46,21 @@ class Takeover(NamedTuple):
     revision: int
 
 
+class _Headless(NamedTuple):
+    """Since when a slot is, in this term, and when it was tried last. Milliseconds."""
+
+    term: int
+    since_ms: int
+    tried_ms: int | None = None
+
+
 class Elections:
     """Remembers since when a slot is headless, and when it was tried last."""
 
     def __init__(self, storage: str, leader: Leader) -> None:
         self._storage = storage
         self._leader = leader
-        self._headless: dict[int, tuple[int, int]] = {}  # slot → (term, since ms)
-        self._tried: dict[int, int] = {}  # slot → ms
+        self._headless: dict[int, _Headless] = {}  # by slot, of those that are held here
 
     @property
     def is_waiting(self) -> bool:
@@ -72,17 +79,22 @@ class Elections:
         is_whole: the copy may lead; one that is being replaced by a snapshot may not.
         """
         found: list[Takeover] = []
+        before, self._headless = self._headless, {}
         for slot, record, revision in records:
             if self._storage not in record.members or not self._is_headless(
                 slot, record, living, is_leading
             ):
-                self._headless.pop(slot, None)
-                self._tried.pop(slot, None)
                 continue
             leader = self._leader if is_whole(slot) else self._heir(record, living)
-            if leader is not None and self._is_due(slot, record, living, now_ms):
-                self._tried[slot] = now_ms
+            if leader is None:
+                continue
+            known = before.get(slot, _Headless(record.term, now_ms))
+            if known.term != record.term:
+                known = known._replace(term=record.term, since_ms=now_ms)
+            if self._is_due(known, record, living, now_ms):
+                known = known._replace(tried_ms=now_ms)
                 found.append(Takeover(slot, next_leader(record, leader), revision))
+            self._headless[slot] = known
         return found
 
     def _heir(self, record: SlotRecord, living: Living) -> Leader | None:
@@ -107,16 +119,12 @@ class Elections:
             return True
         return (leader.node, leader.boot_id) not in living.processes
 
-    def _is_due(self, slot: int, record: SlotRecord, living: Living, now_ms: int) -> bool:
-        term, since_ms = self._headless.get(slot, (-1, 0))
-        if term != record.term:
-            since_ms = now_ms
-            self._headless[slot] = record.term, now_ms
-        if now_ms - self._tried.get(slot, -AGAIN_MS) < AGAIN_MS:
+    def _is_due(self, known: _Headless, record: SlotRecord, living: Living, now_ms: int) -> bool:
+        if known.tried_ms is not None and now_ms - known.tried_ms < AGAIN_MS:
             return False
         if not _has_majority(record.members, living) or not _has_majority(record.prev, living):
             return False
-        return now_ms - since_ms >= self._rank(record, living) * STAGGER_MS
+        return now_ms - known.since_ms >= self._rank(record, living) * STAGGER_MS
 
     def _rank(self, record: SlotRecord, living: Living) -> int:
         leader, order = record.leader, list(record.members)

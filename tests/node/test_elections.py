@@ -79,6 +79,14 @@ def test_a_try_is_not_repeated_at_once() -> None:
     assert tries(first, LED_BY_A, living(*MEMBERS), AGAIN_MS)
 
 
+def test_a_slot_that_is_held_no_more_is_waited_for_no_more() -> None:
+    third = Elections("c", LEADERS["c"])
+    assert tries(third, LED_BY_A, living("b", "c", condemned="a"), 0) == []
+    assert third.is_waiting
+    assert third.wanted([], living("b", "c", condemned="a"), nobody, 1) == []
+    assert not third.is_waiting
+
+
 def test_without_a_majority_of_either_configuration_nobody_tries() -> None:
     alone = Elections("b", LEADERS["b"])
     assert tries(alone, LED_BY_A, living("b", condemned="ac"), 99_999) == []
