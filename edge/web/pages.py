@@ -1,8 +1,9 @@
 """The chat page and its files: static, from this package, under a strict
 Content-Security-Policy. And `/sdk/hubbub.js`, which pages of any origin may import.
 
-The chat page takes the same library as `/static/hubbub.js`. All its scripts go without their
-comments, which are types for editors and words for us: a first load need not carry them."""
+The chat page takes the same library as `/static/hubbub.js`. All its scripts and looks go without
+their comments, which are types for editors and words for us, and without what indents them: a
+first load need not carry them."""
 
 from __future__ import annotations
 
@@ -36,7 +37,11 @@ HEADERS: Final = {
 
 
 SDK: Final = "hubbub.js"
-_COMMENT: Final = re.compile(r"^[ \t]*(?:/\*\*.*?\*/|//[^\n]*)[ \t]*$", re.DOTALL | re.MULTILINE)
+_COMMENT: Final = re.compile(
+    r"^[ \t]*(?:/\*(?:(?!\*/).)*\*/|//[^\n]*)[ \t]*$", re.DOTALL | re.MULTILINE
+)
+_INDENT: Final = re.compile(r"^[ \t]+", re.MULTILINE)
+LEAN: Final = (".js", ".css")
 ANYWHERE: Final = {
     "Access-Control-Allow-Origin": "*",
     "Cross-Origin-Resource-Policy": "cross-origin",
@@ -58,9 +63,10 @@ def _found(folder_name: str) -> dict[str, tuple[bytes, str]]:
 
 @cache
 def lean(source: bytes) -> bytes:
-    """The same JavaScript without lines of comments alone; its lines keep their numbers."""
+    """The same script or style sheet without lines of comments alone, and without indentation; its
+    lines keep their numbers. No template literal of ours says anything by its indentation."""
     blank = _COMMENT.sub(lambda found: "\n" * found.group().count("\n"), source.decode())
-    return blank.encode()
+    return _INDENT.sub("", blank).encode()
 
 
 def page(name: str) -> web.Response:
@@ -69,7 +75,7 @@ def page(name: str) -> web.Response:
     if name not in found:
         raise web.HTTPNotFound
     body, kind = found[name]
-    body = lean(body) if name.endswith(".js") else body
+    body = lean(body) if name.endswith(LEAN) else body
     return web.Response(body=body, content_type=kind, charset="utf-8", headers=HEADERS)
 
 

@@ -9,14 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from edge.web.pages import lean
+from edge.web.pages import LEAN, lean
 from tests.support.requirement import program
 
 HERE = Path(__file__).parent
 STATIC = HERE.parents[1] / "edge" / "web" / "static"
 SDK = STATIC.parent / "sdk" / "hubbub.js"
 IMPORT = re.compile(r'^import .*?from "(?:\./|/static/)([\w.]+)";', re.M)
+LATER = re.compile(r'\b(?:import|looks)\("(?:\./|/static/)([\w.]+)"\)')
 LOAD_BYTES_MAX = 150_000  # uncompressed, of everything that the first load fetches
+LATER_BYTES_MAX = 12_000  # of each file that comes when it is first used
 
 # An address of somebody else; and text that would be parsed, or needs a laxer policy.
 FOREIGN = re.compile(r"""(?:src|href|from|import)\s*[=(]?\s*["'](?:https?:)?//""")
@@ -43,22 +45,43 @@ def test_pure_modules(name: str) -> None:
     assert int(counts["fail"]) == 0
 
 
-def first_load_bytes() -> int:
-    """Of the page, its looks and every module that it imports at once; the rest comes when used."""
-    wanted, found = ["index.html", "chat.css", "icon.svg", "chat.js"], dict[str, bytes]()
+def served(name: str) -> bytes:
+    source = (SDK if name == SDK.name else STATIC / name).read_bytes()
+    return lean(source) if name.endswith(LEAN) else source
+
+
+def imported(*names: str) -> dict[str, bytes]:
+    """These files and every module that they import at once."""
+    wanted, found = [*names], dict[str, bytes]()
     while wanted:
         name = wanted.pop()
         if name not in found:
-            source = (SDK if name == SDK.name else STATIC / name).read_bytes()
-            found[name] = lean(source) if name.endswith(".js") else source
+            found[name] = served(name)
             wanted += IMPORT.findall(found[name].decode())
-    assert len(found) > 10
-    return sum(map(len, found.values()))
+    return found
+
+
+def first_load() -> dict[str, bytes]:
+    """The page, its looks and every module that it imports at once; the rest comes when used."""
+    return imported("index.html", "chat.css", "icon.svg", "chat.js")
+
+
+def first_load_bytes() -> int:
+    return sum(map(len, first_load().values()))
+
+
+def test_what_comes_later_is_small_and_not_in_the_first_load() -> None:
+    first = first_load()
+    wanted = {name for body in first.values() for name in LATER.findall(body.decode())}
+    later = imported(*wanted).keys() - first.keys()
+    assert {"threads.js", "threading.js", "more.css", "details.js", "menu.js"} <= later
+    assert {name: len(served(name)) for name in later if len(served(name)) > LATER_BYTES_MAX} == {}
 
 
 def test_the_page_is_small_and_all_its_own() -> None:
     files = [path for path in STATIC.iterdir() if path.suffix in (".html", ".css", ".js", ".svg")]
     files.append(SDK)
+    assert len(first_load()) > 10
     assert first_load_bytes() <= LOAD_BYTES_MAX
     for path in files:
         text = path.read_text(encoding="utf-8")

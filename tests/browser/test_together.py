@@ -22,7 +22,7 @@ async def choose(where: Locator, text: str, verb: str) -> None:
     """One of a message's actions."""
     await bubble(where, text).hover()
     await bubble(where, text).get_by_role("button", name="Actions").click()
-    await where.page.get_by_role("menuitem", name=verb).click()
+    await where.page.get_by_role("menuitem", name=verb, exact=True).click()
 
 
 async def both(chat: Chat, demo: Demo, **more: object) -> tuple[Page, Locator, Locator, str]:

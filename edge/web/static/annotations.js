@@ -1,6 +1,7 @@
-// What others added to a message: reactions, replies, a pin. Pure; a message here is the room's own copy.
+// What others added to a message: reactions, replies, a pin, votes. Pure; a message here is the room's own copy.
 //
-// `annotation_rev` counts the changes of all of it: of two states the higher one wins.
+// `annotation_rev` counts the changes of all of it but the votes, a poll's `rev` those: of two states the higher
+// one wins.
 
 const FIELDS = ["annotation_rev", "reactions", "replies", "last_reply", "last_reply_seq", "participants", "pinned"];
 
@@ -11,15 +12,33 @@ export function takeAnnotations(message, newer) {
   return true;
 }
 
+/** The same of its poll. `own`, what this user chose, is none of the page's: it is asked for, or one's own vote. */
+export function takePoll(message, { poll }) {
+  const old = message.poll;
+  if (!poll || (old && (poll.rev ?? 0) <= (old.rev ?? 0))) return;
+  message.poll = old?.own ? { ...poll, own: old.own } : poll;
+}
+
 /** One event or signal about a message. `user`: whose page this is. */
 export function annotate(message, data, user) {
   const { t } = data;
+  if (t.startsWith("poll.")) return tally(message, data, user);
   if (t === "message.pinned" || t === "message.unpinned") message.pinned = t === "message.pinned";
   else if ((data.annotation_rev ?? 0) <= (message.annotation_rev ?? 0)) return;
   else if (t === "reaction.added" || t === "reaction.removed") react(message, data, user);
   else if (t === "reaction.counted") recount(message, data.reactions);
-  else if (t === "thread.updated") Object.assign(message, { replies: data.replies, last_reply: data.last_reply });
+  else if (t === "thread.updated") thread(message, data);
   if (data.annotation_rev) message.annotation_rev = data.annotation_rev;
+}
+
+function tally(message, { t, rev, voters, votes, by, ts, options: chosen, option, text }, user) {
+  const { poll } = message;
+  if (!poll) return;
+  if (t === "poll.voted" && by === user) message.poll = { ...poll, own: chosen };
+  if (rev <= (poll.rev ?? 0)) return;
+  const known = t === "poll.option_added" && !poll.options.some(({ id }) => id === option) ? [...poll.options, { id: option, text, by }] : poll.options;
+  const options = known.map((one) => ({ ...one, votes: votes[one.id - 1] ?? 0 }));
+  message.poll = { ...message.poll, rev, voters, options, ...(t === "poll.closed" && { closed_at: ts }) };
 }
 
 function react(message, { t, emoji, count, by }, user) {
@@ -27,6 +46,10 @@ function react(message, { t, emoji, count, by }, user) {
   const me = by === user ? t === "reaction.added" : Boolean(old?.me);
   // A known kind keeps its place.
   message.reactions = count ? { ...message.reactions, [emoji]: { count, me } } : others;
+}
+
+function thread(message, { replies, last_reply, last_reply_seq, participants }) {
+  Object.assign(message, { replies, last_reply, last_reply_seq, participants });
 }
 
 function recount(message, counts) {
@@ -41,4 +64,8 @@ export const ANNOTATING = new Set([
   "thread.updated",
   "message.pinned",
   "message.unpinned",
+  "poll.voted",
+  "poll.counted",
+  "poll.option_added",
+  "poll.closed",
 ]);

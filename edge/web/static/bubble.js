@@ -2,7 +2,7 @@
 
 import { el, icon, iconButton, spoken } from "./dom.js";
 import { avatar, TONES } from "./faces.js";
-import { clockTime, fullTime, mentioned, oneLine, segments, tone } from "./format.js";
+import { clockTime, fullTime, mentioned, oneLine, segments, shortLabel, tone } from "./format.js";
 import { receiptWords } from "./receipts.js";
 
 const STATUS = { waiting: ["waiting", "sending"], sending: ["sending", "sending"], failed: ["not sent", "failed"] };
@@ -11,7 +11,8 @@ const STAGES = { sent: "stored", delivered: "twice", read: "twice" };
 /** Everything that a message's drawing depends on. `names(user)`. */
 export function shapeOf(m, starts, isLastOwn, names) {
   const quoted = m.quote && [names(m.quote.by), m.quote.text, m.quote.deleted];
-  const state = [m.status, m.receipt, m.edited, m.deleted, m.pinned, m.reactions, m.replies, m.entry?.error];
+  const state = [m.status, m.receipt, m.edited, m.deleted, m.pinned, m.reactions, m.entry?.error];
+  state.push(m.replies && [m.replies, m.last_reply, m.participants?.map(names)]);
   return JSON.stringify([m.id, m.text, m.ts, state, starts, names(m.by), isLastOwn, quoted, m.mentions?.map(names)]);
 }
 
@@ -24,7 +25,8 @@ export function partsOf(message, { starts, facts, on, opener }) {
     ? el("bdi", { class: `author tone-${tone(message.by, TONES)}`, text: name })
     : spoken(isOwn ? "You" : name);
   const said = el("div", { class: "said" }, text(message, facts, on), footer(message, isOwn, facts, on));
-  const bubble = el("div", { class: "bubble" }, author, quote(message, on), said, reactions(message, on));
+  const thread = facts.underRoot ? null : threadOf(message, on);
+  const bubble = el("div", { class: "bubble" }, author, quote(message, on), said, reactions(message, on), thread);
   const parts = [bubble];
   if (!isOwn && !facts.isDirect) parts.unshift(starts ? avatar(message.by, name, "small") : el("span", { class: "avatar-gap" }));
   if (message.status === "failed") bubble.append(failure(message, on));
@@ -83,11 +85,25 @@ function reactions(message, on) {
   return el("div", { class: "reactions" }, ...chips);
 }
 
+/** What leads into a thread: below its first message, and on a reply that stands in the channel as well. */
+function threadOf(message, on) {
+  const { replies, thread, participants = [], last_reply: last } = message;
+  if (!replies && !thread) return null;
+  const words = replies ? (replies === 1 ? "1 reply" : `${replies} replies`) : "Reply in a thread";
+  const faces = participants.slice(0, 3).map((user) => avatar(user, on.author(user), "tiny"));
+  return el(
+    "button",
+    { type: "button", class: "into-thread", tabindex: "-1", on: { click: () => on.act("thread", message) } },
+    ...(replies ? [el("span", { class: "faces" }, ...faces)] : [icon("thread")]),
+    el("span", { class: "words", text: words }),
+    replies && last ? el("span", { class: "last-reply", text: shortLabel(Date.parse(last), Date.now()) }) : null,
+  );
+}
+
 function footer(message, isOwn, facts, on) {
   const ms = Date.parse(message.ts);
   const node = el("div", { class: "footer" });
   if (message.pinned && !message.deleted) node.append(el("span", { class: "pinned", title: "Pinned" }, icon("pin"), spoken("pinned")));
-  if (message.replies) node.append(el("span", { class: "replies", text: message.replies === 1 ? "1 reply" : `${message.replies} replies` }));
   if (message.edited && !message.deleted) {
     const show = () => on.act("edits", message);
     node.append(el("button", { type: "button", class: "edited", tabindex: "-1", title: "What it said before", text: "edited", on: { click: show } }));
@@ -120,10 +136,11 @@ export function openerOf(message, open) {
   });
 }
 
-/** What one may do with a message. */
-export function verbsOf(message, user) {
+/** What one may do with a message. `facts`: {user, underRoot}. */
+export function verbsOf(message, { user, underRoot }) {
   if (message.deleted || message.status !== "stored") return [];
   const verbs = message.by === user ? ["edit", "delete"] : [];
+  if (!underRoot) verbs.push("thread");
   verbs.push("reply", message.pinned ? "unpin" : "pin");
   if (message.text && navigator.clipboard) verbs.push("copy");
   if (message.by === user) verbs.push("readers");

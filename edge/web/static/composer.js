@@ -2,21 +2,22 @@
 
 import { el, icon, iconButton } from "./dom.js";
 import { oneLine } from "./format.js";
+import { placeOf } from "./signs.js";
 
 const HEIGHT_MAX_PX = 160;
 const TEXT_CHARS_MAX = 5_000;
 
 export class Composer {
   /** `on`: { send(text, {quote, mentions}), edit(message, text), editLast(), typed(isEmpty), people(),
-   *  author(user) }; `drafts`: as localStorage. */
-  constructor(on, { user, drafts }) {
+   *  author(user) }; `drafts`: as localStorage; `of`: which of a user's composers this is. */
+  constructor(on, { user, drafts, of = "" }) {
     this.on = on;
     this.drafts = drafts;
     this.prefix = `hubbub.draft.${user}.`;
-    this.channel = "";
+    this.channel = this.thread = "";
     this.editing = null;
     this.quote = null;
-    const id = `compose-${user}`;
+    const id = `compose${of}-${user}`;
     this.box = el("textarea", { id, rows: "1", dir: "auto", placeholder: "Write a message", enterkeyhint: "send" });
     this.box.maxLength = TEXT_CHARS_MAX;
     this.id = id;
@@ -31,17 +32,18 @@ export class Composer {
     this.box.addEventListener("keydown", (event) => this.#key(event));
   }
 
-  /** Another channel, with its own draft. */
-  use(channel) {
+  /** Another channel, or a thread of it, with its own draft. */
+  use(channel, thread = "") {
     this.channel = channel;
+    this.thread = thread;
     this.naming?.close();
     this.#begin(null, null);
     this.#write(this.#draft());
   }
 
   /** How the channel is called now. */
-  address(title) {
-    this.box.placeholder = `Message ${title}`;
+  address(title, words = `Message ${title}`) {
+    this.box.placeholder = words;
   }
 
   edit(message) {
@@ -119,13 +121,13 @@ export class Composer {
   }
 
   #draft() {
-    return this.drafts.getItem(this.prefix + this.channel) ?? "";
+    return this.drafts.getItem(this.prefix + placeOf(this.channel, this.thread)) ?? "";
   }
 
   #keepDraft(text) {
     try {
-      if (text) this.drafts.setItem(this.prefix + this.channel, text);
-      else this.drafts.removeItem(this.prefix + this.channel);
+      if (text) this.drafts.setItem(this.prefix + placeOf(this.channel, this.thread), text);
+      else this.drafts.removeItem(this.prefix + placeOf(this.channel, this.thread));
     } catch {
       // Full or forbidden storage: the draft lives as long as the page.
     }

@@ -19,6 +19,9 @@ const DRAWINGS = {
   down: "M10 4v11.500M5 11l5 5 5-5",
   close: "M5 5l10 10M15 5L5 15",
   edit: "M4 16l.8-3.500L13 4.300l2.700 2.700-8.200 8.200z",
+  thread: "M4 4.500h12v8H9.500L6 15.500v-3H4zM7.500 8.500h5",
+  poll: "M4 5h8M4 10h12M4 15h5",
+  bell: "M5.500 13.500V9a4.500 4.500 0 0 1 9 0v4.500l1.500 1.500H4zM8.500 17h3",
   group: "M7.500 9.500a2.700 2.700 0 1 0-.01 0zM2.500 16c.4-2.800 2.400-4.200 5-4.200s4.600 1.400 5 4.200M13 5a2.300 2.300 0 0 1 0 4.500M14.500 12c1.700.4 2.800 1.700 3 4",
 };
 
@@ -55,6 +58,17 @@ export function iconButton(name, label, onClick, props = {}) {
     { type: "button", "aria-label": label, title: label, on: { click: onClick }, ...props },
     icon(name),
   );
+}
+
+const loaded = new Map();
+
+/** Loads looks that the first view does not need; resolves when they are there. */
+export function looks(href) {
+  if (!loaded.has(href)) {
+    const put = (done) => document.head.append(el("link", { rel: "stylesheet", href, on: { load: done, error: done } }));
+    loaded.set(href, new Promise(put));
+  }
+  return loaded.get(href);
 }
 
 /** Words for screen readers only. */

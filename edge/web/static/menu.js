@@ -3,6 +3,7 @@
 import { el } from "./dom.js";
 
 const WORDS = {
+  thread: "Reply in thread",
   reply: "Reply",
   edit: "Edit",
   delete: "Delete…",
@@ -15,7 +16,7 @@ const WORDS = {
   keep: "Keep it",
 };
 const EMOJI = ["👍", "❤️", "😂", "🎉", "😮", "😢"];
-const HEIGHT_PX = 290;
+const HEIGHT_PX = 330;
 
 export class Menu {
   /** Opens it in `article`; `act(verb, emoji)`; `room`: how many pixels are free below. */

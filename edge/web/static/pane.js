@@ -1,7 +1,7 @@
 // One user's pane: connection bar, channel list, opened channel. Draws what its Session knows.
 
 import { Composer } from "./composer.js";
-import { arrange, el, icon, iconButton, spoken } from "./dom.js";
+import { arrange, el, icon, iconButton, looks, spoken } from "./dom.js";
 import { avatar, placeAvatar } from "./faces.js";
 import { oneLine, shortLabel } from "./format.js";
 import { CONNECTING, ENDED, ONLINE, Unanswered, WAITING } from "/static/hubbub.js";
@@ -26,6 +26,8 @@ export class Pane {
     this.drawn = new Set();
     /** @type {import("./finding.js").Finding | undefined} once something was sought */
     this.finding = undefined;
+    /** @type {import("./threads.js").ThreadPanel | undefined} once a thread was opened */
+    this.threads = undefined;
     this.shownChannel = "";
     this.wasOnline = false;
     const on = {
@@ -76,6 +78,7 @@ export class Pane {
       { class: "side", "aria-label": "Conversations" },
       el("header", {}, this.me, themeButton(this.storage), add),
       this.filter,
+      (this.own = el("button", { type: "button", class: "channel own-list", hidden: true, on: { click: () => this.#thread("") } })),
       (this.listed = el("nav", { "aria-label": "Conversations" }, this.channels)),
     );
     this.back = iconButton("back", "Back to conversations", () => this.#leave(), { class: "plain back" });
@@ -148,8 +151,22 @@ export class Pane {
     this.me.replaceChildren(avatar(this.user, name), el("div", {}, el("bdi", { class: "name", text: name }), state));
   }
 
+  /** Leads to the threads that one follows, once there are any. */
+  #drawOwn() {
+    const { threads } = this.session.list;
+    const shape = JSON.stringify(threads);
+    if (this.own.dataset.shape === shape) return;
+    this.own.dataset.shape = shape;
+    this.own.hidden = !threads;
+    if (!threads) return;
+    this.own.classList.toggle("unread", threads.unread > 0);
+    this.own.replaceChildren(el("span", { class: "avatar plain-face" }, icon("thread")), el("span", { class: "name", text: "Threads" }));
+    if (threads.unread) this.own.append(badges(threads.unread, threads.mentions));
+  }
+
   #drawList() {
     this.#drawMe();
+    this.#drawOwn();
     const rows = this.session.list.sorted();
     const wanted = this.filter.value.trim().toLocaleLowerCase();
     const found = rows.filter((row) => this.session.title(row).toLocaleLowerCase().includes(wanted));
@@ -206,7 +223,7 @@ export class Pane {
     const { room, list, problem } = this.session;
     const row = room && list.rows.get(room.channel);
     const isInvited = row?.state === "invited";
-    this.root.dataset.view = room || problem ? "room" : "list";
+    this.root.dataset.view = room || problem || this.threads?.isOpen ? "room" : "list";
     this.#drawCard(room, isInvited, problem);
     const shows = Boolean(room) && !isInvited && !problem;
     this.timeline.root.hidden = this.composer.root.hidden = this.typing.hidden = this.options.hidden = !shows;
@@ -218,6 +235,7 @@ export class Pane {
       this.timeline.clear();
       if (room) this.composer.use(room.channel);
     }
+    this.threads?.draw();
     if (room) this.composer.address(row ? this.session.title(row) : room.channel);
     if (!shows) return;
     this.#drawTyping(room);
@@ -277,11 +295,11 @@ export class Pane {
 
   // --- what people do
 
-  open(channel) {
+  open(channel, focuses = !matchMedia("(pointer: coarse)").matches) {
     this.hasOpened = true;
     this.session.problem = "";
     this.session.open(channel);
-    if (!matchMedia("(pointer: coarse)").matches) queueMicrotask(() => !this.composer.root.hidden && this.composer.focus());
+    if (focuses) queueMicrotask(() => !this.composer.root.hidden && this.composer.focus());
   }
 
   #leave() {
@@ -312,6 +330,24 @@ export class Pane {
       if (!(error instanceof Unanswered)) throw error;
       this.hasOpened = Boolean(this.session.room); // the connection broke: the next list asks again
     }
+  }
+
+  /** A thread of the opened channel; without an id the list of those that one follows. */
+  async #thread(id) {
+    const [{ ThreadPanel }] = await Promise.all([import("./threads.js"), looks("/static/more.css")]);
+    this.threads ??= new ThreadPanel(this.roomNode, {
+      session: this.session,
+      drafts: this.storage,
+      on: {
+        act: (verb, message, more) => this.#act(verb, message, more),
+        open: (channel, root) => (this.open(channel, false), this.#thread(root)),
+        changed: () => this.#changed("room"),
+        said: (words) => this.#tell(words),
+      },
+    });
+    this.root.dataset.view = "room";
+    if (id) this.threads.open(id);
+    else this.threads.openList();
   }
 
   async #gather() {
@@ -412,6 +448,7 @@ export class Pane {
       reactors: () => this.#detail("showReactors", message),
       edits: () => this.#detail("showEdits", message),
       jump: () => this.#show(message.seq),
+      thread: () => this.#thread(message.thread || message.id),
       retry: () => session.outbox.retry(message.entry.cmid),
       discard: () => session.outbox.discard(message.entry.cmid),
     };

@@ -51,6 +51,8 @@ export class Session {
     this.isLooking = false; // at the end of the opened channel
     this.isListed = false; // the list came at least once
     this.blocked = new Set();
+    /** @type {import("./threading.js").Threading | null} the opened thread of the opened channel */
+    this.thread = null;
     this.timers = parts.timers ?? globalThis;
     this.client = new Client({ ...parts, name: "chat-page", token, on: this.#handlers() });
     this.outbox = new Outbox({
@@ -65,7 +67,7 @@ export class Session {
       changed: () => (changed("list"), changed("room")),
     });
     this.signs = new Signs({
-      tell: (verb, channel) => this.#quiet(verb, { channel }),
+      tell: (verb, place) => this.#quiet(verb, placed(place)),
       changed: () => (changed("list"), changed("room")),
       now: parts.now,
       timers: this.timers,
@@ -112,6 +114,7 @@ export class Session {
   close() {
     if (!this.room) return;
     const { channel } = this.room;
+    this.thread = null;
     const position = this.client.unsubscribe(channel);
     if (position) this.positions.set(channel, position);
     const row = this.list.rows.get(channel);
@@ -124,12 +127,18 @@ export class Session {
 
   /**
    * @param {string} text
-   * @param {{quote?: any, mentions?: string[]}} [more] the message that is answered; users
+   * @param {{quote?: any, mentions?: string[], thread?: string, also?: boolean}} [more] the message that is answered;
+   *   users; the thread it stands in, and whether in the channel as well
    */
-  send(text, { quote, mentions = [] } = {}) {
-    const more = { ...(quote && { reply_to: quote.id }), ...(mentions.length && { mentions }) };
+  send(text, { quote, mentions = [], thread = "", also = false } = {}) {
+    const more = {
+      ...(quote && { reply_to: quote.id }),
+      ...(mentions.length && { mentions }),
+      ...(thread && { thread }),
+      ...(also && { also_in_channel: true }),
+    };
     this.signs.sent();
-    this.reading.present();
+    if (!thread) this.reading.present();
     const shown = quote && { id: quote.id, seq: quote.seq, by: quote.by, text: quote.text };
     return this.outbox.add({ kind: "send", channel: this.room.channel, text, more, ...(shown && { quote: shown }) });
   }
@@ -330,6 +339,7 @@ export class Session {
     if (row && data?.channel?.name) row.name = data.channel.name;
     room.receipts.load(data ?? {});
     if (!room.isLoaded) this.reading.load(room);
+    if (!resumed && room === this.room) this.thread?.load();
     this.telling.people();
     this.#afterRoom(room);
     this.on.changed("list");
@@ -355,7 +365,7 @@ export class Session {
     this.positions.delete(channel);
     this.list.rows.delete(channel);
     if (this.room?.channel === channel) {
-      this.room = null;
+      this.room = this.thread = null;
       this.problem = why;
       this.on.changed("room");
     }
@@ -389,6 +399,7 @@ export class Session {
     if (!room) return;
     this.signs.apply(channel, data);
     const fresh = room.apply(data);
+    this.thread?.apply(channel, data);
     if (this.reading.past?.channel === channel && data.t !== "message.created") this.reading.past.apply(data);
     if (data.t === "channel.deleted") return this.#gone(channel, "This conversation was deleted.");
     const row = this.list.rows.get(channel);
@@ -415,7 +426,7 @@ export class Session {
 
   #confirmed(entry, answer) {
     const room = this.rooms.get(entry.channel);
-    if (room && answer && room.isLoaded) this.#applyOwn(room, entry, answer);
+    if (room && answer) this.#applyOwn(room, entry, answer);
     if (room && room === this.room) this.on.changed("room");
     this.on.changed("state");
     this.on.changed("list");
@@ -424,9 +435,12 @@ export class Session {
   /** The answer says what the push will say: whichever comes first shows it. */
   #applyOwn(room, entry, { seq, id, ts, rev }) {
     const { kind, cmid, text, quote, more } = entry;
-    const sent = { t: "message.created", seq, id, cmid, by: this.user, ts, text, quote, mentions: more?.mentions };
-    if (kind === "send") room.merge([sent]);
-    else room.apply({ t: kind === "edit" ? "message.updated" : "message.deleted", id: entry.id, rev, text });
+    const { mentions, thread, also_in_channel } = more ?? {};
+    const sent = { t: "message.created", seq, id, cmid, by: this.user, ts, text, quote, mentions, thread, also_in_channel };
+    const change = { t: kind === "edit" ? "message.updated" : "message.deleted", id: entry.id, rev, text };
+    const news = kind === "send" ? sent : change;
+    if (room.isLoaded) room.apply(news);
+    this.thread?.apply(entry.channel, news);
     if (room.last) this.list.preview(room.channel, room.last);
   }
 
@@ -460,6 +474,12 @@ export class Session {
   }
 }
 
-function isFailure(error) {
+/** A place of `Signs` as verbs name it. */
+function placed(place) {
+  const [channel, thread] = place.split(" ");
+  return thread ? { channel, thread } : { channel };
+}
+
+export function isFailure(error) {
   return error instanceof Refused || error instanceof Unanswered;
 }

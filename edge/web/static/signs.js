@@ -7,6 +7,9 @@
 
 const AGAIN_MS = 3_200;
 
+/** Where one types: a channel, or a thread of it. */
+export const placeOf = (channel, thread = "") => (thread ? `${channel} ${thread}` : channel);
+
 export class Signs {
   /** `tell(verb, channel)`: says it to the server; `changed()`: others' signs came or went. */
   constructor({ tell, changed, now, timers }) {
@@ -21,10 +24,11 @@ export class Signs {
 
   /** One publication's data of a channel. */
   apply(channel, data) {
-    const { t, by, thread } = data;
-    if (t === "typing.started" && !thread) this.#hold(channel, by, data.expires_ms);
+    const { t, by } = data;
+    const place = placeOf(channel, data.thread);
+    if (t === "typing.started") this.#hold(place, by, data.expires_ms);
     else if (t === "typing.counted") this.#count(channel, data.count, data.expires_ms);
-    else if (t === "typing.stopped" || t === "message.created") this.#end(`${channel} ${by}`);
+    else if (t === "typing.stopped" || t === "message.created") this.#end(`${place} ${by}`);
   }
 
   /** Users who type in a channel now, the first one first. */

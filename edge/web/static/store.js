@@ -8,17 +8,19 @@
 // 3. Unread figures are the server's. Only the opened channel's, which it says nothing about, is read
 //    off its messages.
 
-import { ANNOTATING, annotate, takeAnnotations } from "./annotations.js";
+import { ANNOTATING, annotate, takeAnnotations, takePoll } from "./annotations.js";
 import { Receipts } from "./receipts.js";
 
 const CHANGES = new Set(["message.updated", "message.deleted", "message.undeleted"]);
 const LATE_MAX = 500;
 
-/** Messages of one channel: an unbroken run of its history that ends at the newest. */
+/** Messages of one channel, or of one of its threads: an unbroken run that ends at the newest. */
 export class Room {
-  constructor(channel, user) {
+  /** `thread`: the id of its first message. */
+  constructor(channel, user, thread = "") {
     this.channel = channel;
     this.user = user;
+    this.thread = thread;
     this.reset();
   }
 
@@ -59,6 +61,7 @@ export class Room {
       else {
         if ((message.rev ?? 0) > (known.rev ?? 0)) this.#change(known, message);
         takeAnnotations(known, message);
+        takePoll(known, message);
       }
     }
     return fresh;
@@ -80,8 +83,7 @@ export class Room {
       const message = this.byId.get(data.id);
       if (message) annotate(message, data, this.user);
     } else if (data.t === "message.created") {
-      // A reply that stands in its thread alone is not in the channel, as in history.
-      return data.thread && !data.also_in_channel ? undefined : this.merge([data])[0];
+      return this.#holds(data) ? this.merge([data])[0] : undefined;
     }
     if (data.t === "message.bulk_deleted") {
       for (const one of data.messages) this.apply({ ...one, t: "message.deleted" });
@@ -109,7 +111,7 @@ export class Room {
     const waiting = [];
     for (const entry of entries) {
       if (entry.kind !== "send") changes.set(entry.id, entry);
-      else if (!stored.has(entry.cmid)) waiting.push(this.#unsent(entry));
+      else if (!stored.has(entry.cmid) && this.#holds(entry.more ?? {})) waiting.push(this.#unsent(entry));
     }
     const shown = this.messages.map((message) => {
       const change = changes.get(message.id);
@@ -121,6 +123,11 @@ export class Room {
       return { ...message, text, key: keyOf(message), status: change.status, entry: change };
     });
     return [...shown, ...waiting];
+  }
+
+  /** Whether a message stands here: a reply that stands in its thread alone is not in the channel, as in history. */
+  #holds({ thread, also_in_channel: also }) {
+    return this.thread ? thread === this.thread : !thread || Boolean(also);
   }
 
   #unsent(entry) {
@@ -163,8 +170,9 @@ export function keyOf({ by, cmid, id }) {
   return cmid ? `${by}/${cmid}` : id;
 }
 
-/** The rows of a timeline: days, the "new" line, and messages with where a run of one author begins. */
-export function timeline(messages, { dayOf, user, newAfter = 0, gapMs = 300_000 }) {
+/** The rows of a timeline: days, the "new" line, and messages with where a run of one author begins. `underRoot`:
+ *  the first message is a thread's, and these words stand between it and the replies. */
+export function timeline(messages, { dayOf, user, newAfter = 0, gapMs = 300_000, underRoot = "" }) {
   const rows = [];
   let day = "";
   let before = null;
@@ -186,6 +194,10 @@ export function timeline(messages, { dayOf, user, newAfter = 0, gapMs = 300_000 
     const starts = broken || before.by !== message.by || ms - Date.parse(before.ts) > gapMs;
     rows.push({ type: "message", key: message.key, message, starts, ms });
     before = message;
+    if (underRoot && rows.length <= 2) {
+      rows.push({ type: "replies", key: "replies", words: underRoot });
+      before = null;
+    }
   }
   return rows;
 }
@@ -240,7 +252,7 @@ export class ChannelList {
   }
 
   /** Where a channel stands: its last message, if the head shows one, and the unread figure. */
-  head(channel, { seq, ts, preview, unread, mentions, mark }) {
+  head(channel, { seq, ts, preview, unread, mentions, mark, threads }) {
     const row = this.rows.get(channel);
     if (!row) return;
     row.seq = Math.max(row.seq ?? 0, seq);
@@ -249,6 +261,7 @@ export class ChannelList {
     if (unread !== undefined) row.unread = unread;
     if (mentions !== undefined) row.mentions = mentions;
     if (mark !== undefined) row.mark = mark;
+    if (threads !== undefined) row.threads = threads;
   }
 
   /** The last message of a channel, unless a newer one is known. */
@@ -272,6 +285,13 @@ export class ChannelList {
     let sum = 0;
     for (const row of this.rows.values()) if (!row.muted && !row.archived) sum += row.unread ?? 0;
     return sum;
+  }
+
+  /** Of the threads that one follows: {unread, mentions}, or null where there are none. */
+  get threads() {
+    const rows = [...this.rows.values()].filter((row) => row.threads);
+    const sum = (what) => rows.reduce((total, row) => total + (row.threads[what] ?? 0), 0);
+    return rows.length ? { unread: sum("unread"), mentions: sum("mentions") } : null;
   }
 
   #put(row) {

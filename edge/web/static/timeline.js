@@ -19,12 +19,13 @@ const ROWS_STEP = 80;
 const FOUND_MS = 2_000; // how long a message that was jumped to stands out
 
 export class Timeline {
-  /** `on`: { older(), newer(), latest(), looking(isLooking), author(user), act(verb, message, more) } */
-  constructor(on) {
+  /** `on`: { older(), newer(), latest(), looking(isLooking), author(user), act(verb, message, more) }; `name`: what it
+   *  holds. */
+  constructor(on, name = "Messages") {
     this.on = on;
     this.rows = [];
     this.nodes = new Map(); // key → {node, shape}
-    this.log = el("div", { class: "log", role: "log", "aria-live": "off", "aria-label": "Messages", tabindex: "0" });
+    this.log = el("div", { class: "log", role: "log", "aria-live": "off", "aria-label": name, tabindex: "0" });
     this.jump = el("button", { type: "button", class: "jump", hidden: true, on: { click: () => this.#latest() } });
     this.live = el("div", { class: "spoken", "aria-live": "polite", role: "status" });
     this.root = el("div", { class: "timeline" }, this.log, this.jump, this.live);
@@ -52,12 +53,12 @@ export class Timeline {
   }
 
   /** Shows messages. `facts`: {user, isDirect, newAfter, atStart, isPast, isLoading, isLoaded}; `isPast`: the
-   *  last one is not the newest. */
+   *  last one is not the newest; `underRoot`: see `timeline`. */
   show(messages, facts) {
     if (facts.isPast) this.isAtEnd = false;
     this.facts = facts;
-    const { user, newAfter } = facts;
-    this.rows = timeline(messages, { dayOf: dayKey, user, newAfter });
+    const { user, newAfter, underRoot } = facts;
+    this.rows = timeline(messages, { dayOf: dayKey, user, newAfter, underRoot });
     this.lastOwn = messages.findLast((message) => message.by === user)?.key;
     this.#render();
   }
@@ -144,6 +145,7 @@ export class Timeline {
     let text = "";
     if (!isLoaded) text = "Loading messages…";
     else if (isLoading) text = "Loading older messages…";
+    else if (this.facts.underRoot) text = "";
     else if (atStart && this.start === 0) text = this.rows.length ? "This is where it began" : "No messages yet. Say hello!";
     if (this.top.textContent !== text) this.top.textContent = text;
   }
@@ -167,16 +169,16 @@ export class Timeline {
 
   /** Everything that a row's drawing depends on. */
   #shape(row) {
-    if (row.type !== "message") return row.type === "day" ? dayLabel(row.ms, Date.now()) : "new";
+    if (row.type !== "message") return lineWords(row);
     const { message: m, starts } = row;
     return shapeOf(m, starts, row.key === this.lastOwn, this.on.author);
   }
 
   #draw(node, row) {
     if (row.type !== "message") {
-      const text = row.type === "day" ? dayLabel(row.ms, Date.now()) : "New";
+      const text = lineWords(row);
       node.replaceChildren(el("span", { text }));
-      node.setAttribute("aria-label", row.type === "day" ? text : "New messages");
+      node.setAttribute("aria-label", row.type === "new" ? "New messages" : text);
       return;
     }
     const { message, starts } = row;
@@ -189,7 +191,7 @@ export class Timeline {
     node.classList.toggle("last-own", row.key === this.lastOwn);
     node.dataset.status = message.status;
     node.dataset.id = message.id ?? "";
-    const verbs = verbsOf(message, this.facts.user);
+    const verbs = verbsOf(message, this.facts);
     const menu = this.menu?.article === node ? this.menu : null;
     const stays = Boolean(menu) && String(verbs) === String(menu.verbs);
     if (menu && !stays) this.closeMenu();
@@ -210,7 +212,7 @@ export class Timeline {
     // Not waited for again: the menu is there before the next key.
     this.Menu ??= (await import("./menu.js")).Menu;
     if (wasHere || this.menu || !article.isConnected || !article.querySelector(".opener")) return;
-    this.menu = new this.Menu(article, verbsOf(article.row.message, this.facts.user), {
+    this.menu = new this.Menu(article, verbsOf(article.row.message, this.facts), {
       act: (verb, emoji) => this.on.act(verb, article.row.message, emoji),
       room: this.log.clientHeight - (article.offsetTop + article.offsetHeight - this.log.scrollTop),
       closed: () => (this.menu = null),
@@ -298,4 +300,10 @@ export class Timeline {
     this.jump.dataset.words = words;
     this.jump.replaceChildren(icon("down"), el("span", { text: words }));
   }
+}
+
+/** What a line between messages says. */
+function lineWords(row) {
+  if (row.type === "day") return dayLabel(row.ms, Date.now());
+  return row.words ?? "New";
 }
