@@ -14,12 +14,10 @@ import platform
 import random
 import shutil
 import sys
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, Never, cast
 
-from hubbub.base.units import DAY_MS
 from hubbub.coordinator.api import Coordinator
 from hubbub.coordinator.cluster import (
     ClusterView,
@@ -40,13 +38,11 @@ from hubbub.runtime.logs import get_logger
 from hubbub.runtime.metrics import Metrics
 from hubbub.runtime.process import Process
 from hubbub.runtime.tasks import supervise
-from hubbub.settings.profiles import resolve
 from hubbub.settings.schema import NodeConfig
 from hubbub.transport.curve import Keys
 from hubbub.transport.limits import limits_of
 from hubbub.transport.peer import AddressError, KeysError, Peers
-from hubbub.wire.codec import decode_pack
-from node import keys
+from node.apps import Apps
 from node.backup import Backups
 from node.beats import BEAT_MS
 from node.campaign import Campaign
@@ -54,15 +50,16 @@ from node.clearing import Clearing
 from node.copies import Copies
 from node.dedup import DedupWindow
 from node.elections import Takeover
-from node.engine import AppInfo, Engine, OutboxRow, QueuedForward
+from node.engine import Engine
 from node.entry import BrokenChain
+from node.forward_rows import ForwardRows
+from node.identity import Identity, marks
 from node.mover import Mover
 from node.outbox import Outbox
 from node.overlay import Caches
-from node.ready import Record
 from node.replica import Copy, Role
 from node.room import Level, Room, RoomLimits
-from node.scrub import BYTES_PER_S, DamagedLog, Scrub
+from node.scrubbing import Scrubbing
 from node.search.answers import Answers
 from node.search.feed import Feeding
 from node.search.searcher import Searcher
@@ -70,7 +67,7 @@ from node.service import Service
 from node.slot import Backlog, Now, Slot, SlotContext
 from node.snapshot import Sources
 from node.standing import Standing
-from node.store.api import Family, Op, StoreError, StoreFull, StoreRefused
+from node.store.api import StoreError, StoreFull, StoreRefused
 from node.store.open import CURE, Opened, open_store
 from node.store.rocks import RocksLimits, RocksStore
 from node.writer import Writer, WriterLimits
@@ -81,10 +78,8 @@ _TICK_S: Final = 1.0
 _FORWARD_TICK_S: Final = 0.1
 _LEASES_TICK_S: Final = BEAT_MS / 1_000  # together with the beats
 _SLOTS_TICKS: Final = 60
-_SCRUB_LOOK_S: Final = 60.0
 # Retries and elections: their own patience is counted in hundreds of milliseconds.
 _COPIES_TICK_S: Final = 0.1
-_OUTBOX_PAGE: Final = 1_000
 _DUE_BUCKETS_S: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 600.0, 3_600.0)
 _SYNC_BUCKETS_S: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.0)
 
@@ -135,8 +130,9 @@ class Node:
         self._clock = SystemClock()
         self._coordinator: Coordinator = open_coordinator(config.coordinator)
         self._view = ClusterView(self._coordinator)
-        self._apps: dict[str, AppInfo] = {}
+        self._apps = Apps(self._view.apps)
         self._slots: dict[int, Slot] = {}
+        self._forwards = ForwardRows(self._store)
         self._metrics = Metrics("node")
         self._admin = AdminServer(self._metrics, self._missing)
         self._backlog = Backlog(config.batch_waiting_bytes_max)
@@ -145,7 +141,7 @@ class Node:
         self._dialled: dict[str, str] = {}
         self._backups: Backups
         self._mover: Mover
-        self._scrub: Scrub
+        self._scrubbing: Scrubbing
         self._searcher: Searcher
         self._searching: asyncio.Task[Never]
         self._copies: Copies
@@ -169,7 +165,7 @@ class Node:
         self._build()
         on_stop("links", self._peers.close)
         on_stop("writer", self._drain, 3.0)
-        self._prove_database()
+        self._prove()
         self._backups.changed()
         self._mover.load()
         self._hold_slots()
@@ -188,7 +184,7 @@ class Node:
         supervise("backups", self._backups.run())
         supervise("mover", self._mover.run())
         supervise("removals", self._mover.remove_for_ever())
-        supervise("scrub", self._scrub_for_ever())
+        supervise("scrub", self._scrubbing.run())
         self._searching = supervise("search", self._searcher.run())
         supervise("lag", self._metrics.sample_loop_lag())
         self._process.started()
@@ -197,7 +193,7 @@ class Node:
     def _build(self) -> None:
         config, cluster = self._config, self._view.cluster
         self._generation = cluster.generation
-        engine = Engine(REGISTRY, self._app_info, cluster.slots, cluster.seed)
+        engine = Engine(REGISTRY, self._apps.info, cluster.slots, cluster.seed)
         caches = Caches()
         window = DedupWindow(config.dedup_hours * 3_600_000, config.cmid_ahead_ms_max)
         self._context = SlotContext(
@@ -214,12 +210,12 @@ class Node:
         self._copies = Copies(
             self._me, self._slots, self._view.nodes, self._view.slot_map, self._clock
         )
-        self._clearing = Clearing(self._store, self._slots, self._deleted_apps)
+        self._clearing = Clearing(self._store, self._slots, self._apps.deleted)
         self._service = Service(
             self._slots,
             self._copies,
             engine,
-            Outbox(self._load_outbox),
+            Outbox(self._forwards.load),
             self._clock,
             self._leader_of,
             random.random,
@@ -259,7 +255,7 @@ class Node:
         self._service.intake.links = self._peers
         self._service.writer = self._writer
         self._service.activate = self._activate
-        self._service.load_outbox = self._stored_forwards
+        self._service.load_outbox = self._forwards.of
         self._service.firing.wake = self._due_nearer.set
         self._service.firing.fired = self._metrics.histogram(
             "node_due_lag_seconds", _DUE_BUCKETS_S
@@ -274,8 +270,15 @@ class Node:
             )
         )
         self._look_at_disk()
-        period_ms = int(config.scrub_days * DAY_MS)
-        self._scrub = Scrub(self._store, self._slots, period_ms, self._clock.wall_ms())
+        self._scrubbing = Scrubbing(
+            self._store,
+            self._slots,
+            self._clock,
+            submit=self._writer.submit,
+            unreadable=self._copies.unreadable,
+            days=config.scrub_days,
+            slot_count=cluster.slots,
+        )
         self._peers.address_of = self._address_of
         self._copies.links = self._peers
         self._copies.hurry = self._elects.set
@@ -353,7 +356,7 @@ class Node:
         self._metrics.expose("node_moves", self._mover.moves.counts)
         self._metrics.expose("node_removals", self._mover.counts)
         self._metrics.expose("node_clearing", self._clearing.counts)
-        self._metrics.expose("node_scrub", self._scrub.counts)
+        self._metrics.expose("node_scrub", self._scrubbing.counts)
         feeding = self._searcher.feeding
         self._metrics.expose("node_search", self._searcher.counts)
         self._metrics.expose("node_index", feeding.counts)
@@ -387,51 +390,24 @@ class Node:
         self._metrics.gauge("map_revision", lambda: self._view.slot_map.revision)
         self._admin.register("map", MapReport(self._view.slot_map))
 
-    def _prove_database(self) -> None:
-        """A new database may only stand where this copy never held anything.
+    def _prove(self) -> None:
+        """The database is this copy's, and says so from now on. Before there is a writer's batch.
 
-        One of another generation, or of another cluster, may not stand here at all.
+        Raises StoreRefused, StoreError.
         """
-        cluster = self._view.cluster
-        whose = keys.pack_u64(cluster.generation) + cluster.id.encode()
-        found = self._store.get(Family.META, keys.GENERATION)
-        if found is not None and found != whose:
-            raise StoreRefused(
-                f"{self._config.data_dir}: the database is of generation {keys.read_u64(found)} "
-                f"of cluster {found[keys.SEQ_BYTES :].decode()}; this is generation "
-                f"{cluster.generation} of {cluster.id}, and what the other one has acknowledged "
-                "since it was backed up is not in it. Start the node on the folder that "
-                "`hubbub restore` made for it, or on an empty one"
-            )
-        marker = self._store.get(Family.META, keys.DATABASE)
-        if marker == self._storage_id.encode():
-            if found is None:
-                self._mark([(Family.META, keys.GENERATION, whose)])
-            return
-        if marker is not None:
-            raise StoreRefused(f"{self._config.data_dir}: the database is another copy's; {CURE}")
+        view, storage_id = self._view, self._storage_id
         held = sum(
-            record.term > 0 and self._storage_id in (*record.members, *record.prev)
-            for _, record in self._view.slot_map.items()
+            record.term > 0 and storage_id in (*record.members, *record.prev)
+            for _, record in view.slot_map.items()
         )
         # A place that was never announced never ran: the others were faster to lead its slots.
-        if held and self._storage_id in self._view.storages:
-            raise StoreRefused(
-                f"{self._config.data_dir}: this copy held {held} slots, and its database is "
-                f"gone; {CURE}"
-            )
-        self._mark(
-            [
-                (Family.META, keys.DATABASE, self._storage_id.encode()),
-                (Family.META, keys.GENERATION, whose),
-            ]
-        )
-
-    def _mark(self, ops: list[Op]) -> None:
-        """Before there is a writer's batch."""
-        sequence = self._store.write(ops)
-        self._store.sync()
-        self._acked.store(sequence)
+        lost = held if storage_id in view.storages else 0
+        whose = Identity(storage_id, view.cluster.id, view.cluster.generation)
+        ops = marks(self._store, whose, lost, str(self._config.data_dir))
+        if ops:
+            sequence = self._store.write(ops)
+            self._store.sync()
+            self._acked.store(sequence)
 
     def _hold_slots(self) -> None:
         """Every slot of which this node has, or is to have, a copy. Raises BrokenChain."""
@@ -540,10 +516,6 @@ class Node:
             _log.info("app.cleared", app=app, slot=slot.number, dues=len(dues))
             self._service.obey(slot, slot.app_gone(app, dues, now))
 
-    def _deleted_apps(self) -> dict[str, int]:
-        """When, by name."""
-        return {row.app: row.deleted_ms for row in self._view.apps.values() if row.is_deleted}
-
     async def _lease_for_ever(self) -> None:
         """Who is there is told five times a second: a grace of 10 s ends at most so late."""
         while True:
@@ -570,32 +542,6 @@ class Node:
         if room.look(usage.used, usage.free):
             tell = _log.error if room.level > Level.ALARM else _log.warning
             tell("disk.room", level=room.level.name.lower(), used_percent=round(room.used_percent))
-
-    async def _scrub_for_ever(self) -> Never:
-        """Slot after slot, each once in its period, as slowly as that allows."""
-        scrub, slots = self._scrub, self._slots
-        look_s = min(
-            _SCRUB_LOOK_S,
-            self._config.scrub_days * DAY_MS / 1_000 / (2 * self._view.slot_map.slots),
-        )
-        while True:
-            slot = scrub.due(self._clock.wall_ms())
-            if slot is None:
-                await asyncio.sleep(look_s)
-                continue
-            try:
-                for byte_count in scrub.read(slot, slot.hours()):
-                    await asyncio.sleep(byte_count / BYTES_PER_S)
-                    if slots.get(slot.number) is not slot:
-                        break
-                else:
-                    token = slot.replica.next_token()
-                    cursor = Record(slot.number, token, [scrub.cursor()], b"", 0, lazy=True)
-                    self._writer.submit([cursor])
-            except (StoreError, DamagedLog) as error:
-                scrub.counts.damaged_total += 1
-                _log.error("scrub.damaged", slot=slot.number, reason=str(error))
-                self._copies.unreadable(slot, StoreError(f"scrub: {error}"))
 
     async def _tick_copies_for_ever(self) -> None:
         """Beats keep time whatever the coordinator does: takeovers run beside them."""
@@ -642,7 +588,7 @@ class Node:
 
     def _changed(self, kind: Kind, name: str) -> None:
         if kind == "app":
-            self._take_app(name)
+            self._apps.take(name)
         elif kind == "slot":
             self._take_slot(int(name))
         elif kind == "node":
@@ -656,26 +602,6 @@ class Node:
             self._backups.changed()
         elif kind == "cluster" and self._view.cluster.generation != self._generation:
             _refuse(self._process, "the cluster was restored: this process is of the old one")
-
-    def _app_info(self, app: str) -> AppInfo | None:
-        found = self._apps.get(app)
-        if found is None:
-            self._take_app(app)
-            found = self._apps.get(app)
-        return found
-
-    def _take_app(self, app: str) -> None:
-        """What the app's record says now; of one that cannot be, the last that could stays."""
-        record = self._view.apps.get(app)
-        if record is None:
-            self._apps.pop(app, None)
-            return
-        try:
-            settings = resolve(record.profile, record.changes)
-        except ValueError as error:
-            _log.error("app.unusable", app=app, reason=str(error))
-            return
-        self._apps[app] = AppInfo(record.id_secret.encode(), settings, record.is_deleted)
 
     def _leader_of(self, slot: int) -> tuple[int, str]:
         slot_map = self._view.slot_map
@@ -702,24 +628,6 @@ class Node:
         counts = self._writer.counts
         return counts.records_total / max(1, counts.batches_total)
 
-    def _stored_forwards(self, number: int) -> Iterator[QueuedForward]:
-        start, end = keys.outbox(number, 0, 0), keys.outbox(number + 1, 0, 0)
-        while True:
-            rows = self._store.iterate(Family.OUTBOX, start, end, limit=_OUTBOX_PAGE)
-            yield from (_queued(key, row) for key, row in rows)
-            if len(rows) < _OUTBOX_PAGE:
-                return
-            start = rows[-1][0] + b"\x00"
-
-    def _load_outbox(self, source: int, target: int, above: int, limit: int) -> list[QueuedForward]:
-        rows = self._store.iterate(
-            Family.OUTBOX,
-            keys.outbox(source, target, above + 1),
-            keys.outbox(source, target + 1, 0),
-            limit=limit,
-        )
-        return [_queued(key, row) for key, row in rows]
-
     def _disk_failed(self, error: StoreError) -> None:
         """Nothing more may be acknowledged: answer UNKNOWN and end."""
         self._service.fail()
@@ -736,11 +644,6 @@ class Node:
 
 async def _turn(period_s: float) -> None:
     await asyncio.sleep(until_turn_s(asyncio.get_running_loop().time(), period_s))
-
-
-def _queued(key: bytes, row: bytes) -> QueuedForward:
-    source, target, n = keys.parse_outbox(key)
-    return QueuedForward(source, target, n, decode_pack(row, OutboxRow))
 
 
 def _rocks_limits(config: NodeConfig) -> RocksLimits:

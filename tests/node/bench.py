@@ -10,16 +10,14 @@ from hubbub.features.registry import REGISTRY
 from hubbub.ring.map import SlotMap
 from hubbub.settings.app import AppSettings, Namespace
 from hubbub.transport.replicated_set import SetSource
-from hubbub.wire.codec import decode_pack, encode_json, encode_pack
+from hubbub.wire.codec import encode_json, encode_pack
 from hubbub.wire.frame import Message, decode_frame, encode_frame, encode_message
 from hubbub.wire.shapes import Kind, Status, Subscribe, Viewer
-from node import keys
 from node.copies import Copies
-from node.engine import OutboxRow, QueuedForward
+from node.forward_rows import ForwardRows
 from node.outbox import Outbox
 from node.ready import Record
 from node.service import Service
-from node.store.api import Family
 from tests.node.rig import APP, SLOTS, START_MS, Rig, write_records
 from tests.support.clock import FakeClock
 
@@ -48,7 +46,7 @@ class Bench:
             self.led,
             copies,
             self.rig.engine,
-            Outbox(self._load),
+            Outbox(ForwardRows(self.rig.store).load),
             self.clock,
             lambda slot: (7, "node-2"),
             lambda: 0.0,
@@ -62,13 +60,6 @@ class Bench:
         self.service.peer_up(ROUTER, 1)
         self._receive(self.interest.fulls())
         self._next_id = 0
-
-    def _load(self, source: int, target: int, above: int, limit: int) -> list[QueuedForward]:
-        start, end = keys.outbox(source, target, above + 1), keys.outbox(source, target + 1, 0)
-        rows = self.rig.store.iterate(Family.OUTBOX, start, end, limit=limit)
-        return [
-            QueuedForward(*keys.parse_outbox(key), decode_pack(row, OutboxRow)) for key, row in rows
-        ]
 
     # --- links and writer
 
