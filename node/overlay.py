@@ -502,9 +502,13 @@ class Overlay:
             prefix + keys.pack_u64(last + 1),
             limit=last - first + 1,
         )
-        unpack, at = keys.unpack_u64, len(prefix)
-        page = [(unpack(key, at)[0], row) for key, row in found]
-        if sum([len(row) for _, row in found]) <= CACHED_PAGE_BYTES_MAX:
+        rows = [row for _, row in found]
+        if len(rows) == last - first + 1:  # all of them: their seqs need not be read
+            page = list(zip(range(first, last + 1), rows, strict=True))
+        else:
+            unpack, at = keys.unpack_u64, len(prefix)
+            page = [(unpack(key, at)[0], row) for key, row in found]
+        if sum(map(len, rows)) <= CACHED_PAGE_BYTES_MAX:
             if (first, last) not in stream.pages:  # else it had to make room
                 if len(stream.pages) == _PAGES_A_STREAM:
                     caches.pages.pop((stream.serial, *stream.pages.pop(0)))

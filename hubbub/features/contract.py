@@ -177,6 +177,12 @@ class Tables(Protocol):
         """Events with after < seq < before; ascending, or descending when `reverse`."""
         ...
 
+    def published_rows(
+        self, *, after: int = 0, before: int | None = None, limit: int = 50, reverse: bool = False
+    ) -> list[tuple[int, bytes]]:
+        """As published_range, as they are stored: (seq, row of `wire.event`)."""
+        ...
+
     def mark_changed(self, seqs: Iterable[int]) -> None:
         """Set CHANGED in the heads of these events (apply only)."""
         ...

@@ -9,13 +9,13 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from msgspec import Raw, Struct, field
 
 from hubbub.base.errors import BAD_REQUEST, TOO_MANY, Rejected
-from hubbub.features.annotations import ANNOTATIONS, annotations_between
+from hubbub.features.annotations import ANNOTATIONS, AnnotationRow, annotations_between
 from hubbub.features.contract import (
     Context,
     EdgeContext,
@@ -36,7 +36,7 @@ from hubbub.features.standing import readable_from, require_standing
 from hubbub.model.message import MESSAGE_CREATED, Message
 from hubbub.model.permissions import Action
 from hubbub.wire.codec import decode_json
-from hubbub.wire.event import THREADED, StoredEvent
+from hubbub.wire.event import CHANGED, THREADED, StoredEvent, decode_row, plain_data
 from hubbub.wire.shapes import Json
 
 # Rows read at once. A page begins with as many as it wants, for most events are messages, and
@@ -44,6 +44,7 @@ from hubbub.wire.shapes import Json
 CHUNK_EVENTS_MAX: Final = 256
 # Of one page: about 15 ms. Half pages oftener through a long thread, double keeps others waiting.
 LOOKED_AT_MAX: Final = 5_000
+_CREATED: Final = MESSAGE_CREATED.encode()
 IDS_MAX: Final = 100  # of one request: 100 of the largest messages are 6 MB
 
 
@@ -111,6 +112,8 @@ def run_history(request: HistoryRequest, tables: Tables, ctx: Context) -> Histor
     limit = min(limit, settings.history_page_max)
     lowest, bytes_max = readable_from(tables, ctx), settings.history_page_bytes_max
     pager = Pager(tables, lowest, bytes_max, _wanted(request), ctx.actor)
+    if not (request.sender or request.type):
+        pager.plain_without = CHANGED if request.replies else CHANGED | THREADED
     if request.as_of is not None:
         require_standing(Action.SEE_EDITS, tables, ctx, Action.UNDELETE_ANY)
         pager.end_at(seq_at(parse_time(request.as_of) + 1, tables) - 1)
@@ -170,6 +173,9 @@ class Pager:
         self._is_wanted = is_wanted
         self._viewer = viewer
         self._is_past = False
+        # A message with none of these flags is wanted, and shown as it was published. None: look
+        # at each.
+        self.plain_without: int | None = None
         self.head = tables.head_seq
         self.reached = 0
 
@@ -185,10 +191,10 @@ class Pager:
         size = limit
         while len(found) < limit:
             size = min(size, CHUNK_EVENTS_MAX)
-            chunk = self._tables.published_range(after=after, before=self.head + 1, limit=size)
+            chunk = self._tables.published_rows(after=after, before=self.head + 1, limit=size)
             if not self._take(chunk, found, limit):
                 break
-            after, size = chunk[-1].seq, 2 * size
+            after, size = chunk[-1][0], 2 * size
         return found
 
     def backward(self, before: int, limit: int) -> list[Json]:
@@ -198,27 +204,26 @@ class Pager:
         size = limit
         while len(found) < limit and before > self._lowest:
             size = min(size, CHUNK_EVENTS_MAX)
-            chunk = self._tables.published_range(
+            chunk = self._tables.published_rows(
                 after=self._lowest - 1, before=before, limit=size, reverse=True
             )
             if not self._take(chunk, found, limit):
                 break
-            before, size = chunk[-1].seq, 2 * size
+            before, size = chunk[-1][0], 2 * size
         found.reverse()
         return found
 
-    def _take(self, chunk: list[StoredEvent], found: list[Json], limit: int) -> bool:
+    def _take(self, chunk: list[tuple[int, bytes]], found: list[Json], limit: int) -> bool:
         """Append the chunk's messages; False when the page or the stream is at its end."""
-        ends = (chunk[0].seq, chunk[-1].seq) if chunk else (0, 0)
-        rows = annotations_between(self._tables, min(ends), max(ends))
-        is_wanted, row_of = self._is_wanted, rows.get
-        for stored in chunk:
-            if stored.head.type != MESSAGE_CREATED or not is_wanted(stored):
-                continue
-            if self._is_past:
-                data = stood(stored, self.head, self._tables)
-            else:
-                data = seen(stored, row_of(stored.seq), self._tables, self._viewer)
+        ends = (chunk[0][0], chunk[-1][0]) if chunk else (0, 0)
+        annotations = annotations_between(self._tables, min(ends), max(ends))
+        for (seq, row), plain in zip(chunk, self._plain(chunk), strict=True):
+            annotation = annotations.get(seq)
+            data = plain if annotation is None else None
+            if data is None:
+                data = self._shown(decode_row(seq, row), annotation)
+                if data is None:
+                    continue
             self._bytes_left -= len(data)
             if found and self._bytes_left < 0:
                 return False
@@ -227,9 +232,23 @@ class Pager:
                 return False
         self._looks_left -= len(chunk)
         if chunk and self._looks_left <= 0:
-            self.reached = chunk[-1].seq
+            self.reached = chunk[-1][0]
             return False
         return bool(chunk)
+
+    def _plain(self, chunk: list[tuple[int, bytes]]) -> Sequence[Json | None]:
+        """What of the chunk is shown as it is, apart from annotations."""
+        if self._is_past or self.plain_without is None:
+            return [None] * len(chunk)
+        return plain_data(chunk, _CREATED, self.plain_without)
+
+    def _shown(self, stored: StoredEvent, annotation: AnnotationRow | None) -> Json | None:
+        """None: not on this page."""
+        if stored.head.type != MESSAGE_CREATED or not self._is_wanted(stored):
+            return None
+        if self._is_past:
+            return stood(stored, self.head, self._tables)
+        return seen(stored, annotation, self._tables, self._viewer)
 
 
 def run_get(request: MessageRequest, tables: Tables, ctx: Context) -> Message:

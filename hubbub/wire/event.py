@@ -13,6 +13,7 @@ So the node encodes an event once, and the log, the history and the fan-out copy
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from struct import Struct
 from typing import Final, NamedTuple
 
@@ -30,6 +31,9 @@ BLOCKS: Final = LISTS | UNLISTS
 
 _HEAD: Final = Struct(">BQQBBH")
 _KIND_AT: Final = _HEAD.size
+_KIND_LENGTH_AT: Final = _KIND_AT - 4
+_AUTHOR_LENGTH_AT: Final = _KIND_AT - 3
+_INFO_LENGTH_AT: Final = _KIND_AT - 2
 _unpack_head: Final = _HEAD.unpack_from  # a page decodes fifty rows
 _SEQ: Final = Struct(">Q")
 _BODY: Final = Struct(">QBQQBBH")  # seq, then _HEAD
@@ -75,6 +79,21 @@ def decode_row(seq: int, row: bytes) -> StoredEvent:
     kind, author = row[_KIND_AT:author_at].decode(), row[author_at:info_at].decode()
     head = _new(EventHead, (flags, ts_ms, ref_seq, kind, author))
     return _new(StoredEvent, (seq, head, row[info_at:data_at], row[data_at:]))
+
+
+def plain_data(rows: Sequence[tuple[int, bytes]], type: bytes, unwanted: int) -> list[bytes | None]:
+    """Of each (seq, row) its data if it is of this type and has none of these flags, else None.
+
+    A page shows fifty rows and asks nothing else of nearly all of them: a tenth of `decode_row`.
+    """
+    size = len(type)
+    info_at, tail_at = _INFO_LENGTH_AT, _KIND_AT + size
+    return [
+        row[tail_at + row[_AUTHOR_LENGTH_AT] + (row[info_at] << 8 | row[info_at + 1]) :]
+        if row[_KIND_LENGTH_AT] == size and not row[0] & unwanted and row.startswith(type, _KIND_AT)
+        else None
+        for _, row in rows
+    ]
 
 
 def with_flags(row: bytes, flags: int) -> bytes:

@@ -18,6 +18,7 @@ import errno
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any, Final
 
 import rocksdict
@@ -237,20 +238,24 @@ def _closed(_key: object) -> None:
 def _taken(
     view: Any, start: bytes, end: bytes, limit: int, reverse: bool
 ) -> list[tuple[bytes, bytes]] | None:
-    """One call a row in place of four. None where the rows ended by themselves: such an iterator
-    cannot be asked for its status."""
+    """Portions of rows in place of four calls for each. None where the rows ended by themselves:
+    such an iterator cannot be asked for its status."""
     found: list[tuple[bytes, bytes]] = []
-    if limit <= 0:
-        return found
-    for row in view.items(backwards=reverse, from_key=end if reverse else start):
-        if not start <= row[0] < end:
-            if row[0] == end and reverse:
-                continue  # where it begins, and not one of them
-            return found
-        found.append(row)
-        if len(found) == limit:
-            return found
-    return None
+    walk = view.items(backwards=reverse, from_key=end if reverse else start)
+    count = 1  # doubles: what lies behind the range is read at most as often as what is in it
+    while len(found) < limit:
+        wanted = min(count, limit - len(found))
+        part = list(islice(walk, wanted))
+        is_whole = len(part) == wanted
+        if reverse and part and part[0][0] == end:
+            del part[0]  # where it begins, and not one of them
+        if part and not start <= part[-1][0] < end:
+            return found + [row for row in part if start <= row[0] < end]
+        if not is_whole:
+            return None
+        found += part
+        count *= 2
+    return found
 
 
 def _ahead(rows: Any, start: bytes, end: bytes, limit: int) -> list[tuple[bytes, bytes]]:

@@ -115,10 +115,16 @@ class MemoryTables:
     def published_range(
         self, *, after: int = 0, before: int | None = None, limit: int = 50, reverse: bool = False
     ) -> list[StoredEvent]:
+        rows = self.published_rows(after=after, before=before, limit=limit, reverse=reverse)
+        return [decode_row(seq, row) for seq, row in rows]
+
+    def published_rows(
+        self, *, after: int = 0, before: int | None = None, limit: int = 50, reverse: bool = False
+    ) -> list[tuple[int, bytes]]:
         low = max(after + 1, self.floor_seq)
         high = self.head_seq if before is None else min(before - 1, self.head_seq)
         seqs: Iterable[int] = range(high, low - 1, -1) if reverse else range(low, high + 1)
-        return [decode_row(seq, self.events[seq]) for seq in list(seqs)[:limit]]
+        return [(seq, self.events[seq]) for seq in list(seqs)[:limit]]
 
     def mark_changed(self, seqs: Iterable[int]) -> None:
         for seq in seqs:

@@ -22,6 +22,7 @@ from hubbub.wire.event import (
     encode_event_body,
     encode_row,
     encode_signal,
+    plain_data,
     with_flags,
 )
 
@@ -40,6 +41,24 @@ def test_there_and_back(
     changed = decode_row(seq, with_flags(row, flags ^ CHANGED))
     assert changed.head.flags == flags ^ CHANGED
     assert changed._replace(head=stored.head) == stored
+
+
+rows = st.tuples(u8, st.sampled_from(["a", "ab", "abc", "é"]), short, st.binary(max_size=300))
+
+
+@given(st.lists(rows, max_size=8), st.sampled_from(["a", "ab", "é"]), u8)
+def test_plain_data_is_that_of_the_rows_without_the_flags(
+    made: list[tuple[int, str, str, bytes]], kind: str, unwanted: int
+) -> None:
+    stored = [
+        (seq, encode_row(flags, 1, 2, type, by, b"{%d}" % seq, info))
+        for seq, (flags, type, by, info) in enumerate(made)
+    ]
+    events = [decode_row(seq, row) for seq, row in stored]
+    assert plain_data(stored, kind.encode(), unwanted) == [
+        event.data if event.head.type == kind and not event.head.flags & unwanted else None
+        for event in events
+    ]
 
 
 @given(st.binary(max_size=100))
