@@ -70,6 +70,7 @@ from node.standing import Standing
 from node.store.api import StoreError, StoreFull, StoreRefused
 from node.store.open import CURE, Opened, open_store
 from node.store.rocks import RocksLimits, RocksStore
+from node.usage import AppUsage
 from node.writer import Writer, WriterLimits
 
 EXIT_STORE_REFUSED: Final = 5  # the data is damaged or gone: restarting does not help
@@ -80,6 +81,8 @@ _LEASES_TICK_S: Final = BEAT_MS / 1_000  # together with the beats
 _SLOTS_TICKS: Final = 60
 # Retries and elections: their own patience is counted in hundreds of milliseconds.
 _COPIES_TICK_S: Final = 0.1
+_BEAT_SOON_S: Final = 0.02  # what was admitted meanwhile goes with it
+_TOLD_MS: Final = 60_000
 _DUE_BUCKETS_S: Final = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 600.0, 3_600.0)
 _SYNC_BUCKETS_S: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.0)
 
@@ -151,6 +154,9 @@ class Node:
         self._peers: Peers
         self._registration: Registration
         self._keeper: asyncio.Task[Never]
+        self._usage: AppUsage
+        self._is_beat_near = False
+        self._quotas_told: dict[tuple[str, str], int] = {}
         self._due_nearer = asyncio.Event()
         self._elects = asyncio.Event()
 
@@ -222,6 +228,8 @@ class Node:
             self._view.nodes.__contains__,
         )
         self._service.reads.orders = caches.orders
+        self._copies.usage = self._usage = engine.usage
+        self._usage.hasten, self._usage.tell = self._beat_soon, self._tell_quota
         syncs = self._metrics.histogram("node_fsync_seconds", _SYNC_BUCKETS_S)
 
         def synced(took_s: float) -> None:
@@ -357,6 +365,7 @@ class Node:
         self._metrics.expose("node_removals", self._mover.counts)
         self._metrics.expose("node_clearing", self._clearing.counts)
         self._metrics.expose("node_scrub", self._scrubbing.counts)
+        self._expose_usage()
         feeding = self._searcher.feeding
         self._metrics.expose("node_search", self._searcher.counts)
         self._metrics.expose("node_index", feeding.counts)
@@ -384,6 +393,7 @@ class Node:
         self._admin.register("presence", self._service.attendance.presence)
         self._admin.register("leases", self._service.attendance.leases)
         self._admin.register("view", self._view)
+        self._admin.register("usage", self._usage)
         standing = Standing(self._storage_id, self._slots, self._copies, self._clock)
         standing.expose(self._metrics)
         self._admin.register("copies", standing)
@@ -561,6 +571,35 @@ class Node:
                 async with asyncio.timeout(until_turn_s(loop.time(), period_s)):
                     await self._elects.wait()
 
+    def _beat_soon(self) -> None:
+        """Apart from the round: others are to hear what an app has."""
+        if not self._is_beat_near:
+            self._is_beat_near = True
+            asyncio.get_running_loop().call_later(_BEAT_SOON_S, self._beat_now)
+
+    def _beat_now(self) -> None:
+        self._is_beat_near = False
+        self._copies.beat()
+
+    def _tell_quota(self, app: str, quota: str, limit: int) -> None:
+        """Each refusal is counted, and logged for an app once a minute."""
+        self._metrics.counters.inc("app_quota_exceeded_total", app=app, quota=quota)
+        now_ms = self._clock.monotonic_ms()
+        if now_ms - self._quotas_told.get((app, quota), -_TOLD_MS) >= _TOLD_MS:
+            self._quotas_told[app, quota] = now_ms
+            _log.warning("quota.exceeded", app=app, quota=quota, limit=limit)
+
+    def _expose_usage(self) -> None:
+        """What is led here, so that the sum over all nodes is what an app has."""
+        usage = self._usage
+        self._metrics.expose("node_usage", usage.counts)
+        self._metrics.gauges(
+            "app_users", "app", lambda: {app: one.users for app, one in usage.own().items()}
+        )
+        self._metrics.gauges(
+            "app_channels", "app", lambda: {app: one.channels for app, one in usage.own().items()}
+        )
+
     def _written(self, written: Takeover, revision: int) -> None:
         """This node changed a slot's record: do not wait for the watch."""
         self._view.slot_map.apply(written.slot, written.record, revision)
@@ -589,6 +628,8 @@ class Node:
     def _changed(self, kind: Kind, name: str) -> None:
         if kind == "app":
             self._apps.take(name)
+            if name in self._apps.deleted():
+                self._usage.drop(name)
         elif kind == "slot":
             self._take_slot(int(name))
         elif kind == "node":

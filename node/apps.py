@@ -39,7 +39,9 @@ class Apps:
         except ValueError as error:
             _log.error("app.unusable", app=app, reason=str(error))
             return
-        self._infos[app] = AppInfo(record.id_secret.encode(), settings, record.is_deleted)
+        self._infos[app] = AppInfo(
+            record.id_secret.encode(), settings, record.is_deleted, record.quotas
+        )
 
     def deleted(self) -> dict[str, int]:
         """Names of deleted apps → when, in milliseconds."""

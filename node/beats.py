@@ -113,9 +113,12 @@ class Beats:
         wall_ms: int = 0,
         is_clock_off: bool = False,
         has_room: bool = True,
+        led: int = 0,
+        usage: tuple[tuple[str, int, int], ...] = (),
     ) -> NodeBeat:
         """The next beat for a node. Args: commits: (slot, term, commit) of what is led. fsync_us,
-        is_gray, is_clock_off, has_room: how well this node is (`gray`, `room`).
+        is_gray, is_clock_off, has_room: how well this node is (`gray`, `room`). led, usage: what
+        the slots led here have (`usage`).
         """
         peer = self._peers[name]
         self._n += 1
@@ -132,6 +135,8 @@ class Beats:
             wall_ms,
             is_clock_off,
             has_room,
+            led,
+            usage,
         )
 
     def heard(self, name: str, beat: NodeBeat, now_ms: int, wall_ms: int = 0) -> bool:

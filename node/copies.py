@@ -42,6 +42,7 @@ from node.replica import QUORUM_LOST_MS, Copy, Mail, Role
 from node.room import Level, Room, RoomLimits
 from node.slot import Now, Slot
 from node.store.api import StoreError
+from node.usage import AppUsage
 
 # A timer may be a little early; a beat that is skipped for it would be a whole interval late.
 _EARLY_MS: Final = 20
@@ -98,6 +99,7 @@ class Copies:
         self.failovers = Failovers()
         self.gray = Gray()
         self.room = Room(RoomLimits())
+        self.usage = AppUsage(slot_map.slots)  # replaced by the wiring: that of the engine
         self.syncing_ms: Callable[[], int] = lambda: 0  # of the sync that is under way
         self.hurry: Callable[[], None] = lambda: None  # `elect` has news
         self._me = me
@@ -131,6 +133,7 @@ class Copies:
         """It is no node of the cluster any more: its silence means nothing."""
         self._known.pop(name, None)
         self.beats.forget(name)
+        self.usage.forget_node(name)
         self.nodes_changed()
 
     def others(self) -> list[str]:
@@ -159,6 +162,7 @@ class Copies:
         """A link to a node is new."""
         now = self._now()
         self.beats.up(name, now.mono_ms)
+        self.usage.up(name)
         self._ask_until_ms = now.mono_ms + _ASK_AGAIN_FOR_MS
         record = self._known.get(name)
         if record is not None:
@@ -228,6 +232,7 @@ class Copies:
     def _heard(self, peer: str, beat: NodeBeat) -> None:
         now = self._now()
         self.counts.beats_total += 1
+        self.usage.heard(peer, beat)
         if self.beats.heard(peer, beat, now.mono_ms, now.wall_ms):
             self.hurry()
         for number, term, commit in beat.commits:
@@ -304,6 +309,8 @@ class Copies:
         self._beat_ms = now_ms
         commits = self._commits(now_ms)
         others, gray = self.others(), self.gray
+        usage, report = self.usage, self.usage.report()
+        usage.suspected = self.beats.suspects(now_ms)
         for name in others:
             if name in self.beats:
                 beat = self.beats.make(
@@ -316,7 +323,10 @@ class Copies:
                     wall_ms=self._clock.wall_ms(),
                     is_clock_off=gray.is_clock_off,
                     has_room=self.room.level < Level.NO_MOVES,
+                    led=usage.led_count,
+                    usage=report,
                 )
+                usage.sent(name, beat.n)
                 self.links.send(name, encode_message(Kind.NODE_BEAT, encode_pack(beat)))
         if now_ms < self._ask_until_ms and now_ms - self._asked_ms >= _ASK_AGAIN_MS:
             self._asked_ms = now_ms

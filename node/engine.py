@@ -22,6 +22,7 @@ import msgspec
 
 from hubbub.base.errors import BAD_REQUEST, INTERNAL, METHOD_NOT_FOUND, NOT_FOUND, Rejected
 from hubbub.base.ids import message_id
+from hubbub.coordinator.records import Quotas
 from hubbub.features.contract import (
     EVENTS_PER_COMMAND_MAX,
     Context,
@@ -36,6 +37,7 @@ from hubbub.features.contract import (
 )
 from hubbub.features.due import DUE, DueRow, change_due
 from hubbub.features.publication import encode_publication, outcome, stamp
+from hubbub.model.usage import Growth
 from hubbub.ring.hashing import slot_of
 from hubbub.settings.app import AppSettings
 from hubbub.wire.codec import decode_json, encode_json, encode_pack, shape_json
@@ -47,6 +49,7 @@ from node.due import DueChange
 from node.entry import Entry, EntryKind, Origin
 from node.overlay import Overlay, Stream, StreamTables
 from node.store.api import DeleteRange, Family, Op
+from node.usage import AppUsage, write
 
 # Members of an enum cost ten times a global's look-up (Python 3.11): those that each command asks.
 _COMMAND: Final = EntryKind.COMMAND
@@ -61,6 +64,7 @@ class AppInfo(msgspec.Struct, frozen=True):
     id_secret: bytes
     settings: AppSettings
     is_deleted: bool = False
+    quotas: Quotas = Quotas()
 
 
 class OutboxRow(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -125,6 +129,7 @@ class Engine:
     ) -> None:
         """Args: apps: app → its info, None if there is no such app."""
         self.registry = registry
+        self.usage = AppUsage(slots)
         self._apps = apps
         self._slots = slots
         self._seed = seed
@@ -147,6 +152,7 @@ class Engine:
             id_secret=info.id_secret,
             settings=info.settings,
             admit=self.registry.admit,
+            usage_of=self.usage.known,
             **more,
         )
 
@@ -179,6 +185,7 @@ class Engine:
             if info.is_deleted:  # what was under way or falls due in it ends as a refusal
                 raise Rejected(NOT_FOUND, "there is no such app")
             decision = self._decide(submit, overlay.live(stream), ctx)
+            self._check_quotas(info, decision.events, overlay.live(stream), app)
         except Rejected as refusal:
             if not (is_forward or due) or refusal.error.temporary:
                 raise
@@ -253,6 +260,15 @@ class Engine:
             raise FeatureFailed(f"{submit.tag}: {error!r}") from error
         return decided if isinstance(decided, Decision) else Decision(decided)
 
+    def _check_quotas(
+        self, info: AppInfo, events: Sequence[Event], tables: StreamTables, app: str
+    ) -> None:
+        """Raises Rejected: the app has as many users or channels as it may (node.usage)."""
+        counts = self.registry.counts
+        growth = [counts[type(e)](e, tables) for e in events if type(e) in counts]
+        for one in growth:
+            self.usage.admit(app, info.quotas, one)
+
     def _split(self, events: Sequence[Event], ctx: Context) -> tuple[list[Event], tuple[Json, ...]]:
         """(events for the log, data of signals)."""
         if len(events) > EVENTS_PER_COMMAND_MAX:
@@ -322,6 +338,8 @@ class Engine:
             overlay.abandon()
             raise FeatureFailed(f"{entry.events!r:.200}: {error!r}") from error
         ops = overlay.finish()
+        if run.growth is not None:
+            self.usage.add(slot, entry.app, run.growth)
         ops.extend(
             (Family.OUTBOX, keys.outbox(f.source, f.target, f.n), encode_pack(f.row))
             for f in run.forwards
@@ -367,6 +385,7 @@ class _Application:
         self.forwards: list[QueuedForward] = []
         self.dues: list[DueChange] = []
         self.pulses: list[tuple[str, int]] = []
+        self.growth: Growth | None = None
 
     def apply(self, event: Event) -> None:
         """One event: its publication, its rows, its Forwards."""
@@ -382,6 +401,8 @@ class _Application:
             self.publications.append((seq, row))
             if self.outcome is None:
                 self.outcome = outcome(event, meta, entry.reply)
+        if (counted := registry.counts.get(type(event))) is not None:
+            self._count(counted(event, self._tables))
         for hook in registry.apply.get(type(event), ()):
             hook(event, meta, self._tables)
         for hook in registry.effects.get(type(event), ()):
@@ -403,6 +424,10 @@ class _Application:
             key = keys.due(self._slot, at_ms, entry.app, entry.key, effect.name)
             self._overlay.put_meta(key, b"" if is_set else None)
             self.dues.append(DueChange(key, is_set))
+
+    def _count(self, growth: Growth) -> None:
+        write(self._overlay, self._slot, self._entry.app, growth)
+        self.growth = growth.plus(self.growth or Growth())
 
     def _queue(self, effect: Forward) -> None:
         command, app = effect.command, self._entry.app
@@ -430,6 +455,7 @@ def upkeep(slot: int, entry: Entry) -> list[Op]:
         ]
     if entry.kind is EntryKind.APP_GONE:
         dues: list[Op] = [(Family.META, key, None) for key in entry.rows]
+        dues.append((Family.META, keys.usage(slot, entry.app), None))
         return dues + [DeleteRange(*one) for one in rows_of_app(slot, entry.app)]
     return []
 

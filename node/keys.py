@@ -13,6 +13,7 @@ Shape, big-endian:
           | "g"                                   → u64 generation | cluster id: whose it is
           | "r" | u16 slot                        → the incarnation that a restore ended
           | "d" | u16 slot | u64 ms | stream without its slot | name → empty: it falls due then
+          | "q" | u16 slot | app                  → u64 users | u64 channels of the app in the slot
   LOG     = u16 slot | u64 index
   CHAN    = stream | u64 seq
   STATE   = stream | u8 table length | table | row
@@ -162,7 +163,7 @@ DATABASE: Final = b"c"
 GENERATION: Final = b"g"
 SCRUBBED: Final = b"w"  # (slot, wall ms): the last one that was read whole
 # What goes with the data of a slot.
-_OF_DATA: Final = (b"m", b"t", b"b", b"s", b"n", b"z", b"r", b"d")
+_OF_DATA: Final = (b"m", b"t", b"b", b"s", b"n", b"z", b"r", b"d", b"q")
 
 
 def meta_ranges(slot: int) -> list[tuple[bytes, bytes]]:
@@ -246,6 +247,22 @@ def due(slot: int, at_ms: int, app: str, key: str, name: str) -> bytes:
             name.encode(),
         )
     )
+
+
+def usage(slot: int, app: str) -> bytes:
+    """Where stands how many users and channels of an app are in a slot."""
+    return b"q" + _SLOT.pack(slot) + app.encode()
+
+
+def usage_range(slot: int) -> tuple[bytes, bytes]:
+    """What stands of all apps in a slot: [start, end)."""
+    start, end = slot_range(slot)
+    return b"q" + start, b"q" + end
+
+
+def usage_app(key: bytes) -> str:
+    """The app in such a key."""
+    return key[1 + _SLOT.size :].decode()
 
 
 def due_ms(key: bytes) -> int:

@@ -40,6 +40,7 @@ from node.removals import REMOVED
 from node.replies import Replies
 from node.slot import Slot
 from node.store.api import StoreError
+from node.usage import stored
 
 _REQUESTS: Final = frozenset(map(int, REQUESTS))
 _log = get_logger()
@@ -72,6 +73,7 @@ class Service:
         """
         self._slots = slots
         self._copies = copies
+        self._usage = engine.usage
         self._is_node = is_node
         self._clock = clock
         self.writer: RecordSink
@@ -265,11 +267,13 @@ class Service:
         number = slot.number
         if slot.is_active:
             self._led.add(number)
+            self._usage.lead(number, stored(slot.overlay, number))
             self.attendance.lead(number)
             self.forwarding.add(list(self.load_outbox(number)))
             self.firing.lead(number)
             return
         self._led.discard(number)
+        self._usage.forget(number)
         self.forwarding.forget(number)
         self.firing.forget(number)
         self.attendance.forget(number)

@@ -55,10 +55,10 @@ from hubbub.base.errors import (
     Rejected,
     RemoteProtocolError,
 )
-from hubbub.base.names import check_user
+from hubbub.base.names import APP_STREAM, check_user
 from hubbub.base.units import SECOND_MS
 from hubbub.coordinator.app_register import AppRegister
-from hubbub.features.contract import Command, Registry, Route
+from hubbub.features.contract import Command, Nothing, QueryCall, Registry, Route
 from hubbub.model.server_keys import Scope, scope_of
 from hubbub.runtime.logs import get_logger
 from hubbub.wire.client_shapes import strip_line_breaks
@@ -224,7 +224,7 @@ class Api:
         self._entropy = entropy
         self._body_bytes_max = body_bytes_max
         self._guests = Guests(self, apps, auth, now_ms, entropy)
-        self._operator = AppRoutes(register, auth, apps, self.body, self._count)
+        self._operator = AppRoutes(register, auth, apps, self.body, self._count, self._use)
         self._rows = [_Row(row) for row in registry.routes]
         self._paths = [(row.method, _pattern(row.path)) for row in self.own_rows()]
         self._paths += [(row.route.method, row.pattern) for row in self._rows]
@@ -345,6 +345,12 @@ class Api:
 
         start(reply)
         return await future
+
+    async def _use(self, app: App) -> bytes:
+        """What an app has of users and channels. Raises Rejected."""
+        call = QueryCall(APP_STREAM, "app.usage", Nothing())
+        edge = Viewer(user="", authority="edge")
+        return await self.ask(lambda reply: self.dispatch.ask(call, app, edge, reply))
 
     def caller(self, request: web.Request, scope: Scope | None) -> tuple[App, Viewer]:
         """Who asks: a server key that has this scope, or a user's token.

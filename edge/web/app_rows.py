@@ -16,6 +16,7 @@ from hubbub.model.server_keys import (
     SECRETS_PATH,
     Scope,
 )
+from hubbub.model.usage import Usage
 
 PAGE_DEFAULT: Final = 50
 PAGE_MAX: Final = 200
@@ -120,7 +121,8 @@ class NewSecretAnswer(msgspec.Struct, frozen=True):
 
 
 class AppAnswer(msgspec.Struct, frozen=True):
-    """`settings`: what was laid over the profile's."""
+    """`settings`: what was laid over the profile's. `usage`: of one app that is asked for, and left
+    out while no node tells it."""
 
     app: str
     created_at: str
@@ -128,6 +130,7 @@ class AppAnswer(msgspec.Struct, frozen=True):
     settings: dict[str, Any]
     quotas: Quotas
     keys: tuple[KeyRow, ...]
+    usage: Usage | msgspec.UnsetType = msgspec.UNSET
 
 
 class NewAppAnswer(msgspec.Struct, frozen=True):
@@ -178,7 +181,13 @@ CREATE: Final = _row(
     "POST", APPS_PATH, CreateApp, NewAppAnswer, "Make an app. Root key.", status=201
 )
 LIST: Final = _row("GET", APPS_PATH, AppsRequest, AppsAnswer, "The apps by name. Root key.")
-GET: Final = _row("GET", _APP, AppRequest, AppAnswer, "An app and its keys. Root or own key.")
+GET: Final = _row(
+    "GET",
+    _APP,
+    AppRequest,
+    AppAnswer,
+    "An app, its keys, what it uses. Root or own key.",
+)
 UPDATE: Final = _row(
     "PATCH", _APP, UpdateApp, AppAnswer, "Change an app's settings and quotas. Root key."
 )

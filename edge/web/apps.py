@@ -16,6 +16,7 @@ from typing import Any, Final
 
 import msgspec
 from aiohttp import web
+from msgspec.structs import replace
 
 from edge.auth import Auth, KeyHolder
 from edge.dispatch import App
@@ -70,26 +71,36 @@ from hubbub.model.server_keys import (
     Scope,
     ServerKey,
 )
-from hubbub.wire.codec import convert, encode_json
+from hubbub.model.usage import Usage
+from hubbub.wire.codec import convert, decode_json, encode_json
 from hubbub.wire.shapes import Viewer
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Body = Callable[[web.Request], Awaitable[dict[str, Any]]]
+Use = Callable[[App], Awaitable[bytes]]
 Count = Callable[[web.Request, App, Viewer, KeyHolder], None]
 _SERVER: Final = Viewer(user="", authority="server")
 
 
 class AppRoutes:
-    """The handlers. Args: body, count: of the API, as every route has them."""
+    """The handlers. Args: body, count: of the API, as every route has them. use: what a node says
+    that an app has."""
 
     def __init__(
-        self, register: AppRegister, auth: Auth, apps: dict[str, App], body: Body, count: Count
+        self,
+        register: AppRegister,
+        auth: Auth,
+        apps: dict[str, App],
+        body: Body,
+        count: Count,
+        use: Use,
     ) -> None:
         self._register = register
         self._auth = auth
         self._apps = apps
         self._body = body
         self._count = count
+        self._use = use
         self._answers: dict[Route, Callable[[dict[str, Any]], Awaitable[msgspec.Struct]]] = {
             CREATE: self._create,
             LIST: self._list,
@@ -170,7 +181,14 @@ class AppRoutes:
         return AppsAnswer(tuple(map(_shown, page)), cursor)
 
     async def _get(self, params: dict[str, Any]) -> AppAnswer:
-        return _shown(await self._register.get(convert(params, AppRequest).app))
+        shown = _shown(await self._register.get(convert(params, AppRequest).app))
+        app = self._apps.get(shown.app)
+        if app is None:  # a moment after it was made
+            return shown
+        try:
+            return replace(shown, usage=decode_json(await self._use(app), Usage))
+        except Rejected:  # whoever leads that slot is away: the rest is known all the same
+            return shown
 
     async def _update(self, params: dict[str, Any]) -> AppAnswer:
         asked = convert(params, UpdateApp)

@@ -131,6 +131,8 @@ PROMOTED = _error(440, "promoted", 409, "this conversation became a group")
 COUNTER_BOUND = _error(442, "counter_bound", 409, "the counter would leave its bounds")
 SCHEMA_MISMATCH = _error(443, "schema_mismatch", 422, "the data does not follow its schema")
 QUOTA_EXCEEDED = _error(444, "quota_exceeded", 429, "the app's quota is used up", temporary=True)
+# Of what exists, such as users: waiting makes no room, unlike with QUOTA_EXCEEDED.
+QUOTA_REACHED = _error(447, "quota_reached", 403, "the app has as many as its quota allows")
 APP_NOT_FOUND = _error(445, "app_not_found", 404, "there is no such app")
 APP_EXISTS = _error(446, "app_exists", 409, "this name is or was an app's")
 CHANNEL_ARCHIVED = _error(441, "channel_archived", 409, "the channel is archived: read only")

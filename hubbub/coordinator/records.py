@@ -117,10 +117,14 @@ class TokenSecret(Struct, frozen=True):
 
 
 class Quotas(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What an app may use at most, over all edges; 0: no bound. Each edge holds an equal share."""
+    """What an app may use at most; 0: no bound. Of `connections_max` and `messages_per_s` each edge
+    holds an equal share. `users_max`, `channels_max`: how many may exist at once; whoever has a
+    profile is a user, guests too. They are checked where one is made (node.usage)."""
 
     connections_max: Annotated[int, Meta(ge=0, le=100_000_000)] = 0
     messages_per_s: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+    users_max: Annotated[int, Meta(ge=0, le=1_000_000_000)] = 0
+    channels_max: Annotated[int, Meta(ge=0, le=1_000_000_000)] = 0
 
 
 class AppRecord(Struct, frozen=True, kw_only=True):

@@ -26,6 +26,8 @@ from hubbub.features.contract import (
     Event,
     Feature,
     Meta,
+    Nothing,
+    QueryRow,
     Route,
     SubscribeArgs,
     Table,
@@ -36,6 +38,7 @@ from hubbub.features.exclusions import Exclusion, exclusions
 from hubbub.features.publication import parse_time
 from hubbub.model.member import Role
 from hubbub.model.permissions import Action, is_allowed, require
+from hubbub.model.usage import Usage
 from hubbub.wire.codec import encode_json
 
 KEPT_MS: Final = 400 * DAY_MS
@@ -150,6 +153,12 @@ def access_app(_: SubscribeArgs, tables: Tables, ctx: Context) -> Access:
     return Access(data=encode_json(AppSnapshot(revocations(tables), exclusions(tables))))
 
 
+def run_usage(_: Nothing, __: Tables, ctx: Context) -> Usage:
+    """For an edge that shows it to the operator."""
+    require(Action.READ_APP, None, Role.NONE, ctx.viewer.authority)
+    return ctx.usage_of(ctx.app)
+
+
 def revocations(tables: Tables) -> Revocations:
     """Every revocation that is kept."""
     found: dict[str, dict[str, int]] = {USER: {}, TOKEN: {}}
@@ -172,6 +181,7 @@ FEATURE: Final = Feature(
     decide={RevokeToken: decide_revoke},
     apply={TokenRevoked: apply_revoked},
     access={StreamKind.APP: access_app},
+    queries=(QueryRow("app.usage", Nothing, run_usage),),
     routes=(
         Route(
             "POST",

@@ -67,6 +67,7 @@ from hubbub.features.standing import (
 )
 from hubbub.model.channel import ChannelInfo, ChannelKind, Guarantees, HistoryRule
 from hubbub.model.permissions import Action
+from hubbub.model.usage import Growth
 from hubbub.wire.codec import encode_json
 
 PROMOTIONS_MAX: Final = 60  # of one pair's dms: each costs `channel.open` one question
@@ -336,6 +337,15 @@ def apply_deleted(_: ChannelDeleted, meta: Meta, tables: Tables) -> None:
     tables.set_floor(meta.seq)
 
 
+def count_created(_: ChannelCreated, tables: Tables) -> Growth:
+    return Growth(channels=int(tables[CHANNEL].get(ONLY) is None))
+
+
+def count_deleted(_: ChannelDeleted, tables: Tables) -> Growth:
+    row = tables[CHANNEL].get(ONLY)
+    return Growth(channels=-int(row is not None and not row.deleted))
+
+
 def describe(
     row: ChannelRow, tables: Tables, ctx: Context, guarantees: Guarantees | UnsetType = UNSET
 ) -> ChannelInfo:
@@ -436,6 +446,7 @@ FEATURE: Final = Feature(
         ChannelUpdated: apply_updated,
         ChannelDeleted: apply_deleted,
     },
+    counts={ChannelCreated: count_created, ChannelDeleted: count_deleted},
     verbs=(
         Verb("channel.open", OpenRequest, turn_open, Opened, "The dm with another user."),
         Verb("channel.create", NewChannelRequest, turn_new, Opened, "Create a channel."),

@@ -34,6 +34,7 @@ from hubbub.base.errors import OVERLOADED, PERMISSION_DENIED, Rejected
 from hubbub.base.names import StreamKind, check_user, kind_of, namespace_of
 from hubbub.base.roll import Roll
 from hubbub.base.units import KIB
+from hubbub.model.usage import Growth, Usage
 from hubbub.settings.app import AppSettings, Namespace
 from hubbub.wire.event import EventHead, StoredEvent
 from hubbub.wire.presence import Live
@@ -199,6 +200,10 @@ def _admit_all(_: Any, __: Any, ___: Any) -> None:
     return
 
 
+def _nothing_used(_: str) -> Usage:
+    return Usage()
+
+
 def _as_it_is(command: Any, _: Any) -> Any:
     return command
 
@@ -208,7 +213,7 @@ class Context(msgspec.Struct, frozen=True):
 
     `admit(command, tables, ctx)` runs the guards of another command, for a decision that stands in
     for it (a scheduled message that is sent now). Raises Rejected as they do. `live`: what the
-    leader has in memory of the stream; for queries.
+    leader has in memory of the stream; for queries. `usage_of(app)`: what the app has; for queries.
     """
 
     app: str
@@ -221,6 +226,7 @@ class Context(msgspec.Struct, frozen=True):
     settings: AppSettings = AppSettings()
     admit: Callable[[Any, Any, Any], None] = _admit_all
     live: Live = Live()
+    usage_of: Callable[[str], Usage] = _nothing_used
 
     @property
     def actor(self) -> str:
@@ -638,6 +644,8 @@ class Feature(msgspec.Struct, frozen=True, kw_only=True):
     apply: Mapping[type[Event], Callable[[Any, Meta, Tables], None]] = {}
     effects: Mapping[type[Event], Callable[[Any, Meta, Tables], Sequence[Effect]]] = {}
     render: Mapping[type[Event], Callable[[StoredEvent, Tables], Json]] = {}
+    # By how much the app's users and channels change; asked before the event is applied (rule 1).
+    counts: Mapping[type[Event], Callable[[Any, Tables], Growth]] = {}
     deliver: Callable[[EventHead, Viewer], str | bytes] | None = None
     head: Callable[[Tables, str, Set[str]], Mapping[str, object]] | None = None
     pulse: Pulse | None = None
@@ -662,6 +670,7 @@ class Registry:
         self.guards: dict[type[Command], list[Any]] = {}
         self.apply: dict[type[Event], list[Any]] = {}
         self.effects: dict[type[Event], list[Any]] = {}
+        self.counts: dict[type[Event], Callable[[Any, Tables], Growth]] = {}
         self.render: dict[str, Any] = {}
         self.access: dict[StreamKind, Any] = {}
         self.queries: dict[str, QueryRow] = {}
@@ -718,6 +727,8 @@ class Registry:
             self.lease, self.lease_of = feature.lease, feature.name
             for event in feature.lease.stirred:
                 self.noted.setdefault(event, []).append((feature.name, _once_noted))
+        for event, counts in feature.counts.items():
+            _once(self.counts, event, counts)
         for event, render in feature.render.items():
             _once(self.render, event.TAG, render)
 

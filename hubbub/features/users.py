@@ -45,6 +45,7 @@ from hubbub.features.fields import (
 from hubbub.features.publication import parse_time, rfc3339
 from hubbub.model.member import Role
 from hubbub.model.permissions import Action, require
+from hubbub.model.usage import Growth
 from hubbub.model.user import Profile
 from hubbub.wire.codec import encode_json
 
@@ -174,6 +175,10 @@ def apply_created(event: UserCreated, meta: Meta, tables: Tables) -> None:
     tables[PROFILE].put(0, UserRow(created_ms, event.name, event.avatar, data, guest_until_ms))
 
 
+def count_created(_: UserCreated, tables: Tables) -> Growth:
+    return Growth(users=int(tables[PROFILE].get(0) is None))
+
+
 def apply_updated(event: UserUpdated, meta: Meta, tables: Tables) -> None:
     row = tables[PROFILE].get(0) or UserRow(meta.ts_ms)
     data = json_bytes(event.data)
@@ -230,6 +235,7 @@ FEATURE: Final = Feature(
     check={EnsureUser: check_ensure, UpdateUser: check_update},
     decide={EnsureUser: decide_ensure, UpdateUser: decide_update},
     apply={UserCreated: apply_created, UserUpdated: apply_updated},
+    counts={UserCreated: count_created},
     queries=(QueryRow("user.get", UserRequest, run_get),),
     verbs=(
         Verb("user.update", UpdateUser, turn_update, Done, "Change the own profile."),

@@ -162,7 +162,8 @@ class NodeBeat(Body, frozen=True):
     of nodes. `commits`: (slot, term, commit) of slots led by the process `boot_id`. `fsync_us`: the
     median of its recent syncs, 0 without any. `is_gray`: too slow to lead. `wall_ms`: its clock;
     `is_clock_off`: which is not that of the others, so that it must not lead. `has_room`: on its
-    disk, for one copy more.
+    disk, for one copy more. `led`: how many slots its process leads, and `usage`: what they have of
+    each app: (app, users, channels).
     """
 
     boot_id: U64
@@ -175,6 +176,8 @@ class NodeBeat(Body, frozen=True):
     wall_ms: U64 = 0
     is_clock_off: bool = False
     has_room: bool = True
+    led: U64 = 0
+    usage: tuple[tuple[str, U64, U64], ...] = ()
 
 
 CopyMessage: TypeAlias = (

@@ -61,12 +61,16 @@ def list_(root: Path | None, timeout_s: float) -> Exit:
 @click.option("--profile", default="default", show_default=True, help="Its limits.")
 @click.option("--connections", type=click.IntRange(0), default=0, help="Quota; 0: none.")
 @click.option("--messages-per-s", type=click.IntRange(0), default=0, help="Quota; 0: none.")
+@click.option("--users", type=click.IntRange(0), default=0, help="Quota; 0: none.")
+@click.option("--channels", type=click.IntRange(0), default=0, help="Quota; 0: none.")
 @cluster_options
 def create(
     name: str,
     profile: str,
     connections: int,
     messages_per_s: int,
+    users: int,
+    channels: int,
     root: Path | None,
     timeout_s: float,
 ) -> Exit:
@@ -75,7 +79,12 @@ def create(
     \b
     Example: hubbub apps create shop --connections 5000 --dir data
     """
-    quotas = {"connections_max": connections, "messages_per_s": messages_per_s}
+    quotas = {
+        "connections_max": connections,
+        "messages_per_s": messages_per_s,
+        "users_max": users,
+        "channels_max": channels,
+    }
     body = {"app": name, "profile": profile, "quotas": quotas}
     cluster, rest = _rest(root, timeout_s)
     made = rest.need("POST", "/v1/apps", body)
