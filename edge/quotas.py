@@ -1,4 +1,5 @@
-"""What apps may use at most (`coordinator.records.Quotas`), as this edge's share of it.
+"""What apps may use at most (`coordinator.records.Quotas`), as this edge's share of it: connections
+and messages. Users and channels are the nodes' (`node.usage`).
 
 Rules:
 1. Each living edge holds an equal share; what does not divide goes to the first ones by name. So

@@ -155,7 +155,7 @@ class Node:
         self._registration: Registration
         self._keeper: asyncio.Task[Never]
         self._usage: AppUsage
-        self._is_beat_near = False
+        self._beat_near: asyncio.TimerHandle | None = None
         self._quotas_told: dict[tuple[str, str], int] = {}
         self._due_nearer = asyncio.Event()
         self._elects = asyncio.Event()
@@ -571,14 +571,18 @@ class Node:
                 async with asyncio.timeout(until_turn_s(loop.time(), period_s)):
                     await self._elects.wait()
 
-    def _beat_soon(self) -> None:
-        """Apart from the round: others are to hear what an app has."""
-        if not self._is_beat_near:
-            self._is_beat_near = True
-            asyncio.get_running_loop().call_later(_BEAT_SOON_S, self._beat_now)
+    def _beat_soon(self, at_once: bool) -> None:
+        """Apart from the round: others are to hear what an app has. At once: behind this step, so
+        that it leaves with the entry, which others have to have before somebody is answered."""
+        loop, near = asyncio.get_running_loop(), self._beat_near
+        if near is not None and at_once:
+            near.cancel()
+            near = None
+        if near is None:
+            self._beat_near = loop.call_later(0 if at_once else _BEAT_SOON_S, self._beat_now)
 
     def _beat_now(self) -> None:
-        self._is_beat_near = False
+        self._beat_near = None
         self._copies.beat()
 
     def _tell_quota(self, app: str, quota: str, limit: int) -> None:

@@ -1,6 +1,6 @@
 """How many users and channels each app has, and whether one more may be made. Pure.
 
-Rules (decision record 0041):
+Rules (decision record 0038):
 1. Each slot keeps its counts in rows of META, changed by the entry that makes or ends something.
    Here are their sums over the slots led here, pending entries included, and what every other
    node said of its own in its last beat: a decision asks nobody.
@@ -69,7 +69,8 @@ class AppUsage:
         self.counts = UsageCounts()
         self.exceeded: dict[str, dict[str, int]] = {}
         self.suspected: frozenset[str] = frozenset()  # nodes, as of the last beat
-        self.hasten: Callable[[], None] = lambda: None  # a beat is wanted soon
+        # A beat is wanted: soon, or (True) before what is decided now is answered.
+        self.hasten: Callable[[bool], None] = lambda _: None
         self.tell: Callable[[str, str, int], None] = lambda _, __, ___: None  # app, quota, limit
         self._slots = slots
         self._led: dict[int, dict[str, Growth]] = {}
@@ -103,7 +104,7 @@ class AppUsage:
             admitted = self._admitted.get(app, _NONE).plus(more)
             self._admitted = {**self._admitted, app: admitted}
         if min(growth) < 0:
-            self.hasten()  # there is room again
+            self.hasten(True)  # there is room again
 
     def drop(self, app: str) -> None:
         """It was deleted, and its rows go."""
@@ -177,10 +178,11 @@ class AppUsage:
         step = max(STEP_MIN, (limit - total) // (_SHARE * (len(peers) + 1)))
         ours: int = getattr(self._admitted.get(app, _NONE), kind)
         unheard = ours - min(getattr(peer.echoed.get(app, _NONE), kind) for peer in peers)
-        if 2 * (unheard + more) >= step:
-            self.hasten()
         if unheard + more > step:
+            self.hasten(False)
             self._doubt()
+        if 2 * (unheard + more) >= step:
+            self.hasten(step == STEP_MIN)
 
     def _trusted(self) -> tuple[list[_Peer], int]:
         """Whose sums count, and of how many slots they are with ours (rule 2)."""

@@ -69,7 +69,8 @@ async def test_an_app_is_made_listed_changed_and_deleted(tmp_path: Path) -> None
         assert (await op.ask("POST", "/v1/apps", body))[0] == 409
         shown = await op.need("GET", "/v1/apps/shop")
         assert shown == made["app"]
-        assert shown["quotas"] == {"connections_max": 0, "messages_per_s": 7}
+        unset = {"connections_max": 0, "users_max": 0, "channels_max": 0}
+        assert shown["quotas"] == {**unset, "messages_per_s": 7}
         change = {"settings": {"text_chars_max": None, "undelete_own_s": 5}, "odd": 1}
         changed = await op.need("PATCH", "/v1/apps/shop", change)
         assert (changed["settings"], changed["ignored_fields"]) == ({"undelete_own_s": 5}, ["odd"])
