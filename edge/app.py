@@ -106,7 +106,9 @@ class Edge:
             stirred=self._stirred,
             moved=lambda stream, data: self._watching.signal(stream, data),
         )
-        self._heads = Heads(hub, ask=uplink.ask_heads, slot_of=uplink.slot_of)
+        self._heads = Heads(
+            hub, ask=uplink.ask_heads, slot_of=uplink.slot_of, ask_lines=uplink.ask_lines
+        )
         auth = self._auth = Auth(config.app, clock)
         auth.root_key_hash = view.cluster.root_key_hash
         self._apps = Apps(

@@ -28,6 +28,7 @@ class ClientContext:
         "app",
         "blocks_missed",
         "device",
+        "figures_missed",
         "heads",
         "in_flight",
         "issued_ms",
@@ -53,6 +54,8 @@ class ClientContext:
         self.session_info = b""  # what the user's own devices see of it (JSON)
         # Changes of whom the user blocks that came before the leader's answer. None: it is here.
         self.blocks_missed: list[str] | None = []
+        # Channels whose figures changed while the answer that tells them was on its way.
+        self.figures_missed: dict[str, None] = {}
         self.limits = ConnectionLimits()
         self.heads: UserHeads | None = None
         self.screen: Screen | None = None  # the users whom it watches

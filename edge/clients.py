@@ -66,6 +66,7 @@ _log = get_logger("edge")
 DISCONNECTS_PER_TICK: Final = 200  # a drain is spread, so that clients do not come back at once
 # What the other edges take besides their work: a resume costs about 1 ms in all processes.
 RETURNS_PER_S: Final = 500
+FIGURES_MISSED_MAX: Final = 64  # channels in the moments of a connect; beyond, all are asked for
 
 
 class ClientsStatistics(msgspec.Struct, frozen=True):
@@ -358,7 +359,12 @@ class Clients:
 
         context.heads = UserHeads(session, push)
         limit = context.app.settings.head_channels_max
-        context.heads.of = self._heads.open(context.heads, channels, limit, greeting)
+        mine = context.heads.of = self._heads.open(context.heads, channels, limit, greeting)
+        missed, context.figures_missed = context.figures_missed, {}
+        every = len(missed) >= FIGURES_MISSED_MAX
+        self._heads.ask_figures(mine, [c for c in mine.channels if every or c in missed])
+        if greeting is not None:
+            self._heads.greet(mine, greeting)
 
     def device_came(self, context: ClientContext, about: Description) -> None:
         """The connect of this device was answered."""
@@ -420,9 +426,12 @@ class Clients:
         """What heads say of a channel to this user is another now: tell all his sessions here."""
         for session in self._by_user.get((app, user), ()):
             context = session.context
-            if not isinstance(context, ClientContext) or not context.heads or not context.heads.of:
+            if not isinstance(context, ClientContext):
                 continue
-            if channel in context.heads.of.channels:
+            if not context.heads or not context.heads.of:
+                if len(context.figures_missed) < FIGURES_MISSED_MAX:
+                    context.figures_missed[channel] = None
+            elif channel in context.heads.of.channels:
                 self._heads.ask_figures(context.heads.of, (channel,))
 
     # --- subscribe

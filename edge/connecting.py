@@ -254,7 +254,8 @@ class _Connecting:
         viewer = context.viewer
         if context.session_info and channel == user_stream(session.user):
             viewer = msgspec.structs.replace(viewer, info=context.session_info)
-            position = msgspec.structs.replace(position, data=claim_json(context))
+            heads = 0 if position.recover else BOOTSTRAP_HEADS
+            position = msgspec.structs.replace(position, data=claim_json(context), heads=heads)
 
         def admitted(answer: Subscribed, result: SubscribeResult, enter: Enter) -> None:
             self._answers[channel] = (answer, result)
@@ -293,7 +294,7 @@ class _Connecting:
             data = b'%b,%b,"heads":%b}' % (own.data[:-1], cursor, heads)
             host.guarded(session, lambda: self._answer(data))
 
-        host.open_heads(session, context, own.channels, Greeting(BOOTSTRAP_HEADS, greet))
+        host.open_heads(session, context, own.channels, Greeting(BOOTSTRAP_HEADS, greet, own.heads))
 
     def _answer(self, data: bytes) -> None:
         host, session, context = self._connects.host, self._session, self._context

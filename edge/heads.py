@@ -16,6 +16,8 @@ Rules:
    dear to take and to drop in edge, router and node.
 6. A question about channels that are watched already goes to their leader by any router, since no
    interest must arrive before it; what it says of their position is not needed then.
+
+Long because pushes and the heads of a connect's answer rest on the same watching.
 """
 
 from __future__ import annotations
@@ -26,15 +28,18 @@ from typing import Final, NamedTuple, Protocol
 
 from edge.blocking import Blocked, is_by
 from edge.carriers import Stream
-from edge.head_lines import Line, heads_json, heads_object
 from edge.hub import Channel, Hub
+from hubbub.features.head_lines import Line, heads_json, line_json
 from hubbub.wire.event import COUNTABLE, StoredEvent
-from hubbub.wire.shapes import HeadAsk, HeadRow
+from hubbub.wire.shapes import HeadAsk, HeadRow, Lines, LinesAsk
 
 Answered = Callable[[list[tuple[HeadAsk, HeadRow]]], None]
 Failed = Callable[[list[Stream]], None]
 # The last one: streams whose interest must be there before the question.
 Ask = Callable[[list[HeadAsk], Answered, Failed, Collection[Stream]], None]
+# Called for each leader with its part; None: it did not answer.
+LinesCame = Callable[[LinesAsk, Lines | None], None]
+AskLines = Callable[[LinesAsk, LinesCame], None]
 
 PREVIEW_BYTES_MAX: Final = 1_024  # a longer message is not repeated in a head
 GREETING_TURNS: Final = 2  # ticks: 1 to 2 s, well before the SDKs give a connect up
@@ -85,12 +90,16 @@ class Greeting:
     """The heads that belong to a connect's answer: greet({channel: head} as JSON) is called once,
     also when some leader is away."""
 
-    __slots__ = ("channels_max", "greet", "lines", "missing", "turns_left")
+    __slots__ = ("brought", "channels_max", "greet", "missing", "parts", "turns_left")
 
-    def __init__(self, channels_max: int, greet: Callable[[bytes], None]) -> None:
+    def __init__(
+        self, channels_max: int, greet: Callable[[bytes], None], brought: Lines | None = None
+    ) -> None:
+        """Args: brought: those that came with the user's stream."""
         self.channels_max = channels_max
         self.greet = greet
-        self.lines: dict[str, Line] = {}
+        self.brought = brought
+        self.parts: list[bytes] = []  # lines, as members of a JSON object
         self.missing: dict[str, None] = {}
         self.turns_left = 0
 
@@ -99,6 +108,7 @@ class Heads:
     """Head interest of all sessions of an edge.
 
     Args: ask(asks, answered, failed): sends HEADS questions. slot_of: the slot of a stream.
+    ask_lines(ask, came): the same for lines.
     """
 
     def __init__(
@@ -107,9 +117,11 @@ class Heads:
         *,
         ask: Ask,
         slot_of: Callable[[str, str], int],
+        ask_lines: AskLines,
     ) -> None:
         self._hub = hub
         self._ask = ask
+        self._ask_lines = ask_lines
         self._slot_of = slot_of
         self._watchers: dict[Stream, dict[HeadsOf, None]] = {}
         self._marked: dict[HeadsOf, None] = {}
@@ -134,7 +146,7 @@ class Heads:
     ) -> HeadsOf:
         """A session signed in; its first heads (all channels, with figures) are asked for.
 
-        Those of `greeting` are asked for at once and told to it alone.
+        Those of `greeting` are not: `greet` follows, once the session knows what is returned.
         """
         mine = HeadsOf(listener)
         heard = list(channels)[:limit]
@@ -143,19 +155,79 @@ class Heads:
             self._watch(mine, channel)
         greeted = greeting.channels_max if greeting is not None else 0
         self.ask_figures(mine, heard[greeted:])
-        if greeting is not None:
-            self._greet(mine, greeting, heard[:greeted])
         return mine
 
-    def _greet(self, mine: HeadsOf, greeting: Greeting, first: list[str]) -> None:
-        if not first:
-            greeting.greet(b"{}")
-            return
-        app, user = mine.listener.app, (mine.listener.user,)
-        fresh = self._unsettled((app, c) for c in first)
+    def greet(self, mine: HeadsOf, greeting: Greeting) -> None:
+        """Have its first channels' heads told to `greeting` alone: what came with the user's
+        stream, and for the rest one question a leader. It may be done before this returns."""
+        app, user = mine.listener.app, mine.listener.user
+        first = list(mine.channels)[: greeting.channels_max]
+        fresh = self._unsettled([(app, c) for c in first])
         self._greetings[greeting] = mine
-        greeting.missing = dict.fromkeys(first)
         greeting.turns_left = GREETING_TURNS
+        lacking = self._take_brought(mine, greeting, first, fresh)
+        greeting.missing = dict.fromkeys(lacking)
+        # A line is for those who block nobody, and says nothing of the stream's incarnation.
+        is_plain = not mine.listener.blocked
+        lines = [c for c in lacking if is_plain and (app, c) not in fresh]
+        rows = [c for c in lacking if not is_plain or (app, c) in fresh]
+        if rows:
+            self._ask_rows(mine, greeting, rows, fresh)
+        if lines:
+            slots = [self._slot_of(app, c) for c in lines]
+            ask = LinesAsk(app, user, tuple(slots), tuple(lines))
+            self._ask_lines(ask, lambda part, came: self._lines_came(mine, greeting, part, came))
+        self._greeted(greeting)
+
+    def _take_brought(
+        self, mine: HeadsOf, greeting: Greeting, first: list[str], fresh: set[Stream]
+    ) -> list[str]:
+        """Use the lines that came with the user's stream; the channels of which there is none.
+
+        They were made before it was known here which channels to follow: an event that overtook
+        them is known by the channel's position, and where that is not known it is asked for.
+        """
+        brought = greeting.brought
+        if brought is None or mine.listener.blocked or len(brought.seqs) != len(first):
+            return first  # somebody was blocked meanwhile, or settings differ for a moment
+        if brought.json:
+            greeting.parts.append(brought.json)
+        lacking: list[str] = []
+        unsure: dict[str, int] = {}
+        app, channels = mine.listener.app, self._hub.channels
+        for channel, seq in zip(first, brought.seqs, strict=True):
+            stream = app, channel
+            if seq < 0:
+                lacking.append(channel)
+            elif stream in fresh:
+                unsure[channel] = seq
+            elif seq < (channels[stream].position or 0):
+                self.ask_figures(mine, (channel,))
+        if unsure:
+            self._confirm(mine, unsure, fresh)
+        return lacking
+
+    def _confirm(self, mine: HeadsOf, lines: dict[str, int], fresh: set[Stream]) -> None:
+        """Whether these channels stand where they stood when their lines were made: else they are
+        told again."""
+        app = mine.listener.app
+
+        def answered(pairs: list[tuple[HeadAsk, HeadRow]]) -> None:
+            for _, row in pairs:
+                self._hub.head_is((app, row.key), row.seq, row.epoch)
+                if row.seq != lines[row.key] and row.key in mine.channels:
+                    self.ask_figures(mine, (row.key,))
+
+        def failed(streams: list[Stream]) -> None:
+            self.ask_figures(mine, [c for _, c in streams if c in mine.channels])
+
+        asks = [HeadAsk(self._slot_of(app, c), app, c) for c in lines]
+        self._ask(asks, answered, failed, fresh)
+
+    def _ask_rows(
+        self, mine: HeadsOf, greeting: Greeting, channels: list[str], fresh: set[Stream]
+    ) -> None:
+        app, user = mine.listener.app, (mine.listener.user,)
 
         def answered(pairs: list[tuple[HeadAsk, HeadRow]]) -> None:
             for _, row in pairs:
@@ -164,26 +236,47 @@ class Heads:
                 if row.key in greeting.missing and greeting in self._greetings:
                     del greeting.missing[row.key]
                     figures = row.fields[0] if row.fields else b""
-                    line = (row.key, row.seq, row.ts_ms, _preview(mine, row), figures)
-                    greeting.lines[row.key] = line
+                    preview = _preview(mine, row)
+                    line = line_json(row.key, row.seq, row.ts_ms, preview, figures)
+                    greeting.parts.append(line)
             self._greeted(greeting)
 
         def failed(streams: list[Stream]) -> None:
-            for _, channel in streams:
-                if greeting.missing.pop(channel, _MISSING) is None and channel in mine.channels:
-                    self.ask_figures(mine, (channel,))
-            self._greeted(greeting)
+            self._not_told(mine, greeting, [channel for _, channel in streams])
 
         blocked = _lists([mine.listener.blocked])
         asks = [
             HeadAsk(self._slot_of(app, c), app, c, users=user, preview=True, blocked=blocked)
-            for c in first
+            for c in channels
         ]
         self._ask(asks, answered, failed, fresh)
 
+    def _lines_came(
+        self, mine: HeadsOf, greeting: Greeting, ask: LinesAsk, lines: Lines | None
+    ) -> None:
+        if lines is None:
+            self._not_told(mine, greeting, ask.keys)
+            return
+        if greeting not in self._greetings:
+            return
+        if lines.json:
+            greeting.parts.append(lines.json)
+        pairs = list(zip(ask.keys, lines.seqs, strict=True))
+        for channel, seq in pairs:
+            if seq >= 0:
+                greeting.missing.pop(channel, None)
+        self._not_told(mine, greeting, [channel for channel, seq in pairs if seq < 0])
+
+    def _not_told(self, mine: HeadsOf, greeting: Greeting, channels: Iterable[str]) -> None:
+        """Their leader is away or another one: they come in a push."""
+        for channel in channels:
+            if greeting.missing.pop(channel, _MISSING) is None and channel in mine.channels:
+                self.ask_figures(mine, (channel,))
+        self._greeted(greeting)
+
     def _greeted(self, greeting: Greeting) -> None:
         if not greeting.missing and self._greetings.pop(greeting, None) is not None:
-            greeting.greet(heads_object(greeting.lines.values()))
+            greeting.greet(b"{%b}" % b",".join(greeting.parts))
 
     def close(self, mine: HeadsOf) -> None:
         """The session ended."""

@@ -46,6 +46,7 @@ class Position(Struct, frozen=True):
     flag: int = 0
     data: bytes = b""
     token: bool = False  # a subscription token for this channel was verified
+    heads: int = 0  # of his own stream: how many of his channels' heads are wanted with it
 
 
 # What the leader answered, once the hub admits; or why not. Whoever is told writes the reply and
@@ -143,6 +144,7 @@ class Subscribing:
             epoch=position.epoch,
             args=position.data,
             token_channel=position.token,
+            heads=position.heads,
         )
         self._request(Kind.SUBSCRIBE, *stream, encode_pack(body), done)
 

@@ -37,6 +37,8 @@ from hubbub.wire.shapes import (
     HeadsAnswer,
     HeadsQuery,
     Kind,
+    Lines,
+    LinesAsk,
     NewestAsk,
     Refusal,
     SignalKind,
@@ -361,6 +363,23 @@ class Uplink:
         for group in groups.values():
             for portion in _portions(group):
                 self._question(portion, answered, failed)
+
+    def ask_lines(self, ask: LinesAsk, came: Callable[[LinesAsk, Lines | None], None]) -> None:
+        """Lines of many streams: one question for each leader; `came` is called once for each."""
+        groups: dict[str, tuple[list[int], list[str]]] = {}
+        for slot, key in zip(ask.slots, ask.keys, strict=True):
+            slots, theirs = groups.setdefault(self.leader_of(slot), ([], []))
+            slots.append(slot)
+            theirs.append(key)
+        for slots, theirs in groups.values():
+            self._ask_part(LinesAsk(ask.app, ask.user, tuple(slots), tuple(theirs)), came)
+
+    def _ask_part(self, part: LinesAsk, came: Callable[[LinesAsk, Lines | None], None]) -> None:
+        def done(status: Status, body: bytes) -> None:
+            came(part, decode_pack(body, HeadsAnswer).lines if status is Status.OK else None)
+
+        body = encode_pack(HeadsQuery(self._process, (), lines=part))
+        self.request(Kind.HEADS, part.app, "", body, done, slot=part.slots[0])
 
     def ask_newest(
         self,

@@ -5,8 +5,10 @@ Who may answer: the leader; for QUERY_ANY any copy that is whole and not behind 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
+
+from msgspec.structs import replace
 
 from hubbub.base.errors import INTERNAL, Rejected
 from hubbub.runtime.logs import get_logger
@@ -18,7 +20,9 @@ from hubbub.wire.shapes import (
     HeadRow,
     HeadsAnswer,
     HeadsQuery,
+    Json,
     Kind,
+    Lines,
     Presence,
     Queries,
     QueriesAnswer,
@@ -41,6 +45,7 @@ from node.store.api import StoreError
 
 _ELSEWHERE: Final = QueryAnswer(Status.REDIRECT)
 _NO_ROOM: Final = QueryAnswer(Status.UNKNOWN)
+_NOT_LED: Final = -1
 _log = get_logger()
 
 
@@ -164,6 +169,11 @@ class Questions:
             return self._redirect(peer, message)
         ask, app, key = decode_pack(message.body, Subscribe), message.app, message.key
         answer, access = self._reads.subscribe(slot, app, key, ask, self._intake.clock.wall_ms())
+        if ask.heads and not answer.recovered and not answer.blocks:
+            channels = answer.channels[: ask.heads]
+            slots = [self._reads.slot_of(app, channel) for channel in channels]
+            lines = self._lines(app, key[1:], slots, channels)
+            answer = replace(answer, heads=lines)
         self._replies.reply(peer, message, Status.OK, encode_pack(answer))
         return self._attendance.subscribed(slot, app, key, ask, access)
 
@@ -175,6 +185,9 @@ class Questions:
         answer = HeadsAnswer(tuple(rows))
         if query.newest is not None:
             answer = self._reads.newest(query.newest, self._intake.active)
+        elif query.lines is not None:
+            ask = query.lines
+            answer = HeadsAnswer((), lines=self._lines(ask.app, ask.user, ask.slots, ask.keys))
         self._replies.reply(peer, message, Status.OK, encode_pack(answer))
 
     def _head(self, edge: str, ask: HeadAsk) -> HeadRow:
@@ -188,6 +201,22 @@ class Questions:
             return HeadRow(ask.app, ask.key, led=False)
         self._attendance.reported(slot, edge, ask)
         return row
+
+    def _lines(self, app: str, user: str, slots: Sequence[int], keys: Sequence[str]) -> Lines:
+        """Of the streams that are led here."""
+        seqs: list[int] = []
+        lines: list[Json] = []
+        active, line = self._intake.active, self._reads.line
+        for number, key in zip(slots, keys, strict=True):
+            slot, seq = active(number), _NOT_LED
+            if slot is not None:
+                try:
+                    seq, text = line(slot, app, key, user)
+                    lines.append(text)
+                except StoreError as error:
+                    self._copies.unreadable(slot, error)
+            seqs.append(seq)
+        return Lines(tuple(seqs), b",".join(lines))
 
     def presence(self, peer: str, message: Message) -> None:
         """PRESENCE: who came and left at an edge."""

@@ -30,6 +30,7 @@ from hubbub.base.errors import (
 )
 from hubbub.base.units import KIB
 from hubbub.features.contract import Access, Context, SubscribeArgs, stream_kind
+from hubbub.features.head_lines import NO_PREVIEW, closed, opening
 from hubbub.wire.codec import dump_json, encode_json, shape_json
 from hubbub.wire.event import (
     CHANGED,
@@ -315,6 +316,22 @@ class Reads:
             self._figures(stream, tables, ask),
             self._answer(slot, ask, now_ms) if ask.query else b"",
         )
+
+    def line(self, slot: Slot, app: str, key: str, user: str) -> tuple[int, Json]:
+        """Where a stream that this slot leads stands, and its line among the heads of a user who
+        blocks nobody."""
+        stream = slot.overlay.stream(app, key)
+        at, figures, start = stream.committed, stream.figures.get(user), stream.opening
+        if figures is None or start is None:
+            tables = slot.overlay.committed(stream)
+            figures = self._kept_fields(stream, tables, user)
+            preview = self._kept_preview(stream, tables)
+            start = opening(key, at.seq, at.ts_ms, preview)
+            if len(preview) <= _KEPT_BYTES_MAX:
+                stream.opening = start
+        if NO_PREVIEW in figures:
+            start = opening(key, at.seq, at.ts_ms, b"")
+        return at.seq, closed(start, figures)
 
     def newest(self, ask: NewestAsk, slot_of: Callable[[int], Slot | None]) -> HeadsAnswer:
         """The wanted rows, the newest first; and keys whose slot is not led here."""

@@ -19,17 +19,18 @@ from typing import Final
 from msgspec import Raw, Struct
 
 from hubbub.base.names import StreamKind
-from hubbub.features.blocks import blocked_of
+from hubbub.features.blocks import BLOCKED, blocked_of
 from hubbub.features.channel_list import joined_of, page_from, recent_of, require_own
 from hubbub.features.contract import Access, Context, Feature, SubscribeArgs, Tables
 from hubbub.features.devices import admit
-from hubbub.features.list_rows import ListedChannel
-from hubbub.features.presence import Choice, row_of
-from hubbub.features.user_settings import settings_of
-from hubbub.features.users import find_profile
+from hubbub.features.list_rows import BY_AGE, LISTED, OWN, ListedChannel
+from hubbub.features.presence import row_of
+from hubbub.features.user_settings import SETTINGS, settings_of
+from hubbub.features.users import PROFILE, find_profile
 from hubbub.model.user import Profile
 from hubbub.settings.app import AppSettings
 from hubbub.wire.codec import encode_json
+from hubbub.wire.shapes import Json
 
 # Of the first page: what a screen shows.
 CHANNELS_MAX: Final = 50
@@ -46,17 +47,32 @@ class Limits(Struct, frozen=True):
     members_per_command: int
 
 
-class UserSnapshot(Struct, frozen=True):
-    """`channels`: the most recently added ones; `next`: pass it to user.channels as `before`."""
+class FirstScreen(Struct, frozen=True):
+    """What rests on rows that seldom change. `channels`: the most recently added ones; `next`: pass
+    it to user.channels as `before`."""
 
     user: str
     profile: Profile | None
     channels: list[ListedChannel]
     next: int
     settings: dict[str, Raw]
-    limits: Limits
-    presence: Choice
     blocks: tuple[str, ...] = ()
+
+
+class Kept(Struct, frozen=True):
+    """The same as JSON; and whose heads the sessions hear of."""
+
+    screen: Json
+    joined: tuple[str, ...]
+    blocked: tuple[str, ...]
+
+    def __len__(self) -> int:
+        """Bytes."""
+        return len(self.screen) + sum(map(len, self.joined)) + sum(map(len, self.blocked))
+
+
+# What FirstScreen is made of. Not the presence row: each disconnect writes it.
+_RESTS_ON: Final = (LISTED, BY_AGE, OWN, PROFILE, SETTINGS, BLOCKED)
 
 
 def access_user(args: SubscribeArgs, tables: Tables, ctx: Context) -> Access:
@@ -64,28 +80,28 @@ def access_user(args: SubscribeArgs, tables: Tables, ctx: Context) -> Access:
     user = ctx.key[1:]
     require_own(user, ctx)
     admit(args.data, tables, ctx)
-
-    blocked = blocked_of(tables)
     heard = ctx.settings.head_channels_max
-    recent = recent_of(0, max(heard, CHANNELS_MAX), tables)
+
+    def make(rows: Tables) -> Kept:
+        return _first_screen(user, heard, rows)
+
+    kept = tables.kept(f"bootstrap {heard}", _RESTS_ON, make)
 
     def snapshot() -> bytes:
-        page = page_from(recent, CHANNELS_MAX, tables)
-        return encode_json(
-            UserSnapshot(
-                user,
-                find_profile(user, tables),
-                page.channels,
-                page.next,
-                settings_of(tables),
-                limits_of(ctx.settings),
-                row_of(tables).choice,
-                blocked,
-            )
-        )
+        limits, choice = encode_json(limits_of(ctx.settings)), encode_json(row_of(tables).choice)
+        return b'%b,"limits":%b,"presence":%b}' % (kept.screen[:-1], limits, choice)
 
-    channels = joined_of(recent[:heard])
-    return Access(snapshot=snapshot, presence=True, channels=channels, blocks=blocked)
+    return Access(snapshot=snapshot, presence=True, channels=kept.joined, blocks=kept.blocked)
+
+
+def _first_screen(user: str, heard: int, tables: Tables) -> Kept:
+    blocked = blocked_of(tables)
+    recent = recent_of(0, max(heard, CHANNELS_MAX), tables)
+    page = page_from(recent, CHANNELS_MAX, tables)
+    screen = FirstScreen(
+        user, find_profile(user, tables), page.channels, page.next, settings_of(tables), blocked
+    )
+    return Kept(encode_json(screen), joined_of(recent[:heard]), blocked)
 
 
 def limits_of(settings: AppSettings) -> Limits:

@@ -24,7 +24,7 @@ Long because it is the whole contract: a reader of one feature needs this file a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence, Set, Sized
 from enum import Enum
 from typing import Any, ClassVar, Final, Generic, Literal, Protocol, TypeVar
 
@@ -43,6 +43,7 @@ from hubbub.wire.shapes import Json, Viewer
 
 K = TypeVar("K")
 V = TypeVar("V")
+S = TypeVar("S", bound=Sized)
 
 EVENTS_PER_COMMAND_MAX: Final = 16  # one command = one entry, applied and fanned out atomically
 PLURAL_IDS_MAX: Final = 1_000  # ids in one plural event (member.joined {users: […]})
@@ -194,6 +195,14 @@ class Tables(Protocol):
 
     @property
     def floor_seq(self) -> int: ...
+
+    def kept(
+        self, name: str, rests_on: Sequence[Table[Any, Any]], make: Callable[[Tables], S]
+    ) -> S:
+        """What `make` makes of the rows of these tables and of nothing else; its length is about
+        what it takes in bytes. Reads have it made once, until a commit changes one of them
+        (decision record 0038)."""
+        ...
 
 
 def _admit_all(_: Any, __: Any, ___: Any) -> None:

@@ -181,6 +181,15 @@ class QueriesAnswer(Body, frozen=True):
     rows: tuple[QueryAnswer, ...]
 
 
+class Lines(Body, frozen=True):
+    """Heads of many streams as clients get them, parallel to the streams asked for. `seqs`: where
+    each stands, -1 where another node leads. `json`: the lines of the others, as the members of a
+    JSON object."""
+
+    seqs: tuple[int, ...]
+    json: Json
+
+
 class Subscribe(Body, frozen=True):
     """Rights, position and snapshot in one request; the interest DELTA precedes it on the link."""
 
@@ -192,6 +201,7 @@ class Subscribe(Body, frozen=True):
     args: Json = b""  # the client's `data`
     token_channel: bool = False  # a subscription token for this channel was verified
     history: bool = True  # False: position and rights only
+    heads: int = 0  # of a user's stream: so many of his channels' heads are wanted with it
 
 
 class Subscribed(Body, frozen=True):
@@ -209,6 +219,7 @@ class Subscribed(Body, frozen=True):
     join_leave: bool = False
     channels: tuple[str, ...] = ()  # of a user's stream: whose heads its sessions hear of
     blocks: tuple[str, ...] = ()  # of a user's stream: whom he blocks
+    heads: Lines | None = None  # of his first channels
 
 
 class HeadAsk(Body, frozen=True):
@@ -249,12 +260,23 @@ class NewestAsk(Body, frozen=True):
     gone: tuple[str, ...] = ()
 
 
+class LinesAsk(Body, frozen=True):
+    """Heads of many streams as one user gets them, who blocks nobody. `slots` and `keys` are
+    parallel."""
+
+    app: str
+    user: str
+    slots: tuple[int, ...]
+    keys: tuple[str, ...]
+
+
 class HeadsQuery(Body, frozen=True):
     """Positions (and figures) of many streams led by one node, in one request."""
 
     edge: str
     asks: tuple[HeadAsk, ...]
     newest: NewestAsk | None = None
+    lines: LinesAsk | None = None
 
 
 class HeadRow(Body, frozen=True):
@@ -281,6 +303,7 @@ class HeadsAnswer(Body, frozen=True):
     rows: tuple[HeadRow, ...]
     elsewhere: tuple[str, ...] = ()
     unknown: bool = False
+    lines: Lines | None = None
 
 
 class Presence(Body, frozen=True):

@@ -39,7 +39,17 @@ from hubbub.settings.app import AppSettings, Namespace
 from hubbub.wire.centrifuge import JSON
 from hubbub.wire.codec import decode_pack, encode_pack
 from hubbub.wire.event import encode_event_body, encode_row
-from hubbub.wire.shapes import HeadAsk, HeadRow, Kind, Refusal, Status, Subscribe, Subscribed
+from hubbub.wire.shapes import (
+    HeadAsk,
+    HeadRow,
+    Kind,
+    Lines,
+    LinesAsk,
+    Refusal,
+    Status,
+    Subscribe,
+    Subscribed,
+)
 from tests.support.clock import FakeClock, SeededEntropy
 
 SECRET = "a secret of at least thirty-two bytes"
@@ -167,6 +177,7 @@ class EdgeStage:
         self.asks: list[Ask] = []
         self.on_ask: Callable[[Ask], None] = self.asks.append
         self.head_asks: list[tuple[list[HeadAsk], Any, Any]] = []
+        self.line_asks: list[tuple[LinesAsk, Callable[[LinesAsk, Lines | None], None]]] = []
         self.repairs: list[Repair] = []
         self.interest: set[tuple[str, str]] = set()
         self._soon: list[Callable[[], None]] = []
@@ -195,6 +206,7 @@ class EdgeStage:
             self.hub,
             ask=lambda *question: self.head_asks.append(question[:3]),
             slot_of=lambda app, key: 3,
+            ask_lines=lambda ask, came: self.line_asks.append((ask, came)),
         )
         self.dispatch = Dispatch(
             REGISTRY, self.request, now_ms=self.clock.wall_ms, entropy=SeededEntropy()

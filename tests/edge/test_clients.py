@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from edge.clients import RETURNS_PER_S
+from edge.clients import FIGURES_MISSED_MAX, RETURNS_PER_S
+from edge.connecting import BOOTSTRAP_HEADS
 from edge.connection import Peer
 from edge.heads import LINGER_TICKS
 from hubbub.base.errors import (
@@ -22,7 +23,7 @@ from hubbub.settings.app import Rate
 from hubbub.wire.centrifuge import JSON
 from hubbub.wire.codec import decode_pack, encode_pack
 from hubbub.wire.event import EVICTS, LISTS, UNLISTS
-from hubbub.wire.shapes import Kind, Outcome, Presence, SignalKind, Submit
+from hubbub.wire.shapes import Kind, Lines, Outcome, Presence, SignalKind, Submit
 from tests.edge.stage import (
     BUDGET_BYTES,
     EdgeStage,
@@ -619,6 +620,26 @@ def test_figures_that_changed_are_told_to_all_devices_of_the_user() -> None:
     ]
     told = [pushed_heads(person) for person in (phone, laptop, bob)]
     assert told == [[{ROOM: {"seq": 4, "unread": 0}}]] * 2 + [[]]
+
+
+@pytest.mark.parametrize("count", [1, FIGURES_MISSED_MAX])
+def test_figures_that_change_while_a_connect_is_answered_are_told_behind_it(count: int) -> None:
+    """The leader's answer may be older; beyond a bound all channels are asked for."""
+    stage = EdgeStage()
+    stage.person("bob", channels=(ROOM, "group:y"))
+    stage.answer_heads(4)
+    ann = Person(stage)
+    ann.send({"connect": {"token": stage.token()}})
+    for number in range(count):
+        stage.clients.figures_changed("demo", "ann", f"group:{number}" if number else ROOM)
+    lines = Lines((4, 4), b'"%b":{"seq":4},"group:y":{"seq":4}' % ROOM.encode())
+    ask = stage.take(Kind.SUBSCRIBE, "#ann")
+    assert ask.subscribe.heads == BOOTSTRAP_HEADS
+    ask.subscribed(7, data=b'{"user":"ann"}', channels=(ROOM, "group:y"), heads=lines)
+    [reply] = ann.take()
+    assert reply["connect"]["data"]["heads"] == {ROOM: {"seq": 4}, "group:y": {"seq": 4}}
+    every = [ROOM, "group:y"]
+    assert [ask.key for ask in stage.answer_heads(4)] == (every[:1] if count == 1 else every)
 
 
 def test_the_screen_is_set_on_a_connection_alone() -> None:

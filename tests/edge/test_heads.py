@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from edge.heads import LINGER_TICKS, Heads, HeadsOf
+from edge.heads import GREETING_TURNS, LINGER_TICKS, Greeting, Heads, HeadsOf
 from edge.hub import Hub, Stream
 from hubbub.wire.event import COUNTABLE, encode_event_body, encode_row
-from hubbub.wire.shapes import HeadAsk, HeadRow, SignalKind
+from hubbub.wire.shapes import HeadAsk, HeadRow, Lines, LinesAsk, SignalKind
 from tests.edge.test_outgoing import Loop
 
 APP = "demo"
@@ -58,7 +58,13 @@ class Stage:
             listed=lambda channel, event: None,
         )
         self.fresh: list[set[Stream]] = []
-        self.heads = Heads(self.hub, ask=self.ask, slot_of=lambda a, k: 3)
+        self.lines: list[tuple[LinesAsk, Any]] = []
+        self.heads = Heads(
+            self.hub,
+            ask=self.ask,
+            slot_of=lambda a, k: 3,
+            ask_lines=lambda ask, came: self.lines.append((ask, came)),
+        )
 
     def ask(self, asks: list[HeadAsk], answered: Any, failed: Any, fresh: Any) -> None:
         self.questions.append((asks, answered, failed))
@@ -298,3 +304,134 @@ def test_a_question_says_whom_each_user_blocks() -> None:
     ann.blocked = frozenset()
     stage.heads.ask_figures(of_ann, ["group:x"])
     assert [ask.blocked for ask in stage.answer(4)] == [()]
+
+
+class Greeted:
+    """A session whose connect waits for the heads of two channels, and what it was answered."""
+
+    def __init__(
+        self, stage: Stage, brought: Lines | None, blocked: frozenset[str] = frozenset()
+    ) -> None:
+        self.answers: list[dict[str, Any]] = []
+        self.listener = Listener("ann")
+        self.listener.blocked = blocked
+        greeting = Greeting(2, lambda heads: self.answers.append(json.loads(heads)), brought)
+        self.of = stage.heads.open(self.listener, ("group:x", "group:y"), 10, greeting)
+        stage.heads.greet(self.of, greeting)
+
+
+def lines(**seqs: int) -> Lines:
+    """Of group:x and group:y; -1 elsewhere."""
+    told = [b'"group:%b":{"seq":%d}' % (n.encode(), seq) for n, seq in seqs.items() if seq >= 0]
+    return Lines(tuple(seqs.values()), b",".join(told))
+
+
+def watched() -> Stage:
+    """Both channels stand at 4, and are known here."""
+    stage = Stage()
+    stage.open("bob", "group:x", "group:y")
+    stage.answer(4)
+    return stage
+
+
+def test_lines_that_came_with_the_own_stream_are_the_answer() -> None:
+    stage = watched()
+    ann = Greeted(stage, lines(x=4, y=5))
+    assert ann.answers == [{"group:x": {"seq": 4}, "group:y": {"seq": 5}}]
+    assert (stage.answer(4), stage.lines, ann.listener.pushed) == ([], [], [])
+    stage.event("group:y", 5)
+    stage.heads.tick()
+    assert [heads["group:y"]["seq"] for heads in ann.listener.take()] == [5]
+
+
+def test_an_event_that_overtook_its_line_is_told_behind_the_answer() -> None:
+    """It came while nobody knew yet that the new session wants to hear of the channel."""
+    stage = watched()
+    stage.event("group:x", 5)
+    ann = Greeted(stage, lines(x=4, y=4))
+    assert len(ann.answers) == 1
+    assert [ask.key for ask in stage.answer(5)] == ["group:x"]
+    assert [heads["group:x"]["seq"] for heads in ann.listener.take()] == [5]
+
+
+@pytest.mark.parametrize("head", [4, 6])
+def test_where_a_channel_is_not_followed_yet_its_line_is_confirmed(head: int) -> None:
+    stage = Stage()
+    ann = Greeted(stage, lines(x=4, y=4))
+    assert len(ann.answers) == 1, "it is not waited for"
+    assert stage.fresh == [{(APP, "group:x"), (APP, "group:y")}]
+    [(asks, answered, _)], stage.questions = stage.questions, []
+    assert [(ask.key, ask.users, ask.preview) for ask in asks] == [
+        ("group:x", (), False),
+        ("group:y", (), False),
+    ]
+    answered([(asks[0], row(asks[0], head)), (asks[1], row(asks[1], 4))])
+    assert [ask.key for ask in stage.answer(head)] == (["group:x"] if head > 4 else [])
+    stage.event("group:x", head + 1)
+    stage.heads.tick()
+    assert ann.listener.take()[-1]["group:x"]["seq"] == head + 1
+    assert stage.repairs == []
+
+
+def test_a_line_that_cannot_be_confirmed_is_asked_for_again() -> None:
+    stage = Stage()
+    ann = Greeted(stage, lines(x=4, y=4))
+    [(_, _, failed)], stage.questions = stage.questions, []
+    failed([(APP, "group:y")])
+    assert [ask.key for ask in stage.answer(4)] == ["group:y"]
+    assert [list(heads) for heads in ann.listener.take()] == [["group:y"]]
+
+
+def test_of_another_leader_lines_are_asked_for() -> None:
+    stage = watched()
+    ann = Greeted(stage, lines(x=4, y=-1))
+    assert ann.answers == []
+    [(ask, came)], stage.lines = stage.lines, []
+    assert (ask.user, ask.slots, ask.keys) == ("ann", (3,), ("group:y",))
+    came(ask, Lines((4,), b'"group:y":{"seq":4}'))
+    assert ann.answers == [{"group:x": {"seq": 4}, "group:y": {"seq": 4}}]
+    came(ask, Lines((4,), b'"group:y":{"seq":4}'))
+    assert len(ann.answers) == 1
+
+
+@pytest.mark.parametrize("came_back", [None, Lines((-1,), b"")])
+def test_who_leads_no_more_or_does_not_answer_is_not_waited_for(came_back: Lines | None) -> None:
+    stage = watched()
+    ann = Greeted(stage, lines(x=4, y=-1))
+    [(ask, came)] = stage.lines
+    came(ask, came_back)
+    assert ann.answers == [{"group:x": {"seq": 4}}]
+    assert [ask.key for ask in stage.answer(4)] == ["group:y"]
+
+
+def test_a_leader_that_says_nothing_holds_an_answer_for_two_ticks() -> None:
+    stage = watched()
+    ann = Greeted(stage, lines(x=4, y=-1))
+    [(ask, came)] = stage.lines
+    for _ in range(GREETING_TURNS):
+        assert ann.answers == []
+        stage.heads.tick()
+    assert ann.answers == [{"group:x": {"seq": 4}}]
+    came(ask, Lines((4,), b'"group:y":{"seq":4}'))
+    assert [ask.key for ask in stage.answer(4)] == ["group:y"]
+    assert len(ann.answers) == 1
+
+
+@pytest.mark.parametrize(
+    ("brought", "blocked"), [(lines(x=4, y=4), frozenset({"bob"})), (lines(x=4), frozenset())]
+)
+def test_lines_that_are_not_this_sessions_are_not_used(
+    brought: Lines, blocked: frozenset[str]
+) -> None:
+    """He blocks somebody since, or the edge hears of fewer channels than the leader thought."""
+    stage = watched()
+    ann = Greeted(stage, brought, blocked)
+    assert ann.answers == []
+    if blocked:
+        assert [(ask.key, ask.blocked) for ask in stage.answer(4)] == [
+            ("group:x", (("bob",),)),
+            ("group:y", (("bob",),)),
+        ]
+        assert list(ann.answers[0]) == ["group:x", "group:y"]
+    else:
+        assert [ask.keys for ask, _ in stage.lines] == [("group:x", "group:y")]

@@ -15,6 +15,8 @@ from hubbub.wire.shapes import (
     HeadsAnswer,
     HeadsQuery,
     Kind,
+    Lines,
+    LinesAsk,
     NewestAsk,
     Refusal,
     SignalKind,
@@ -275,6 +277,28 @@ def test_what_has_its_interest_is_asked_of_a_leader_by_one_router() -> None:
 
     assert questions(None) == questions({(ask.app, ask.key) for ask in asks}) == 4
     assert questions(set()) == 2
+
+
+def test_lines_are_asked_of_every_leader_at_once() -> None:
+    stage = Stage("r1", "r2")
+    for slot in range(16):
+        stage.view.lead(slot, "n1" if slot % 2 else "n2")
+    keys = tuple(f"group:{n}" for n in range(40))
+    slots = tuple(stage.uplink.slot_of("demo", key) for key in keys)
+    came: list[tuple[LinesAsk, Lines | None]] = []
+    stage.uplink.ask_lines(
+        LinesAsk("demo", "ann", slots, keys), lambda ask, lines: came.append((ask, lines))
+    )
+    stage.run(100)
+    asks = [(r, m) for r in stage.routers.values() for m in r.of(Kind.HEADS)]
+    parts = [decode_pack(message.body, HeadsQuery).lines for _, message in asks]
+    assert sorted(key for part in parts if part for key in part.keys) == sorted(keys)
+    assert [{slot % 2 for slot in part.slots} for part in parts if part] in ([{0}, {1}], [{1}, {0}])
+    told = Lines((1,), b"")
+    asks[0][0].result(asks[0][1], Status.OK, encode_pack(HeadsAnswer((), lines=told)))
+    asks[1][0].result(asks[1][1], Status.UNKNOWN, b"")
+    stage.run(100)
+    assert came == [(parts[0], told), (parts[1], None)]
 
 
 def test_the_newest_of_many_come_from_every_leader_or_not_at_all() -> None:

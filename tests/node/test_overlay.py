@@ -41,6 +41,11 @@ class Model:
         return made
 
 
+def everything(tables: Any) -> list[tuple[str, Row]]:
+    found: list[tuple[str, Row]] = tables[NAMES].scan()
+    return found
+
+
 class OverlayMachine(RuleBasedStateMachine):
     """One stream; entries are made, written, committed, cut; caches are tiny."""
 
@@ -134,6 +139,7 @@ class OverlayMachine(RuleBasedStateMachine):
         ):
             assert (tables.head_seq, tables.floor_seq) == (model.head, model.floor)
             rows = tables[NAMES]
+            assert tables.kept("all", (NAMES,), everything) == sorted(model.rows.items())
             for key in ("a", "aa", "b", "", "z\x00"):
                 assert rows.get(key) == model.rows.get(key)
             for reverse in (False, True):
@@ -251,3 +257,40 @@ def test_a_page_is_read_from_the_store_once_until_one_of_its_events_changes() ->
     overlay.reset()
     assert page_of(overlay, 1, 3) == changed
     assert caches.pages_read == reads + 1, "whoever begins anew knows nothing"
+
+
+def test_what_a_feature_makes_of_rows_is_made_once_until_one_of_them_changes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("node.overlay.CACHED_MADE_BYTES_MAX", 5)
+    store, overlay = MemoryStore(), Overlay(1, MemoryStore(), Caches())
+    stream, made = overlay.stream("demo", "a"), list[str]()
+
+    def put(index: int, **rows: str) -> None:
+        overlay.begin(index, stream)
+        for table, text in rows.items():
+            overlay.live(stream)[Table(table, str, Row)].put("k", Row(text))
+        store.write(overlay.finish())
+
+    def text(*, is_live: bool = False) -> str:
+        def make(tables: Any) -> str:
+            row = tables[NAMES].get("k")
+            made.append(row.text if row else "")
+            return made[-1]
+
+        tables = overlay.live(stream) if is_live else overlay.committed(stream)
+        return tables.kept("text", (NAMES,), make)
+
+    put(1, names="one")
+    assert (text(), text(), made) == ("", "", [""]), "what is not committed shows nowhere"
+    overlay.commit(1)
+    assert (text(), text(), made) == ("one", "one", ["", "one"])
+    put(2, others="x", names2="y")
+    overlay.commit(2)
+    assert (text(), made[2:]) == ("one", []), "other tables' rows"
+    put(3, names="two")
+    assert (text(is_live=True), text(), made[2:]) == ("two", "one", ["two"]), "a command's is new"
+    overlay.truncate(2)
+    put(3, names="larger")
+    overlay.commit(3)
+    assert (text(), text(), made[3:]) == ("larger", "larger", ["larger"] * 2), "too large to keep"

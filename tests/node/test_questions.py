@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from hubbub.base.errors import INTERNAL, UNRECOVERABLE_POSITION
-from hubbub.wire.codec import decode_pack, encode_json, encode_pack
+from hubbub.wire.codec import decode_json, decode_pack, encode_json, encode_pack
 from hubbub.wire.search import Criteria, Search, SearchAnswer
 from hubbub.wire.shapes import (
     HeadAsk,
@@ -17,6 +17,7 @@ from hubbub.wire.shapes import (
     HeadsAnswer,
     HeadsQuery,
     Kind,
+    LinesAsk,
     Queries,
     QueriesAnswer,
     Query,
@@ -83,6 +84,33 @@ def test_heads_tell_what_is_led_here() -> None:
     here, elsewhere = decode_pack(answer.body, HeadsAnswer).rows
     assert (here.led, here.seq) == (True, 1)
     assert elsewhere == HeadRow(APP, "group:y", led=False)
+
+
+def test_lines_of_heads_are_told_of_what_is_led_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench()
+    bench.create()
+    bench.create("group:y")
+    bench.create("group:z")
+    del bench.led[bench.rig.engine.target_of(APP, "group:y")]
+    names = (ROOM, "group:y", "group:z")
+    slots = tuple(bench.rig.engine.target_of(APP, name) for name in names)
+    body = encode_pack(HeadsQuery("edge-1.7", (), lines=LinesAsk(APP, "alice", slots, names)))
+
+    def lines() -> tuple[tuple[int, ...], list[str]]:
+        answer = decode_pack(bench.answer(bench.ask(Kind.HEADS, "", body)).body, HeadsAnswer)
+        assert answer.lines is not None
+        return answer.lines.seqs, list(decode_json(b"{%b}" % answer.lines.json, dict))
+
+    assert lines() == ((1, -1, 1), [ROOM, "group:z"])
+    line = bench.service.reads.line
+
+    def damaged(slot: Any, app: str, key: str, user: str) -> Any:
+        if key == ROOM:
+            raise StoreError("Corruption: block checksum mismatch")
+        return line(slot, app, key, user)
+
+    monkeypatch.setattr(bench.service.reads, "line", damaged)
+    assert lines() == ((-1, -1, 1), ["group:z"])
 
 
 def history(min_seq: int = 0, *, linear: bool = False) -> bytes:

@@ -15,6 +15,7 @@ from hubbub.base.errors import (
     UNRECOVERABLE_POSITION,
     Rejected,
 )
+from hubbub.features.head_lines import line_json
 from hubbub.settings.app import AppSettings, Namespace
 from hubbub.wire.codec import decode_json, dump_json
 from hubbub.wire.event import EVICTS, decode_event_body
@@ -285,6 +286,9 @@ def test_a_head_that_was_asked_for_before_is_as_new_as_its_rows() -> None:
     def head(user: str = "bob") -> tuple[int, str]:
         ask = HeadAsk(0, APP, ROOM, users=(user,), preview=True)
         row = reader.reads.head(reader.rig.slot(ROOM), ask)
+        line = line_json(ROOM, row.seq, row.ts_ms, row.preview, row.fields[0])
+        assert reader.reads.line(reader.rig.slot(ROOM), APP, ROOM, user) == (row.seq, line)
+        assert reader.reads.line(reader.rig.slot(ROOM), APP, ROOM, user) == (row.seq, line)
         message = decode_json(row.preview, dict)
         return decode_json(row.fields[0], dict)["unread"], message.get("text", "")
 

@@ -45,6 +45,7 @@ FEATURE_DOORS = {
     "hubbub.features",
     "hubbub.features.contract",
     "hubbub.features.due",
+    "hubbub.features.head_lines",
     "hubbub.features.publication",
     "hubbub.features.registry",
 }

@@ -7,7 +7,7 @@ through JSON.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 import msgspec
@@ -46,6 +46,7 @@ from hubbub.wire.shapes import Outcome, Viewer
 
 K = TypeVar("K")
 V = TypeVar("V")
+T = TypeVar("T")
 
 APP = "demo"
 ID_SECRET = b"playbook"
@@ -130,6 +131,10 @@ class MemoryTables:
         for seq in seqs:
             row = self.events[seq]
             self.events[seq] = with_flags(row, row[0] | CHANGED)
+
+    def kept(self, name: str, rests_on: Any, make: Callable[[Any], T]) -> T:
+        """Made anew each time."""
+        return make(self)
 
     def set_floor(self, seq: int) -> None:
         self.floor_seq = max(self.floor_seq, seq)

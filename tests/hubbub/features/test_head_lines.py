@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from edge.head_lines import heads_json
+from hubbub.features.head_lines import heads_json
 
 
 def test_a_preview_that_is_not_for_this_user_is_left_out() -> None:
