@@ -5,7 +5,7 @@ Rules:
 2. Every check of the registry runs here, in registry order, before anything leaves the edge.
 3. UNKNOWN is an error of its own (400 `unknown_outcome`, temporary): retry under the same cmid.
 4. Signs that leave nothing behind (`Command.PACED`) are counted here, after the checks.
-5. Fields of an rpc that its shape does not have are named in the answer (`edge.ignored`).
+5. An rpc's answer names fields that nobody knows (`edge.ignored`); cursors are sealed (`cursors`).
 6. A command without a cmid gets one here, so that a resend inside the cluster stays one command.
 """
 
@@ -16,7 +16,8 @@ from typing import Annotated, Final, Protocol
 
 import msgspec
 
-from edge.ignored import known_fields, unknown_fields, with_ignored
+from edge.cursors import Seal, listing
+from edge.ignored import known_fields, plain, unknown_fields, with_ignored
 from edge.limits import SharedLimits
 from hubbub.base.errors import (
     BAD_REQUEST,
@@ -135,7 +136,10 @@ class Dispatch:
         entropy: Callable[[int], bytes],
     ) -> None:
         self._registry = registry
-        self._plain = {_plain(name): name for name in registry.verbs}
+        self._plain = {plain(name): name for name in registry.verbs}
+        self._lists = {
+            n for n, row in registry.verbs.items() if "cursor" in known_fields(row.shape)
+        }
         self._request = request
         self._now_ms = now_ms
         self._entropy = entropy
@@ -166,6 +170,9 @@ class Dispatch:
             if row is None:
                 raise Rejected(NOT_AVAILABLE, f"no method {name[:64]}", **self._nearest(name))
             request = shape_json(params or b"{}", row.shape)
+            if "cursor" in known_fields(row.shape):
+                seal = Seal(app.name, app.id_secret, name)
+                request, reply = listing(seal, request, self._now_ms(), reply)
             context = self.context(app, viewer)
             action = row.turn(request, context)
             unknown = unknown_fields(params, known_fields(row.shape))
@@ -190,7 +197,7 @@ class Dispatch:
 
     def _nearest(self, name: str) -> dict[str, object]:
         """The method that differs in case, underlines or a plural, for whoever mistyped it."""
-        found = self._plain.get(_plain(name[:64]))
+        found = self._plain.get(plain(name[:64]))
         return {"nearest": found} if found else {}
 
     def route(
@@ -315,12 +322,6 @@ def _no_quota(_: App, __: int) -> None:
 
 def _all_are(_: str, __: str) -> None:
     """Nobody is excluded."""
-
-
-def _plain(name: str) -> str:
-    """What is left of a method's name when it is mistyped in the usual ways."""
-    parts = name.lower().replace("_", "").replace("-", "").split(".")
-    return ".".join(part.removesuffix("s") for part in parts)
 
 
 def _telling(unknown: list[str], *, is_read: bool, reply: Reply) -> Reply:

@@ -37,3 +37,9 @@ def with_ignored(answer: bytes, names: Sequence[str]) -> bytes:
     told = [name[:NAME_CHARS_MAX] for name in names[:NAMES_MAX]]
     tail = b'"ignored_fields":' + dump_json(told) + b"}"
     return answer[:-1] + (b"," if len(answer) > 2 else b"") + tail
+
+
+def plain(name: str) -> str:
+    """What is left of a method's name when it is mistyped in the usual ways."""
+    parts = name.lower().replace("_", "").replace("-", "").split(".")
+    return ".".join(part.removesuffix("s") for part in parts)

@@ -37,15 +37,19 @@ class Bucket:
         self.tokens = tokens
         self.at_ms = at_ms
 
+    def refill(self, rate: Rate, now_ms: int) -> float:
+        """The tokens that there are now."""
+        passed = max(0, now_ms - self.at_ms)
+        self.tokens = min(float(rate.burst), self.tokens + passed * rate.per_s / SECOND_MS)
+        self.at_ms = now_ms
+        return self.tokens
+
     def take(self, rate: Rate, now_ms: int) -> int:
         """0 if a token was taken, else milliseconds until there is one."""
-        passed = max(0, now_ms - self.at_ms)
-        tokens = min(float(rate.burst), self.tokens + passed * rate.per_s / SECOND_MS)
-        self.at_ms = now_ms
+        tokens = self.refill(rate, now_ms)
         if tokens >= 1:
             self.tokens = tokens - 1
             return 0
-        self.tokens = tokens
         return max(1, int((1 - tokens) * SECOND_MS / rate.per_s) + 1)
 
 
@@ -124,10 +128,10 @@ class SharedLimits:
     def rest(
         self, app: str, scope: str, who: str, settings: AppSettings, now_ms: int
     ) -> Allowance | None:
-        """Count a REST request of a `user` or a `key`; None where there is no limit.
+        """Count a REST request of a `user`, a `key` or an `address`; None where there is no limit.
 
         Raises Rejected(RATE_LIMITED)."""
-        rate = settings.rest_per_user if scope == "user" else settings.rest_per_key
+        rate = _rest_rate(scope, settings)
         if rate.is_off:
             return None
         bucket = _bucket(self._rest, (app, scope, who), rate, now_ms)
@@ -135,11 +139,22 @@ class SharedLimits:
         if wait:
             self.rejected["rest"] += 1
         _refuse(wait, scope, rate, "rest")
-        reset_ms = int((rate.burst - bucket.tokens) * SECOND_MS / rate.per_s)
-        left = int(bucket.tokens)
-        return Allowance(
-            "rest", scope, rate.burst, window_s(rate.burst, rate.per_s), left, reset_ms
-        )
+        return _left("rest", scope, bucket, rate)
+
+    def left(
+        self, bucket: str, scope: str, app: str, who: str, settings: AppSettings, now_ms: int
+    ) -> Allowance | None:
+        """What somebody has left without counting anything; None for what is not counted here."""
+        rate, found = _rest_rate(scope, settings), self._rest.get((app, scope, who))
+        if (bucket, scope) == ("user", "user"):
+            rate, found = settings.send_per_user, self._users.get((app, who))
+        elif bucket != "rest":
+            return None
+        if rate.is_off:
+            return None
+        found = found or Bucket(rate.burst, now_ms)
+        found.refill(rate, now_ms)
+        return _left(bucket, scope, found, rate)
 
     def guest(self, address: str, settings: AppSettings, now_ms: int) -> None:
         """Count a guest made by an address without a key. Raises Rejected(RATE_LIMITED)."""
@@ -167,6 +182,7 @@ def rates(settings: AppSettings) -> list[tuple[str, str, Rate]]:
     return [
         ("rest", "user", settings.rest_per_user),
         ("rest", "key", settings.rest_per_key),
+        ("rest", "address", settings.rest_per_address),
         ("send", "channel", settings.send_per_channel),
         ("user", "user", settings.send_per_user),
         ("sign", "sign", settings.typing_per_channel),
@@ -175,6 +191,17 @@ def rates(settings: AppSettings) -> list[tuple[str, str, Rate]]:
         ("address", "address", settings.handshakes_per_address),
         ("guest", "address", settings.guests_per_address),
     ]
+
+
+def _rest_rate(scope: str, settings: AppSettings) -> Rate:
+    rates = {"user": settings.rest_per_user, "key": settings.rest_per_key}
+    return rates.get(scope, settings.rest_per_address)
+
+
+def _left(name: str, scope: str, bucket: Bucket, rate: Rate) -> Allowance:
+    reset_ms = int((rate.burst - bucket.tokens) * SECOND_MS / rate.per_s)
+    fills_s = window_s(rate.burst, rate.per_s)
+    return Allowance(name, scope, rate.burst, fills_s, int(bucket.tokens), reset_ms)
 
 
 def window_s(burst: int, per_s: float) -> int:

@@ -7,16 +7,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
+from aiohttp.web_protocol import RequestHandler
 
 from edge.door import Doors, DoorSite
 from edge.limits import LOOPBACK
 from edge.streams import StreamEndpoints
 from edge.web import pages
-from edge.web.api import Api, Handler
+from edge.web.api import Api
+from edge.web.guard import Guard, Handler, unreadable_status
 from edge.websocket import WebSocketEndpoint
 from hubbub.base.errors import METHOD_NOT_ALLOWED, METHOD_NOT_FOUND, Rejected
 from hubbub.runtime.metrics import CONTENT_TYPE, Metrics
@@ -24,6 +29,30 @@ from hubbub.wire.codec import dump_json
 
 CLOSE_DEADLINE_S: Final = 0.5
 HEADERS_BYTES_MAX: Final = 64 * 1024  # an SSE connect command travels in the query
+
+
+class _Http(RequestHandler):
+    """aiohttp's protocol of one connection, whose refusals look like all others."""
+
+    __slots__ = ("_guard",)
+
+    def __init__(self, server: web.Server, guard: Guard) -> None:
+        super().__init__(server, loop=asyncio.get_running_loop(), **server._kwargs)
+        self._guard = guard
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        """The answer to what is no request; the connection ends with it."""
+        if not isinstance(exc, HttpProcessingError) or request.writer.output_size > 0:
+            return super().handle_error(request, status, exc, message)
+        response = self._guard.unreadable(request.remote or "", unreadable_status(exc, status))
+        response.force_close()
+        return response
 
 
 class Server:
@@ -74,7 +103,8 @@ class Server:
         runner = web.AppRunner(self._app, access_log=None, shutdown_timeout=CLOSE_DEADLINE_S)
         await runner.setup()
         assert runner.server is not None
-        doors = self._doors = Doors(self._websocket, runner.server, self._silence_s)
+        http = partial(_Http, runner.server, self._api.guard)
+        doors = self._doors = Doors(self._websocket, http, self._silence_s)
         try:
             await DoorSite(runner, doors, host, port, backlog).start()
         except OSError:
@@ -92,11 +122,11 @@ class Server:
 
     @web.middleware
     async def _explained(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """What no route answers is a problem document for whoever takes JSON."""
+        """What no route answers is a problem document, but for whoever wants a page."""
         try:
             return await handler(request)
         except (web.HTTPNotFound, web.HTTPMethodNotAllowed) as error:
-            if "json" not in request.headers.get("Accept", ""):
+            if "text/html" in request.headers.get("Accept", ""):
                 raise
             refusal = Rejected(METHOD_NOT_FOUND, f"no {request.path[:200]}")
             if isinstance(error, web.HTTPMethodNotAllowed):

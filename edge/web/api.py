@@ -9,9 +9,7 @@ Rules:
 3. `Idempotency-Key` (1-255 bytes) becomes the command's cmid `key:<hash>`,
    which the log looks up in every hour it remembers, since such a key carries no time.
 4. Every refusal is problem+json with a documented code.
-5. Every answer names its request (`X-Request-Id`, the caller's own or ours), and so do the logs of
-   all tiers where it was slow or not answered (`edge.tracing`); where the app limits it, the answer
-   says what the caller may still ask of this edge.
+5. What stands around every answer is `edge.web.guard`'s; the pages of lists are `paging`'s.
 
 Long because a request is followed from its header to its answer, alone or in a batch.
 """
@@ -20,8 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping
-from time import monotonic
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -33,14 +30,17 @@ from edge.auth import Auth, KeyHolder
 from edge.blocking import NOBODY, Blocked, scrub
 from edge.dispatch import WISHES, App, Dispatch, Reply
 from edge.ignored import known_fields, with_ignored
-from edge.limits import rates
-from edge.tracing import TRACE, trace_of
+from edge.limits import Allowance, rates
 from edge.web.app_rows import APP_ROWS
 from edge.web.apps import AppRoutes, require_scope
 from edge.web.batch import BatchAnswer, BatchRequest, Operation, parts, run_all
+from edge.web.fields import explained
+from edge.web.guard import RATE, REQUEST_ID, Guard, Handler
 from edge.web.guests import GUESTS, Guests
 from edge.web.idempotency import idempotency_cmid
-from edge.web.problems import problem, rate_headers
+from edge.web.links import listed, once
+from edge.web.paging import CURSOR, Beside, pages_of
+from edge.web.problems import policy_name, problem, rate_headers
 from hubbub.base.errors import (
     BAD_REQUEST,
     GUEST_EXPIRED,
@@ -64,10 +64,8 @@ from hubbub.runtime.logs import get_logger
 from hubbub.wire.client_shapes import strip_line_breaks
 from hubbub.wire.codec import convert, decode_json, dump_json, encode_json, parse_json, shape_json
 from hubbub.wire.shapes import Viewer
-from hubbub.wire.tracing import SLOW_MS
 
 Ask = Callable[[Reply], None]  # starts a request whose reply is waited for
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 TOKEN_TTL_S: Final = 24 * 3600
 TOKEN_TTL_S_MAX: Final = 365 * 86_400
 # JSON as it is called, and as programs call it that were told nothing (curl -d, most libraries).
@@ -79,11 +77,8 @@ MEDIA_TYPES: Final = frozenset(
         "text/plain",
     }
 )
-_OK, _CREATED, _FAILED = 200, 201, 500
+_OK, _CREATED = 200, 201
 _NAMES: Final = re.compile(r"{(\w+)}")
-_REQUEST_ID: Final = web.RequestKey("request_id", str)
-# The headers that tell what the caller of a request may still ask for.
-_RATE: Final = web.RequestKey("rate", dict[str, str])
 _HOLDER: Final = web.RequestKey("holder", KeyHolder)
 _NUMBER: Final = re.compile(r"-?[0-9]{1,18}")
 _BOOLEANS: Final = {"true": True, "false": False}
@@ -130,13 +125,18 @@ class LimitsRequest(msgspec.Struct, frozen=True):
     """GET /v1/limits."""
 
 
-class Limit(msgspec.Struct, frozen=True):
-    """`per_s` on average, at most `burst` at once. `scope`: of whom it is counted."""
+class Limit(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`per_s` on average, at most `burst` at once. `scope`: of whom it is counted. `policy`: as the
+    headers call it. `remaining`, `reset_ms` (until it is full again): the caller's own, where this
+    edge counts it."""
 
     bucket: str
     scope: str
+    policy: str
     per_s: float
     burst: int
+    remaining: int | None = None
+    reset_ms: int | None = None
 
 
 class LimitsAnswer(msgspec.Struct, frozen=True):
@@ -162,7 +162,9 @@ class _Row:
         fields = msgspec.structs.fields(route.shape)
         self.route = route
         self.pattern = _pattern(route.path)
-        self.known = known_fields(route.shape)
+        names = _NAMES.findall(route.path)
+        self.pages = pages_of(route, tuple(names))
+        self.known = known_fields(route.shape) | ({CURSOR} if self.pages is not None else set())
         self.takes_body = route.method in ("POST", "PUT", "PATCH")
         self.scope = scope_of(route.method, route.path)
         self.is_read = "cmid" not in self.known  # what a command leaves behind has one
@@ -199,6 +201,12 @@ class _Made(msgspec.Struct, frozen=True):
     created: bool = True
 
 
+class _Done(msgspec.Struct, frozen=True):
+    status: int
+    body: bytes
+    beside: Beside | None = None
+
+
 class Api:
     """The `/v1` part of an edge's public port."""
 
@@ -223,8 +231,9 @@ class Api:
         self._now_ms = now_ms
         self._entropy = entropy
         self._body_bytes_max = body_bytes_max
+        self.guard = Guard(self._stranger, entropy, body_bytes_max)
         self._guests = Guests(self, apps, auth, now_ms, entropy)
-        self._operator = AppRoutes(register, auth, apps, self.body, self._count, self._use)
+        self._operator = AppRoutes(register, auth, apps, self.body, self._count, self._use, now_ms)
         self._rows = [_Row(row) for row in registry.routes]
         self._paths = [(row.method, _pattern(row.path)) for row in self.own_rows()]
         self._paths += [(row.route.method, row.pattern) for row in self._rows]
@@ -238,7 +247,7 @@ class Api:
         rows.append(web.post("/v1/tokens", self.guarded(self._token)))
         rows.append(web.post("/v1/guests", self.guarded(self._guests.make)))
         rows.append(web.post("/v1/batch", self.guarded(self._batch)))
-        rows.append(web.get("/v1/limits", self.guarded(self._limits), allow_head=False))
+        rows.append(web.get("/v1/limits", self.guarded(self._limits)))
         rows += [
             web.route(row.method, row.path, self.guarded(self._operator.handler(row)))
             for row in APP_ROWS
@@ -253,71 +262,66 @@ class Api:
     # --- one request
 
     def guarded(self, handler: Handler) -> Handler:
-        """A handler whose refusals become problem+json, with a request id on every answer."""
+        """A handler whose answers have all that `edge.web.guard` gives them."""
+        return self.guard.guarded(handler)
 
-        async def answer(request: web.Request) -> web.StreamResponse:
-            request_id = request.headers.get("X-Request-Id", "")[:64]
-            if not request_id.isprintable() or not request_id:
-                request_id = "req_" + self._entropy(6).hex()
-            request[_REQUEST_ID] = request_id
-            began, token = monotonic(), TRACE.set(trace_of(request_id))
-            try:
-                response = await handler(request)
-            except Rejected as refusal:
-                response = _refused(refusal, request_id)
-            except web.HTTPRequestEntityTooLarge:
-                too_large = Rejected(TOO_LARGE, limit_bytes=self._body_bytes_max)
-                response = _refused(too_large, request_id)
-            except web.HTTPException:
-                raise
-            except Exception:  # noqa: BLE001 - boundary: a bug is a problem document, too
-                _log.error("rest.failed", path=request.path, request_id=request_id, exc_info=True)
-                response = _refused(Rejected(INTERNAL), request_id)
-            finally:
-                TRACE.reset(token)
-            _note(request, request_id, response.status, int((monotonic() - began) * SECOND_MS))
-            for name, value in request.get(_RATE, {}).items():
-                response.headers.setdefault(name, value)  # one that refused has told its own
-            response.headers["X-Request-Id"] = request_id
-            return response
-
-        return answer
+    def _stranger(self, address: str, counts: bool) -> Allowance | None:
+        app = self._apps.get(self._auth.default_app)
+        if app is None:
+            return None
+        limits, now_ms = self.dispatch.limits, self._now_ms()
+        if counts:
+            return limits.rest(app.name, "address", address, app.settings, now_ms)
+        return limits.left("rest", "address", app.name, address, app.settings, now_ms)
 
     def _row(self, row: _Row) -> Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
             app, viewer = self.caller(request, row.scope)
-            params = row.query(request.query)
+            params = row.query(once(request))
             if row.takes_body:
                 params.update(await self._raw_body(request))
+            elif request.body_exists and await request.read():
+                raise Rejected(BAD_REQUEST, f"a {request.method} has no body: use the query")
             params.update(request.match_info)
             key = request.headers.get("Idempotency-Key")
-            status, answer = await self._answer(row, params, key, app, viewer)
-            return web.Response(status=status, body=answer, content_type="application/json")
+            done = await self._answer(row, params, key, app, viewer)
+            return listed(request, done.status, done.body, done.beside)
 
         return handle
 
     async def _answer(
         self, row: _Row, params: dict[str, Any], key: str | None, app: App, viewer: Viewer
-    ) -> tuple[int, bytes]:
-        """(status, JSON) of one request. Raises Rejected."""
-        if row.takes_body and key is not None and "cmid" in row.known:
-            params["cmid"] = idempotency_cmid(key)
+    ) -> _Done:
+        """One request. Raises Rejected."""
         ignored = sorted(set(params) - row.known - (frozenset() if row.takes_body else WISHES))
+        if key is not None and not row.is_read:
+            params["cmid"] = idempotency_cmid(key)
+        elif key is not None:
+            ignored.append("Idempotency-Key")
+        seal = None
+        if row.pages is not None:
+            seal = row.pages.seal(params, app.name, app.id_secret)
+            params = row.pages.begin(params, seal, self._now_ms())
         blocked = NOBODY
         if row.is_read:
             blocked = await self._blocked(app, _asked_for(row.route, params, viewer))
         if blocked:
             viewer = msgspec.structs.replace(viewer, blocks=tuple(sorted(blocked)))
-        answer = await self.ask(
-            lambda reply: self.dispatch.route(row.route, params, app, viewer, reply)
-        )
+        try:
+            answer = await self.ask(
+                lambda reply: self.dispatch.route(row.route, params, app, viewer, reply)
+            )
+        except Rejected as refusal:
+            raise explained(refusal, params, row.route.shape) from None
         if blocked:
             answer = scrub(answer, blocked)
-        answer = with_ignored(answer, ignored)
+        beside = None
+        if row.pages is not None and seal is not None:
+            answer, beside = row.pages.end(answer, params, seal, self._now_ms())
         status = row.route.status
         if status == _CREATED and not decode_json(answer, _Made).created:
             status = _OK  # it was there before
-        return status, answer
+        return _Done(status, with_ignored(answer, ignored), beside)
 
     async def _blocked(self, app: App, viewer: Viewer) -> Blocked:
         """Whom the reader blocks: neither shown nor counted in what he reads. Raises Rejected."""
@@ -369,8 +373,8 @@ class Api:
         else:
             app, viewer = self._apps[holder.app], Viewer(user="", authority="server")
             request[_HOLDER] = holder
-            require_scope(holder, scope)
             self._count(request, app, viewer, holder)
+            require_scope(holder, scope)
             return app, viewer
         try:
             identity = self._auth.connection(authorization.partition(" ")[2].strip())
@@ -388,10 +392,11 @@ class Api:
         self, request: web.Request, app: App, viewer: Viewer, holder: KeyHolder | None = None
     ) -> None:
         """One request of the caller's. Raises Rejected(RATE_LIMITED)."""
-        scope, who = ("key", holder.id) if holder is not None else ("user", viewer.user)
+        request.setdefault(RATE, {})
+        scope, who = _counted(viewer, holder)
         left = self.dispatch.limits.rest(app.name, scope, who, app.settings, self._now_ms())
         if left is not None:
-            request[_RATE] = rate_headers(left)
+            request[RATE] = rate_headers(left)
 
     async def _raw_body(self, request: web.Request) -> dict[str, msgspec.Raw]:
         """The body's members as they were written, but without line breaks."""
@@ -415,21 +420,41 @@ class Api:
 
     async def _nothing(self, request: web.Request) -> web.StreamResponse:
         """What no row answers: the path is unknown, or knows other methods."""
-        allowed = sorted({m for m, path in self._paths if path.fullmatch(request.path)})
+        allowed = self._methods(request.path)
         if not allowed:
+            nearest = request.path.rstrip("/")
+            if self._methods(nearest):
+                raise Rejected(METHOD_NOT_FOUND, "without the slash at the end", nearest=nearest)
             raise Rejected(METHOD_NOT_FOUND, f"no {request.path}")
         allow = ", ".join(allowed)
+        if request.method == "OPTIONS":
+            return web.Response(status=204, headers={"Allow": allow})
         raise Rejected(METHOD_NOT_ALLOWED, f"{request.path} knows {allow}", allow=allow)
+
+    def _methods(self, path: str) -> list[str]:
+        """What a path knows; empty if there is no such path."""
+        found = {method for method, pattern in self._paths if pattern.fullmatch(path)}
+        return sorted(found | ({"HEAD"} if "GET" in found else set()))
 
     # --- limits
 
     async def _limits(self, request: web.Request) -> web.StreamResponse:
-        app, _ = self.caller(request, None)
-        rows = [
-            Limit(bucket, scope, rate.per_s, rate.burst)
-            for bucket, scope, rate in rates(app.settings)
-            if not rate.is_off
-        ]
+        app, viewer = self.caller(request, None)
+        own, who = _counted(viewer, request.get(_HOLDER))
+        rows = []
+        for bucket, scope, rate in rates(app.settings):
+            if rate.is_off:
+                continue
+            row = Limit(bucket, scope, policy_name(bucket, scope), rate.per_s, rate.burst)
+            if scope == own:
+                left = self.dispatch.limits.left(
+                    bucket, scope, app.name, who, app.settings, self._now_ms()
+                )
+                if left is not None:
+                    row = msgspec.structs.replace(
+                        row, remaining=left.remaining, reset_ms=left.reset_ms
+                    )
+            rows.append(row)
         answer = with_ignored(encode_json(LimitsAnswer(tuple(rows))), sorted(set(request.query)))
         return web.Response(body=answer, content_type="application/json")
 
@@ -443,16 +468,16 @@ class Api:
         first = batch.operations[0]
 
         async def run(operation: Operation) -> tuple[int, bytes]:
-            request_id = request[_REQUEST_ID]
+            request_id = request[REQUEST_ID]
             try:
                 if operation is not first:
                     self._count(request, app, viewer, request.get(_HOLDER))
                 return await self._operation(operation, app, viewer, request.get(_HOLDER))
             except Rejected as refusal:
-                status, answer, _ = problem(refusal, request_id)
+                status, answer, _ = problem(refusal, request_id, operation.path)
             except Exception:  # noqa: BLE001 - boundary: it costs this operation, not the batch
                 _log.error("rest.failed", path="/v1/batch", request_id=request_id, exc_info=True)
-                status, answer, _ = problem(Rejected(INTERNAL), request_id)
+                status, answer, _ = problem(Rejected(INTERNAL), request_id, operation.path)
             return status, answer
 
         ignored = sorted(body.keys() - known_fields(BatchRequest))
@@ -475,7 +500,8 @@ class Api:
                 names = _NAMES.findall(row.route.path)
                 params |= dict(zip(names, map(unquote, match.groups()), strict=True))
                 key = wanted.idempotency_key or None
-                return await self._answer(row, params, key, app, viewer)
+                done = await self._answer(row, params, key, app, viewer)
+                return done.status, done.body
             allowed.append(row.route.method)
         if allowed:
             allow = ", ".join(sorted(allowed))
@@ -531,6 +557,11 @@ class Api:
         )
 
 
+def _counted(viewer: Viewer, holder: KeyHolder | None) -> tuple[str, str]:
+    """(scope, who) of a caller's own buckets."""
+    return ("key", holder.id) if holder is not None else ("user", viewer.user)
+
+
 def _pattern(path: str) -> re.Pattern[str]:
     """Matches a path; a group for each of its names."""
     return re.compile(re.sub(r"\\{\w+\\}", "([^{}/]+)", re.escape(path)))
@@ -538,26 +569,6 @@ def _pattern(path: str) -> re.Pattern[str]:
 
 def _never() -> Command:
     raise LocalProtocolError("the edge answers this route itself")
-
-
-def _refused(refusal: Rejected, request_id: str) -> web.Response:
-    status, body, headers = problem(refusal, request_id)
-    return web.Response(status=status, body=body, headers=headers)
-
-
-def _note(request: web.Request, request_id: str, status: int, took_ms: int) -> None:
-    """Log what was slow, or was not answered. The path may hold names, so the route is told."""
-    if took_ms >= SLOW_MS or status >= _FAILED:
-        resource = request.match_info.route.resource
-        route = resource.canonical if resource is not None else ""
-        _log.warning(
-            "rest.slow" if status < _FAILED else "rest.unanswered",
-            method=request.method,
-            route=route,
-            status=status,
-            took_ms=took_ms,
-            request_id=request_id,
-        )
 
 
 def _reader(kind: object) -> Callable[[str], int | str]:

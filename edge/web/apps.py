@@ -10,7 +10,6 @@ Rules:
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
@@ -19,6 +18,7 @@ from aiohttp import web
 from msgspec.structs import replace
 
 from edge.auth import Auth, KeyHolder
+from edge.cursors import Seal
 from edge.dispatch import App
 from edge.ignored import with_ignored
 from edge.web.app_rows import (
@@ -53,8 +53,10 @@ from edge.web.app_rows import (
     SecretsAnswer,
     UpdateApp,
 )
+from edge.web.guard import RATE
+from edge.web.links import listed, once
+from edge.web.paging import pages_of
 from hubbub.base.errors import (
-    BAD_REQUEST,
     INTERNAL,
     PERMISSION_DENIED,
     UNAUTHORIZED,
@@ -94,7 +96,9 @@ class AppRoutes:
         body: Body,
         count: Count,
         use: Use,
+        now_ms: Callable[[], int],
     ) -> None:
+        self._now_ms = now_ms
         self._register = register
         self._auth = auth
         self._apps = apps
@@ -119,30 +123,44 @@ class AppRoutes:
         """What answers a row."""
         known = set(row.shape.__struct_fields__)
         has_body = row.method in ("POST", "PATCH")
+        pages = pages_of(row, ())
         run = self._answers[row]
 
         async def handle(request: web.Request) -> web.StreamResponse:
             self._check_caller(request, row)
-            params: dict[str, Any] = dict(request.query)
+            params: dict[str, Any] = once(request)
             if isinstance(limit := params.get("limit"), str) and limit.isdecimal():
                 params["limit"] = int(limit[:9])
             if has_body:
                 params.update(await self._body(request))
             params.update(request.match_info)
             ignored = sorted(set(params) - known)
+            if "Idempotency-Key" in request.headers:
+                ignored.append("Idempotency-Key")
+            seal = self._seal(row)
+            if pages is not None:
+                params = pages.begin(params, seal, self._now_ms())
             try:
                 answer = encode_json(await run(params))
             except CoordinatorError:
                 raise Rejected(INTERNAL, "the coordinator does not answer") from None
-            answer = with_ignored(answer, ignored)
-            return web.Response(status=row.status, body=answer, content_type="application/json")
+            beside = None
+            if pages is not None:
+                answer, beside = pages.end(answer, params, seal, self._now_ms())
+            return listed(request, row.status, with_ignored(answer, ignored), beside)
 
         return handle
+
+    def _seal(self, row: Route) -> Seal:
+        """Of a list that is the cluster's: no app has its secret but the cluster's own."""
+        app = self._apps.get(self._auth.default_app)
+        return Seal("", app.id_secret if app is not None else b"", f"{row.method} {row.path}")
 
     def _check_caller(self, request: web.Request, row: Route) -> None:
         """Raises Rejected(UNAUTHORIZED | PERMISSION_DENIED | RATE_LIMITED)."""
         authorization = request.headers.get("Authorization", "")
         if self._auth.is_root(authorization):
+            request[RATE] = {}  # nothing limits it
             return
         try:
             holder = self._auth.server_key(authorization)
@@ -173,12 +191,10 @@ class AppRoutes:
 
     async def _list(self, params: dict[str, Any]) -> AppsAnswer:
         asked = convert(params, AppsRequest)
-        after = _place(asked.cursor)
-        rows = [record for record in await self._register.living() if record.app > after]
+        rows = [record for record in await self._register.living() if record.app > asked.cursor]
         page = rows[: asked.limit]
-        has_more = len(rows) > len(page)
-        cursor = urlsafe_b64encode(page[-1].app.encode()).decode() if has_more else ""
-        return AppsAnswer(tuple(map(_shown, page)), cursor)
+        following = page[-1].app if len(rows) > len(page) else ""
+        return AppsAnswer(tuple(map(_shown, page)), following)
 
     async def _get(self, params: dict[str, Any]) -> AppAnswer:
         shown = _shown(await self._register.get(convert(params, AppRequest).app))
@@ -230,14 +246,6 @@ def require_scope(holder: KeyHolder, scope: Scope | None) -> None:
     """Raises Rejected(PERMISSION_DENIED) if the key does not have the scope."""
     if scope is not None and scope not in holder.scopes:
         raise Rejected(PERMISSION_DENIED, f"this key has no scope {scope}", scope=scope)
-
-
-def _place(cursor: str) -> str:
-    """The name after which a page begins. Raises Rejected(BAD_REQUEST)."""
-    try:
-        return urlsafe_b64decode(cursor.encode("ascii")).decode("ascii")
-    except ValueError:
-        raise Rejected(BAD_REQUEST, "cursor is the `next` of a page") from None
 
 
 def _shown(record: AppRecord) -> AppAnswer:

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from edge.dispatch import Wish
+from edge.web.paging import CURSOR, pages_of
 from edge.web.schemas import fields_of, properties_of
 from hubbub import VERSION
 from hubbub.base.errors import all_errors
@@ -27,7 +28,24 @@ WITH_BODY: Final = ("POST", "PUT", "PATCH")
 _PARAMETER = re.compile(r"{(\w+)}")
 _WORDS = re.compile(r"[A-Za-z0-9]+")
 _PROBLEM = {"$ref": "#/components/schemas/Problem"}
+_BESIDE = {"$ref": "#/components/schemas/Beside"}
 _ID_HEADER = {"X-Request-Id": {"schema": {"type": "string"}, "description": "names this request"}}
+_LIMIT_HEADERS: Final = {
+    name: {"schema": {"type": "string"}, "description": text}
+    for name, text in (
+        ("RateLimit-Policy", "what the caller may ask for; absent where his app limits nothing"),
+        ("RateLimit", "what is left of it"),
+        ("Retry-After", "seconds, where waiting helps"),
+    )
+}
+_LINK: Final = {"Link": {"schema": {"type": "string"}, "description": "the pages beside this one"}}
+_CURSOR_PARAMETER: Final = {
+    "name": CURSOR,
+    "in": "query",
+    "required": False,
+    "description": "The `next_cursor` of a page: this one goes on there, whatever else says where.",
+    "schema": {"type": "string"},
+}
 _IDEMPOTENCY: Final = {
     "name": "Idempotency-Key",
     "in": "header",
@@ -44,6 +62,7 @@ def openapi(registry: Registry, extra: list[Route], examples: Examples) -> dict[
     schemas, components = json_schema_components(shapes)
     schema_of = dict(zip(shapes, schemas, strict=True))
     components["Problem"] = problem_schema()
+    components["Beside"] = beside_schema()
     paths: dict[str, dict[str, Any]] = {}
     for row in rows:
         example = examples.get(f"{row.method} {row.path}", {})
@@ -82,6 +101,7 @@ def error_rows() -> list[dict[str, Any]]:
             "status": row.http_status,
             "retryable": row.temporary,
             "text": row.text,
+            "hint": row.hint,
         }
         for row in all_errors()
     ]
@@ -96,6 +116,10 @@ def _operation(
     is_read = row.method == "GET" and not is_own
     fields = fields_of(row.shape) + (fields_of(Wish) if is_read else [])
     answer: dict[str, Any] = {"schema": schema_of[row.answer]}
+    headers = {**_ID_HEADER, **_LIMIT_HEADERS}
+    pages = pages_of(row, tuple(in_path))
+    if pages is not None:
+        answer["schema"] = {"allOf": [schema_of[row.answer], _BESIDE]}
     if "answer" in example:
         answer["example"] = example["answer"]
     operation: dict[str, Any] = {
@@ -117,12 +141,12 @@ def _operation(
         "responses": {
             str(row.status): {
                 "description": "done",
-                "headers": _ID_HEADER,
+                "headers": headers if pages is None else {**headers, **_LINK},
                 "content": {"application/json": answer},
             },
             "default": {
                 "description": "refused",
-                "headers": _ID_HEADER,
+                "headers": headers,
                 "content": {"application/problem+json": {"schema": _PROBLEM}},
             },
         },
@@ -132,9 +156,11 @@ def _operation(
             **operation["responses"]["201"],
             "description": "was there",
         }
+    if pages is not None and not pages.is_own:
+        operation["parameters"].append(_CURSOR_PARAMETER)
+    if _is_command(row):
+        operation["parameters"].append(_IDEMPOTENCY)
     if has_body:
-        if _is_command(row):
-            operation["parameters"].append(_IDEMPOTENCY)
         body: dict[str, Any] = {"schema": _body_schema(row, in_path)}
         if "request" in example:
             body["example"] = example["request"]
@@ -168,15 +194,45 @@ def problem_schema() -> dict[str, Any]:
     """What every refusal looks like."""
     return {
         "type": "object",
-        "required": ["type", "title", "status", "code", "detail", "retryable", "request_id"],
+        "required": [
+            *("type", "title", "status", "code", "detail", "instance", "retryable", "request_id")
+        ],
         "properties": {
-            "type": {"type": "string"},
+            "type": {"type": "string", "format": "uri-reference"},
             "title": {"type": "string"},
             "status": {"type": "integer"},
             "code": {"type": "string", "enum": [row.name for row in all_errors()]},
             "detail": {"type": "string"},
+            "hint": {"type": "string", "description": "what to do about it"},
+            "instance": {"type": "string", "format": "uri-reference"},
             "retryable": {"type": "boolean"},
             "retry_after_ms": {"type": "integer"},
             "request_id": {"type": "string"},
+            "errors": {
+                "type": "array",
+                "description": "every field that is wrong",
+                "items": {
+                    "type": "object",
+                    "required": ["pointer", "detail"],
+                    "properties": {
+                        "pointer": {"type": "string", "examples": ["#/limit"]},
+                        "detail": {"type": "string"},
+                    },
+                },
+            },
+        },
+    }
+
+
+def beside_schema() -> dict[str, Any]:
+    """What the answer of every list says beside its rows."""
+    return {
+        "type": "object",
+        "description": "The pages beside this one.",
+        "required": ["has_more"],
+        "properties": {
+            "has_more": {"type": "boolean"},
+            "next_cursor": {"type": "string", "description": "pass it as `cursor`"},
+            "prev_cursor": {"type": "string", "description": "of messages: the way back"},
         },
     }

@@ -7,16 +7,18 @@ draft-ietf-httpapi-ratelimit-headers-10.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from urllib.parse import quote
 
 from edge.limits import Allowance, window_s
-from hubbub.base.errors import METHOD_NOT_ALLOWED, RATE_LIMITED, Rejected
+from hubbub.base.errors import METHOD_NOT_ALLOWED, RATE_LIMITED, UNAUTHORIZED, Rejected
 from hubbub.wire.codec import dump_json
 
 MEDIA_TYPE = "application/problem+json"
+PATH_CHARS_MAX = 500  # of the request's path, as it is told
 
 
-def problem(refusal: Rejected, request_id: str) -> tuple[int, bytes, dict[str, str]]:
-    """(HTTP status, body, headers) of a refusal."""
+def problem(refusal: Rejected, request_id: str, path: str) -> tuple[int, bytes, dict[str, str]]:
+    """(HTTP status, body, headers) of a refusal. `path`: what was asked, as it was written."""
     error = refusal.error
     body: dict[str, object] = {
         "type": f"/docs/errors#{error.name}",
@@ -24,14 +26,19 @@ def problem(refusal: Rejected, request_id: str) -> tuple[int, bytes, dict[str, s
         "status": error.http_status,
         "code": error.name,
         "detail": refusal.text,
+        "instance": f"{quote(path[:PATH_CHARS_MAX], _IN_PATH)}#{quote(request_id, safe='')}",
         "retryable": error.temporary,
         "request_id": request_id,
         **refusal.details,
     }
+    if error.hint:
+        body["hint"] = error.hint
     headers = {"Content-Type": MEDIA_TYPE, "X-Request-Id": request_id}
     if error is METHOD_NOT_ALLOWED:
         headers["Allow"] = str(refusal.details["allow"])  # RFC 9110, 15.5.6
-    wait_ms = refusal.details.get("retry_after_ms")
+    if error is UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"  # RFC 9110, 15.5.2
+    wait_ms = refusal.details.get("retry_after_ms", 1_000 if error.temporary else None)
     if isinstance(wait_ms, int):
         wait_s = -(-wait_ms // 1000)
         headers["Retry-After"] = str(wait_s)
@@ -40,10 +47,13 @@ def problem(refusal: Rejected, request_id: str) -> tuple[int, bytes, dict[str, s
     return error.http_status, dump_json(body), headers
 
 
+_IN_PATH = "/%:@!$&'()*+,;=~"
+
+
 def rate_headers(left: Allowance) -> dict[str, str]:
     """What a caller may still ask for, in two spellings: the draft's fields, and one by one."""
     reset_s = -(-left.reset_ms // 1000)
-    name = left.scope if left.bucket == left.scope else f"{left.scope}-{left.bucket}"
+    name = policy_name(left.bucket, left.scope)
     return {
         "RateLimit-Policy": f'"{name}";q={left.limit};w={left.window_s}',
         "RateLimit": f'"{name}";r={left.remaining};t={reset_s}',
@@ -53,6 +63,11 @@ def rate_headers(left: Allowance) -> dict[str, str]:
         "X-RateLimit-Bucket": left.bucket,
         "X-RateLimit-Scope": left.scope,
     }
+
+
+def policy_name(bucket: str, scope: str) -> str:
+    """How the headers call a bucket."""
+    return scope if bucket == scope else f"{scope}-{bucket}"
 
 
 def _empty(details: Mapping[str, object], wait_ms: int) -> Allowance:

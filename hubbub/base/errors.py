@@ -20,13 +20,15 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class ErrorCode:
-    """One row of the table. `temporary`: the same request may succeed later, unchanged."""
+    """One row of the table. `temporary`: the same request may succeed later, unchanged. `hint`:
+    what to do about it, where the text does not say so."""
 
     code: int
     name: str
     http_status: int
     temporary: bool
     text: str
+    hint: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +74,9 @@ _CLOSES: Final[dict[int, CloseCode]] = {}
 
 
 def _error(
-    code: int, name: str, http_status: int, text: str, *, temporary: bool = False
+    code: int, name: str, http_status: int, text: str, *, temporary: bool = False, hint: str = ""
 ) -> ErrorCode:
-    row = ErrorCode(code, name, http_status, temporary, text)
+    row = ErrorCode(code, name, http_status, temporary, text, hint)
     assert code not in _ERRORS, code
     _ERRORS[code] = row
     return row
@@ -89,32 +91,84 @@ def _close(code: int, reason: str) -> CloseCode:
 
 # --- the client protocol's own
 INTERNAL = _error(100, "internal", 503, "temporary failure, try again", temporary=True)
-UNAUTHORIZED = _error(101, "unauthorized", 401, "unauthorized")
+UNAUTHORIZED = _error(
+    101,
+    "unauthorized",
+    401,
+    "unauthorized",
+    hint="send Authorization: Bearer and a server key, or a token from POST /v1/tokens",
+)
 UNKNOWN_CHANNEL = _error(102, "unknown_channel", 404, "unknown channel")
 PERMISSION_DENIED = _error(103, "permission_denied", 403, "permission denied")
-METHOD_NOT_FOUND = _error(104, "method_not_found", 404, "method not found")
+METHOD_NOT_FOUND = _error(
+    104,
+    "method_not_found",
+    404,
+    "method not found",
+    hint="/openapi.json and /docs list every route, /asyncapi.json every method",
+)
 ALREADY_SUBSCRIBED = _error(105, "already_subscribed", 409, "already subscribed")
 LIMIT_EXCEEDED = _error(106, "limit_exceeded", 422, "limit exceeded")
-BAD_REQUEST = _error(107, "bad_request", 400, "bad request")
+BAD_REQUEST = _error(
+    107,
+    "bad_request",
+    400,
+    "bad request",
+    hint="`errors` names the fields; /docs shows what each of them takes",
+)
 NOT_AVAILABLE = _error(108, "not_available", 404, "not available")
-TOKEN_EXPIRED = _error(109, "token_expired", 401, "token expired")
+TOKEN_EXPIRED = _error(
+    109, "token_expired", 401, "token expired", hint="get a new token where this one came from"
+)
 EXPIRED = _error(110, "expired", 401, "expired")
-RATE_LIMITED = _error(111, "rate_limited", 429, "slow down", temporary=True)
+RATE_LIMITED = _error(
+    111,
+    "rate_limited",
+    429,
+    "slow down",
+    temporary=True,
+    hint="wait as long as Retry-After says; GET /v1/limits shows what is left",
+)
 UNRECOVERABLE_POSITION = _error(112, "unrecoverable_position", 410, "unrecoverable position")
 # --- ours
 UNKNOWN_OUTCOME = _error(
-    400, "unknown_outcome", 503, "no answer yet: retry with the same id", temporary=True
+    400,
+    "unknown_outcome",
+    503,
+    "no answer yet: retry with the same id",
+    temporary=True,
+    hint="send it again under the same cmid or Idempotency-Key",
 )
 NOT_FOUND = _error(404, "not_found", 404, "not found")
-CHANNEL_NOT_FOUND = _error(405, "channel_not_found", 404, "channel does not exist")
+CHANNEL_NOT_FOUND = _error(
+    405, "channel_not_found", 404, "channel does not exist", hint="POST /v1/channels makes it"
+)
 METHOD_NOT_ALLOWED = _error(408, "method_not_allowed", 405, "method not allowed")
 CONFLICT = _error(409, "conflict", 409, "conflict")
-CMID_REUSED = _error(410, "cmid_reused", 409, "this id was used for another request")
+CMID_REUSED = _error(
+    410,
+    "cmid_reused",
+    409,
+    "this id was used for another request",
+    hint="a new request needs a new cmid or Idempotency-Key",
+)
 CMID_CLOCK = _error(411, "cmid_clock", 422, "the id's time is outside -24 h to +10 min")
 TOO_LARGE = _error(413, "too_large", 413, "too large")
 TOO_MANY = _error(414, "too_many", 422, "too many items")
-UNSUPPORTED_MEDIA = _error(415, "unsupported_media_type", 415, "the body must be JSON")
-NOT_A_MEMBER = _error(420, "not_a_member", 403, "not a member of this channel")
+UNSUPPORTED_MEDIA = _error(
+    415,
+    "unsupported_media_type",
+    415,
+    "the body must be JSON",
+    hint="send Content-Type: application/json",
+)
+NOT_A_MEMBER = _error(
+    420,
+    "not_a_member",
+    403,
+    "not a member of this channel",
+    hint="join it, or let a moderator add this user",
+)
 CHANNEL_EXISTS = _error(421, "channel_exists", 409, "channel exists already")
 MESSAGE_DELETED = _error(422, "message_deleted", 409, "message is deleted")
 BANNED = _error(423, "banned", 403, "banned from this channel")
@@ -135,6 +189,13 @@ QUOTA_EXCEEDED = _error(444, "quota_exceeded", 429, "the app's quota is used up"
 QUOTA_REACHED = _error(447, "quota_reached", 403, "the app has as many as its quota allows")
 APP_NOT_FOUND = _error(445, "app_not_found", 404, "there is no such app")
 APP_EXISTS = _error(446, "app_exists", 409, "this name is or was an app's")
+CURSOR_INVALID = _error(
+    450, "cursor_invalid", 400, "not a cursor of this list", hint="begin again without a cursor"
+)
+CURSOR_EXPIRED = _error(
+    451, "cursor_expired", 410, "the cursor is too old", hint="begin again without a cursor"
+)
+HEADERS_TOO_LARGE = _error(452, "headers_too_large", 431, "the request's head is too long")
 CHANNEL_ARCHIVED = _error(441, "channel_archived", 409, "the channel is archived: read only")
 
 # --- closes: reconnect

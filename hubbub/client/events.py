@@ -29,9 +29,15 @@ class Refused(Exception):
         """As docs/ERRORS.md has it: `not_found`."""
         return error_by_code(self.code).name
 
+    @property
+    def errors(self) -> dict[str, str]:
+        """What is wrong with the request's fields, by JSON pointer (`#/limit`): all of them."""
+        rows = self.details.get("errors", ())
+        return {str(row["pointer"]): str(row["detail"]) for row in rows}
+
 
 class Invalid(Refused):
-    """The request is wrong as it stands (HTTP's 400, 405, 413, 415, 422)."""
+    """The request is wrong as it stands (HTTP's 400, 405, 413, 415, 422, 431)."""
 
 
 class NotAllowed(Refused):
@@ -66,6 +72,7 @@ KINDS: Final[dict[int, type[Refused]]] = {
     415: Invalid,
     422: Invalid,
     429: Limited,
+    431: Invalid,
     503: Unavailable,
     507: Unavailable,
 }  # by the HTTP status of the code's row; a test holds that none is missing

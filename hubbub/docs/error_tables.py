@@ -16,8 +16,8 @@ Generated from `hubbub/base/errors.py` by `python -m hubbub.docs`; a test compar
 
 An error reply has a `code` and a `message`. The message is `name: text`, followed by one JSON
 object when there are details, as in `rate_limited: slow down {"retry_after_ms":1600}`. REST answers
-the same row as problem+json with the HTTP status of the table and the name as its `code`.
-*Temporary* means: the same request may succeed later, unchanged, with the same id.
+the same row as problem+json with the HTTP status of the table and the name as its `code`, and the
+hint. *Temporary* means: the same request may succeed later, unchanged, with the same id.
 """
 
 CLOSES = """
@@ -38,7 +38,10 @@ def error_page() -> str:
     return "\n".join(
         [
             HEAD,
-            *table(["code", "name", "HTTP", "temporary", "text"], map(_error, errors.all_errors())),
+            *table(
+                ["code", "name", "HTTP", "temporary", "text", "hint"],
+                map(_error, errors.all_errors()),
+            ),
             CLOSES,
             *table(["code", "reason", "reconnects"], map(_close, errors.all_closes())),
             UNSUBSCRIBES,
@@ -50,7 +53,7 @@ def error_page() -> str:
 
 def _error(row: ErrorCode) -> list[str]:
     temporary = "yes" if row.temporary else ""
-    return [str(row.code), f"`{row.name}`", str(row.http_status), temporary, row.text]
+    return [str(row.code), f"`{row.name}`", str(row.http_status), temporary, row.text, row.hint]
 
 
 def _close(row: CloseCode) -> list[str]:

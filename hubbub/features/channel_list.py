@@ -47,6 +47,7 @@ from hubbub.features.contract import (
     Tables,
     Verb,
 )
+from hubbub.features.fields import check_limit
 from hubbub.features.list_rows import BY_AGE, LISTED, ListedChannel, ListedRow, line, own_rows
 from hubbub.features.members import (
     MembersInvited,
@@ -393,8 +394,7 @@ def _peer(event: ChannelCreated, user: str) -> str:
 
 def run_channels(request: ListRequest, tables: Tables, ctx: Context) -> ListPage:
     require_own(ctx.key[1:], ctx)
-    if not 1 <= request.limit <= PAGE_MAX:
-        raise Rejected(BAD_REQUEST, f"limit is 1 to {PAGE_MAX}")
+    check_limit(request.limit, PAGE_MAX)
     if request.before < 0:
         raise Rejected(BAD_REQUEST, "before is what `next` was")
     return page_of(min(request.before, tables.head_seq + 1), request.limit, tables)

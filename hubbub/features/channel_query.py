@@ -22,7 +22,7 @@ from typing import Any, Final, Literal, cast
 
 from msgspec import UNSET, Raw, Struct, UnsetType, field
 
-from hubbub.base.errors import BAD_REQUEST, TOO_LARGE, Rejected
+from hubbub.base.errors import TOO_LARGE, Rejected
 from hubbub.base.names import check_user, user_stream
 from hubbub.base.roll import Roll
 from hubbub.features.channels import ChannelRequest
@@ -40,7 +40,7 @@ from hubbub.features.contract import (
     Verb,
 )
 from hubbub.features.directory import fold
-from hubbub.features.fields import META_BYTES_MAX, make_cursor, read_cursor
+from hubbub.features.fields import META_BYTES_MAX, check_limit, make_cursor, read_cursor
 from hubbub.features.list_index import (
     IndexRequest,
     IndexRow,
@@ -164,8 +164,7 @@ def run_equal(request: EqualRequest, tables: Tables, ctx: Context) -> Equal:
 
 def turn_query(request: ChannelQuery, ctx: EdgeContext) -> Errand:
     user = check_user(request.user or ctx.viewer.user)
-    if not 1 <= request.limit <= PAGE_MAX:
-        raise Rejected(BAD_REQUEST, f"limit is 1 to {PAGE_MAX}")
+    check_limit(request.limit, PAGE_MAX)
     if request.member:
         check_user(request.member)
     if sum(len(key) + len(bytes(value)) for key, value in request.data.items()) > META_BYTES_MAX:

@@ -99,6 +99,6 @@ def require_something(*fields: object) -> None:
 
 
 def check_limit(limit: int, limit_max: int) -> None:
-    """Raises Rejected(BAD_REQUEST) for a page of no or of too many rows."""
+    """Raises Rejected(BAD_REQUEST) for a page of no or of too many rows: none is cut short."""
     if not 1 <= limit <= limit_max:
-        raise Rejected(BAD_REQUEST, f"limit is 1 to {limit_max}")
+        raise Rejected(BAD_REQUEST, f"limit is 1 to {limit_max}", limit_max=limit_max)

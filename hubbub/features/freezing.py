@@ -76,7 +76,7 @@ def apply_frozen(event: ChannelFrozen | ChannelUnfrozen, _: Meta, tables: Tables
         tables[CHANNEL].put(ONLY, replace(row, frozen=isinstance(event, ChannelFrozen)))
 
 
-_PATH: Final = "/v1/channels/{channel}/freeze"
+_PATH: Final = "/v1/channels/{channel}/frozen"
 
 FEATURE: Final = Feature(
     name="freezing",

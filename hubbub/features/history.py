@@ -26,7 +26,7 @@ from hubbub.features.contract import (
     Tables,
     Verb,
 )
-from hubbub.features.fields import check_chat_channel
+from hubbub.features.fields import check_chat_channel, check_limit
 from hubbub.features.messages import MESSAGE, MESSAGES, find_message, seen
 from hubbub.features.past import stood
 from hubbub.features.publication import parse_time
@@ -107,9 +107,7 @@ def run_history(request: HistoryRequest, tables: Tables, ctx: Context) -> Histor
     require_standing(Action.READ, tables, ctx)
     settings = ctx.settings
     limit = settings.history_page_default if request.limit is None else request.limit
-    if limit < 1:
-        raise Rejected(BAD_REQUEST, "limit is at least 1")
-    limit = min(limit, settings.history_page_max)
+    check_limit(limit, settings.history_page_max)
     lowest, bytes_max = readable_from(tables, ctx), settings.history_page_bytes_max
     pager = Pager(tables, lowest, bytes_max, _wanted(request), ctx.actor)
     if not (request.sender or request.type):

@@ -35,7 +35,7 @@ from hubbub.features.contract import (
     Verb,
     as_command,
 )
-from hubbub.features.fields import check_chat_channel
+from hubbub.features.fields import check_chat_channel, check_limit
 from hubbub.features.members import (
     MembersInvited,
     MembersJoined,
@@ -279,8 +279,7 @@ def effects_declined(event: RequestDeclined, meta: Meta, _: Tables) -> list[Effe
 
 def run_list(request: RequestsRequest, tables: Tables, ctx: Context) -> RequestsPage:
     require_standing(Action.ANSWER_REQUEST, tables, ctx)
-    if not 1 <= request.limit <= PAGE_MAX:
-        raise Rejected(BAD_REQUEST, f"limit is 1 to {PAGE_MAX}")
+    check_limit(request.limit, PAGE_MAX)
     if request.after:
         check_user(request.after)
     rows = tables[REQUESTS].scan(after=request.after or None, limit=request.limit)

@@ -43,7 +43,7 @@ from hubbub.features.contract import (
     Verb,
     as_command,
 )
-from hubbub.features.fields import check_chat_channel, check_users
+from hubbub.features.fields import check_chat_channel, check_limit, check_users
 from hubbub.features.guarantees import tier_events
 from hubbub.features.publication import rfc3339
 from hubbub.features.standing import (
@@ -332,8 +332,7 @@ def apply_role(event: RoleChanged, meta: Meta, tables: Tables) -> None:
 
 def run_list(request: MembersRequest, tables: Tables, ctx: Context) -> MembersPage:
     require_standing(Action.LIST_MEMBERS, tables, ctx)
-    if not 1 <= request.limit <= PAGE_MAX:
-        raise Rejected(BAD_REQUEST, f"limit is 1 to {PAGE_MAX}")
+    check_limit(request.limit, PAGE_MAX)
     if request.after:
         check_user(request.after)
     rows = tables[MEMBERS].scan(after=request.after or None, limit=request.limit)

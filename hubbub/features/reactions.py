@@ -42,7 +42,7 @@ from hubbub.features.contract import (
     Verb,
     as_command,
 )
-from hubbub.features.fields import check_chat_channel
+from hubbub.features.fields import check_chat_channel, check_limit
 from hubbub.features.messages import MESSAGE, OfMessage, alive, find_message, id_of
 from hubbub.features.publication import rfc3339
 from hubbub.features.standing import ChannelRow, member_count, require_standing
@@ -278,8 +278,7 @@ def told(seq: int, tables: Tables) -> ReactionCounted | None:
 
 def run_list(request: ReactionsRequest, tables: Tables, ctx: Context) -> ReactionsPage:
     require_standing(Action.READ, tables, ctx)
-    if not 1 <= request.limit <= PAGE_MAX:
-        raise Rejected(BAD_REQUEST, f"limit is 1 to {PAGE_MAX}")
+    check_limit(request.limit, PAGE_MAX)
     stored = find_message(request.id, tables, ctx)
     alive(stored, tables)
     kind, user = _place(request)

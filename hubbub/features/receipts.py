@@ -39,7 +39,7 @@ from hubbub.features.contract import (
     Tables,
     Verb,
 )
-from hubbub.features.fields import check_chat_channel
+from hubbub.features.fields import check_chat_channel, check_limit
 from hubbub.features.mark_rows import (
     MARKS,
     WATERMARKS,
@@ -219,8 +219,7 @@ def run_readers(request: ReadersRequest, tables: Tables, ctx: Context) -> Reader
     require_standing(Action.SEE_RECEIPTS, tables, ctx)
     side = DELIVERED if request.state == "delivered" else READ
     _require_shown(side, ctx.settings)
-    if not 1 <= request.limit <= PAGE_MAX:
-        raise Rejected(BAD_REQUEST, f"limit is 1 to {PAGE_MAX}")
+    check_limit(request.limit, PAGE_MAX)
     seq = message_seq(request.id) if request.id else request.seq
     stored = tables.published(seq)
     if stored is None or stored.head.type != MESSAGE_CREATED:

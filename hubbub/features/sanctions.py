@@ -45,7 +45,7 @@ from hubbub.features.contract import (
     Verb,
     as_command,
 )
-from hubbub.features.fields import check_chat_channel, check_users
+from hubbub.features.fields import check_chat_channel, check_limit, check_users
 from hubbub.features.members import MembersRemoved, fallen_events
 from hubbub.features.publication import parse_time, rfc3339
 from hubbub.features.standing import (
@@ -387,8 +387,7 @@ def _page(
 ) -> SanctionsPage:
     """One scan: rows of the past may make a page shorter than asked for, never the list."""
     require_standing(Action.SEE_SANCTIONS, tables, ctx)
-    if not 1 <= request.limit <= PAGE_MAX:
-        raise Rejected(BAD_REQUEST, f"limit is 1 to {PAGE_MAX}")
+    check_limit(request.limit, PAGE_MAX)
     if request.after:
         check_user(request.after)
     rows = tables[table].scan(after=request.after or None, limit=request.limit)

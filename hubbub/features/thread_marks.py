@@ -47,7 +47,7 @@ from hubbub.features.contract import (
     as_command,
     only_answer,
 )
-from hubbub.features.fields import check_chat_channel
+from hubbub.features.fields import check_chat_channel, check_limit
 from hubbub.features.hidden_bits import NONE_BLOCKED, Blocked, hidden_in
 from hubbub.features.marks import BLOCKS, MarksStirred
 from hubbub.features.members import MembersLeft, MembersRemoved
@@ -364,8 +364,7 @@ def head(tables: Tables, user: str, blocked: Blocked) -> Mapping[str, object]:
 
 def run_unread(request: UnreadThreadsRequest, tables: Tables, ctx: Context) -> UnreadThreadsPage:
     require_standing(Action.READ, tables, ctx)
-    if not 1 <= request.limit <= PAGE_MAX:
-        raise Rejected(BAD_REQUEST, f"limit is 1 to {PAGE_MAX}")
+    check_limit(request.limit, PAGE_MAX)
     rows = _followed(tables, ctx.actor, request.before or _LAST, request.limit)
     found: list[ThreadUnread] = []
     blocked = frozenset(ctx.viewer.blocks)
@@ -427,7 +426,7 @@ FEATURE: Final = Feature(
     ),
     routes=(
         Route("POST", _THREADS + "/{id}/read", ReadThread, as_command, ThreadMarked),
-        Route("POST", _THREADS + "/read-all", ReadThreads, as_command, ThreadMarked),
+        Route("POST", _THREADS + "/read_all", ReadThreads, as_command, ThreadMarked),
         Route(
             "GET",
             _THREADS + "/unread",

@@ -48,7 +48,7 @@ from hubbub.features.contract import (
     Verb,
     as_command,
 )
-from hubbub.features.fields import check_chat_channel
+from hubbub.features.fields import check_chat_channel, check_limit
 from hubbub.features.messages import (
     MESSAGE,
     MessageCreated,
@@ -377,9 +377,8 @@ def run_threads(request: ThreadsRequest, tables: Tables, ctx: Context) -> Thread
 
 
 def _limit(limit: int, ctx: Context) -> int:
-    if limit < 1:
-        raise Rejected(BAD_REQUEST, "limit is at least 1")
-    return min(limit, PAGE_MAX, ctx.settings.history_page_max)
+    check_limit(limit, PAGE_MAX)
+    return min(limit, ctx.settings.history_page_max)
 
 
 def _is_following(root: int, tables: Tables, ctx: Context) -> bool:

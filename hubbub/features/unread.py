@@ -35,7 +35,7 @@ from hubbub.features.contract import (
     Tables,
     Verb,
 )
-from hubbub.features.fields import check_chat_channel
+from hubbub.features.fields import check_chat_channel, check_limit
 from hubbub.features.list_index import Index, IndexRequest
 from hubbub.features.list_rows import ListState
 from hubbub.features.mark_rows import mark_row
@@ -198,8 +198,7 @@ def _figures(head: HeadRow) -> _Figures:
 def run_explain(request: ExplainAsk, tables: Tables, ctx: Context) -> Explanation:
     require(Action.READ_ANY_USER_STREAM, None, Role.NONE, ctx.viewer.authority)
     channel_row(tables)
-    if not 1 <= request.limit <= EXPLAINED_MAX:
-        raise Rejected(BAD_REQUEST, f"limit is 1 to {EXPLAINED_MAX}")
+    check_limit(request.limit, EXPLAINED_MAX)
     row = mark_row(tables, request.user)
     if row is None:
         raise Rejected(BAD_REQUEST, "this user keeps no mark here")
@@ -278,7 +277,7 @@ FEATURE: Final = Feature(
     ),
     routes=(
         Route("GET", "/v1/users/{user}/unread", TotalRequest, turn_total, Total),
-        Route("POST", "/v1/users/{user}/read-all", TotalRequest, turn_all_read, AllRead),
+        Route("POST", "/v1/users/{user}/read_all", TotalRequest, turn_all_read, AllRead),
         Route(
             "GET",
             "/v1/channels/{channel}/unread/{user}",

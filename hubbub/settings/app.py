@@ -169,6 +169,8 @@ class AppSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     # batch counts.
     rest_per_user: Rate = Rate(30.0, 100)
     rest_per_key: Rate = Rate(500.0, 5_000)
+    # What an address is refused before it says who it is; of the default app, also on loopback.
+    rest_per_address: Rate = Rate(30.0, 100)
 
     # --- raw channels
     # By name; the empty name is that of channels without a colon, "#" makes #user a raw channel

@@ -27,6 +27,7 @@ BENCH: Final = AppSettings(
     subscribes_per_connection=OFF,
     rest_per_user=OFF,
     rest_per_key=OFF,
+    rest_per_address=OFF,
     namespaces={
         "raw": Namespace(
             subscribe="users",
@@ -66,6 +67,7 @@ CENTRIFUGE_COMPAT: Final = AppSettings(
     subscribes_per_connection=OFF,
     rest_per_user=OFF,
     rest_per_key=OFF,
+    rest_per_address=OFF,
     compat_api=True,
     namespaces={
         "": msgspec.structs.replace(_OPEN, join_leave=True, push_join_leave=True, delta=True),

@@ -14,6 +14,7 @@ import msgspec
 import orjson
 
 from hubbub.base.errors import BAD_REQUEST, Rejected
+from hubbub.wire.field_errors import field_errors
 
 T = TypeVar("T")
 
@@ -54,21 +55,37 @@ def parse_json(data: bytes | str | memoryview) -> Any:
 def shape_json(data: bytes | memoryview, shape: type[T]) -> T:
     """JSON from outside that already passed `parse_json`, as `shape`.
 
-    Raises Rejected(BAD_REQUEST) with the path of the first offending field.
+    Raises Rejected(BAD_REQUEST) with `errors`: every field that does not fit.
     """
     decoder = _json_decoders.get(shape) or _json_decoder(shape)
     try:
         return decoder.decode(data)  # type: ignore[no-any-return]
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise Rejected(BAD_REQUEST, str(error)) from None
+        raise _unfit(str(error), parse_json(data), shape) from None
 
 
 def convert(value: Any, shape: type[T]) -> T:
-    """A parsed JSON value as `shape`. Raises Rejected(BAD_REQUEST) with the path."""
+    """A parsed JSON value as `shape`. Raises Rejected(BAD_REQUEST) with `errors`, as above."""
     try:
         return msgspec.convert(value, shape)
     except (msgspec.MsgspecError, RecursionError) as error:
-        raise Rejected(BAD_REQUEST, str(error)) from None
+        raise _unfit(str(error), value, shape) from None
+
+
+def _unfit(text: str, value: Any, shape: type) -> Rejected:
+    errors = field_errors(value, shape, _misfit)
+    return Rejected(BAD_REQUEST, text, errors=errors) if errors else Rejected(BAD_REQUEST, text)
+
+
+def _misfit(value: object, shape: Any) -> str:
+    """Why a value does not fit; empty if it does, or is not for us to say."""
+    try:
+        msgspec.json.decode(orjson.dumps(value), type=shape)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        return str(error)
+    except TypeError:
+        pass  # it holds what only the program can have put there
+    return ""
 
 
 def _json_decoder(shape: type[T]) -> msgspec.json.Decoder[T]:

@@ -85,8 +85,8 @@ STEPS: tuple[Step, ...] = (
     ("", "PUT", _C + "/mutes/{user}", {**TEA, "user": "ex-cleo"}, {}),
     ("", "GET", _C + "/mutes", TEA, None),
     ("", "DELETE", _C + "/mutes/{user}", {**TEA, "user": "ex-cleo"}, None),
-    ("", "PUT", _C + "/freeze", TEA, {}),
-    ("", "DELETE", _C + "/freeze", TEA, None),
+    ("", "PUT", _C + "/frozen", TEA, {}),
+    ("", "DELETE", _C + "/frozen", TEA, None),
     ("", "PUT", _C + "/retention", TEA, {"retention_s": 86_400}),
     ("", "GET", _C + "/retention", TEA, None),
     ("", "PUT", _U + "/privacy", ANN, {"typing": False}),
@@ -160,10 +160,8 @@ def conversation(rest: Rest, root: Rest) -> dict[str, Any]:
         sent = filled(body, ids)
         answer = (root if route.startswith(_APPS) else rest).need(method, path, sent)
         if "apps" in answer:
-            answer = {
-                "apps": [one for one in answer["apps"] if one["app"] == SHOP["app"]],
-                "next": "",
-            }
+            shown = [one for one in answer["apps"] if one["app"] == SHOP["app"]]
+            answer = {"apps": shown, "next": "", "has_more": False}
         if name:
             ids[name] = _id_in(answer)
         found[f"{method} {route}"] = {"request": sent, "answer": answer}

@@ -246,7 +246,7 @@ class Asker:
             sanction = {
                 "banned": f"{at}/bans/{self.user}",
                 "muted": f"{at}/mutes/{self.user}",
-                "frozen": f"{at}/freeze",
+                "frozen": f"{at}/frozen",
             }[self.column.state]
             await self._server("PUT", sanction, {})
         return Room(channel, sent["own"], sent["other"], target)

@@ -132,7 +132,7 @@ WALK: dict[Action, Call] = {
         "member.timeout", f"PUT {C}/timeouts/{{user}}", {**TARGET, "for_s": 60}, fresh=True
     ),
     A.SEE_SANCTIONS: Call("bans.list", f"GET {C}/bans"),
-    A.FREEZE: Call("channel.freeze", f"PUT {C}/freeze", fresh=True),
+    A.FREEZE: Call("channel.freeze", f"PUT {C}/frozen", fresh=True),
     A.SET_SLOW_MODE: Call("channel.set_slow_mode", f"PUT {C}/slow_mode", {"seconds": 0}),
     A.CREATE: Call(
         "channel.create",

@@ -36,7 +36,7 @@ SPOILS: Final = frozenset(
     {
         f"DELETE {_C}",
         f"PATCH {_C}",
-        f"PUT {_C}/freeze",
+        f"PUT {_C}/frozen",
         f"POST {_C}/leave",
         f"PUT {_C}/members/{{user}}",
         f"DELETE {_C}/members/{{user}}",
@@ -113,7 +113,7 @@ SAID: Final[dict[str, dict[str, Any]]] = {
     f"PATCH {_U}/bookmarks/{{id}}": {"title": "Tea"},
     f"POST {_C}/unread": {"since": 1, **_BEN},
     f"POST {_C}/threads/{{id}}/read": {"upto": 1, **_ANN},
-    f"POST {_C}/threads/read-all": {"upto": 1, **_BEN},
+    f"POST {_C}/threads/read_all": {"upto": 1, **_BEN},
     f"GET {_C}/threads/unread": _BEN,
     f"POST {_C}/typing": _BEN,
     f"DELETE {_C}/typing": _BEN,

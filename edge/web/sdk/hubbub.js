@@ -58,6 +58,8 @@ export class Refused extends Error {
     this.temporary = temporary;
     /** @type {Record<string, any>} */
     this.details = cut < 0 ? {} : parseOr(message.slice(cut + 1), {});
+    /** What is wrong with each field, by JSON pointer: all of them. @type {{pointer: string, detail: string}[]} */
+    this.errors = this.details.errors ?? [];
   }
 }
 

@@ -10,11 +10,11 @@ from typing import Any
 import jwt
 import pytest
 
-from edge.web import api
+from edge.web import guard
 from edge.web.idempotency import idempotency_cmid
 from hubbub.base.errors import CHANNEL_NOT_FOUND, RATE_LIMITED, all_errors
 from hubbub.features.registry import REGISTRY
-from hubbub.settings.app import Rate
+from hubbub.settings.app import OFF, Rate
 from hubbub.wire.codec import decode_pack, dump_json, encode_pack
 from hubbub.wire.shapes import (
     Kind,
@@ -151,7 +151,7 @@ async def test_query_parameters_become_the_shape() -> None:
     async with serve() as rest:
         response, body = await rest.call("GET", SEND, params={"after_seq": "5", "limit": "2"})
         assert response.status == 200
-        assert body == {"found": True}
+        assert body == {"found": True, "has_more": False}
         args = json.loads(rest.query.args)
         assert (args["channel"], args["after_seq"], args["limit"]) == ("group:x", 5, 2)
 
@@ -263,8 +263,8 @@ async def test_a_path_says_which_methods_it_knows() -> None:
     async with serve() as rest:
         for method, path, allow in (
             ("GET", "/v1/tokens", "POST"),
-            ("PUT", SEND, "GET, POST"),
-            ("TRACE", "/v1/channels/group:x", "DELETE, GET, PATCH"),
+            ("PUT", SEND, "GET, HEAD, POST"),
+            ("TRACE", "/v1/channels/group:x", "DELETE, GET, HEAD, PATCH"),
         ):
             response, body = await rest.call(method, path)
             check_problem(response, body, 405, "method_not_allowed")
@@ -305,7 +305,7 @@ async def test_a_bug_of_ours_is_a_problem_as_well() -> None:
 
 
 async def test_every_route_refuses_rubbish_with_a_problem() -> None:
-    async with serve() as rest:
+    async with serve(rest_per_address=OFF) as rest:
         for row in REGISTRY.routes:
             path = row.path.replace("{channel}", "a b").replace("{user}", "a,b")
             path = re.sub(r"{\w+}", "no-id", path)
@@ -362,8 +362,11 @@ async def test_the_limits_are_told() -> None:
         response, body = await rest.call("GET", "/v1/limits?x=1", headers=token)
         assert response.status == 200
         assert body["ignored_fields"] == ["x"]
-        mine = {"bucket": "rest", "scope": "user", "per_s": 1.0, "burst": 3}
+        mine = {"bucket": "rest", "scope": "user", "policy": "user-rest", "per_s": 1.0, "burst": 3}
+        mine |= {"remaining": 2, "reset_ms": 1_000}
         assert mine in body["limits"]
+        theirs = next(row for row in body["limits"] if row["scope"] == "key")
+        assert "remaining" not in theirs
         assert all(row["bucket"] != "user" for row in body["limits"]), "one that is off"
         response, body = await rest.call("GET", "/v1/limits", headers={})
         check_problem(response, body, 401, "unauthorized")
@@ -394,7 +397,7 @@ async def test_a_batch_answers_each_operation_as_if_it_had_come_alone() -> None:
         results = body["results"]
         assert [row["status"] for row in results] == [201, 400, 200, 404, 405, 404, 400, 201]
         assert results[0]["body"]["ignored_fields"] == ["colour"]
-        assert results[2]["body"] == {"found": True}
+        assert results[2]["body"] == {"found": True, "has_more": False}
         for row in results:
             if row["status"] >= 400:
                 assert row["body"]["request_id"] == response.headers["X-Request-Id"]
@@ -501,7 +504,7 @@ async def test_what_was_not_answered_is_in_the_log_with_its_id(
         def warning(self, event: str, **fields: Any) -> None:
             lines.append({"event": event, **fields})
 
-    monkeypatch.setattr(api, "_log", Log())
+    monkeypatch.setattr(guard, "_log", Log())
     async with serve() as rest:
         headers = {**BY_KEY, "X-Request-Id": "my-own"}
         await rest.call("POST", SEND, json={"text": "hi"}, headers=headers)

@@ -29,7 +29,7 @@ def test_a_path_has_a_query() -> None:
         (operation("/v1/channels/group:a/messages"), "channels/group:a"),
         (operation("/v1/channels/group%3Aa?x=1"), "channels/group:a"),
         (operation("/v1/channels", channel="group:a"), "channels/group:a"),
-        (operation("/v1/users/ann/read-all"), "users/ann"),
+        (operation("/v1/users/ann/read_all"), "users/ann"),
         (operation("/v1/directory"), "alone/7"),
         (operation("/v1/channels", kind="dm"), "alone/7"),
     ],

@@ -20,7 +20,7 @@ from hubbub.base.errors import (
 
 
 def told(refusal: Rejected) -> tuple[int, dict[str, Any], dict[str, str]]:
-    status, body, headers = problem(refusal, "r-1")
+    status, body, headers = problem(refusal, "r 1", "/v1/channels/group:x")
     return status, json.loads(body), headers
 
 
@@ -33,10 +33,12 @@ def test_a_refusal_names_its_error_and_the_request() -> None:
         "status": 400,
         "code": "bad_request",
         "detail": "no text",
+        "hint": BAD_REQUEST.hint,
+        "instance": "/v1/channels/group:x#r%201",
         "retryable": False,
-        "request_id": "r-1",
+        "request_id": "r 1",
     }
-    assert headers == {"Content-Type": MEDIA_TYPE, "X-Request-Id": "r-1"}
+    assert headers == {"Content-Type": MEDIA_TYPE, "X-Request-Id": "r 1"}
 
 
 @pytest.mark.parametrize(

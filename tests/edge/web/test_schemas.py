@@ -30,12 +30,12 @@ def accepts(check: object, name: str) -> bool:
 
 @given(NAMES)
 def test_users(name: str) -> None:
-    assert bool(re.search(USER["pattern"], name)) == accepts(check_user, name)
+    assert bool(re.fullmatch(USER["pattern"], name)) == accepts(check_user, name)
 
 
 @given(st.sampled_from(["dm:", "group:", "open:"]), NAMES)
 def test_what_is_documented_as_a_channel_is_one(kind: str, rest: str) -> None:
-    if re.search(CHANNEL["pattern"], kind + rest):
+    if re.fullmatch(CHANNEL["pattern"], kind + rest):
         assert accepts(check_chat_channel, kind + rest)
 
 

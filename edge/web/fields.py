@@ -1,0 +1,66 @@
+"""Which fields of a refused request are meant: all of them at once. Pure.
+
+A shape tells what is of the wrong type (`hubbub.wire.field_errors`), a check the first thing that
+it meets. Here the rest is added, so that whoever filled in a form hears of all his mistakes: what
+breaks a pattern or a bound of `schemas`, and the field with whose name the refusal begins.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, Final
+
+from msgspec import Raw
+
+from edge.web.schemas import fields_of, properties_of
+from hubbub.base.errors import BAD_REQUEST, TOO_LARGE, Rejected
+from hubbub.wire.codec import parse_json
+from hubbub.wire.field_errors import ERRORS_MAX
+
+_EXPLAINED: Final = (BAD_REQUEST, TOO_LARGE)
+_WORD: Final = re.compile(r"\w+")
+
+
+def explained(refusal: Rejected, params: Mapping[str, Any], shape: type) -> Rejected:
+    """The refusal with `errors` of every field that can be named."""
+    if refusal.error not in _EXPLAINED:
+        return refusal
+    rules = _rules(shape)
+    given = refusal.details.get("errors")
+    errors = {row["pointer"]: row["detail"] for row in given} if isinstance(given, list) else {}
+    for name in params.keys() & rules.keys():
+        value = params[name]
+        value = parse_json(bytes(value)) if isinstance(value, Raw) else value
+        if why := _broken(value, rules[name]):
+            errors.setdefault(f"#/{name}", why)
+    first = _WORD.match(refusal.text)
+    if not errors and first is not None and first.group() in rules:
+        errors[f"#/{first.group()}"] = refusal.text
+    if not errors:
+        return refusal
+    rows = [{"pointer": at, "detail": errors[at]} for at in sorted(errors)[:ERRORS_MAX]]
+    return Rejected(refusal.error, refusal.text, **{**refusal.details, "errors": rows})
+
+
+@cache
+def _rules(shape: type) -> dict[str, dict[str, Any]]:
+    return properties_of(fields_of(shape))
+
+
+def _broken(value: object, rule: Mapping[str, Any]) -> str:
+    """What a value breaks of its rule, in words; its type is another's matter."""
+    if isinstance(value, list) and "items" in rule:
+        return next((why for one in value if (why := _broken(one, rule["items"]))), "")
+    if isinstance(value, str):
+        if len(value) > rule.get("maxLength", len(value)):
+            return f"at most {rule['maxLength']} characters"
+        if "pattern" in rule and not re.fullmatch(rule["pattern"], value):
+            return f"must match {rule['pattern']}"
+    elif isinstance(value, int) and not isinstance(value, bool):
+        if value < rule.get("minimum", value):
+            return f"at least {rule['minimum']}"
+        if value > rule.get("maximum", value):
+            return f"at most {rule['maximum']}"
+    return ""
