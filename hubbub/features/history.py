@@ -9,7 +9,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
 from msgspec import Raw, Struct, field
@@ -215,7 +215,32 @@ class Pager:
         """Append the chunk's messages; False when the page or the stream is at its end."""
         ends = (chunk[0][0], chunk[-1][0]) if chunk else (0, 0)
         annotations = annotations_between(self._tables, min(ends), max(ends))
-        for (seq, row), plain in zip(chunk, self._plain(chunk), strict=True):
+        shown = self._plain(chunk)
+        plain = [data for data in shown if data is not None]
+        size = sum(map(len, plain))
+        room = limit - len(found)
+        if len(plain) == len(chunk) <= room and size <= self._bytes_left and not annotations:
+            self._bytes_left -= size  # nearly every page
+            found += plain
+        elif not self._take_each(zip(chunk, shown, strict=True), annotations, found, limit):
+            return False
+        if len(found) == limit:
+            return False
+        self._looks_left -= len(chunk)
+        if chunk and self._looks_left <= 0:
+            self.reached = chunk[-1][0]
+            return False
+        return bool(chunk)
+
+    def _take_each(
+        self,
+        chunk: Iterable[tuple[tuple[int, bytes], Json | None]],
+        annotations: Mapping[int, AnnotationRow],
+        found: list[Json],
+        limit: int,
+    ) -> bool:
+        """As _take: of (row, what `_plain` says of it); False when the page is at its end."""
+        for (seq, row), plain in chunk:
             annotation = annotations.get(seq)
             data = plain if annotation is None else None
             if data is None:
@@ -228,11 +253,7 @@ class Pager:
             found.append(data)
             if len(found) == limit:
                 return False
-        self._looks_left -= len(chunk)
-        if chunk and self._looks_left <= 0:
-            self.reached = chunk[-1][0]
-            return False
-        return bool(chunk)
+        return True
 
     def _plain(self, chunk: list[tuple[int, bytes]]) -> Sequence[Json | None]:
         """What of the chunk is shown as it is, apart from annotations."""

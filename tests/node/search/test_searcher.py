@@ -69,6 +69,15 @@ async def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterato
     await until(lambda: "search.end" not in statistics().live)
 
 
+def test_a_busy_node_gathers_longer_until_it_is_quiet_again() -> None:
+    quiet, busy = searcher_module.GATHER_S, searcher_module.BUSY_GATHER_S
+    many = searcher_module.BUSY_CHANGES
+    assert searcher_module.gather_s(many - 1, quiet) == quiet
+    assert searcher_module.gather_s(many, quiet) == busy
+    assert searcher_module.gather_s(int(many * busy / quiet), busy) == busy
+    assert searcher_module.gather_s(many, busy) == quiet
+
+
 async def test_no_child_before_there_is_anything_to_index(bench: Bench) -> None:
     bench.searcher.note(3)
     found = await bench.find("tea")
