@@ -1,6 +1,6 @@
 """How many users and channels each app has, and whether one more may be made. Pure.
 
-Rules (decision record 0038):
+Rules (decision record 0039):
 1. Each slot keeps its counts in rows of META, changed by the entry that makes or ends something.
    Here are their sums over the slots led here, pending entries included, and what every other
    node said of its own in its last beat: a decision asks nobody.

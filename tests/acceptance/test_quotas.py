@@ -25,7 +25,7 @@ from tests.support.cluster import Cluster, wait_for
 CHANNELS = int(os.environ.get("HUBBUB_QUOTAS", "12"))
 KILLS = os.environ.get("HUBBUB_QUOTAS_KILL") == "1"
 RUN = os.urandom(3).hex()
-BOUND_A_NODE = 4  # record 0038, while the quota is below 400 a node
+BOUND_A_NODE = 4  # record 0039, while the quota is below 400 a node
 NODES = 3
 MADE_S = 30.0
 
