@@ -19,12 +19,14 @@ from edge.web.paging import CURSOR, pages_of
 from edge.web.schemas import fields_of, properties_of
 from hubbub import VERSION
 from hubbub.base.errors import all_errors
-from hubbub.features.contract import Registry, Route
-from hubbub.wire.codec import json_schema_components
+from hubbub.features.contract import Command, Registry, Route
+from hubbub.model.server_keys import APPS_PATH
+from hubbub.wire.codec import dump_json, json_schema_components
 
 Examples = Mapping[str, Mapping[str, Any]]  # "GET /v1/users/{user}" → {"request"?, "answer"}
 
 WITH_BODY: Final = ("POST", "PUT", "PATCH")
+_GUESTS: Final = "/v1/guests"
 _PARAMETER = re.compile(r"{(\w+)}")
 _WORDS = re.compile(r"[A-Za-z0-9]+")
 _PROBLEM = {"$ref": "#/components/schemas/Problem"}
@@ -138,6 +140,7 @@ def _operation(
             for field in fields
             if field.encode_name in in_path or not has_body
         ],
+        "x-limits": list(buckets_of(row)),
         "responses": {
             str(row.status): {
                 "description": "done",
@@ -160,6 +163,9 @@ def _operation(
         operation["parameters"].append(_CURSOR_PARAMETER)
     if _is_command(row):
         operation["parameters"].append(_IDEMPOTENCY)
+    if "path" in example:
+        source = curl(row.method, example["path"], example.get("request"))
+        operation["x-codeSamples"] = [{"lang": "curl", "source": source}]
     if has_body:
         body: dict[str, Any] = {"schema": _body_schema(row, in_path)}
         if "request" in example:
@@ -169,6 +175,25 @@ def _operation(
             "content": {"application/json": body},
         }
     return operation
+
+
+def buckets_of(row: Route) -> tuple[str, ...]:
+    """What a request counts in, as the headers call it, beyond the caller's `rest`."""
+    found: tuple[str, ...] = ("channel-send", "user") if row.sends else ()
+    if issubclass(row.shape, Command) and row.shape.PACED:
+        found += ("sign",)
+    return (*found, "address-guest") if row.path == _GUESTS else found
+
+
+def curl(method: str, path: str, body: object) -> str:
+    """A request as a line for a shell that knows HUB (an edge's address) and KEY."""
+    key = "ROOT_KEY" if path.startswith(APPS_PATH) else "KEY"
+    words = ["curl"] if method == ("GET" if body is None else "POST") else ["curl", "-X", method]
+    words += [f'"$HUB{path}"', f'-H "Authorization: Bearer ${key}"']
+    if body is not None:
+        text = dump_json(body).decode().replace("'", "'\\''")
+        words.append(f"-d '{text}'")
+    return " ".join(words)
 
 
 def _is_command(row: Route) -> bool:

@@ -6,6 +6,7 @@ draft-ietf-httpapi-ratelimit-headers-10.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from urllib.parse import quote
 
@@ -26,7 +27,7 @@ def problem(refusal: Rejected, request_id: str, path: str) -> tuple[int, bytes, 
         "status": error.http_status,
         "code": error.name,
         "detail": refusal.text,
-        "instance": f"{quote(path[:PATH_CHARS_MAX], _IN_PATH)}#{quote(request_id, safe='')}",
+        "instance": f"{_shown(path)}#{quote(request_id, safe='')}",
         "retryable": error.temporary,
         "request_id": request_id,
         **refusal.details,
@@ -47,6 +48,13 @@ def problem(refusal: Rejected, request_id: str, path: str) -> tuple[int, bytes, 
     return error.http_status, dump_json(body), headers
 
 
+def _shown(path: str) -> str:
+    """A path as a part of a URI: no escape is cut in two, and a stray percent sign is one."""
+    return quote(_STRAY.sub("%25", _CUT.sub("", path[:PATH_CHARS_MAX])), _IN_PATH)
+
+
+_CUT = re.compile(r"%[0-9A-Fa-f]?\Z")
+_STRAY = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _IN_PATH = "/%:@!$&'()*+,;=~"
 
 

@@ -470,7 +470,7 @@ class Route(msgspec.Struct, frozen=True):
     """A row of REST: path parameters, query parameters and JSON body merged into one `shape`.
 
     `behalf`: of a read, the field with the user for whom a server key asks: whom he blocks is left
-    out as when he asks himself."""
+    out as when he asks himself. `sends`: its command counts as a message (`Command.SENDS`)."""
 
     method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
     path: str  # "/v1/channels/{channel}/messages"
@@ -480,6 +480,7 @@ class Route(msgspec.Struct, frozen=True):
     status: int = 200
     doc: str = ""
     behalf: str = ""
+    sends: bool = False
 
 
 class QueryRow(msgspec.Struct, frozen=True):

@@ -351,7 +351,13 @@ FEATURE: Final = Feature(
         Route("PUT", _TYPE, RegisterType, as_command, Registered),
         Route("DELETE", _TYPE, DeleteType, as_command, Done),
         Route(
-            "POST", "/v1/channels/{channel}/custom_events", SendRequest, turn_send, Done, status=201
+            "POST",
+            "/v1/channels/{channel}/custom_events",
+            SendRequest,
+            turn_send,
+            Done,
+            status=201,
+            sends=True,
         ),
     ),
 )

@@ -233,7 +233,15 @@ FEATURE: Final = Feature(
         Verb("message.locate", LocateRequest, turn_locate, Location, "Where it stands."),
     ),
     routes=(
-        Route("POST", MESSAGE + "/forward", ForwardRequest, turn_forward, Done, status=201),
+        Route(
+            "POST",
+            MESSAGE + "/forward",
+            ForwardRequest,
+            turn_forward,
+            Done,
+            status=201,
+            sends=True,
+        ),
         Route("GET", MESSAGE + "/location", LocateRequest, turn_locate, Location),
         Route("GET", "/v1/locate", LocateRequest, turn_locate, Location),
     ),

@@ -780,7 +780,7 @@ FEATURE: Final = Feature(
         Verb("message.delete", DeleteMessage, as_command, Done, "Leave a tombstone."),
     ),
     routes=(
-        Route("POST", MESSAGES, SendRequest, turn_send, Done, status=201),
+        Route("POST", MESSAGES, SendRequest, turn_send, Done, status=201, sends=True),
         Route("PATCH", MESSAGE, EditMessage, as_command, Done),
         Route("DELETE", MESSAGE, DeleteMessage, as_command, Done),
     ),

@@ -700,7 +700,7 @@ FEATURE: Final = Feature(
         Verb("poll.voters", VotersRequest, turn_voters, VotersPage, "Who chose an option."),
     ),
     routes=(
-        Route("POST", _POLLS, CreatePoll, as_command, Done, status=201),
+        Route("POST", _POLLS, CreatePoll, as_command, Done, status=201, sends=True),
         Route("GET", _POLL, PollRequest, turn_get, PollPage),
         Route("POST", _POLL + "/options", AddOption, as_command, Done, status=201),
         Route("PUT", _POLL + "/vote", Vote, as_command, Voted),

@@ -132,6 +132,8 @@ _ID = re.compile(r"\b[0-9a-v]{26}\b")
 _TOKEN = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]+")
 _KEY = re.compile(r"\bhub_[0-9a-f]{8}_[\w-]{43}")
 _HEX = re.compile(r'"([0-9a-f]{64}|[0-9a-f]{8})"')  # a token's secret, a key's id
+_UUID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
+_RANDOM = re.compile(r"\b[a-z2-7]{24}\b")  # of a schedule, a job
 _LAST = re.compile(r'"last": "[^"]*"')
 _EPOCH = re.compile(r'"epoch": "[^"]*"')
 
@@ -164,7 +166,7 @@ def conversation(rest: Rest, root: Rest) -> dict[str, Any]:
             answer = {"apps": shown, "next": "", "has_more": False}
         if name:
             ids[name] = _id_in(answer)
-        found[f"{method} {route}"] = {"request": sent, "answer": answer}
+        found[f"{method} {route}"] = {"path": path, "request": sent, "answer": answer}
     return scrubbed(found)
 
 
@@ -190,6 +192,8 @@ def scrubbed(found: dict[str, Any]) -> dict[str, Any]:
     text = _TOKEN.sub("eyJhbGci.eyJzdWIi.c2ln", text)
     text = _KEY.sub("hub_1f0c99ab_" + "B7Yk" * 10 + "B7Y", text)
     text = _HEX.sub(lambda found: f'"{"1f0c99ab" * (len(found[1]) // 8)}"', text)
+    text = _UUID.sub("019f0a3c-5c00-7b7b-8b7b-1f0c99ab1f0c", text)
+    text = _RANDOM.sub("b7ykb7ykb7ykb7ykb7ykb7yk", text)
     text = _LAST.sub('"last": "kB7Y"', text)
     plain: dict[str, Any] = json.loads(text.replace(RUN, "").replace("ex-", ""))
     return plain

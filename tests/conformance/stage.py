@@ -13,6 +13,7 @@ import os
 import re
 import threading
 import time
+import urllib.request
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -188,6 +189,24 @@ class Stage:
         self._root.need("POST", "/v1/apps", {"app": name})
         return name
 
+    def _device(self) -> str:
+        """One of Ben's, who was connected with it a moment ago."""
+        name = self._name("phone")
+        token = self._rest.need("POST", "/v1/tokens", {"user": "ben"})["token"]
+        connect = {"token": token, "data": {"device": name}, "version": "1.0"}
+        body = json.dumps({"id": 1, "connect": connect}).encode()
+        asked = urllib.request.Request(f"{self._rest.url}/connection/http_stream", body)
+        with urllib.request.urlopen(asked, timeout=5) as stream:
+            assert b'"client"' in stream.readline()
+            ends = time.monotonic() + 5
+            while not any(row["device"] == name for row in self._devices()):
+                assert time.monotonic() < ends, "the device is listed"
+        return name
+
+    def _devices(self) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = self._rest.need("GET", "/v1/users/ben/devices")["devices"]
+        return rows
+
     def _say(self, channel: str, message: dict[str, Any]) -> str:
         made = self._rest.need("POST", f"/v1/channels/{channel}/messages", message)
         return str(made["id"])
@@ -238,6 +257,8 @@ class Stage:
         elif label == "DELETE /v1/event_types/{name}":
             found["name"] = self._name("type_")
             self._rest.need("PUT", f"/v1/event_types/{found['name']}", {"schema": {}})
+        elif label == f"DELETE {_U}/devices/{{device}}":
+            found["device"] = self._device()
         elif label == f"POST {_C}/events":
             found["channel"] = NEWS
         elif label.startswith(f"POST {_C}/join_requests/"):

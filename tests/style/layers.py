@@ -114,8 +114,8 @@ PURE_FILES = {
     "node/store": "api",
     "router": "relay fanout interest",
     "edge": "connection session resume dispatch gathering errands reading searching hub outgoing "
-    "heads limits delta fanout handshake repeated_tokens audience watching admission",
-    "edge/web": "documents asyncapi schemas",
+    "heads limits cursors delta fanout handshake repeated_tokens audience watching admission",
+    "edge/web": "documents asyncapi schemas paging fields",
     "edge/outbound": "cursor retries addresses",
     "ops": "render",
     "ops/backup": "coverage",

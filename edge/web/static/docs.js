@@ -63,9 +63,11 @@ function operationRow({ path, verb, operation }) {
     ...fieldsOf("Parameters", operation.parameters.map((p) => [p.name, p.schema, p.required, p.in])),
     ...(body ? bodyOf("Body", body.schema) : []),
     ...bodyOf(`Answer ${status}`, answer.schema),
+    ...samples(operation["x-codeSamples"]),
+    ...counted(operation["x-limits"]),
     ...example("Request", body?.example),
     ...example("Answer", answer.example),
-    tryIt(method, path, body),
+    tryIt(method, operation["x-codeSamples"]?.[0].source.match(/"\$HUB([^"]*)"/)?.[1] ?? path, body),
   ]);
 }
 
@@ -99,9 +101,9 @@ const KINDS = {
 
 function showErrors() {
   contents.append(el("h2", { text: "Errors" }), el("a", { href: "#errors", text: "all codes" }));
-  const head = el("tr", {}, ...["code", "name", "HTTP", "retry", "meaning"].map((text) => el("th", { text })));
+  const head = el("tr", {}, ...["code", "name", "HTTP", "retry", "meaning", "what to do"].map((text) => el("th", { text })));
   const rows = api["x-errors"].map((error) => el("tr", { id: error.name, "data-row": true },
-    ...[error.code, error.name, error.status, error.retryable ? "yes" : "", error.text].map((text) => el("td", { text: String(text) }))));
+    ...[error.code, error.name, error.status, error.retryable ? "yes" : "", error.text, error.hint].map((text) => el("td", { text: String(text) }))));
   main.append(el("section", { "data-group": true }, el("h2", { id: "errors", text: "Errors" }), el("table", {}, head, ...rows)));
 }
 
@@ -152,6 +154,16 @@ function noteOf(schema) {
   const bounds = ["minimum", "maximum", "minLength", "maxLength", "pattern", "format"];
   return [inner.description, ...bounds.filter((key) => schema[key] !== undefined).map((key) => `${key} ${schema[key]}`),
     schema.default !== undefined && schema.default !== "" ? `default ${JSON.stringify(schema.default)}` : ""].filter(Boolean).join(", ");
+}
+
+function samples(found = []) {
+  return found.flatMap(({ lang, source }) => [el("h3", { text: lang }), el("pre", { text: source })]);
+}
+
+function counted(names = []) {
+  if (!names.length) return [];
+  const links = names.flatMap((name) => [" ", el("a", { href: "/docs/limits.md", text: name })]);
+  return [el("p", { class: "what" }, "Counts in", ...links)];
 }
 
 function example(title, value) {

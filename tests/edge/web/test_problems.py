@@ -51,6 +51,20 @@ def test_it_says_whether_the_same_request_may_be_sent_again(
     assert (status, body["retryable"]) == (error.http_status, retryable)
 
 
+@pytest.mark.parametrize(
+    ("path", "instance"),
+    [
+        ("/v1/a%3A", "/v1/a%3A#r"),
+        ("/v1/%3A" + "%3A" * 500, "/v1/" + "%3A" * 165 + "#r"),  # no escape is cut in two
+        ("/v1/%zz%", "/v1/%25zz#r"),
+        ('/v1/"é<', "/v1/%22%C3%A9%3C#r"),
+    ],
+)
+def test_its_instance_is_a_part_of_a_uri(path: str, instance: str) -> None:
+    _, body, _ = problem(Rejected(BAD_REQUEST), "r", path)
+    assert json.loads(body)["instance"] == instance
+
+
 def test_details_stand_beside_the_rest() -> None:
     _, body, _ = told(Rejected(BAD_REQUEST, "x", **{"field": "text", "text_bytes_max": 9}))
     assert (body["field"], body["text_bytes_max"]) == ("text", 9)
