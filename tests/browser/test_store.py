@@ -29,7 +29,7 @@ PARSED = re.compile(
 pytestmark = pytest.mark.browser
 
 
-@pytest.mark.parametrize("name", ["store", "together", "outbox", "protocol"])
+@pytest.mark.parametrize("name", ["store", "together", "outbox", "protocol", "drafts"])
 def test_pure_modules(name: str) -> None:
     done = subprocess.run(
         [program("node"), "--test", "--test-reporter=tap", str(HERE / "js" / f"{name}.test.mjs")],
@@ -74,7 +74,15 @@ def test_what_comes_later_is_small_and_not_in_the_first_load() -> None:
     first = first_load()
     wanted = {name for body in first.values() for name in LATER.findall(body.decode())}
     later = imported(*wanted).keys() - first.keys()
-    assert {"threads.js", "threading.js", "more.css", "details.js", "menu.js"} <= later
+    assert {
+        "threads.js",
+        "threading.js",
+        "poll.js",
+        "polling.js",
+        "more.css",
+        "details.js",
+        "menu.js",
+    } <= later
     assert {name: len(served(name)) for name in later if len(served(name)) > LATER_BYTES_MAX} == {}
 
 

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 
 def panel(where: Locator) -> Locator:
-    return where.locator(".thread")
+    return where.locator(".beside")
 
 
 def begun(demo: Demo) -> tuple[str, str, str]:

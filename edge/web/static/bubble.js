@@ -1,6 +1,6 @@
 // How one message looks: who, what, quote, reactions, time and tick. Knows no list and no scrolling.
 
-import { el, icon, iconButton, spoken } from "./dom.js";
+import { el, icon, iconButton, looks, spoken } from "./dom.js";
 import { avatar, TONES } from "./faces.js";
 import { clockTime, fullTime, mentioned, oneLine, segments, shortLabel, tone } from "./format.js";
 import { receiptWords } from "./receipts.js";
@@ -12,7 +12,7 @@ const STAGES = { sent: "stored", delivered: "twice", read: "twice" };
 export function shapeOf(m, starts, isLastOwn, names) {
   const quoted = m.quote && [names(m.quote.by), m.quote.text, m.quote.deleted];
   const state = [m.status, m.receipt, m.edited, m.deleted, m.pinned, m.reactions, m.entry?.error];
-  state.push(m.replies && [m.replies, m.last_reply, m.participants?.map(names)]);
+  state.push(m.poll, m.replies && [m.replies, m.last_reply, m.participants?.map(names)]);
   return JSON.stringify([m.id, m.text, m.ts, state, starts, names(m.by), isLastOwn, quoted, m.mentions?.map(names)]);
 }
 
@@ -26,12 +26,25 @@ export function partsOf(message, { starts, facts, on, opener }) {
     : spoken(isOwn ? "You" : name);
   const said = el("div", { class: "said" }, text(message, facts, on), footer(message, isOwn, facts, on));
   const thread = facts.underRoot ? null : threadOf(message, on);
-  const bubble = el("div", { class: "bubble" }, author, quote(message, on), said, reactions(message, on), thread);
+  const bubble = el("div", { class: "bubble" }, author, quote(message, on), said, poll(message, on), reactions(message, on), thread);
   const parts = [bubble];
   if (!isOwn && !facts.isDirect) parts.unshift(starts ? avatar(message.by, name, "small") : el("span", { class: "avatar-gap" }));
   if (message.status === "failed") bubble.append(failure(message, on));
   else if (opener) parts.push(opener);
   return parts;
+}
+
+/** @type {typeof import("./poll.js") | undefined} once a poll was shown */
+let polls;
+
+/** A box as high as it will be: what is around it stays where it is while its looks are loaded. */
+function poll(message, on) {
+  if (!message.poll || message.deleted) return null;
+  const box = el("div", { class: "poll" });
+  box.style.setProperty("--rows", message.poll.options.length);
+  if (polls) polls.fill(box, message, on);
+  else Promise.all([import("./poll.js"), looks("/static/more.css")]).then(([module]) => (polls = module).fill(box, message, on));
+  return box;
 }
 
 function quote({ quote: quoted, deleted }, on) {
@@ -136,14 +149,15 @@ export function openerOf(message, open) {
   });
 }
 
-/** What one may do with a message. `facts`: {user, underRoot}. */
-export function verbsOf(message, { user, underRoot }) {
+/** What one may do with a message. `facts`: {user, role, underRoot}. */
+export function verbsOf(message, { user, role, underRoot }) {
   if (message.deleted || message.status !== "stored") return [];
   const verbs = message.by === user ? ["edit", "delete"] : [];
   if (!underRoot) verbs.push("thread");
   verbs.push("reply", message.pinned ? "unpin" : "pin");
   if (message.text && navigator.clipboard) verbs.push("copy");
   if (message.by === user) verbs.push("readers");
+  if (message.poll && !message.poll.closed_at && (message.by === user || role === "owner" || role === "moderator")) verbs.push("askEnd");
   if (Object.keys(message.reactions ?? {}).length) verbs.push("reactors");
   return verbs;
 }

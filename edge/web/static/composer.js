@@ -1,4 +1,4 @@
-// Where a message is written, edited or answered. Drafts are kept per channel.
+// Where a message is written, edited or answered. Drafts are kept for each channel and thread.
 
 import { el, icon, iconButton } from "./dom.js";
 import { oneLine } from "./format.js";
@@ -8,12 +8,11 @@ const HEIGHT_MAX_PX = 160;
 const TEXT_CHARS_MAX = 5_000;
 
 export class Composer {
-  /** `on`: { send(text, {quote, mentions}), edit(message, text), editLast(), typed(isEmpty), people(),
-   *  author(user) }; `drafts`: as localStorage; `of`: which of a user's composers this is. */
+  /** `on`: { send(text, {quote, mentions, draft}), edit(message, text), editLast(), typed(isEmpty), people(),
+   *  author(user), poll?() }; `drafts`: a Drafts; `of`: which of a user's composers this is. */
   constructor(on, { user, drafts, of = "" }) {
     this.on = on;
     this.drafts = drafts;
-    this.prefix = `hubbub.draft.${user}.`;
     this.channel = this.thread = "";
     this.editing = null;
     this.quote = null;
@@ -25,7 +24,8 @@ export class Composer {
     this.button = el("button", { type: "submit", class: "send", "aria-label": "Send", title: "Send (Enter)" }, icon("send"));
     this.banner = el("div", { class: "editing", hidden: true });
     const label = el("label", { class: "spoken", for: id, text: "Message" });
-    const writing = el("div", { class: "writing" }, this.box, this.button);
+    const poll = on.poll && iconButton("poll", "New poll", () => on.poll(), { class: "plain" });
+    const writing = el("div", { class: "writing" }, poll, this.box, this.button);
     this.root = el("form", { class: "composer" }, this.banner, label, writing);
     this.root.addEventListener("submit", (event) => (event.preventDefault(), this.#submit()));
     this.box.addEventListener("input", () => this.#typed());
@@ -39,6 +39,11 @@ export class Composer {
     this.naming?.close();
     this.#begin(null, null);
     this.#write(this.#draft());
+  }
+
+  /** Another device wrote there. */
+  renew(place) {
+    if (place === this.#place && !this.editing) this.#write(this.#draft());
   }
 
   /** How the channel is called now. */
@@ -85,9 +90,9 @@ export class Composer {
     const { editing, quote } = this;
     this.naming?.close();
     this.#begin(null, null);
-    if (!editing) this.#keepDraft("");
-    this.#write(editing ? this.#draft() : "");
-    if (!editing) this.on.send(text, { quote, mentions: this.naming?.of(text) });
+    const draft = editing ? 0 : this.drafts.sent(this.#place);
+    this.#write(this.#draft());
+    if (!editing) this.on.send(text, { quote, mentions: this.naming?.of(text), draft });
     else if (text !== editing.text) this.on.edit(editing, text);
   }
 
@@ -96,7 +101,7 @@ export class Composer {
     this.#name();
     if (this.editing) return;
     this.on.typed(!this.box.value.trim());
-    this.#keepDraft(this.box.value);
+    this.drafts.write(this.#place, this.box.value);
   }
 
   /** Names behind an "@". */
@@ -120,17 +125,12 @@ export class Composer {
     event.preventDefault();
   }
 
-  #draft() {
-    return this.drafts.getItem(this.prefix + placeOf(this.channel, this.thread)) ?? "";
+  get #place() {
+    return placeOf(this.channel, this.thread);
   }
 
-  #keepDraft(text) {
-    try {
-      if (text) this.drafts.setItem(this.prefix + placeOf(this.channel, this.thread), text);
-      else this.drafts.removeItem(this.prefix + placeOf(this.channel, this.thread));
-    } catch {
-      // Full or forbidden storage: the draft lives as long as the page.
-    }
+  #draft() {
+    return this.drafts.text(this.#place);
   }
 
   #write(text) {

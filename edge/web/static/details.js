@@ -41,6 +41,17 @@ export async function showReactors(channel, message, { ask, author }) {
   sheet("Reactions", el("ul", {}, ...page.reactors.map(({ user, emoji }) => person(author(user), user, emoji))));
 }
 
+/** Of each option of a poll, who chose it. */
+export async function showVotes(channel, { id, poll }, { ask, author }) {
+  const pages = await Promise.all(poll.options.map((option) => ask("poll.voters", { channel, id, option: option.id })));
+  const of = (option, { voters, next }) => {
+    const more = next ? el("p", { class: "muted", text: `and others, ${option.votes} in all` }) : null;
+    return el("section", {}, el("h3", { dir: "auto", text: option.text }), el("ul", {}, ...voters.map(({ user }) => person(author(user), user, ""))), more);
+  };
+  const chosen = poll.options.map((option, n) => [option, pages[n]]).filter(([, { voters }]) => voters.length);
+  sheet("Votes", el("div", { class: "votes" }, ...chosen.map(([option, page]) => of(option, page))));
+}
+
 export async function showEdits(channel, message, { ask, author }) {
   const page = await ask("message.edits", { channel, id: message.id });
   const row = ({ by, ts, text }) => el("li", { class: "revision" }, el("span", { class: "when", text: `${author(by)}, ${when(ts)}` }), el("p", { dir: "auto", text }));

@@ -7,6 +7,8 @@ const WORDS = {
   reply: "Reply",
   edit: "Edit",
   delete: "Delete…",
+  askEnd: "End the poll…",
+  endPoll: "End it for everyone",
   copy: "Copy text",
   pin: "Pin",
   unpin: "Unpin",
@@ -15,6 +17,7 @@ const WORDS = {
   sure: "Delete for everyone",
   keep: "Keep it",
 };
+const SURE = { delete: "sure", askEnd: "endPoll" }; // what is asked again
 const EMOJI = ["👍", "❤️", "😂", "🎉", "😮", "😢"];
 const HEIGHT_PX = 330;
 
@@ -61,8 +64,8 @@ export class Menu {
   }
 
   #choose(verb, emoji) {
-    if (verb === "delete") {
-      this.#fill(["sure", "keep"]);
+    if (verb in SURE) {
+      this.#fill([SURE[verb], "keep"]);
       this.#items()[0].focus();
       return;
     }

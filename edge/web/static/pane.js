@@ -33,6 +33,7 @@ export class Pane {
     const on = {
       changed: (what) => this.#changed(what),
       arrived: (message) => this.timeline.announce(message),
+      drafted: (place) => [this.composer, this.threads?.composer].forEach((one) => one?.renew(place)),
       said: (words) => this.#tell(words),
     };
     this.session = new Session({ user, token, names, on, parts });
@@ -51,8 +52,9 @@ export class Pane {
       typed: (isEmpty) => this.session.signs.typed(this.session.room.channel, isEmpty),
       people: () => this.session.others().map((id) => ({ user: id, name: this.session.author(id) })),
       author: (id) => this.session.author(id),
+      poll: () => this.#poll(),
     };
-    this.composer = new Composer(writing, { user, drafts: parts.storage });
+    this.composer = new Composer(writing, { user, drafts: this.session.drafts });
     this.#build();
   }
 
@@ -212,9 +214,11 @@ export class Pane {
   #lastLine(row) {
     if (row.state === "invited") return "You are invited";
     if (row.archived) return "Archived";
+    const draft = this.session.room?.channel === row.channel ? "" : this.session.drafts.text(row.channel);
+    if (draft) return `Draft: ${oneLine(draft)}`;
     const { preview } = row;
     if (!preview) return row.kind === "open" ? "Open to everybody" : "No messages yet";
-    const text = preview.deleted ? "Message deleted" : oneLine(preview.text || "(data)");
+    const text = preview.deleted ? "Message deleted" : (preview.poll ? "Poll: " : "") + oneLine(preview.text || "(data)");
     if (preview.by === this.user) return `You: ${text}`;
     return row.kind === "dm" ? text : `${this.session.author(preview.by).split(" ")[0]}: ${text}`;
   }
@@ -244,6 +248,7 @@ export class Pane {
     this.timeline.show(shown.view(isPast ? [] : this.session.entries()), {
       user: this.user,
       isDirect: row?.kind === "dm",
+      role: row?.role,
       newAfter: room.newAfter,
       atStart: shown.atStart,
       isPast,
@@ -337,7 +342,7 @@ export class Pane {
     const [{ ThreadPanel }] = await Promise.all([import("./threads.js"), looks("/static/more.css")]);
     this.threads ??= new ThreadPanel(this.roomNode, {
       session: this.session,
-      drafts: this.storage,
+      drafts: this.session.drafts,
       on: {
         act: (verb, message, more) => this.#act(verb, message, more),
         open: (channel, root) => (this.open(channel, false), this.#thread(root)),
@@ -348,6 +353,11 @@ export class Pane {
     this.root.dataset.view = "room";
     if (id) this.threads.open(id);
     else this.threads.openList();
+  }
+
+  async #poll() {
+    const [{ askPoll }] = await Promise.all([import("./polling.js"), looks("/static/more.css")]);
+    askPoll({ create: (poll) => this.session.poll(poll).then(() => this.timeline.toEnd()), now: Date.now });
   }
 
   async #gather() {
@@ -447,6 +457,11 @@ export class Pane {
       readers: () => this.#detail("showReaders", message),
       reactors: () => this.#detail("showReactors", message),
       edits: () => this.#detail("showEdits", message),
+      vote: () => session.vote(message, more),
+      ownVote: () => session.ownVote(message),
+      votes: () => this.#detail("showVotes", message),
+      addOption: () => session.command("poll.add_option", { channel: session.room.channel, id: message.id, text: more }),
+      endPoll: () => session.command("poll.close", { channel: session.room.channel, id: message.id }),
       jump: () => this.#show(message.seq),
       thread: () => this.#thread(message.thread || message.id),
       retry: () => session.outbox.retry(message.entry.cmid),

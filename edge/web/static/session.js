@@ -9,9 +9,10 @@
 // 4. What is said to the server without a person's doing is `telling`'s.
 
 import { Client, ONLINE, Outbox, Refused, Unanswered } from "/static/hubbub.js";
+import { Drafts } from "./drafts.js";
 import { People } from "./people.js";
 import { Reading } from "./reading.js";
-import { Signs } from "./signs.js";
+import { placed, Signs } from "./signs.js";
 import { ChannelList, Room } from "./store.js";
 import { Telling } from "./telling.js";
 
@@ -36,7 +37,7 @@ export class Names {
 }
 
 export class Session {
-  /** `on`: {changed(what), arrived(message), said(words)}; `parts`: what Client and Outbox take from outside. */
+  /** `on`: {changed(what), arrived(message), drafted(place), said(words)}; `parts`: what Client and Outbox take from outside. */
   constructor({ user, token, names, on, parts }) {
     this.user = user;
     this.names = names;
@@ -77,6 +78,13 @@ export class Session {
       loaded: (room) => this.#loaded(room),
       refused: (room, words) => room === this.room && (this.problem = words),
     };
+    this.drafts = new Drafts({
+      ...parts,
+      user,
+      tried: (verb, data) => this.tried(verb, data),
+      changed: (place) => (on.drafted(place), changed("list")),
+    });
+    this.voting = new Set(); // polls whose own vote is asked for
     this.reading = new Reading({ client: this.client, on: reads, timers: this.timers });
     this.telling = new Telling(this, (verb, data) => this.#quiet(verb, data));
   }
@@ -127,15 +135,16 @@ export class Session {
 
   /**
    * @param {string} text
-   * @param {{quote?: any, mentions?: string[], thread?: string, also?: boolean}} [more] the message that is answered;
-   *   users; the thread it stands in, and whether in the channel as well
+   * @param {{quote?: any, mentions?: string[], thread?: string, also?: boolean, draft?: number}} [more] the message that is answered;
+   *   users; the thread it stands in, and whether in the channel as well; the rev of the draft that it was
    */
-  send(text, { quote, mentions = [], thread = "", also = false } = {}) {
+  send(text, { quote, mentions = [], thread = "", also = false, draft = 0 } = {}) {
     const more = {
       ...(quote && { reply_to: quote.id }),
       ...(mentions.length && { mentions }),
       ...(thread && { thread }),
       ...(also && { also_in_channel: true }),
+      ...(draft && { draft }),
     };
     this.signs.sent();
     if (!thread) this.reading.present();
@@ -146,6 +155,33 @@ export class Session {
   /** Chooses a reaction, or takes it back. */
   react({ id, reactions }, emoji) {
     return this.command(reactions?.[emoji]?.me ? "reaction.remove" : "reaction.add", { channel: this.room.channel, id, emoji });
+  }
+
+  /** Makes a poll in the opened channel. Rejects with Refused or Unanswered. */
+  poll(poll) {
+    return this.client.rpc("poll.create", { channel: this.room.channel, ...poll });
+  }
+
+  /** The whole choice of the user; empty: none. */
+  async vote({ id }, options) {
+    const { channel } = this.room;
+    const answer = await this.command("poll.vote", { channel, id, options });
+    if (answer) this.#event(channel, { ...answer, t: "poll.voted", id, by: this.user, seq: 0 });
+  }
+
+  /** What the user chose before: pages and events do not say it. */
+  async ownVote({ id }) {
+    if (this.voting.has(id) || !this.room) return;
+    this.voting.add(id);
+    const { channel } = this.room;
+    const page = await this.#quiet("poll.get", { channel, id });
+    this.voting.delete(id);
+    if (!page) return;
+    for (const room of [this.rooms.get(channel), this.reading.past, this.thread?.room]) {
+      const message = room?.byId.get(id);
+      if (message?.poll) message.poll = { ...message.poll, own: page.own ?? [] };
+    }
+    this.on.changed("room");
   }
 
   pin({ id, pinned }) {
@@ -173,13 +209,9 @@ export class Session {
 
   /** A command that people see the effect of; refused, it is said why. Resolves to the answer, or to nothing. */
   async command(verb, data) {
-    try {
-      return await this.client.rpc(verb, data);
-    } catch (error) {
-      if (!isFailure(error)) throw error;
-      this.on.said(error instanceof Refused ? error.message : "No connection. Try again.");
-      return undefined;
-    }
+    const { answer, error } = await this.tried(verb, data);
+    if (error) this.on.said(error instanceof Refused ? error.message : "No connection. Try again.");
+    return answer;
   }
 
   /** A question. Rejects with Refused or Unanswered. */
@@ -187,14 +219,22 @@ export class Session {
     return this.client.rpc(verb, data);
   }
 
-  /** What is only worth saying now. Resolves to nothing where it did not work. */
-  async #quiet(verb, data) {
+  /**
+   * The answer, or why there is none.
+   * @returns {Promise<{answer?: any, error?: any}>}
+   */
+  async tried(verb, data) {
     try {
-      return await this.client.rpc(verb, data);
+      return { answer: await this.client.rpc(verb, data) };
     } catch (error) {
       if (!isFailure(error)) throw error;
-      return undefined;
+      return { error };
     }
+  }
+
+  /** What is only worth saying now. Resolves to nothing where it did not work. */
+  async #quiet(verb, data) {
+    return (await this.tried(verb, data)).answer;
   }
 
   edit(message, text) {
@@ -301,6 +341,7 @@ export class Session {
     }
     this.isListed = true;
     this.telling.anew();
+    this.drafts.connected(Boolean(hello?.channels));
     this.#askBlocks();
     this.telling.looksAt();
     this.on.changed("list");
@@ -380,6 +421,7 @@ export class Session {
   #own(data) {
     if (data.t === "channel.removed") return this.#gone(data.channel, "You are no longer a member of this conversation.");
     if (data.t === "user.updated" && data.name) this.names.set(this.user, data.name);
+    if (data.t.startsWith("draft.")) return this.drafts.take(data);
     if (data.t === "presence") return this.people.take(data.users);
     if (data.t === "user.blocked") this.blocked.add(data.blocked);
     if (data.t === "user.unblocked") this.blocked.delete(data.blocked);
@@ -474,12 +516,6 @@ export class Session {
   }
 }
 
-/** A place of `Signs` as verbs name it. */
-function placed(place) {
-  const [channel, thread] = place.split(" ");
-  return thread ? { channel, thread } : { channel };
-}
-
-export function isFailure(error) {
+function isFailure(error) {
   return error instanceof Refused || error instanceof Unanswered;
 }

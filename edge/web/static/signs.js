@@ -10,6 +10,12 @@ const AGAIN_MS = 3_200;
 /** Where one types: a channel, or a thread of it. */
 export const placeOf = (channel, thread = "") => (thread ? `${channel} ${thread}` : channel);
 
+/** A place as verbs name it. */
+export function placed(place) {
+  const [channel, thread] = place.split(" ");
+  return thread ? { channel, thread } : { channel };
+}
+
 export class Signs {
   /** `tell(verb, channel)`: says it to the server; `changed()`: others' signs came or went. */
   constructor({ tell, changed, now, timers }) {

@@ -7,7 +7,6 @@
 // 2. Read up to the last reply when the user sees the end; only who follows has marks to move.
 // 3. After a break that could not be resumed it is read anew: what was missed is behind what is shown.
 
-import { isFailure } from "./session.js";
 import { Room } from "./store.js";
 
 const PAGE = 50;
@@ -89,12 +88,8 @@ export class Threading {
 
   async #read(upto) {
     if (upto < this.mark) return; // a later one is under way
-    try {
-      await this.session.ask("thread.read", { channel: this.channel, id: this.id, upto });
-    } catch (error) {
-      if (!isFailure(error)) throw error;
-      this.mark = 0; // the next look says it again
-    }
+    const { error } = await this.session.tried("thread.read", { channel: this.channel, id: this.id, upto });
+    if (error) this.mark = 0; // the next look says it again
   }
 
   #tell() {
@@ -106,16 +101,12 @@ export class Threading {
     if (this.isLoading) return undefined;
     this.isLoading = true;
     this.on.changed();
-    try {
-      return await this.session.ask("thread.get", { channel: this.channel, id: this.room.thread, limit: PAGE, ...place });
-    } catch (error) {
-      if (!isFailure(error)) throw error;
-      refused(error);
-      return undefined;
-    } finally {
-      this.isLoading = false;
-      this.on.changed();
-    }
+    const asked = { channel: this.channel, id: this.room.thread, limit: PAGE, ...place };
+    const { answer, error } = await this.session.tried("thread.get", asked);
+    this.isLoading = false;
+    if (error) refused(error);
+    this.on.changed();
+    return answer;
   }
 }
 

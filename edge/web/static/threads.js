@@ -53,7 +53,7 @@ export class ThreadPanel {
     this.composer.root.append(this.alsoLine);
     this.typing = el("div", { class: "typing", "aria-live": "off" });
     this.list = el("div", { class: "own-threads", hidden: true });
-    this.root = el("aside", { class: "thread", hidden: true }, head, this.timeline.root, this.typing, this.composer.root, this.list);
+    this.root = el("aside", { class: "beside", hidden: true }, head, this.timeline.root, this.typing, this.composer.root, this.list);
     this.root.addEventListener("keydown", (event) => this.#key(event));
     new ResizeObserver(() => this.#cover()).observe(room);
     room.append(this.root);

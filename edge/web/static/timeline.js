@@ -201,7 +201,11 @@ export class Timeline {
     const parts = partsOf(message, { starts, facts: this.facts, on: this.on, opener });
     node.replaceChildren(...parts, ...(stays ? [menu.node] : []));
     if (stays) menu.hangAt(opener); // a tick may come while somebody chooses
-    if (focused) (stays && menu.node.contains(focused) ? focused : node).focus({ preventScroll: true });
+    if (!focused) return;
+    const at = focused.getAttribute("data-at");
+    const same = at && node.querySelector(`[data-at="${at}"]`); // its place in a poll
+    const next = stays && menu.node.contains(focused) ? focused : same || node;
+    next.focus({ preventScroll: true });
   }
 
   // --- actions
