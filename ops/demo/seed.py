@@ -1,4 +1,5 @@
-"""Fills a new demo through the public REST interface: people, channels, messages.
+"""Fills a new demo through the public REST interface: people, channels, messages, and what
+was added to them.
 
 Repeatable: every request that adds something carries an Idempotency-Key, so that a start that was
 cut is finished by the next one and nothing stands there twice.
@@ -15,6 +16,7 @@ from urllib.parse import quote
 from hubbub.model.demo_people import Person
 from ops.answer import Exit, Failure
 from ops.api import Rest
+from ops.demo.asides import ASIDES, POLLS, Aside, Place, Poll
 from ops.demo.conversations import GREETING, PAIRS, ROOMS, Line
 from ops.demo.people import NAMES, PEOPLE, ROBIN, Room
 from ops.demo.people import PAIRS as FRIENDS
@@ -31,11 +33,11 @@ def seed(rest: Rest) -> int:
         list(pool.map(lambda room: make_room(rest, room), PLACES))
         opened = pool.map(lambda pair: open_dm(rest, *pair), FRIENDS)
         channels = dict(zip(FRIENDS, opened, strict=True))
-        work: list[tuple[str, Sequence[Line]]] = [
-            (channels[pair], _lines(pair)) for pair in FRIENDS
+        work: list[tuple[str, Place, Sequence[Line]]] = [
+            (channels[pair], pair, _lines(pair)) for pair in FRIENDS
         ]
-        work += list(ROOMS.items())
-        return sum(pool.map(lambda job: write(rest, *job), work))
+        work += [(channel, channel, lines) for channel, lines in ROOMS.items()]
+        return sum(pool.map(lambda job: converse(rest, *job), work))
 
 
 def make_person(rest: Rest, person: Person) -> None:
@@ -62,12 +64,55 @@ def open_dm(rest: Rest, a: str, b: str) -> str:
     return channel
 
 
-def write(rest: Rest, channel: str, lines: Sequence[Line]) -> int:
-    """Sends lines in their order."""
-    path = f"/v1/channels/{quote(channel, safe=':')}/messages"
-    for number, (author, text) in enumerate(lines):
-        ask(rest, "POST", path, {"by": author, "text": text}, f"demo {channel} {number}")
-    return len(lines)
+def converse(rest: Rest, channel: str, place: Place, lines: Sequence[Line]) -> int:
+    """A whole conversation, and what was added to it. Returns the number of messages."""
+    ids = [
+        send(rest, channel, {"by": author, "text": text}, str(number))
+        for number, (author, text) in enumerate(lines)
+    ]
+    count = len(ids)
+    for aside in ASIDES.get(place, ()):
+        starts = [text.startswith(aside.line) for _, text in lines]
+        line = starts.index(True)
+        count += add(rest, channel, (line, ids[line]), aside)
+    for number, poll in enumerate(POLLS.get(place, ())):
+        hold(rest, channel, f"demo {channel} poll {number}", poll)
+        count += 1
+    return count
+
+
+def send(rest: Rest, channel: str, message: dict[str, Any], name: str) -> str:
+    """The id of a message that is sent once under this name."""
+    path = f"{_of(channel)}/messages"
+    sent: str = ask(rest, "POST", path, message, f"demo {channel} {name}")["id"]
+    return sent
+
+
+def add(rest: Rest, channel: str, line: tuple[int, str], aside: Aside) -> int:
+    """Reactions and replies to a line: its number and its id. Returns the number of replies."""
+    at, message = line
+    path = f"{_of(channel)}/messages/{message}/reactions"
+    for user, emoji in aside.reactions:
+        key = f"demo {channel} {at} {user} {emoji.encode().hex()}"
+        ask(rest, "PUT", f"{path}/{quote(emoji)}", {"by": user}, key)
+    for number, (author, text) in enumerate(aside.replies):
+        reply = {"by": author, "text": text, "thread": message}
+        send(rest, channel, reply, f"{at} {number}")
+    return len(aside.replies)
+
+
+def hold(rest: Rest, channel: str, key: str, poll: Poll) -> None:
+    """A poll and its votes."""
+    body = {
+        "by": poll.by,
+        "question": poll.question,
+        "options": list(poll.options),
+        "votes_max": poll.votes_max,
+    }
+    made = ask(rest, "POST", f"{_of(channel)}/polls", body, key)["id"]
+    for user, options in poll.votes.items():
+        vote = {"by": user, "options": list(options)}
+        ask(rest, "PUT", f"{_of(channel)}/polls/{made}/vote", vote, f"{key} {user}")
 
 
 def ask(
@@ -94,6 +139,10 @@ def ask(
                 tries=["hubbub demo --fresh"],
             )
         time.sleep(min(float(said.get("retry_after_ms", 200)) / 1000, 2.0))
+
+
+def _of(channel: str) -> str:
+    return f"/v1/channels/{quote(channel, safe=':')}"
 
 
 def _lines(pair: tuple[str, str]) -> Sequence[Line]:

@@ -16,7 +16,7 @@ import pytest
 
 from ops.api import Rest, call
 from ops.cluster_file import read
-from ops.demo import conversations, people
+from ops.demo import asides, conversations, people
 from ops.processes import SOURCE_ROOT
 from tests.support.client import Client
 
@@ -91,7 +91,8 @@ async def test_the_demo_from_the_first_look_to_ctrl_c(demo: Demo, root: Path) ->
         assert "Alice" in answer["data"]["text"]
         assert answer["offset"] == result["offset"] + 2
     written = sum(count_messages(rest, room.channel) for room in people.ROOMS)
-    assert written == sum(map(len, conversations.ROOMS.values()))
+    polls = sum(map(len, asides.POLLS.values()))
+    assert written == sum(map(len, conversations.ROOMS.values())) + polls
     profile = rest.need("GET", "/v1/users/chloe")
     assert profile["name"] == "Chloé Lefèvre"
     said = demo.stop()

@@ -2,7 +2,8 @@
 
 import { el, icon, iconButton, looks, spoken } from "./dom.js";
 import { avatar, TONES } from "./faces.js";
-import { clockTime, fullTime, mentioned, oneLine, segments, shortLabel, tone } from "./format.js";
+import { clockTime, fullTime, mentioned, oneLine, shortLabel, sizeWords, tone } from "./format.js";
+import { isFewEmoji, marked } from "./marking.js";
 import { receiptWords } from "./receipts.js";
 
 const STATUS = { waiting: ["waiting", "sending"], sending: ["sending", "sending"], failed: ["not sent", "failed"] };
@@ -26,7 +27,7 @@ export function partsOf(message, { starts, facts, on, opener }) {
     : spoken(isOwn ? "You" : name);
   const said = el("div", { class: "said" }, text(message, facts, on), footer(message, isOwn, facts, on));
   const thread = facts.underRoot ? null : threadOf(message, on);
-  const bubble = el("div", { class: "bubble" }, author, quote(message, on), said, poll(message, on), reactions(message, on), thread);
+  const bubble = el("div", { class: "bubble" }, author, forwarded(message, on), quote(message, on), said, attachments(message), poll(message, on), reactions(message, on), thread);
   const parts = [bubble];
   if (!isOwn && !facts.isDirect) parts.unshift(starts ? avatar(message.by, name, "small") : el("span", { class: "avatar-gap" }));
   if (message.status === "failed") bubble.append(failure(message, on));
@@ -47,6 +48,10 @@ function poll(message, on) {
   return box;
 }
 
+function forwarded({ forwarded: from, deleted }, on) {
+  return from && !deleted ? el("span", { class: "forwarded", text: `Forwarded, written by ${on.author(from.by)}` }) : null;
+}
+
 function quote({ quote: quoted, deleted }, on) {
   if (!quoted || deleted) return null;
   const words = quoted.deleted ? "A deleted message" : oneLine(quoted.text || "(data)");
@@ -62,14 +67,30 @@ function quote({ quote: quoted, deleted }, on) {
 
 function text(message, facts, on) {
   if (message.deleted) return el("p", { class: "text", text: "This message was deleted" });
-  const node = el("p", { class: "text", dir: "auto" });
-  if (!message.text && message.data !== undefined) node.textContent = "(data without text)";
+  const node = el("div", { class: isFewEmoji(message.text ?? "") ? "text large" : "text", dir: "auto" });
+  if (!message.text && message.data !== undefined && !message.attachments?.length) node.textContent = "(data without text)";
   const people = (message.mentions ?? []).map((user) => ({ user, name: on.author(user) }));
-  for (const part of segments(message.text ?? "")) {
-    if (part.href) node.append(el("a", { href: part.href, target: "_blank", rel: "noopener noreferrer", text: part.text }));
-    else node.append(...mentioned(part.text, people).map((piece) => mention(piece, facts.user)));
-  }
+  node.append(...marked(message.text ?? "").flatMap((part) => drawn(part, people, facts.user)));
   return node;
+}
+
+/** The nodes of one part of a text. */
+function drawn({ text: words, href, code, tag, parts }, people, me) {
+  if (tag) return [el(tag, {}, ...parts.flatMap((part) => drawn(part, people, me)))];
+  if (href) return [el("a", { href, target: "_blank", rel: "noopener noreferrer", text: words })];
+  if (code) return [el("code", { class: code, text: words, dir: "ltr" })];
+  return mentioned(words, people).map((piece) => mention(piece, me));
+}
+
+/** Files are named, with a way to them; nothing foreign is loaded into the page. */
+function attachments({ attachments: found, deleted }) {
+  if (!found?.length || deleted) return null;
+  const chip = ({ kind, url, name, title, bytes }) => {
+    const inner = [icon("file"), el("bdi", { class: "name", text: title || name || kind }), el("span", { class: "when", text: bytes ? sizeWords(bytes) : "" })];
+    const isSafe = /^https?:/u.test(url ?? "");
+    return isSafe ? el("a", { class: "chip", href: url, target: "_blank", rel: "noopener noreferrer" }, ...inner) : el("span", { class: "chip" }, ...inner);
+  };
+  return el("div", { class: "chips" }, ...found.map(chip));
 }
 
 /** @param {{text: string, user?: string}} piece */
@@ -152,12 +173,14 @@ export function openerOf(message, open) {
 /** What one may do with a message. `facts`: {user, role, underRoot}. */
 export function verbsOf(message, { user, role, underRoot }) {
   if (message.deleted || message.status !== "stored") return [];
+  const isStaff = role === "owner" || role === "moderator";
   const verbs = message.by === user ? ["edit", "delete"] : [];
   if (!underRoot) verbs.push("thread");
-  verbs.push("reply", message.pinned ? "unpin" : "pin");
+  verbs.push("reply", "forward", message.pinned ? "unpin" : "pin");
   if (message.text && navigator.clipboard) verbs.push("copy");
   if (message.by === user) verbs.push("readers");
-  if (message.poll && !message.poll.closed_at && (message.by === user || role === "owner" || role === "moderator")) verbs.push("askEnd");
+  if (message.poll && !message.poll.closed_at && (message.by === user || isStaff)) verbs.push("askEnd");
+  if (isStaff && message.by !== user) verbs.push("delete");
   if (Object.keys(message.reactions ?? {}).length) verbs.push("reactors");
   return verbs;
 }

@@ -25,7 +25,7 @@ export class Composer {
     this.banner = el("div", { class: "editing", hidden: true });
     const label = el("label", { class: "spoken", for: id, text: "Message" });
     const poll = on.poll && iconButton("poll", "New poll", () => on.poll(), { class: "plain" });
-    const writing = el("div", { class: "writing" }, poll, this.box, this.button);
+    const writing = el("div", { class: "writing" }, this.box, poll, this.button);
     this.root = el("form", { class: "composer" }, this.banner, label, writing);
     this.root.addEventListener("submit", (event) => (event.preventDefault(), this.#submit()));
     this.box.addEventListener("input", () => this.#typed());

@@ -18,8 +18,8 @@ function sheet(title, content) {
 
 const when = (ts) => (ts ? `${dayLabel(Date.parse(ts), Date.now())}, ${clockTime(Date.parse(ts))}` : "");
 
-function person(name, user, more) {
-  return el("li", { class: "person" }, avatar(user, name, "small"), el("bdi", { text: name }), el("span", { class: "when", text: more }));
+function person(name, user, more, state = "") {
+  return el("li", { class: "person" }, avatar(user, name, "small", state), el("bdi", { text: name }), el("span", { class: "when", text: more }));
 }
 
 /** `ask(verb, data)`, `author(user)`. */
@@ -39,6 +39,29 @@ export async function showReaders(channel, message, { ask, author }) {
 export async function showReactors(channel, message, { ask, author }) {
   const page = await ask("reaction.list", { channel, id: message.id });
   sheet("Reactions", el("ul", {}, ...page.reactors.map(({ user, emoji }) => person(author(user), user, emoji))));
+}
+
+/** Who is in a channel, and who else of `people` could be asked in. */
+export async function showMembers(channel, people, { ask, author, state }) {
+  const page = await ask("members.list", { channel, limit: 100 });
+  const row = ({ user, role }) => person(author(user), user, role === "member" ? "" : role, state(user));
+  const more = page.next ? el("p", { class: "muted", text: `and ${page.count - page.members.length} others` }) : null;
+  const others = people.filter(({ user }) => !page.members.some((member) => member.user === user));
+  const said = el("p", { class: "muted", role: "status" });
+  const invite = async ({ user }, button) => {
+    try {
+      await ask("member.invite", { channel, users: [user] });
+      button.replaceWith(el("span", { class: "when", text: "Invited" }));
+    } catch (error) {
+      said.textContent = error.message;
+    }
+  };
+  const guest = (other) => {
+    const button = el("button", { type: "button", "aria-label": `Invite ${other.name}`, text: "Invite", on: { click: () => invite(other, button) } });
+    return el("li", { class: "person" }, avatar(other.user, other.name, "small"), el("bdi", { text: other.name }), button);
+  };
+  const asked = others.length && !channel.startsWith("open:") ? el("section", {}, el("h3", { text: "Not here yet" }), el("ul", {}, ...others.map(guest)), said) : null;
+  sheet(`${page.count} ${page.count === 1 ? "member" : "members"}`, el("div", { class: "votes" }, el("ul", {}, ...page.members.map(row)), more, asked));
 }
 
 /** Of each option of a poll, who chose it. */

@@ -77,6 +77,12 @@ export function segments(text) {
   return parts;
 }
 
+/** "340 kB": how large a file is. */
+export function sizeWords(bytes) {
+  const step = bytes < 1e3 ? 0 : bytes < 1e6 ? 1 : bytes < 1e9 ? 2 : 3;
+  return `${(bytes / 1e3 ** step).toLocaleString(undefined, { maximumFractionDigits: step > 1 ? 1 : 0 })} ${["bytes", "kB", "MB", "GB"][step]}`;
+}
+
 /** One line for the channel list. */
 export function oneLine(text) {
   return text.replace(/\s+/gu, " ").trim().slice(0, 140);

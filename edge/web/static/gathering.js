@@ -1,7 +1,7 @@
-// The dialog that begins a conversation: one person, or a group with a name.
+// The dialogs that begin a conversation, one person or a group with a name, and that choose one of those there are.
 
 import { el, iconButton } from "./dom.js";
-import { avatar } from "./faces.js";
+import { avatar, placeAvatar } from "./faces.js";
 
 /** `people`: [{user, name}] to choose from; empty: ids are typed. `on`: { direct(user), group(name, users) },
  *  both may reject with an Error whose message is shown. */
@@ -57,4 +57,20 @@ function typed() {
   const label = el("label", { for: "with", text: "User ids, separated by commas" });
   const users = () => [...new Set(input.value.split(/[\s,]+/).filter(Boolean))];
   return { root: el("p", { class: "field" }, label, input), nameOf: (user) => user, users };
+}
+
+/** A dialog to choose one of the conversations. `rows`: [{channel, title, kind, peer}]; `choose(channel)`. */
+export function chooseChannel(title, rows, choose) {
+  const item = ({ channel, title: name, kind, peer }) => {
+    const go = () => (dialog.close(), choose(channel));
+    const face = kind === "dm" ? avatar(peer || channel, name, "small") : placeAvatar(channel);
+    return el("li", {}, el("button", { type: "button", class: "person", on: { click: go } }, face, el("bdi", { text: name })));
+  };
+  const close = iconButton("close", "Close", () => dialog.close(), { class: "plain" });
+  const list = el("ul", { class: "choices" }, ...rows.map(item));
+  const dialog = el("dialog", { class: "gathering details", "aria-label": title }, el("div", { class: "head" }, el("h2", { text: title }), close), list);
+  dialog.addEventListener("close", () => dialog.remove());
+  dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
+  document.body.append(dialog);
+  dialog.showModal();
 }

@@ -5,6 +5,7 @@ import { el } from "./dom.js";
 const WORDS = {
   thread: "Reply in thread",
   reply: "Reply",
+  forward: "Forward…",
   edit: "Edit",
   delete: "Delete…",
   askEnd: "End the poll…",
@@ -19,7 +20,7 @@ const WORDS = {
 };
 const SURE = { delete: "sure", askEnd: "endPoll" }; // what is asked again
 const EMOJI = ["👍", "❤️", "😂", "🎉", "😮", "😢"];
-const HEIGHT_PX = 330;
+const HEIGHT_PX = 370;
 
 export class Menu {
   /** Opens it in `article`; `act(verb, emoji)`; `room`: how many pixels are free below. */

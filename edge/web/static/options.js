@@ -1,8 +1,8 @@
-// What one may do with the opened channel: pins, mute, archive, block, leave. Loaded when it is opened.
+// What one may do with the opened channel: members, pins, mute, archive, block, leave. Loaded when it is opened.
 
 import { el } from "./dom.js";
 
-/** A menu below `opener`. `on`: {pins(), left()}. */
+/** A menu below `opener`. `on`: {members(), pins(), left()}. */
 export function showOptions(opener, session, on) {
   const old = opener.parentElement.querySelector(".menu");
   if (old) return old.remove();
@@ -11,6 +11,7 @@ export function showOptions(opener, session, on) {
   const isBlocked = session.blocked.has(peer);
   const leave = async () => (await session.command("member.leave", { channel })) && on.left();
   const items = [
+    ...(peer ? [] : [["Members", on.members]]),
     ["Pinned messages", on.pins],
     [row.muted ? "Unmute" : "Mute", () => session.settle(channel, { muted: !row.muted })],
     [row.archived ? "Take out of the archive" : "Archive", () => session.settle(channel, { archived: !row.archived })],

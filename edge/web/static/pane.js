@@ -80,7 +80,7 @@ export class Pane {
       { class: "side", "aria-label": "Conversations" },
       el("header", {}, this.me, themeButton(this.storage), add),
       this.filter,
-      (this.own = el("button", { type: "button", class: "channel own-list", hidden: true, on: { click: () => this.#thread("") } })),
+      (this.own = el("button", { type: "button", class: "own-list", hidden: true, on: { click: () => this.#thread("") } })),
       (this.listed = el("nav", { "aria-label": "Conversations" }, this.channels)),
     );
     this.back = iconButton("back", "Back to conversations", () => this.#leave(), { class: "plain back" });
@@ -355,6 +355,16 @@ export class Pane {
     else this.threads.openList();
   }
 
+  async #forward({ id }) {
+    const { session } = this;
+    const { channel } = session.room;
+    const { chooseChannel } = await import("./gathering.js");
+    const rows = session.list.sorted().filter((row) => row.state !== "invited");
+    chooseChannel("Forward to", rows.map((row) => ({ ...row, title: session.title(row) })), async (to) => {
+      if (await session.command("message.forward", { channel, id, to })) this.open(to);
+    });
+  }
+
   async #poll() {
     const [{ askPoll }] = await Promise.all([import("./polling.js"), looks("/static/more.css")]);
     askPoll({ create: (poll) => this.session.poll(poll).then(() => this.timeline.toEnd()), now: Date.now });
@@ -370,13 +380,13 @@ export class Pane {
 
   async #options() {
     const { showOptions } = await import("./options.js");
-    showOptions(this.options, this.session, { pins: () => this.#detail("showPins"), left: () => this.#leave() });
+    showOptions(this.options, this.session, { members: () => this.#detail("showMembers", this.people), pins: () => this.#detail("showPins"), left: () => this.#leave() });
   }
 
   /** One of the sheets of details.js. */
   async #detail(name, ...about) {
     const { session } = this;
-    const means = { ask: (verb, data) => session.ask(verb, data), author: (id) => session.author(id), go: (seq) => this.#show(seq) };
+    const means = { ask: (verb, data) => session.ask(verb, data), author: (id) => session.author(id), state: (id) => session.people.state(id), go: (seq) => this.#show(seq) };
     try {
       await (await import("./details.js"))[name](session.room.channel, ...about, means);
     } catch (error) {
@@ -461,6 +471,7 @@ export class Pane {
       ownVote: () => session.ownVote(message),
       votes: () => this.#detail("showVotes", message),
       addOption: () => session.command("poll.add_option", { channel: session.room.channel, id: message.id, text: more }),
+      forward: () => this.#forward(message),
       endPoll: () => session.command("poll.close", { channel: session.room.channel, id: message.id }),
       jump: () => this.#show(message.seq),
       thread: () => this.#thread(message.thread || message.id),

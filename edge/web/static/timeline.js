@@ -187,6 +187,7 @@ export class Timeline {
     node.classList.toggle("starts", starts);
     node.classList.toggle("named", Boolean(message.mentions?.includes(this.facts.user)));
     node.classList.toggle("direct", this.facts.isDirect);
+    node.classList.toggle("system", Boolean(message.kind));
     node.classList.toggle("deleted", Boolean(message.deleted));
     node.classList.toggle("last-own", row.key === this.lastOwn);
     node.dataset.status = message.status;

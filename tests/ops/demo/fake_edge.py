@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -42,7 +43,8 @@ class FakeEdge:
             return web.json_response({"channel": name, "created": is_new}, status=201)
         if request.path.endswith("/messages") and is_new:
             self.channels.setdefault(request.match_info["tail"].split("/")[1], []).append(body)
-        return web.json_response({"seq": 1}, status=201)
+        # As the server: the same answer under the same key.
+        return web.json_response({"seq": 1, "id": f"m{zlib.crc32(key.encode())}"}, status=201)
 
     async def socket(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse()

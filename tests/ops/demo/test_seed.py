@@ -9,7 +9,7 @@ from aiohttp import web
 
 from ops.answer import Failure
 from ops.api import Rest
-from ops.demo import conversations, people
+from ops.demo import asides, conversations, people
 from ops.demo.seed import seed
 from tests.ops.demo.fake_edge import FakeEdge, serve
 
@@ -20,12 +20,19 @@ async def test_everything_once_and_in_order_even_when_it_is_repeated() -> None:
         counts = [await asyncio.to_thread(seed, rest) for _ in range(2)]
         channels = edge.channels
     greetings = sum(people.ROBIN in pair for pair in people.PAIRS)
-    assert counts == [conversations.COUNT + greetings] * 2
+    assert counts == [conversations.COUNT + asides.COUNT + greetings] * 2
     for name, lines in conversations.ROOMS.items():
-        assert [(m["by"], m["text"]) for m in channels[name]] == list(lines)
-    assert [m["text"] for m in channels["dm:alice-bob"]] == [
-        text for _, text in conversations.PAIRS["alice", "bob"]
-    ]
+        assert [(m["by"], m["text"]) for m in channels[name] if "thread" not in m] == list(lines)
+    own = [m["text"] for m in channels["dm:alice-bob"] if "thread" not in m]
+    assert own == [text for _, text in conversations.PAIRS["alice", "bob"]]
+    for place, added in asides.ASIDES.items():
+        said = channels[place if isinstance(place, str) else f"dm:{'-'.join(place)}"]
+        replies = [(m["by"], m["text"]) for m in said if "thread" in m]
+        assert replies == [reply for aside in added for reply in aside.replies]
+    reactions = {(path, body["by"]) for _, path, body in edge.requests if "/reactions/" in path}
+    assert len(reactions) == sum(len(a.reactions) for of in asides.ASIDES.values() for a in of)
+    votes = [body["by"] for _, path, body in edge.requests if path.endswith("/vote")]
+    assert sorted(votes) == sorted(["alice", "bob", "chloe", "dan", "emma"] * 2)
     assert "Alice" in channels["dm:alice-robin"][0]["text"]
     names = {body["name"] for _, path, body in edge.requests if path.startswith("/v1/users/")}
     assert names == {person.name for person in people.PEOPLE}

@@ -1,0 +1,41 @@
+// Light markup in a text: code, blocks of code, bold, italic, struck through; and links. Pure: parts, no elements.
+//
+// Rules: nothing within code or a link is markup; a mark stands at the edge of a word, so that snake_case and
+// 2 * 3 * 4 stay what they are.
+
+import { segments } from "./format.js";
+
+const CODE = /\n?```(?:[\w+#-]*\n)?([^]+?)\n?```\n?|`([^`\n]+)`/gu;
+const MARK = /(?<![\p{L}\p{N}*_~])(\*\*|~~|\*|_)(?=[^\s*_~])(.+?)(?<=\S)\1(?![\p{L}\p{N}*_~])/u;
+const TAGS = { "**": "strong", "*": "em", _: "em", "~~": "s" };
+const LARGE_MAX = 3;
+
+/** The parts of a text: {text}, {text, href}, {text, code: "inline" | "block"} or {tag, parts}. */
+export function marked(text) {
+  const parts = [];
+  let from = 0;
+  for (const found of text.matchAll(CODE)) {
+    parts.push(...plain(text.slice(from, found.index)));
+    parts.push(found[1] === undefined ? { text: found[2], code: "inline" } : { text: found[1], code: "block" });
+    from = found.index + found[0].length;
+  }
+  return [...parts, ...plain(text.slice(from))];
+}
+
+function plain(text) {
+  return segments(text).flatMap((part) => (part.href ? [part] : split(part.text)));
+}
+
+function split(text) {
+  const found = MARK.exec(text);
+  if (!found) return text ? [{ text }] : [];
+  const [all, mark, inner] = found;
+  return [...split(text.slice(0, found.index)), { tag: TAGS[mark], parts: split(inner) }, ...split(text.slice(found.index + all.length))];
+}
+
+/** Whether a text is a few emoji and nothing else. */
+export function isFewEmoji(text) {
+  if (text.length > 40) return false;
+  const signs = [...new Intl.Segmenter().segment(text.replace(/\s/gu, ""))];
+  return signs.length > 0 && signs.length <= LARGE_MAX && signs.every(({ segment }) => /^(?:\p{Extended_Pictographic}|\p{RI}{2})/u.test(segment));
+}
