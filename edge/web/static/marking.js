@@ -6,7 +6,7 @@
 import { segments } from "./format.js";
 
 const CODE = /\n?```(?:[\w+#-]*\n)?([^]+?)\n?```\n?|`([^`\n]+)`/gu;
-const MARK = /(?<![\p{L}\p{N}*_~])(\*\*|~~|\*|_)(?=[^\s*_~])(.+?)(?<=\S)\1(?![\p{L}\p{N}*_~])/u;
+const MARK = /(?<![\p{L}\p{N}*_~])(\*\*|~~|\*|_)(?=[^\s*_~])(.{1,400}?)(?<=\S)\1(?![\p{L}\p{N}*_~])/gu;
 const TAGS = { "**": "strong", "*": "em", _: "em", "~~": "s" };
 const LARGE_MAX = 3;
 
@@ -27,10 +27,15 @@ function plain(text) {
 }
 
 function split(text) {
-  const found = MARK.exec(text);
-  if (!found) return text ? [{ text }] : [];
-  const [all, mark, inner] = found;
-  return [...split(text.slice(0, found.index)), { tag: TAGS[mark], parts: split(inner) }, ...split(text.slice(found.index + all.length))];
+  const parts = [];
+  let from = 0;
+  for (const { 0: all, 1: mark, 2: inner, index } of text.matchAll(MARK)) {
+    if (index > from) parts.push({ text: text.slice(from, index) });
+    parts.push({ tag: TAGS[mark], parts: split(inner) });
+    from = index + all.length;
+  }
+  if (from < text.length) parts.push({ text: text.slice(from) });
+  return parts;
 }
 
 /** Whether a text is a few emoji and nothing else. */

@@ -5,6 +5,7 @@ import { test } from "node:test";
 import { pathToFileURL } from "node:url";
 
 const load = (name) => import(new URL(name, pathToFileURL(`${process.env.HUBBUB_STATIC}/`)));
+const { isFewEmoji, marked } = await load("marking.js");
 const { ChannelList, Room, timeline } = await load("store.js");
 const { initials, oneLine, segments, tone } = await load("format.js");
 
@@ -161,4 +162,37 @@ test("replies of threads are not in the channel, many deletions and their undoin
   room.apply({ t: "message.undeleted", seq: 6, id: "m2", message_seq: 2, rev: 2, text: "back", by: "bob", ts: TS });
   assert.equal(room.messages[1].text, "back");
   assert.ok(!room.messages[1].deleted && !room.messages[1].edited);
+});
+
+test("light markup: marks at the edge of a word; code and links are left alone", () => {
+  assert.deepEqual(marked("**Raise**, *loudly* and ~~never~~ _now_"), [
+    { tag: "strong", parts: [{ text: "Raise" }] },
+    { text: ", " },
+    { tag: "em", parts: [{ text: "loudly" }] },
+    { text: " and " },
+    { tag: "s", parts: [{ text: "never" }] },
+    { text: " " },
+    { tag: "em", parts: [{ text: "now" }] },
+  ]);
+  for (const text of ["snake_case_name", "2 * 3 * 4", "*.py and *.js", "** **", "a * b", "5*6*7", "___", "_ _", "~~~~", "`", "``"]) {
+    assert.deepEqual(marked(text), [{ text }], text);
+  }
+  assert.deepEqual(marked("see `a_b *c*` or\n```js\nlet x = `1`;\n\n  y\n```\nthen"), [
+    { text: "see " },
+    { text: "a_b *c*", code: "inline" },
+    { text: " or" },
+    { text: "let x = `1`;\n\n  y", code: "block" },
+    { text: "then" },
+  ]);
+  const href = "https://x.org/a_b_c/**d**e";
+  assert.deepEqual(marked(`**at** ${href}`).at(-1), { text: href, href });
+  assert.deepEqual(marked("**a *b* c**")[0].parts[1], { tag: "em", parts: [{ text: "b" }] });
+  const long = "*a _b ".repeat(800);
+  assert.equal(marked(long).map(({ text }) => text).join(""), long, "and no time is lost with marks that end nowhere");
+  assert.deepEqual(marked(""), []);
+});
+
+test("a few emoji alone are large", () => {
+  for (const text of ["🎉", "😂 🎉", "👩‍👩‍👧‍👦", "🇫🇷🇩🇪", "👏🏽👏🏿", "❤️"]) assert.equal(isFewEmoji(text), true, text);
+  for (const text of ["", "42", "🎉🎉🎉🎉", "ok 🎉", "#", "日本"]) assert.equal(isFewEmoji(text), false, text);
 });
