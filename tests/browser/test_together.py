@@ -56,6 +56,7 @@ async def test_ticks_signs_and_presence(chat: Chat, demo: Demo) -> None:
 
     await bob.locator("textarea").press_sequentially("Ye")
     await expect(alice.locator(".typing")).to_have_text("Bob is typing…")
+    await expect(bob.locator(".typing")).to_be_empty()
     await expect(line(alice, name).locator(".last")).to_have_text("typing…")
     await write(bob, fresh("Yes"))
     await expect(alice.locator(".typing")).to_be_empty()

@@ -11,7 +11,7 @@
 import { placed, placeOf } from "./signs.js";
 
 const SOON_MS = 700;
-const TYPED_MS = 6_000;
+const TYPED_MS = 3_000;
 const PAGE = 100;
 
 export class Drafts {

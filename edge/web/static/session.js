@@ -439,7 +439,7 @@ export class Session {
   #event(channel, data) {
     const room = this.rooms.get(channel);
     if (!room) return;
-    this.signs.apply(channel, data);
+    if (data.by !== this.user) this.signs.apply(channel, data); // one's own comes back
     const fresh = room.apply(data);
     this.thread?.apply(channel, data);
     if (this.reading.past?.channel === channel && data.t !== "message.created") this.reading.past.apply(data);
