@@ -5,7 +5,7 @@
 
 import { segments } from "./format.js";
 
-const CODE = /\n?```(?:[\w+#-]*\n)?([^]+?)\n?```\n?|`([^`\n]+)`/gu;
+const CODE = /\n?\x60{3}(?:[\w+#-]*\n)?([^]+?)\n?\x60{3}\n?|\x60([^\x60\n]+)\x60/gu;
 const MARK = /(?<![\p{L}\p{N}*_~])(\*\*|~~|\*|_)(?=[^\s*_~])(.{1,400}?)(?<=\S)\1(?![\p{L}\p{N}*_~])/gu;
 const TAGS = { "**": "strong", "*": "em", _: "em", "~~": "s" };
 const LARGE_MAX = 3;
