@@ -12,7 +12,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from edge.outgoing import FLUSH_BYTES, IDLE, SOON, Flusher, Outgoing
@@ -63,6 +63,12 @@ class Fanout:
         flusher.stamp = self._stamp = flusher.stamp + 1
         if self._size > FLUSH_BYTES:
             self.hand_out()
+
+    def push_each(self, message_for: Callable[[Member], bytes]) -> None:
+        """A live push that is not the same for all of them."""
+        self.hand_out()
+        for member, queue in [*self._queues.items()]:
+            queue.push(message_for(member))
 
     def push_signal(self, message: bytes) -> None:
         """A live push without offset: dropped where its connection is under pressure."""

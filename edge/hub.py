@@ -14,6 +14,7 @@ Rules:
    what must be done: EVICTS (users that must leave), LISTS and UNLISTS (a user's list changed,
    or both: whom he blocks),
    SIGNS_OUT (sessions of his must end).
+6. A change of a message that stands before where a member's history begins is hidden from him.
 
 Long because position, gap, newcomer and fan-out change together or not at all.
 """
@@ -74,6 +75,7 @@ class Member(Protocol):
     """A subscription of one connection, as the hub sees it."""
 
     variant: Variant
+    history_from: int  # a change of a message before it is hidden from this one
 
     @property
     def user(self) -> str: ...
@@ -83,8 +85,9 @@ class Member(Protocol):
         """The queue of its connection, which takes its live pushes."""
         ...
 
-    def hold(self, message: bytes, seq: int) -> None:
-        """A push for a member that is not admitted yet; 0 = no offset."""
+    def hold(self, message: bytes, seq: int, ref_seq: int = 0) -> None:
+        """A push for a member that is not admitted yet; 0 = no offset. ref_seq: of which message it
+        is a change."""
         ...
 
     def end(self, close: CloseCode) -> None:
@@ -101,6 +104,10 @@ class Encoder(Protocol):
 
     def signal(self, channel: str, variant: Variant, kind: SignalKind, data: bytes) -> bytes:
         """Empty: not for this variant."""
+        ...
+
+    def hidden(self, event: StoredEvent) -> StoredEvent:
+        """For those who may not read of what it is a change."""
         ...
 
 
@@ -135,6 +142,7 @@ class Channel:
         "last",
         "listeners",
         "members",
+        "newest",
         "position",
         "presence",
         "repairing",
@@ -160,6 +168,7 @@ class Channel:
         self.last: StoredEvent | None = None  # for deltas; kept only where they are on
         self.presence = False  # joins and leaves are kept at the leader
         self.compact_id = 0
+        self.newest = 0  # the highest `history_from` of those who are or were in
         self.watch = 0  # who wants heads only (refcount of the owner)
 
     @property
@@ -255,6 +264,7 @@ class Hub:
             if not channel.joining:
                 channel.joining = None
         self._fanout(channel, member.variant).add(member)
+        channel.newest = max(channel.newest, member.history_from)
 
     def change(self, channel: Channel, member: Member, variant: Variant) -> None:
         """From now on this admitted member's pushes are written otherwise."""
@@ -412,10 +422,16 @@ class Hub:
     def _deliver(self, channel: Channel, event: StoredEvent) -> None:
         channel.position = event.seq
         key = channel.stream[1]
+        ref_seq = event.head.ref_seq
+        is_apart = 0 < ref_seq < channel.newest
         fresh: list[Variant] = []
         for variant, fanout in channel.members.items():
             previous = channel.last if variant.delta == DELTA_CHAINED else None
-            fanout.push(self._encoder.publication(key, variant, event, previous))
+            message = self._encoder.publication(key, variant, event, previous)
+            if is_apart:
+                self._push_apart(key, variant, fanout, event, message)
+            else:
+                fanout.push(message)
             self.delivered += len(fanout)
             if variant.delta:
                 channel.last = event
@@ -424,7 +440,8 @@ class Hub:
         for variant in fresh:
             self._chain(channel, variant)
         for member in channel.joining or ():
-            member.hold(self._encoder.publication(key, member.variant, event, None), event.seq)
+            message = self._encoder.publication(key, member.variant, event, None)
+            member.hold(message, event.seq, ref_seq)
         for listener in channel.listeners or ():
             listener.event(event)
         if channel.watch:
@@ -433,6 +450,14 @@ class Hub:
             self._listed(channel, event)
         if event.head.flags & EVICTS:
             self._evict(channel, set(decode_json(event.info, list[str])))
+
+    def _push_apart(
+        self, key: str, variant: Variant, fanout: Fanout, event: StoredEvent, message: bytes
+    ) -> None:
+        """Rule 6."""
+        other = self._encoder.publication(key, variant, self._encoder.hidden(event), None)
+        ref_seq = event.head.ref_seq
+        fanout.push_each(lambda member: other if ref_seq < member.history_from else message)
 
     def _chain(self, channel: Channel, fresh: Variant) -> None:
         """Those who just received a full publication take deltas from now on."""

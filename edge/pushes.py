@@ -16,6 +16,7 @@ from edge.blocking import is_hidden_sign, scrub
 from edge.delta import make_delta
 from edge.hub import Variant
 from hubbub.base.errors import LocalProtocolError
+from hubbub.features.publication import hidden
 from hubbub.wire.centrifuge import JSON
 from hubbub.wire.client_shapes import Encoding, Publication
 from hubbub.wire.event import TRANSIENT, StoredEvent, decode_signal
@@ -61,6 +62,10 @@ class PushEncoder:
             publication = Publication(text, info=info)
             return encoding.push_publication(channel, publication, variant.compact_id)
         raise LocalProtocolError(f"a signal of kind {kind} is no push")
+
+    def hidden(self, event: StoredEvent) -> StoredEvent:
+        """For those who may not read of what it is a change."""
+        return hidden(event)
 
     def recovered(self, variant: Variant, events: Iterable[StoredEvent]) -> tuple[Publication, ...]:
         """Events as a subscribe result carries them: with deltas the first whole, then chained."""

@@ -138,6 +138,8 @@ class Subscription:
         "channel",
         "command_id",
         "expires_ms",
+        "held_ref_seq",
+        "history_from",
         "is_server_side",
         "outgoing",
         "phase",
@@ -154,6 +156,8 @@ class Subscription:
         self.is_server_side = not command_id
         self.phase = Phase.SUBSCRIBING
         self.expires_ms = 0
+        self.history_from = 0  # a change of a message before it is hidden
+        self.held_ref_seq = 0  # of the oldest message that something held is a change of
         self._held: list[tuple[int, bytes]] | None = None
         self._held_bytes = 0
 
@@ -162,10 +166,12 @@ class Subscription:
         """Whose it is."""
         return self.session.user
 
-    def hold(self, message: bytes, seq: int) -> None:
+    def hold(self, message: bytes, seq: int, ref_seq: int = 0) -> None:
         """A push that came while the subscribe is being answered; seq 0: without offset."""
         if self.phase is not Phase.SUBSCRIBING:
             return
+        if ref_seq:
+            self.held_ref_seq = min(self.held_ref_seq or ref_seq, ref_seq)
         if self._held is None:
             self._held = []
         self._held_bytes += len(message)

@@ -180,6 +180,10 @@ class Subscribing:
         if not self._is_heard_right(subscription, app):
             failed(Rejected(INTERNAL, "whom the user blocks has changed"))
             return
+        if 0 < subscription.held_ref_seq < answer.history_from:
+            failed(Rejected(INTERNAL, "what is held changes what may not be read"))
+            return
+        subscription.history_from = answer.history_from
         recovered = answer.recovered and self._within_budget(subscription.session, answer)
         if position.recover and not recovered and position.flag & FLAG_REJECT_UNRECOVERED:
             failed(Rejected(UNRECOVERABLE_POSITION))

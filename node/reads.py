@@ -31,6 +31,7 @@ from hubbub.base.errors import (
 from hubbub.base.units import KIB
 from hubbub.features.contract import Access, Context, SubscribeArgs, stream_kind
 from hubbub.features.head_lines import NO_PREVIEW, closed, opening
+from hubbub.features.publication import hidden
 from hubbub.wire.codec import dump_json, encode_json, shape_json
 from hubbub.wire.event import (
     CHANGED,
@@ -167,6 +168,7 @@ class Reads:
             join_leave=access.join_leave,
             channels=access.channels,
             blocks=access.blocks,
+            history_from=access.history_from,
         )
         return answer, access
 
@@ -191,32 +193,36 @@ class Reads:
             return []
         if missed > RECOVERED_EVENTS_MAX or ask.offset + 1 < _oldest(tables, access, now_ms):
             return None
-        return self._bodies(tables, ask.offset, missed)
+        return self._bodies(tables, ask.offset, missed, access.history_from)
 
-    def _bodies(self, tables: StreamTables, after: int, count: int) -> list[bytes] | None:
+    def _bodies(
+        self, tables: StreamTables, after: int, count: int, history_from: int
+    ) -> list[bytes] | None:
         bodies: list[bytes] = []
         byte_count = 0
         while len(bodies) < count:
             page = tables.published_rows(after=after + len(bodies), limit=_PAGE)
             for seq, row in page:
-                bodies.append(encode_event_body(seq, self._shown(seq, row, tables)))
+                bodies.append(encode_event_body(seq, self._shown(seq, row, tables, history_from)))
                 byte_count += len(bodies[-1])
             if byte_count > RECOVERED_BYTES_MAX or not page:
                 return None
         return bodies
 
-    def _shown(self, seq: int, row: bytes, tables: StreamTables) -> bytes:
+    def _shown(self, seq: int, row: bytes, tables: StreamTables, history_from: int) -> bytes:
         """The row as it may be shown now: rendered if its message changed."""
-        if not row[0] & CHANGED:
+        if not row[0] & CHANGED and not history_from:
             return row
         stored = decode_row(seq, row)
         head = stored.head
-        data = self._data(stored, tables)
+        data = self._data(stored, tables, history_from)
         return encode_row(
             head.flags, head.ts_ms, head.ref_seq, head.type, head.by, data, stored.info
         )
 
-    def _data(self, stored: StoredEvent, tables: StreamTables) -> Json:
+    def _data(self, stored: StoredEvent, tables: StreamTables, history_from: int = 0) -> Json:
+        if 0 < stored.head.ref_seq < history_from:
+            return hidden(stored).data  # it changes what this one may not read
         if not stored.head.flags & CHANGED:
             return stored.data
         render = self._engine.registry.render.get(stored.head.type)
@@ -245,22 +251,23 @@ class Reads:
             events = tables.published_range(
                 after=after, before=before, limit=limit, reverse=args.reverse
             )
-        publications = b",".join(self._publications(events, tables))
+        publications = b",".join(self._publications(events, tables, access.history_from))
         return b'{"publications":[%b],"offset":%d,"epoch":%b}' % (
             publications,
             tables.head.seq,
             encode_json(slot.epoch),
         )
 
-    def _publications(self, events: Sequence[StoredEvent], tables: StreamTables) -> list[bytes]:
+    def _publications(
+        self, events: Sequence[StoredEvent], tables: StreamTables, history_from: int
+    ) -> list[bytes]:
         found: list[bytes] = []
         byte_count = 0
         for event in events:
             info = b"" if event.head.flags & _NO_INFO else event.info
-            found.append(
-                b'{"offset":%d,"data":%b%b}'
-                % (event.seq, self._data(event, tables), b',"info":' + info if info else b"")
-            )
+            data = self._data(event, tables, history_from)
+            info = b',"info":' + info if info else b""
+            found.append(b'{"offset":%d,"data":%b%b}' % (event.seq, data, info))
             byte_count += len(found[-1])
             if byte_count > HISTORY_BYTES_MAX:
                 break
@@ -292,7 +299,7 @@ class Reads:
             since,
             tables,
             oldest=_oldest(tables, access, ctx.now_ms),
-            shown=lambda event: self._data(event, tables),
+            shown=lambda event: self._data(event, tables, access.history_from),
             figures=self._fields(tables, ctx.actor, frozenset(ctx.viewer.blocks)),
             snapshot=lambda: _snapshot(access),
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable, Sequence
 from typing import Final, TypeVar
+from unicodedata import category
 
 from msgspec import UNSET, Raw, UnsetType
 
@@ -27,6 +28,10 @@ META_BYTES_MAX: Final = 8_192
 # The ids of one plural event (contracts.md 3); a row's `info` must hold them in a u16 length.
 PLURAL_BYTES_MAX: Final = 60_000
 
+# Spaces, separators, controls, and what only joins or directs other characters.
+_UNSEEN: Final = frozenset(("Zs", "Zl", "Zp", "Cc", "Cf"))
+_FILLERS: Final = "\u115f\u1160\u2800\u3164\uffa0"  # letters and a sign that show nothing
+
 CustomData = Raw | UnsetType
 
 
@@ -34,6 +39,13 @@ def json_bytes(data: CustomData) -> bytes:
     """The JSON of a custom field for a row; empty for absent and for null."""
     raw = b"" if isinstance(data, UnsetType) else bytes(data)
     return b"" if raw == b"null" else raw
+
+
+def is_blank(text: str) -> bool:
+    """Whether nobody would see anything of it: spaces, controls, marks of no width, fillers."""
+    if text and "!" <= text[0] <= "~":
+        return False
+    return not any(category(char) not in _UNSEEN and char not in _FILLERS for char in text)
 
 
 def custom(data: bytes) -> CustomData:

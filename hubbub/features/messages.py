@@ -55,6 +55,7 @@ from hubbub.features.fields import (
     CustomData,
     check_chat_channel,
     custom,
+    is_blank,
     json_bytes,
     require_something,
 )
@@ -345,9 +346,9 @@ class SendRequest(Struct, frozen=True):
 
 def check_send(cmd: SendMessage, ctx: EdgeContext) -> SendMessage:
     check_chat_channel(cmd.channel)
-    if not (cmd.text.strip() or json_bytes(cmd.data) or cmd.attachments):
-        raise Rejected(BAD_REQUEST, _EMPTY)
     _check_sizes(cmd.text, cmd.data, ctx.settings)
+    if is_blank(cmd.text) and not (json_bytes(cmd.data) or cmd.attachments):
+        raise Rejected(BAD_REQUEST, _EMPTY)
     return cmd if is_plain(cmd) else _check_more(cmd)
 
 
@@ -540,7 +541,7 @@ def _edited(old: Content, cmd: EditMessage) -> Content:
     given = {name: getattr(cmd, name) for name in CONTENT_FIELDS}
     content = replace(old, **{k: v for k, v in given.items() if not isinstance(v, UnsetType)})
     content = replace(content, data=custom(json_bytes(content.data)))
-    if not (content.text.strip() or json_bytes(content.data) or content.attachments):
+    if is_blank(content.text) and not (json_bytes(content.data) or content.attachments):
         raise Rejected(BAD_REQUEST, _EMPTY)
     return content
 

@@ -57,7 +57,7 @@ from hubbub.features.contract import (
     Verb,
     as_command,
 )
-from hubbub.features.fields import check_chat_channel, check_limit
+from hubbub.features.fields import check_chat_channel, check_limit, is_blank
 from hubbub.features.messages import (
     Content,
     MessageCreated,
@@ -295,7 +295,7 @@ class Voted(Struct, frozen=True):
 
 
 def check_create(cmd: CreatePoll, ctx: EdgeContext) -> CreatePoll:
-    if not cmd.question.strip():
+    if is_blank(cmd.question):
         raise Rejected(BAD_REQUEST, "a poll needs a question")
     if not 1 <= len(cmd.options) <= OPTIONS_MAX:
         raise Rejected(BAD_REQUEST, f"a poll has 1 to {OPTIONS_MAX} options", limit=OPTIONS_MAX)
@@ -334,7 +334,7 @@ def _check_place(channel: str, mid: str) -> None:
 
 
 def _check_option(text: str) -> None:
-    if not text.strip():
+    if is_blank(text):
         raise Rejected(BAD_REQUEST, "an option needs a text")
     if len(text) > OPTION_CHARS_MAX:
         limit = OPTION_CHARS_MAX

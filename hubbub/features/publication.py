@@ -19,15 +19,24 @@ from typing import Any, Final
 from hubbub.base.errors import BAD_REQUEST, Rejected
 from hubbub.features.contract import Event, EventKind, Meta
 from hubbub.wire import event as rows
-from hubbub.wire.codec import encode_json
+from hubbub.wire.codec import decode_json, dump_json, encode_json
 from hubbub.wire.shapes import Json, Outcome
 
 # Seconds are few and messages are many: one text a second, dropped all at once when full (at half
 # a busy hour is formatted twice, at double it holds 2 MB).
 _SECONDS_MAX: Final = 4_096
+HIDDEN: Final = "message.hidden"
 _seconds: dict[int, str] = {}
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _END_MS: Final = 253_402_300_800_000  # the year 10000, which RFC 3339 cannot write
+
+
+def hidden(event: rows.StoredEvent) -> rows.StoredEvent:
+    """The event for somebody who may not read what it says: only where it stands, and which message
+    it is of."""
+    said = decode_json(event.data, dict[str, Any])
+    kept = {name: said[name] for name in ("seq", "id", "ts") if name in said}
+    return event._replace(data=dump_json({"t": HIDDEN, **kept}))
 
 
 def rfc3339(ms: int) -> str:

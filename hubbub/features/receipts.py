@@ -50,7 +50,7 @@ from hubbub.features.mark_rows import (
     store,
 )
 from hubbub.features.publication import rfc3339
-from hubbub.features.standing import MEMBERS, joined_by, require_standing
+from hubbub.features.standing import MEMBERS, joined_by, readable_from, require_standing
 from hubbub.features.watermarks import Values, count_above
 from hubbub.model.member import Role
 from hubbub.model.message import MESSAGE_CREATED
@@ -205,8 +205,9 @@ def run_get(request: ReceiptsRequest, tables: Tables, ctx: Context) -> ReceiptsP
     if not 0 < len(seqs) <= MESSAGES_MAX:
         raise Rejected(TOO_MANY, f"name 1 to {MESSAGES_MAX} messages", limit=MESSAGES_MAX)
     found: list[Receipt] = []
+    start = readable_from(tables, ctx)
     for seq in sorted(seqs):
-        stored = tables.published(seq)
+        stored = tables.published(seq) if seq >= start else None
         if stored is not None and stored.head.type == MESSAGE_CREATED:
             found.append(receipt(seq, stored.head.by, ctx.settings, tables))
     return ReceiptsPage(found)
@@ -221,7 +222,7 @@ def run_readers(request: ReadersRequest, tables: Tables, ctx: Context) -> Reader
     _require_shown(side, ctx.settings)
     check_limit(request.limit, PAGE_MAX)
     seq = message_seq(request.id) if request.id else request.seq
-    stored = tables.published(seq)
+    stored = tables.published(seq) if seq >= readable_from(tables, ctx) else None
     if stored is None or stored.head.type != MESSAGE_CREATED:
         raise Rejected(NOT_FOUND, "no such message")
     has_it = request.state != "unread"

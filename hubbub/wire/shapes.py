@@ -220,6 +220,7 @@ class Subscribed(Body, frozen=True):
     channels: tuple[str, ...] = ()  # of a user's stream: whose heads its sessions hear of
     blocks: tuple[str, ...] = ()  # of a user's stream: whom he blocks
     heads: Lines | None = None  # of his first channels
+    history_from: int = 0  # of a channel: changes of messages before it are not for this one
 
 
 class HeadAsk(Body, frozen=True):

@@ -116,3 +116,42 @@ async def truncation_is_named(ann: Client, page: Page, sent: list[tuple[int, str
     [gone] = first["removed"]
     assert (gone["from"], gone["to"], gone["why"]) == (1, middle - 1, "truncated")
     assert await walk(page, "after_seq") == sent[len(sent) // 2 :]
+
+
+async def test_newcomers_hear_nothing_of_what_was_before_them(cluster: Cluster) -> None:
+    """Where history begins with the join an edit of an older message would tell it: live, in what
+    was missed, in the protocol's own history and by sync it is hidden."""
+    room, ann, ben, eve = "group:newcomers", "new-ann", "new-ben", "new-eve"
+    async with (
+        Client(cluster.urls[0], cluster.token(ann)) as a,
+        Client(cluster.urls[1], cluster.token(ben)) as b,
+    ):
+        await a.rpc("channel.create", channel=room, members=[ben], history="from_join")
+        old = await a.send(room, "the old secret")
+        members = {"users": [eve]}
+        await asyncio.to_thread(cluster.rest, "POST", f"/v1/channels/{room}/members", members)
+        await b.subscribe(room)
+        async with Client(cluster.urls[1], cluster.token(eve)) as e:
+            began = await e.subscribe(room)
+            new = await a.send(room, "for everybody")
+            for id, text in ((old["id"], "the old secret, again"), (new["id"], "for all")):
+                await a.rpc("message.edit", channel=room, id=id, text=text)
+            live = [one["data"] for one in await e.wait_publications(room, 3)]
+            assert [one["t"] for one in live] == [
+                "message.created",
+                "message.hidden",
+                "message.updated",
+            ]
+            assert set(live[1]) == {"t", "seq", "id", "ts"}
+            assert "again" in str(await b.wait_publications(room, 3)), "he was there"
+            epoch = began["epoch"]
+            raw = await e.command(history={"channel": room, "limit": 100})
+            synced = await e.rpc("sync", channels={room: [epoch, began["offset"]]})
+            receipts = await e.rpc("receipts.get", channel=room, ids=[old["id"], new["id"]])
+            assert [one["seq"] for one in receipts["receipts"]] == [new["seq"]]
+        async with Client(cluster.urls[0], cluster.token(eve)) as e:
+            missed = await e.subscribe(room, recover=True, offset=began["offset"], epoch=epoch)
+            assert missed["recovered"]
+    for told in (raw, synced, missed):
+        assert "for all" in str(told)
+        assert "secret" not in str(told)

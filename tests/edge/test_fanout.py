@@ -22,11 +22,12 @@ class Somebody:
     def __init__(self, flusher: Flusher, framing: object = WEBSOCKET_JSON) -> None:
         self.user = "ann"
         self.variant = PLAIN["json"]
+        self.history_from = 0
         self.wire: Wire
         self.outgoing: Outgoing
         self.wire, self.outgoing = connect(flusher, framing)
 
-    def hold(self, message: bytes, seq: int) -> None:
+    def hold(self, message: bytes, seq: int, ref_seq: int = 0) -> None:
         raise AssertionError("he is in")
 
     def end(self, close: CloseCode) -> None:

@@ -26,16 +26,21 @@ class Texts:
         self, channel: str, variant: Variant, event: StoredEvent, previous: StoredEvent | None
     ) -> bytes:
         base = f" on {previous.seq}" if previous else ""
-        return f"{variant.encoding} {event.seq}{base}".encode()
+        what = "hidden " if event.data == b"hidden" else ""
+        return f"{variant.encoding} {what}{event.seq}{base}".encode()
 
     def signal(self, channel: str, variant: Variant, kind: SignalKind, data: bytes) -> bytes:
         return f"{kind.name} ".encode() + data
+
+    def hidden(self, event: StoredEvent) -> StoredEvent:
+        return event._replace(data=b"hidden")
 
 
 class Person:
     def __init__(self, user: str, variant: Variant = JSON) -> None:
         self.user = user
         self.variant = variant
+        self.history_from = 0
         self.held: list[tuple[int, bytes]] = []
         self.ended: list[int] = []
         self._wire = Wire()
@@ -47,7 +52,7 @@ class Person:
         LOOP.turn()
         return self._wire.messages
 
-    def hold(self, message: bytes, seq: int) -> None:
+    def hold(self, message: bytes, seq: int, ref_seq: int = 0) -> None:
         self.held.append((seq, message))
 
     def end(self, close: CloseCode) -> None:
@@ -95,6 +100,20 @@ def test_events_reach_members_in_order_and_once() -> None:
     assert bob.got == [b"protobuf 1", b"protobuf 2", b"protobuf 3"]
     assert stage.hub.skipped == 2
     assert stage.interest == [(STREAM, True)]
+
+
+def test_a_change_of_what_a_newcomer_may_not_read_is_hidden_from_him_alone() -> None:
+    stage = Stage()
+    ann, bob, cat = Person("ann"), Person("bob"), Person("cat")
+    bob.history_from, cat.history_from = 5, 3
+    for person in (ann, bob, cat):
+        stage.enter(person)
+    for seq, ref_seq in ((1, 0), (2, 4), (3, 5), (4, 2)):
+        row = encode_row(0, 1_000, ref_seq, "message.updated", "ann", b"{}")
+        stage.hub.event(*STREAM, encode_event_body(seq, row))
+    assert ann.got == [b"json 1", b"json 2", b"json 3", b"json 4"]
+    assert bob.got == [b"json 1", b"json hidden 2", b"json 3", b"json hidden 4"]
+    assert cat.got == [b"json 1", b"json 2", b"json 3", b"json hidden 4"]
 
 
 def test_a_gap_is_repaired_before_anything_later() -> None:

@@ -12,6 +12,7 @@ from hubbub.features.fields import (
     check_title,
     check_users,
     custom,
+    is_blank,
     json_bytes,
     require_something,
 )
@@ -60,3 +61,13 @@ def test_bounds() -> None:
     require_something(UNSET, None)
     with pytest.raises(Rejected):
         require_something(UNSET, UNSET)
+
+
+@pytest.mark.parametrize("text", ["", "   ", "\x00", "\u200b\u2060", "\n\t", "\u3164", "\u202e "])
+def test_what_shows_nothing_is_blank(text: str) -> None:
+    assert is_blank(text)
+
+
+@pytest.mark.parametrize("text", ["x", " . ", "é", "👩\u200d🚀", "漢", "\u200bש", "\ue000"])
+def test_what_shows_something_is_not_blank(text: str) -> None:
+    assert not is_blank(text)
