@@ -227,7 +227,7 @@ class Node:
             random.random,
             self._view.nodes.__contains__,
         )
-        self._service.reads.orders = caches.orders
+        self._service.reads.orders, self._service.reads.lines = caches.orders, caches.lines
         self._copies.usage = self._usage = engine.usage
         self._usage.hasten, self._usage.tell = self._beat_soon, self._tell_quota
         syncs = self._metrics.histogram("node_fsync_seconds", _SYNC_BUCKETS_S)

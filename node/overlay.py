@@ -28,6 +28,7 @@ from hubbub.features.contract import Table
 from hubbub.wire.codec import decode_pack, encode_pack
 from hubbub.wire.event import CHANGED, COUNTABLE, StoredEvent, decode_row, with_flags
 from node import keys
+from node.lines import KeptLines
 from node.orders import Orders
 from node.store.api import DeleteRange, Family, Op, Store
 
@@ -173,6 +174,7 @@ class Caches:
             CACHED_PAGES_MAX
         )
         self.kept: BoundedCache[tuple[int, str], Any] = BoundedCache(CACHED_MADE_MAX)
+        self.lines = KeptLines()
         self.orders = Orders()
         self.serials = count(1)
         self.pages_read = self.pages_found = 0
@@ -183,6 +185,7 @@ class Caches:
         self.streams.clear()
         self.pages.clear()
         self.kept.clear()
+        self.lines.clear()
 
 
 class Overlay:
@@ -377,6 +380,7 @@ class Overlay:
         start, end = keys.slot_range(self._slot)
         self._caches.rows.discard_if(lambda key, _: start <= key < end)
         self._caches.streams.discard_if(lambda _, stream: start <= stream.prefix < end)
+        self._caches.lines.clear()  # rare, and most have a stream of it
 
     def _settle(self, change: Change, *, is_written: bool) -> None:
         for key in change.meta:
@@ -388,6 +392,8 @@ class Overlay:
             return
         stream.figures.clear()
         stream.preview = stream.opening = None
+        if self._caches.lines:
+            self._caches.lines.moved((stream.app, stream.key))
         if stream.kept and change.rows:
             self._forget_made(stream, change)
         for row_key, cell in change.rows:

@@ -36,6 +36,7 @@ from hubbub.wire.shapes import (
 from node.attendance import Attendance
 from node.copies import Copies
 from node.intake import Intake, Request
+from node.lines import NOT_LED
 from node.reads import Reads
 from node.ready import Ready
 from node.replies import Replies, refusal_of
@@ -45,7 +46,6 @@ from node.store.api import StoreError
 
 _ELSEWHERE: Final = QueryAnswer(Status.REDIRECT)
 _NO_ROOM: Final = QueryAnswer(Status.UNKNOWN)
-_NOT_LED: Final = -1
 _log = get_logger()
 
 
@@ -170,9 +170,7 @@ class Questions:
         ask, app, key = decode_pack(message.body, Subscribe), message.app, message.key
         answer, access = self._reads.subscribe(slot, app, key, ask, self._intake.clock.wall_ms())
         if ask.heads and not answer.recovered and not answer.blocks:
-            channels = answer.channels[: ask.heads]
-            slots = [self._reads.slot_of(app, channel) for channel in channels]
-            lines = self._lines(app, key[1:], slots, channels)
+            lines = self._lines(app, key[1:], answer.channels[: ask.heads])
             answer = replace(answer, heads=lines)
         self._replies.reply(peer, message, Status.OK, encode_pack(answer))
         return self._attendance.subscribed(slot, app, key, ask, access)
@@ -187,7 +185,7 @@ class Questions:
             answer = self._reads.newest(query.newest, self._intake.active)
         elif query.lines is not None:
             ask = query.lines
-            answer = HeadsAnswer((), lines=self._lines(ask.app, ask.user, ask.slots, ask.keys))
+            answer = HeadsAnswer((), lines=self._lines(ask.app, ask.user, ask.keys, ask.slots))
         self._replies.reply(peer, message, Status.OK, encode_pack(answer))
 
     def _head(self, edge: str, ask: HeadAsk) -> HeadRow:
@@ -202,21 +200,22 @@ class Questions:
         self._attendance.reported(slot, edge, ask)
         return row
 
-    def _lines(self, app: str, user: str, slots: Sequence[int], keys: Sequence[str]) -> Lines:
+    def _lines(
+        self, app: str, user: str, keys: tuple[str, ...], slots: Sequence[int] | None = None
+    ) -> Lines:
         """Of the streams that are led here."""
-        seqs: list[int] = []
-        lines: list[Json] = []
-        active, line = self._intake.active, self._reads.line
-        for number, key in zip(slots, keys, strict=True):
-            slot, seq = active(number), _NOT_LED
-            if slot is not None:
-                try:
-                    seq, text = line(slot, app, key, user)
-                    lines.append(text)
-                except StoreError as error:
-                    self._copies.unreadable(slot, error)
-            seqs.append(seq)
-        return Lines(tuple(seqs), b",".join(lines))
+
+        def slots_of() -> Sequence[int]:
+            return slots or [self._reads.slot_of(app, key) for key in keys]
+
+        return self._reads.lines.tell(app, user, keys, slots_of, self._intake.active, self._line)
+
+    def _line(self, slot: Slot, app: str, key: str, user: str) -> tuple[int, Json]:
+        try:
+            return self._reads.line(slot, app, key, user)
+        except StoreError as error:
+            self._copies.unreadable(slot, error)
+            return NOT_LED, b""
 
     def presence(self, peer: str, message: Message) -> None:
         """PRESENCE: who came and left at an edge."""

@@ -67,6 +67,7 @@ from hubbub.wire.shapes import (
     Viewer,
 )
 from node.engine import Engine
+from node.lines import KeptLines
 from node.orders import Orders
 from node.overlay import Head, Stream, StreamTables
 from node.presence import PresenceLists
@@ -103,6 +104,7 @@ class Reads:
         self._presence = presence
         self._live = live
         self.orders: Orders | None = None  # set by the wiring: commits mark them
+        self.lines = KeptLines(0)  # likewise; until then nothing is kept
         self._built_in: dict[str, tuple[type[Any], Callable[..., Json]]] = {
             STREAM_HISTORY: (StreamHistory, self._history),
             STREAM_PRESENCE: (StreamAsk, self._clients),

@@ -1,0 +1,129 @@
+"""Lines of heads that users were told, kept until something is committed in their streams. Pure.
+
+Rules (decision record 0038):
+1. A user's lines are kept under the channels that were asked for, in that order; another list
+   replaces them.
+2. Whatever is committed in a stream marks its line with everybody who has it, one look-up a commit;
+   who asks next has the marked lines made anew. So an answer is as exact as if all were.
+3. They hold as long as each of their slots is led here, or is not, as when they were made.
+4. LINES_MAX lines of all users together: who asked longest ago goes first.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeAlias
+
+from hubbub.wire.shapes import Json, Lines
+
+# Some 500 bytes each, a long preview 1.5 KB: 25 MB. Half of it: 500 people with a full screen.
+LINES_MAX: Final = 50_000
+NOT_LED: Final = -1
+
+Slot: TypeAlias = Any  # node.slot.Slot, which stands above: here it is compared and passed on
+Stream = tuple[str, str]
+LineOf = Callable[[Slot, str, str, str], tuple[int, Json]]  # slot, app, key, user
+
+
+class _Told:
+    """What one user was told."""
+
+    __slots__ = ("app", "keys", "lines", "moved", "seqs", "slots", "user", "where")
+
+    def __init__(self, app: str, user: str, keys: tuple[str, ...], slots: tuple[int, ...]) -> None:
+        self.app = app
+        self.user = user
+        self.keys = keys
+        self.slots = slots
+        self.where: dict[int, Slot | None] = {}  # who led each slot then: this node, or another
+        self.seqs = [NOT_LED] * len(keys)
+        self.lines: list[Json] = [b""] * len(keys)
+        self.moved: dict[str, None] = dict.fromkeys(keys)
+
+    def is_current(self, active: Callable[[int], Slot | None]) -> bool:
+        """Whether rule 3 holds."""
+        return all(active(number) is slot for number, slot in self.where.items())
+
+    def settle(self, line_of: LineOf) -> None:
+        """Make the marked lines; one that cannot be read stays marked."""
+        for key in list(self.moved):
+            at = self.keys.index(key)
+            slot = self.where[self.slots[at]]
+            if slot is not None:
+                self.seqs[at], self.lines[at] = line_of(slot, self.app, key, self.user)
+            if slot is None or self.seqs[at] != NOT_LED:
+                del self.moved[key]
+
+
+class KeptLines:
+    """Of all users of a node."""
+
+    def __init__(self, lines_max: int = LINES_MAX) -> None:
+        self.dropped = 0  # to make room
+        self._lines_max = lines_max
+        self._told: OrderedDict[tuple[str, str], _Told] = OrderedDict()
+        self._holders: dict[Stream, list[_Told]] = {}
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    def moved(self, stream: Stream) -> None:
+        """Something was committed in this stream."""
+        for told in self._holders.get(stream, ()):
+            told.moved[stream[1]] = None
+
+    def clear(self) -> None:
+        """Rows changed by another way than a commit."""
+        self._told.clear()
+        self._holders.clear()
+        self._count = 0
+
+    def tell(
+        self,
+        app: str,
+        user: str,
+        keys: tuple[str, ...],
+        slots: Callable[[], Sequence[int]],
+        active: Callable[[int], Slot | None],
+        line_of: LineOf,
+    ) -> Lines:
+        """The lines of these streams. Args: slots(): of the keys, called if they are not known
+        here. line_of: NOT_LED and nothing where it cannot be read."""
+        place = app, user
+        told = self._told.get(place)
+        if told is None or told.keys != keys or not told.is_current(active):
+            self._drop(place)
+            told = _Told(app, user, keys, tuple(slots()))
+            told.where = {number: active(number) for number in told.slots}
+            self._keep(place, told)
+        else:
+            self._told.move_to_end(place)
+        if told.moved:
+            told.settle(line_of)
+        return Lines(tuple(told.seqs), b",".join(filter(None, told.lines)))
+
+    # --- inside
+
+    def _keep(self, place: tuple[str, str], told: _Told) -> None:
+        """From now on its streams are heard of: before they are read."""
+        if len(told.keys) > self._lines_max:
+            return
+        self._told[place] = told
+        for key in told.keys:
+            self._holders.setdefault((told.app, key), []).append(told)
+        self._count += len(told.keys)
+        while self._count > self._lines_max:
+            self.dropped += 1
+            self._drop(next(iter(self._told)))
+
+    def _drop(self, place: tuple[str, str]) -> None:
+        told = self._told.pop(place, None)
+        for key in told.keys if told is not None else ():
+            assert told is not None
+            holders = self._holders[told.app, key]
+            holders.remove(told)
+            if not holders:
+                del self._holders[told.app, key]
+            self._count -= 1
