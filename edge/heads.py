@@ -162,11 +162,11 @@ class Heads:
         stream, and for the rest one question a leader. It may be done before this returns."""
         app, user = mine.listener.app, mine.listener.user
         first = list(mine.channels)[: greeting.channels_max]
-        fresh = self._unsettled([(app, c) for c in first])
         self._greetings[greeting] = mine
         greeting.turns_left = GREETING_TURNS
-        lacking = self._take_brought(mine, greeting, first, fresh)
+        lacking = self._take_brought(mine, greeting, first)
         greeting.missing = dict.fromkeys(lacking)
+        fresh = self._unsettled([(app, c) for c in lacking])
         # A line is for those who block nobody, and says nothing of the stream's incarnation.
         is_plain = not mine.listener.blocked
         lines = [c for c in lacking if is_plain and (app, c) not in fresh]
@@ -179,9 +179,7 @@ class Heads:
             self._ask_lines(ask, lambda part, came: self._lines_came(mine, greeting, part, came))
         self._greeted(greeting)
 
-    def _take_brought(
-        self, mine: HeadsOf, greeting: Greeting, first: list[str], fresh: set[Stream]
-    ) -> list[str]:
+    def _take_brought(self, mine: HeadsOf, greeting: Greeting, first: list[str]) -> list[str]:
         """Use the lines that came with the user's stream; the channels of which there is none.
 
         They were made before it was known here which channels to follow: an event that overtook
@@ -196,18 +194,19 @@ class Heads:
         unsure: dict[str, int] = {}
         app, channels = mine.listener.app, self._hub.channels
         for channel, seq in zip(first, brought.seqs, strict=True):
-            stream = app, channel
             if seq < 0:
                 lacking.append(channel)
-            elif stream in fresh:
+                continue
+            position = channels[app, channel].position
+            if position is None:
                 unsure[channel] = seq
-            elif seq < (channels[stream].position or 0):
+            elif seq < position:
                 self.ask_figures(mine, (channel,))
         if unsure:
-            self._confirm(mine, unsure, fresh)
+            self._confirm(mine, unsure)
         return lacking
 
-    def _confirm(self, mine: HeadsOf, lines: dict[str, int], fresh: set[Stream]) -> None:
+    def _confirm(self, mine: HeadsOf, lines: dict[str, int]) -> None:
         """Whether these channels stand where they stood when their lines were made: else they are
         told again."""
         app = mine.listener.app
@@ -222,7 +221,7 @@ class Heads:
             self.ask_figures(mine, [c for _, c in streams if c in mine.channels])
 
         asks = [HeadAsk(self._slot_of(app, c), app, c) for c in lines]
-        self._ask(asks, answered, failed, fresh)
+        self._ask(asks, answered, failed, {(app, c) for c in lines})
 
     def _ask_rows(
         self, mine: HeadsOf, greeting: Greeting, channels: list[str], fresh: set[Stream]
@@ -427,11 +426,12 @@ class Heads:
         if channel in mine.open:
             return
         stream = (mine.listener.app, channel)
-        watchers = self._watchers.setdefault(stream, {})
-        if mine not in watchers:
+        watchers = self._watchers.get(stream)
+        if watchers is not None:
             watchers[mine] = None
-            if self._lingering.pop(stream, None) is not None:
-                return  # watched all the time
+            return
+        self._watchers[stream] = {mine: None}
+        if self._lingering.pop(stream, None) is None:  # else it was watched all the time
             self._hub.open(stream).watch += 1
 
     def _unwatch(self, mine: HeadsOf, channel: str, *, lingers: bool = False) -> None:
@@ -440,13 +440,14 @@ class Heads:
         if watchers is None or mine not in watchers:
             return
         del watchers[mine]
-        if not watchers:
-            del self._watchers[stream]
-            if lingers and self._hub.channels[stream].position is not None:
-                self._lingering[stream] = self._ticks + LINGER_TICKS
-                if len(self._lingering) > LINGERING_MAX:
-                    self._end_oldest()
-                return
+        if watchers:
+            return
+        del self._watchers[stream]
+        if lingers and self._hub.channels[stream].position is not None:
+            self._lingering[stream] = self._ticks + LINGER_TICKS
+            if len(self._lingering) > LINGERING_MAX:
+                self._end_oldest()
+            return
         self._let_go(stream)
 
     def _end_oldest(self) -> None:
