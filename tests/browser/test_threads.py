@@ -20,10 +20,12 @@ def panel(where: Locator) -> Locator:
 
 
 def begun(demo: Demo) -> tuple[str, str, str]:
-    """(name, channel, text) of a group of Chloé and Dan with one message."""
+    """(name, channel, text) of a group of Chloé and Dan with one message. She has read all else."""
     name, text = fresh("Attic"), fresh("Who has the ladder?")
     channel = demo.group(f"group:{uuid4().hex}", ["chloe", "dan"], name=name)
     demo.write(channel, "chloe", text)
+    seeded = "/v1/channels/group:launch/threads/read_all"
+    demo.rest("POST", seeded, {"by": "chloe", "upto": 1_000_000})
     return name, channel, text
 
 
@@ -84,7 +86,7 @@ async def test_the_list_of_ones_own_threads(chat: Chat, demo: Demo) -> None:
     body = {"by": "dan", "text": later, "thread": root}
     demo.rest("POST", f"/v1/channels/{channel}/messages", body)
 
-    await expect(chloe.locator(".own-list .badge")).to_contain_text("1")
+    await expect(chloe.locator(".own-list .badge")).to_have_text("1 unread")
     await chloe.get_by_role("button", name="Threads").click()
     row = panel(chloe).get_by_role("button").filter(has_text=first)
     await expect(row).to_contain_text(f"{name} · 2 replies")
@@ -94,6 +96,15 @@ async def test_the_list_of_ones_own_threads(chat: Chat, demo: Demo) -> None:
     await expect(chloe.locator(".room h1")).to_have_text(name)
     await expect(bubble(panel(chloe), later)).to_be_visible()
     await expect(panel(chloe).locator("textarea")).to_be_focused()
+
+    # What leads to a reply leads into its thread.
+    reply_id = await bubble(panel(chloe), later).get_attribute("data-id")
+    demo.rest("PUT", f"/v1/channels/{channel}/messages/{reply_id}/pin", {"by": "chloe"})
+    await page.keyboard.press("Escape")
+    await chloe.get_by_role("button", name="Conversation options").click()
+    await page.get_by_role("menuitem", name="Pinned messages").click()
+    await page.get_by_role("dialog").get_by_role("button").filter(has_text=later).click()
+    await expect(bubble(panel(chloe), later)).to_be_focused()
 
     # Who does not follow any more hears nothing of it.
     await panel(chloe).get_by_role("button", name="Following").click()

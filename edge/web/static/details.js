@@ -81,11 +81,11 @@ export async function showEdits(channel, message, { ask, author }) {
   sheet("What it said before", el("ol", {}, ...page.revisions.map(row)));
 }
 
-/** `go(seq)`: shows a message. */
+/** `go(message)`: shows it. */
 export async function showPins(channel, { ask, author, go }) {
   const { pins } = await ask("pin.list", { channel });
   const row = ({ message }) => {
-    const button = el("button", { type: "button", class: "hit", on: { click: () => (dialog.close(), go(message.seq)) } });
+    const button = el("button", { type: "button", class: "hit", on: { click: () => (dialog.close(), go(message)) } });
     button.append(el("bdi", { class: "name", text: author(message.by) }), el("span", { class: "when", text: when(message.ts) }), el("bdi", { class: "snippet", text: message.text }));
     return el("li", {}, button);
   };

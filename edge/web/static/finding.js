@@ -6,7 +6,7 @@ import { oneLine, shortLabel } from "./format.js";
 const PAGE = 20;
 const BEFORE_CHARS = 24; // shown before the first word that was found
 
-/** Asks, and shows what came. `on`: {ask(verb, data), author(user), title(channel), go(channel, seq)}. */
+/** Asks, and shows what came. `on`: {ask(verb, data), author(user), title(channel), go(channel, message)}. */
 export class Finding {
   constructor(on) {
     this.on = on;
@@ -48,7 +48,7 @@ export class Finding {
   }
 
   #hit({ channel, message, highlights }) {
-    const go = () => this.on.go(channel, message.seq);
+    const go = () => this.on.go(channel, message);
     return el(
       "li",
       {},

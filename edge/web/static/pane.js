@@ -164,6 +164,7 @@ export class Pane {
     this.own.classList.toggle("unread", threads.unread > 0);
     this.own.replaceChildren(el("span", { class: "avatar plain-face" }, icon("thread")), el("span", { class: "name", text: "Threads" }));
     if (threads.unread) this.own.append(badges(threads.unread, threads.mentions));
+    this.threads?.renew();
   }
 
   #drawList() {
@@ -177,7 +178,7 @@ export class Pane {
     if (!items.length && this.session.isListed) items.push(el("li", { class: "none", text: wanted ? "No conversation of this name" : "No conversations yet" }));
     arrange(this.channels, items);
     if (this.isAlone) {
-      const { unread } = this.session.list;
+      const unread = this.session.list.unread + (this.session.list.threads?.unread ?? 0);
       document.title = unread ? `(${unread}) Hubbub` : "Hubbub";
     }
   }
@@ -337,8 +338,8 @@ export class Pane {
     }
   }
 
-  /** A thread of the opened channel; without an id the list of those that one follows. */
-  async #thread(id) {
+  /** A thread of the opened channel, or one message in it; without an id the list of those that one follows. */
+  async #thread(id, seq = 0) {
     const [{ ThreadPanel }] = await Promise.all([import("./threads.js"), looks("/static/more.css")]);
     this.threads ??= new ThreadPanel(this.roomNode, {
       session: this.session,
@@ -351,7 +352,7 @@ export class Pane {
       },
     });
     this.root.dataset.view = "room";
-    if (id) this.threads.open(id);
+    if (id) this.threads.open(id, seq);
     else this.threads.openList();
   }
 
@@ -386,7 +387,7 @@ export class Pane {
   /** One of the sheets of details.js. */
   async #detail(name, ...about) {
     const { session } = this;
-    const means = { ask: (verb, data) => session.ask(verb, data), author: (id) => session.author(id), state: (id) => session.people.state(id), go: (seq) => this.#show(seq) };
+    const means = { ask: (verb, data) => session.ask(verb, data), author: (id) => session.author(id), state: (id) => session.people.state(id), go: (message) => this.#lead(message) };
     try {
       await (await import("./details.js"))[name](session.room.channel, ...about, means);
     } catch (error) {
@@ -406,6 +407,7 @@ export class Pane {
   #sought() {
     clearTimeout(this.pause);
     const q = this.filter.value.trim();
+    this.side.classList.toggle("seeking", Boolean(q));
     this.#changed("list");
     if (q.length >= FIND_FROM) this.pause = setTimeout(() => this.#find(q), FIND_AFTER_MS);
     else this.finding?.find("");
@@ -418,18 +420,23 @@ export class Pane {
         ask: (verb, data) => this.session.ask(verb, data),
         author: (id) => this.session.author(id),
         title: (channel) => this.session.title(this.session.list.rows.get(channel) ?? { channel }),
-        go: (channel, seq) => this.#goTo(channel, seq),
+        go: (channel, message) => this.#goTo(channel, message),
       });
       this.listed.append(this.finding.root);
     }
     this.finding.find(q);
   }
 
-  async #goTo(channel, seq) {
+  async #goTo(channel, message) {
     this.hasOpened = true;
     this.session.open(channel);
     this.#drawAll();
-    await this.#show(seq);
+    await this.#lead(message);
+  }
+
+  /** Shows a message of the opened channel where it stands: there, or in its thread alone. */
+  #lead({ seq, thread, also_in_channel: also }) {
+    return thread && !also ? this.#thread(thread, seq) : this.#show(seq);
   }
 
   #endSearch() {

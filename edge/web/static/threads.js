@@ -63,10 +63,10 @@ export class ThreadPanel {
     return !this.root.hidden;
   }
 
-  /** A thread of the opened channel, by its first message or any other. */
-  open(id) {
+  /** A thread of the opened channel, by its first message or any other; `seq`: a reply to show. */
+  open(id, seq = 0) {
     const { session } = this;
-    if (this.threading && session.thread === this.threading && this.threading.id === id) return this.composer.focus();
+    if (this.threading && session.thread === this.threading && this.threading.id === id) return this.#reveal(seq);
     this.threading = new Threading(session, id, {
       changed: () => this.on.changed(),
       arrived: (message) => this.timeline.announce(message),
@@ -79,8 +79,22 @@ export class ThreadPanel {
     this.composer.address("", "Reply…");
     this.also.checked = false;
     this.draw();
-    this.threading.load();
+    this.threading.load().then(() => this.#reveal(seq));
     this.composer.focus();
+  }
+
+  async #reveal(seq) {
+    const { threading } = this;
+    if (!seq) return this.composer.focus();
+    const { room } = threading;
+    while (threading === this.threading && !room.atStart && (room.messages[1]?.seq ?? 0) > seq) {
+      const { length } = room.messages;
+      await threading.older();
+      if (room.messages.length === length) break; // no connection
+    }
+    if (threading !== this.threading) return;
+    this.draw();
+    this.timeline.reveal(seq);
   }
 
   /** Threads that one follows, of all conversations. */
@@ -90,12 +104,23 @@ export class ThreadPanel {
     this.#entitle("Threads", "that you follow");
     this.list.replaceChildren(el("p", { class: "none", role: "status", text: "Loading…" }));
     this.root.querySelector("header button:last-child").focus();
+    await this.#fillList();
+  }
+
+  /** The figures of one's own threads changed. */
+  renew() {
+    if (this.isOpen && !this.list.hidden) this.#fillList();
+  }
+
+  async #fillList() {
     try {
       const threads = await ownThreads(this.session);
       if (this.list.hidden) return;
+      const at = [...this.list.querySelectorAll("button")].indexOf(document.activeElement);
       const rows = threads.map((one) => this.#line(one));
       const none = el("p", { class: "none", text: "You follow no threads yet. Reply to a message in a thread, and it stands here." });
       this.list.replaceChildren(rows.length ? el("ul", {}, ...rows) : none);
+      if (at >= 0) this.list.querySelectorAll("button")[at]?.focus();
     } catch (error) {
       this.list.replaceChildren(el("p", { class: "none", role: "alert", text: `That did not work: ${error.message}` }));
     }
