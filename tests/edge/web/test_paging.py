@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from edge.web.links import links
 from edge.web.paging import Pages, pages_of
 from hubbub.base.errors import CURSOR_INVALID, Rejected
 from hubbub.features.contract import Route
@@ -98,15 +97,3 @@ def test_a_cursor_is_of_one_channel_s_list() -> None:
         with pytest.raises(Rejected) as caught:
             other.begin({**asked, "cursor": cursor}, other.seal(asked, "shop", b"s"), NOW_MS)
         assert caught.value.error is CURSOR_INVALID
-
-
-def test_links_keep_the_filters_and_drop_the_places() -> None:
-    _, beside = pages(HISTORY).end(
-        b'{"messages":[{"seq":7}],"head":9}', TEA, pages(HISTORY).seal(TEA, "shop", b"s"), NOW_MS
-    )
-    query = {"limit": "1", "sender": "a&b", "before_seq": "8", "cursor": "old"}
-    said = links("/v1/channels/group:tea/messages", query, beside)
-    following, previous = said.split(", ")
-    at = "</v1/channels/group:tea/messages?limit=1&sender=a%26b&cursor="
-    assert following == f'{at}{beside.next_cursor}>; rel="next"'
-    assert previous == f'{at}{beside.prev_cursor}>; rel="prev"'
