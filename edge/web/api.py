@@ -38,7 +38,7 @@ from edge.web.fields import explained
 from edge.web.guard import RATE, REQUEST_ID, Guard, Handler
 from edge.web.guests import GUESTS, Guests
 from edge.web.idempotency import idempotency_cmid
-from edge.web.links import listed, once
+from edge.web.links import KEY, ignored, listed, once
 from edge.web.paging import CURSOR, Beside, pages_of
 from edge.web.problems import policy_name, problem, rate_headers
 from hubbub.base.errors import (
@@ -283,7 +283,7 @@ class Api:
             elif request.body_exists and await request.read():
                 raise Rejected(BAD_REQUEST, f"a {request.method} has no body: use the query")
             params.update(request.match_info)
-            key = request.headers.get("Idempotency-Key")
+            key = request.headers.get(KEY)
             done = await self._answer(row, params, key, app, viewer)
             return listed(request, done.status, done.body, done.beside)
 
@@ -293,11 +293,11 @@ class Api:
         self, row: _Row, params: dict[str, Any], key: str | None, app: App, viewer: Viewer
     ) -> _Done:
         """One request. Raises Rejected."""
-        ignored = sorted(set(params) - row.known - (frozenset() if row.takes_body else WISHES))
+        unknown = sorted(set(params) - row.known - (frozenset() if row.takes_body else WISHES))
         if key is not None and not row.is_read:
             params["cmid"] = idempotency_cmid(key)
         elif key is not None:
-            ignored.append("Idempotency-Key")
+            unknown.append(KEY)
         seal = None
         if row.pages is not None:
             seal = row.pages.seal(params, app.name, app.id_secret)
@@ -321,7 +321,7 @@ class Api:
         status = row.route.status
         if status == _CREATED and not decode_json(answer, _Made).created:
             status = _OK  # it was there before
-        return _Done(status, with_ignored(answer, ignored), beside)
+        return _Done(status, with_ignored(answer, unknown), beside)
 
     async def _blocked(self, app: App, viewer: Viewer) -> Blocked:
         """Whom the reader blocks: neither shown nor counted in what he reads. Raises Rejected."""
@@ -455,7 +455,7 @@ class Api:
                         row, remaining=left.remaining, reset_ms=left.reset_ms
                     )
             rows.append(row)
-        answer = with_ignored(encode_json(LimitsAnswer(tuple(rows))), sorted(set(request.query)))
+        answer = with_ignored(encode_json(LimitsAnswer(tuple(rows))), ignored(request, (), ()))
         return web.Response(body=answer, content_type="application/json")
 
     # --- many in one
@@ -480,8 +480,8 @@ class Api:
                 status, answer, _ = problem(Rejected(INTERNAL), request_id, operation.path)
             return status, answer
 
-        ignored = sorted(body.keys() - known_fields(BatchRequest))
-        answer = with_ignored(await run_all(batch.operations, run), ignored)
+        unknown = ignored(request, body, known_fields(BatchRequest))
+        answer = with_ignored(await run_all(batch.operations, run), unknown)
         return web.Response(body=answer, content_type="application/json")
 
     async def _operation(
@@ -519,9 +519,8 @@ class Api:
         user = check_user(wanted.user)
         token = await self.issue(app, user, wanted.ttl_s, wanted.info)
         answer: dict[str, object] = {"token": token, "user": user, "expires_in_s": wanted.ttl_s}
-        if ignored := sorted(set(body) - set(TokenRequest.__struct_fields__)):
-            answer["ignored_fields"] = ignored
-        return web.Response(body=dump_json(answer), content_type="application/json")
+        told = with_ignored(dump_json(answer), ignored(request, body, known_fields(TokenRequest)))
+        return web.Response(body=told, content_type="application/json")
 
     async def issue(self, app: App, user: str, ttl_s: int, info: object = None) -> str:
         """A token for a user, who is made if unknown. Raises Rejected."""

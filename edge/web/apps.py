@@ -54,7 +54,7 @@ from edge.web.app_rows import (
     UpdateApp,
 )
 from edge.web.guard import RATE
-from edge.web.links import listed, once
+from edge.web.links import ignored, listed, once
 from edge.web.paging import pages_of
 from hubbub.base.errors import (
     INTERNAL,
@@ -134,9 +134,7 @@ class AppRoutes:
             if has_body:
                 params.update(await self._body(request))
             params.update(request.match_info)
-            ignored = sorted(set(params) - known)
-            if "Idempotency-Key" in request.headers:
-                ignored.append("Idempotency-Key")
+            unknown = ignored(request, params, known)
             seal = self._seal(row)
             if pages is not None:
                 params = pages.begin(params, seal, self._now_ms())
@@ -147,7 +145,7 @@ class AppRoutes:
             beside = None
             if pages is not None:
                 answer, beside = pages.end(answer, params, seal, self._now_ms())
-            return listed(request, row.status, with_ignored(answer, ignored), beside)
+            return listed(request, row.status, with_ignored(answer, unknown), beside)
 
         return handle
 

@@ -126,8 +126,8 @@ class Guests:
         token = self._api.sign(app, user, token_ttl_s, wanted.info, until_ms)
         answer: dict[str, object] = {"user": user, "token": token, "expires_in_s": token_ttl_s}
         answer["guest_until"] = rfc3339(until_ms)
-        if ignored := sorted(set(body) - set(GuestRequest.__struct_fields__)):
-            answer["ignored_fields"] = ignored
+        if unknown := sorted({*body, *request.query} - set(GuestRequest.__struct_fields__)):
+            answer["ignored_fields"] = unknown
         return web.Response(
             status=GUESTS.status, body=dump_json(answer), content_type="application/json"
         )

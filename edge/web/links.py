@@ -5,13 +5,16 @@ Source: RFC 8288 (Link), RFC 9110.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Final
 from urllib.parse import urlencode
 
 from aiohttp import web
 
 from edge.web.paging import CURSOR, OF_MESSAGES, PLACES, Beside
 from hubbub.base.errors import BAD_REQUEST, Rejected
+
+KEY: Final = "Idempotency-Key"
 
 
 def once(request: web.Request) -> dict[str, str]:
@@ -23,6 +26,12 @@ def once(request: web.Request) -> dict[str, str]:
             raise Rejected(BAD_REQUEST, why, errors=[{"pointer": f"#/{name[:64]}", "detail": why}])
         found[name] = text
     return found
+
+
+def ignored(request: web.Request, given: Iterable[str], known: Iterable[str]) -> list[str]:
+    """What meant nothing, of a route without a command: fields, parameters, a key for once."""
+    found = sorted({*given, *request.query} - set(known))
+    return [*found, KEY] if KEY in request.headers else found
 
 
 def listed(

@@ -63,6 +63,11 @@ def test_two_apps_with_one_channel_name_know_nothing_of_one_another(cluster: Clu
     for rest, text in ((a, "of the shop"), (b, "of the bank")):
         page = rest.need("GET", f"/v1/channels/{ROOM}/messages")
         assert [row["text"] for row in page["messages"]] == [text]
+    members = f"/v1/channels/{ROOM}/members?limit=1"
+    cursor = a.need("GET", members)["next_cursor"]
+    assert a.need("GET", f"{members}&cursor={cursor}")["members"][0]["user"] == "ben"
+    refused = b.call("GET", f"{members}&cursor={cursor}")
+    assert (refused.status, refused.body["code"]) == (400, "cursor_invalid")
     listed = root(cluster, 1).need("GET", "/v1/apps?limit=200")["apps"]
     assert {name("shop"), name("bank")} <= {row["app"] for row in listed}
     said = [
@@ -89,6 +94,9 @@ def test_a_key_is_rotated_without_a_moment_in_which_none_is_good(cluster: Cluste
     made = make(cluster, app)
     old = made["server_key"]
     ours = Rest(cluster.urls[0], old)  # an app's own admin key makes its keys
+    ours.need("POST", "/v1/channels", {"channel": ROOM, "owner": "ann", "members": ["ben"]})
+    members = f"/v1/channels/{ROOM}/members?limit=1"
+    cursor = ours.need("GET", members)["next_cursor"]
     new = ours.need("POST", f"/v1/apps/{app}/keys", {"label": "second", "scopes": ["read"]})
     reader = new["server_key"]
     full = ours.call("POST", f"/v1/apps/{app}/keys", {})
@@ -108,6 +116,8 @@ def test_a_key_is_rotated_without_a_moment_in_which_none_is_good(cluster: Cluste
             "the old key is shut", lambda rest=rest: rest.call("GET", "/v1/limits").status == 401
         )
         assert Rest(url, reader).call("GET", "/v1/limits").status == 200
+        page = Rest(url, reader).need("GET", f"{members}&cursor={cursor}")
+        assert page["members"][0]["user"] == "ben", "a cursor outlives the key that asked for it"
     [left] = root(cluster).need("GET", f"/v1/apps/{app}/keys")["keys"]
     assert (left["label"], left["last"], left["scopes"]) == ("second", reader[-4:], ["read"])
 

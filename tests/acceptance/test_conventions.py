@@ -130,3 +130,12 @@ def test_a_state_has_one_address_and_its_name(cluster: Cluster) -> None:
             assert status == 200, body
             shown = ask(cluster, "GET", f"/v1/channels/{room}")[1]
             assert bool(shown.get(state)) == there
+
+
+def test_a_route_without_a_command_names_what_meant_nothing(cluster: Cluster) -> None:
+    user = {"user": "conv-t", "colour": 1}
+    status, body, _ = ask(cluster, "POST", "/v1/tokens?x=1", user, Idempotency_Key="conv-key-4")
+    assert (status, body["ignored_fields"]) == (200, ["colour", "x", "Idempotency-Key"])
+    operations = {"operations": [{"method": "GET", "path": "/v1/users/conv-t"}], "atomic": True}
+    status, body, _ = ask(cluster, "POST", "/v1/batch?y=2", operations)
+    assert (status, body["ignored_fields"]) == (200, ["atomic", "y"])

@@ -18,6 +18,13 @@ from tests.edge.web.rest import api_of, serve
 TYPES = {"object", "array", "string", "integer", "number", "boolean", "null"}
 
 
+def test_paths_are_spelled_in_one_way() -> None:
+    """Nouns and verbs in snake_case; a state has the name that the answer shows (ADR 0040)."""
+    paths = {row.path for row in [*REGISTRY.routes, *api_of(EdgeStage()).own_rows()]}
+    for path in paths:
+        assert re.fullmatch(r"/v1(/([a-z]+(_[a-z]+)*|{\w+}))+", path), path
+
+
 def made() -> dict[str, Any]:
     document = openapi(REGISTRY, api_of(EdgeStage()).own_rows(), recorded())
     return json.loads(json.dumps(document))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from hubbub.base.errors import Rejected
@@ -41,3 +43,10 @@ def test_the_details_stand_behind_the_text(
 ) -> None:
     error = refused(Error(111, message, True))
     assert (error.code, error.text, error.details, error.temporary) == (111, text, details, True)
+
+
+def test_what_is_wrong_with_each_field_is_told() -> None:
+    said = [{"pointer": "#/limit", "detail": "limit is 1 to 200"}]
+    message = f"bad_request: limit is 1 to 200 {json.dumps({'errors': said})}"
+    assert refused(Error(107, message, False)).errors == {"#/limit": "limit is 1 to 200"}
+    assert refused(Error(107, "bad_request: no", False)).errors == {}
