@@ -147,4 +147,4 @@ def decode_frame(frame: bytes) -> tuple[FrameHead, list[Message]]:
         raise FrameError(str(error)) from None
     if at != len(frame):
         raise FrameError("bytes behind the last message")
-    return FrameHead(flags, count, generation, boot_id, n, ack), messages
+    return _new(FrameHead, (flags, count, generation, boot_id, n, ack)), messages
