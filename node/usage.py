@@ -45,8 +45,9 @@ class UsageCounts(msgspec.Struct):
 
 
 class UsageStatistics(msgspec.Struct, frozen=True):
-    """Refusals since the start: by app and quota."""
+    """What this node believes that apps have; refusals since the start by app and quota."""
 
+    known: dict[str, Usage]
     exceeded: dict[str, dict[str, int]]
 
 
@@ -213,7 +214,11 @@ class AppUsage:
 
     def statistics(self) -> UsageStatistics:
         """For the admin server."""
-        return UsageStatistics({app: dict(counts) for app, counts in self.exceeded.items()})
+        apps = set(self._own).union(*(peer.sums for peer in self._peers.values()))
+        return UsageStatistics(
+            {app: self.known(app) for app in sorted(apps)},
+            {app: dict(counts) for app, counts in self.exceeded.items()},
+        )
 
 
 def stored(overlay: Overlay, slot: int) -> dict[str, Growth]:

@@ -69,6 +69,21 @@ def usage(cluster: Cluster, app: str) -> dict[str, Any]:
     return shown
 
 
+def all_know(cluster: Cluster, app: str, **figures: int) -> None:
+    """Every node has heard of what was made: from here on the quota is exact."""
+
+    def said() -> list[dict[str, Any]]:
+        nodes = cluster.of_role("node")
+        seen = [call("GET", f"{one.admin_url}/statistics").body["usage"]["known"] for one in nodes]
+        return [one.get(app, {}) for one in seen]
+
+    wait_for(
+        lambda: all(one.get(name) == n for one in said() for name, n in figures.items()),
+        10.0,
+        lambda: f"{said()} is not {figures}",
+    )
+
+
 def settled(rest: Rest, method: str, path: str, body: object, key: str) -> Response:
     """Ask until the answer is no temporary refusal, as a client does."""
     deadline = time.monotonic() + MADE_S
@@ -98,23 +113,18 @@ def test_many_at_once_through_both_edges_end_at_the_quota(cluster: Cluster) -> N
         assert CHANNELS <= said["made"] <= CHANNELS + BOUND_A_NODE * NODES, said
         refused = next(a for a in answers if a.status == 403)
         assert refused.body["quota"] == "channels_max", refused.body
-        wait_for(
-            lambda: usage(running, app) == {"users": 0, "channels": said["made"], "complete": True},
-            10.0,
-            lambda: f"{usage(running, app)} is not {said}",
-        )
+        all_know(running, app, channels=said["made"])
+        assert usage(running, app) == {"users": 0, "channels": said["made"], "complete": True}
         assert create(1_000).status == 403
         made = [f"group:q{n}" for n, answer in enumerate(answers) if answer.status == 201]
         sent = edges[0].call("POST", f"/v1/channels/{made[0]}/messages", {"by": "ann", "text": "x"})
         assert sent.status == 201, "what exists goes on"
         for name in made[: said["made"] - CHANNELS + 1]:
             edges[1].need("DELETE", f"/v1/channels/{name}")
-        wait_for(
-            lambda: usage(running, app)["channels"] == CHANNELS - 1,
-            10.0,
-            lambda: "what was deleted is still counted",
-        )
-        assert [create(n).status for n in (2_000, 2_001)] == [201, 403]
+        all_know(running, app, channels=CHANNELS - 1)
+        assert create(2_000).status == 201
+        all_know(running, app, channels=CHANNELS)
+        assert create(2_001).status == 403
 
 
 async def test_every_way_to_make_one_is_counted(cluster: Cluster) -> None:
@@ -127,6 +137,7 @@ async def test_every_way_to_make_one_is_counted(cluster: Cluster) -> None:
         )
         await settled_rpc(ann, "channel.create", kind="group")
         dm = (await settled_rpc(ann, "channel.open", **{"with": "ben"}))["channel"]
+        await asyncio.to_thread(all_know, cluster, app, channels=3)
         for verb, body in (
             ("channel.create", {"kind": "group"}),
             ("channel.open", {"with": "cat"}),
@@ -153,6 +164,7 @@ def every_user(cluster: Cluster, app: str, rest: Rest) -> None:
     paced(rest, "PUT", "/v1/users/ann", {"name": "Ann"})
     paced(rest, "POST", "/v1/tokens", {"user": "ben"})
     paced(rest, "POST", "/v1/guests", {"name": "a guest"})
+    all_know(cluster, app, users=3)
     for method, path, body in (
         ("PUT", "/v1/users/cat", {"name": "Cat"}),
         ("PATCH", "/v1/users/cat", {"name": "Cat"}),
