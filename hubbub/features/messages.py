@@ -506,7 +506,7 @@ def _pace(rate: Rate, tables: Tables, ctx: Context) -> MessagePaced:
     return MessagePaced(full_at_us=full_at_us)
 
 
-def decide_edit(cmd: EditMessage, tables: Tables, ctx: Context) -> list[Event]:
+def decide_edit(cmd: EditMessage, tables: Tables, ctx: Context) -> list[Event] | Decision:
     require_standing(Action.SEE, tables, ctx)
     stored = find_message(cmd.id, tables, ctx)
     own = stored.head.by == ctx.actor
@@ -515,7 +515,10 @@ def decide_edit(cmd: EditMessage, tables: Tables, ctx: Context) -> list[Event]:
     row = alive(stored, tables)
     if not isinstance(cmd.mentions, UnsetType):
         check_mentioned(cmd.mentions, channel.kind, tables)
-    content = _edited(decode_json(row.content, Content), cmd)
+    old = decode_json(row.content, Content)
+    content = _edited(old, cmd)
+    if encode_json(content) == encode_json(old):  # who saves what he did not change edits nothing
+        return Decision([], _as_it_stands(cmd.id, row))
     # What is kept and what is new may together be too much, which the edge could not see.
     _check_sizes(content.text, content.data, ctx.settings)
     size, bytes_max = len(encode_json(content)), ctx.settings.envelope_bytes_max
@@ -527,6 +530,12 @@ def decide_edit(cmd: EditMessage, tables: Tables, ctx: Context) -> list[Event]:
         id=cmd.id, message_seq=stored.seq, rev=row.rev + 1, author=author, **fields
     )
     return [updated]
+
+
+def _as_it_stands(mid: str, row: FoldedRow) -> Json:
+    """The answer where nothing changes."""
+    known = {"seq": row.last_seq, "id": mid, "rev": row.rev, "ts": rfc3339(row.changed_ms)}
+    return encode_json(known)
 
 
 def _require_more(cmd: EditMessage, tables: Tables, ctx: Context) -> None:
@@ -553,8 +562,7 @@ def decide_delete(cmd: DeleteMessage, tables: Tables, ctx: Context) -> Decision:
     require_standing(Action.DELETE_OWN if own else Action.DELETE_ANY, tables, ctx)
     row = current(stored, tables)
     if row.deleted:
-        known = {"seq": row.last_seq, "id": cmd.id, "rev": row.rev, "ts": rfc3339(row.changed_ms)}
-        return Decision([], encode_json(known))
+        return Decision([], _as_it_stands(cmd.id, row))
     deleted = MessageDeleted(
         id=cmd.id,
         message_seq=stored.seq,

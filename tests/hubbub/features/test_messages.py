@@ -403,3 +403,13 @@ def test_bounds_of_what_a_message_carries(book: Playbook) -> None:
 def test_a_plain_message_is_no_larger_than_it_was(book: Playbook) -> None:
     assert encode_json(SendMessage(channel=X, text="hi")) == b'{"channel":"group:x","text":"hi"}'
     assert encode_json(MessageCreated(text="hi")) == b'{"text":"hi"}'
+
+
+def test_who_saves_what_he_did_not_change_edits_nothing(book: Playbook) -> None:
+    mid = send(book, "ann", "as it is")
+    assert book.do("ann", EditMessage(channel=X, id=mid, text="as it is")) == []
+    assert (book.reply["rev"], book.reply["id"]) == (0, mid)
+    assert book.do("ann", EditMessage(channel=X, id=mid, text="otherwise")) != []
+    assert book.do("ann", EditMessage(channel=X, id=mid, text="otherwise", mentions=())) == []
+    assert book.reply["rev"] == 1
+    assert book.do("ann", EditMessage(channel=X, id=mid, text="as it is")) != [], "that is a change"
