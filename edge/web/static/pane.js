@@ -1,4 +1,5 @@
-// One user's pane: connection bar, channel list, opened channel. Draws what its Session knows.
+// One user's pane: connection bar, channel list, opened channel. Draws what its Session knows. Long because all
+// that a person can do begins here; what is done stands elsewhere.
 
 import { Composer } from "./composer.js";
 import { arrange, el, icon, iconButton, looks, spoken } from "./dom.js";

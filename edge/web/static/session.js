@@ -7,6 +7,8 @@
 // 3. `changed(what)` tells the page: "list", "room", "state", "names"; `arrived(message)` a new message
 //    of somebody else in the opened channel; `said(words)` why something could not be done.
 // 4. What is said to the server without a person's doing is `telling`'s.
+//
+// Long because what the connection says touches the list, the opened channel and its thread at once.
 
 import { Client, ONLINE, Outbox, Refused, Unanswered } from "/static/hubbub.js";
 import { Drafts } from "./drafts.js";
