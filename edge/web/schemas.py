@@ -69,6 +69,8 @@ def refined(
     rule = RULES.get(field.encode_name)
     if rule is not None and _is_text(schema) == ("minimum" not in rule):
         merged = {**rule, **schema}
+        if isinstance(field.default, int) and field.default < merged.get("minimum", field.default):
+            merged["minimum"] = field.default  # 0 stands for absent
         if "pattern" in merged and field.default == "" and not in_path:
             merged["pattern"] = f"^({merged['pattern'].strip('^$')})?$"  # "" stands for absent
         return merged

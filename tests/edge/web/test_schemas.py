@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.web.api import TokenRequest
+from edge.web.guests import GuestRequest
 from edge.web.schemas import CHANNEL, MESSAGE_ID, USER, properties_of
 from hubbub.base.errors import Rejected
 from hubbub.base.ids import message_id, message_seq
@@ -55,3 +57,11 @@ def test_a_shape_knows_its_own_names_better() -> None:
     assert re.search(said["by"]["pattern"], "ann")
     assert not re.search(said["by"]["pattern"], "a b")
     assert not re.search(properties_of([fields["user"]], in_path=True)["user"]["pattern"], "")
+
+
+def test_what_is_taken_when_nothing_is_said_may_be_said() -> None:
+    """A guest's time is the app's where it is 0, which was documented as too little."""
+    fields = {f.name: f for f in msgspec.structs.fields(GuestRequest)}
+    assert properties_of([fields["ttl_s"]])["ttl_s"]["minimum"] == 0
+    fields = {f.name: f for f in msgspec.structs.fields(TokenRequest)}
+    assert properties_of([fields["ttl_s"]])["ttl_s"]["minimum"] == 1
