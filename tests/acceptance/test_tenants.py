@@ -147,6 +147,7 @@ def filled(shape: type[msgspec.Struct], ids: dict[str, Any]) -> dict[str, Any]:
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z")
 _ID = re.compile(r'"(id|cmid|epoch|request_id|cursor|next_cursor)":"[^"]*"')
+_REQUEST = re.compile(r"#req_[0-9a-f]+")  # in `instance`
 _COUNT = re.compile(r'"(seq|head|offset|ts_ms)":\d+')
 
 
@@ -157,7 +158,7 @@ def plain(answer: Any, ids: dict[str, Any]) -> str:
         text = text.replace(name, f"<{name.partition(':')[0]}>" if ":" in name else "<name>")
     text = re.sub(r"dm:[a-z0-9]+", "<dm>", text)
     text = _COUNT.sub(r'"\1":0', text)
-    return _ID.sub(r'"\1":""', _TIME.sub("<time>", text))
+    return _ID.sub(r'"\1":""', _REQUEST.sub("", _TIME.sub("<time>", text)))
 
 
 def _flat(ids: dict[str, Any]) -> list[str]:
@@ -196,6 +197,8 @@ async def ask_everything(cluster: Cluster, theirs: dict[str, Any], nowhere: dict
                 answers = []
                 for ids in (theirs, nowhere):
                     params = filled(route.shape, ids)
+                    if "{by}" in route.path:
+                        params["by"] = ids["user"]
                     found = await rest(http, cluster.url, bearer, route.method, route.path, params)
                     answers.append(plain(found, ids))
                 if answers[0] != answers[1]:
