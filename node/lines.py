@@ -3,8 +3,9 @@
 Rules (decision record 0038):
 1. A user's lines are kept under the channels that were asked for, in that order; another list
    replaces them.
-2. Whatever is committed in a stream marks its line with everybody who has it, one look-up a commit;
-   who asks next has the marked lines made anew. So an answer is as exact as if all were.
+2. Whatever is committed in a stream counts its version up: one look-up a commit, however many were
+   told a line of it. Who asks next has the lines of older versions made anew, so an answer is as
+   exact as if all were.
 3. They hold as long as each of their slots is led here, or is not, as when they were made.
 4. LINES_MAX lines of all users together: who asked longest ago goes first.
 """
@@ -20,16 +21,27 @@ from hubbub.wire.shapes import Json, Lines
 # Some 500 bytes each, a long preview 1.5 KB: 25 MB. Half of it: 500 people with a full screen.
 LINES_MAX: Final = 50_000
 NOT_LED: Final = -1
+_UNMADE: Final = -1
 
 Slot: TypeAlias = Any  # node.slot.Slot, which stands above: here it is compared and passed on
 Stream = tuple[str, str]
 LineOf = Callable[[Slot, str, str, str], tuple[int, Json]]  # slot, app, key, user
 
 
-class _Told:
-    """What one user was told."""
+class _Stream:
+    """A stream that somebody was told a line of. `version`: grows with each commit there."""
 
-    __slots__ = ("app", "keys", "lines", "moved", "seqs", "slots", "user", "where")
+    __slots__ = ("holders", "version")
+
+    def __init__(self) -> None:
+        self.holders = 0
+        self.version = 0
+
+
+class _Told:
+    """What one user was told. `versions`: of the streams when the lines were made."""
+
+    __slots__ = ("app", "keys", "lines", "seqs", "slots", "streams", "user", "versions", "where")
 
     def __init__(self, app: str, user: str, keys: tuple[str, ...], slots: tuple[int, ...]) -> None:
         self.app = app
@@ -37,23 +49,25 @@ class _Told:
         self.keys = keys
         self.slots = slots
         self.where: dict[int, Slot | None] = {}  # who led each slot then: this node, or another
+        self.streams: list[_Stream] = []
+        self.versions = [_UNMADE] * len(keys)
         self.seqs = [NOT_LED] * len(keys)
         self.lines: list[Json] = [b""] * len(keys)
-        self.moved: dict[str, None] = dict.fromkeys(keys)
 
     def is_current(self, active: Callable[[int], Slot | None]) -> bool:
         """Whether rule 3 holds."""
         return all(active(number) is slot for number, slot in self.where.items())
 
     def settle(self, line_of: LineOf) -> None:
-        """Make the marked lines; one that cannot be read stays marked."""
-        for key in list(self.moved):
-            at = self.keys.index(key)
-            slot = self.where[self.slots[at]]
+        """Make what is older than its stream; a line that cannot be read is tried again."""
+        for at, (stream, made) in enumerate(zip(self.streams, self.versions, strict=True)):
+            if stream.version == made:
+                continue
+            slot, version = self.where[self.slots[at]], stream.version
             if slot is not None:
-                self.seqs[at], self.lines[at] = line_of(slot, self.app, key, self.user)
+                self.seqs[at], self.lines[at] = line_of(slot, self.app, self.keys[at], self.user)
             if slot is None or self.seqs[at] != NOT_LED:
-                del self.moved[key]
+                self.versions[at] = version
 
 
 class KeptLines:
@@ -63,7 +77,7 @@ class KeptLines:
         self.dropped = 0  # to make room
         self._lines_max = lines_max
         self._told: OrderedDict[tuple[str, str], _Told] = OrderedDict()
-        self._holders: dict[Stream, list[_Told]] = {}
+        self._streams: dict[Stream, _Stream] = {}
         self._count = 0
 
     def __len__(self) -> int:
@@ -71,13 +85,14 @@ class KeptLines:
 
     def moved(self, stream: Stream) -> None:
         """Something was committed in this stream."""
-        for told in self._holders.get(stream, ()):
-            told.moved[stream[1]] = None
+        known = self._streams.get(stream)
+        if known is not None:
+            known.version += 1
 
     def clear(self) -> None:
         """Rows changed by another way than a commit."""
         self._told.clear()
-        self._holders.clear()
+        self._streams.clear()
         self._count = 0
 
     def tell(
@@ -100,8 +115,7 @@ class KeptLines:
             self._keep(place, told)
         else:
             self._told.move_to_end(place)
-        if told.moved:
-            told.settle(line_of)
+        told.settle(line_of)
         return Lines(tuple(told.seqs), b",".join(filter(None, told.lines)))
 
     # --- inside
@@ -109,10 +123,13 @@ class KeptLines:
     def _keep(self, place: tuple[str, str], told: _Told) -> None:
         """From now on its streams are heard of: before they are read."""
         if len(told.keys) > self._lines_max:
+            told.streams = [_Stream() for _ in told.keys]
             return
         self._told[place] = told
         for key in told.keys:
-            self._holders.setdefault((told.app, key), []).append(told)
+            stream = self._streams.setdefault((told.app, key), _Stream())
+            stream.holders += 1
+            told.streams.append(stream)
         self._count += len(told.keys)
         while self._count > self._lines_max:
             self.dropped += 1
@@ -120,10 +137,10 @@ class KeptLines:
 
     def _drop(self, place: tuple[str, str]) -> None:
         told = self._told.pop(place, None)
-        for key in told.keys if told is not None else ():
-            assert told is not None
-            holders = self._holders[told.app, key]
-            holders.remove(told)
-            if not holders:
-                del self._holders[told.app, key]
-            self._count -= 1
+        if told is None:
+            return
+        for key, stream in zip(told.keys, told.streams, strict=True):
+            stream.holders -= 1
+            if not stream.holders:
+                del self._streams[told.app, key]
+        self._count -= len(told.keys)
