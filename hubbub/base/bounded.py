@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from enum import Enum
 from typing import Generic, TypeVar
 
@@ -69,12 +69,34 @@ class BoundedCache(Generic[K, V]):
             self._items.move_to_end(key)
         return value
 
+    def get_many(self, keys: Sequence[K]) -> list[V | None]:
+        """As `get`, of each of these keys."""
+        items = self._items
+        found, use = list(map(items.get, keys)), items.move_to_end
+        for key, value in zip(keys, found, strict=True):
+            if value is not None:
+                use(key)
+        return found
+
+    def peek(self, key: K) -> V | None:
+        """The value, used no more recently for that; None if absent."""
+        return self._items.get(key)
+
     def put(self, key: K, value: V) -> None:
         """Insert or replace."""
         self._items[key] = value
         self._items.move_to_end(key)
         if len(self._items) > self.items_max:
             self._items.popitem(last=False)
+
+    def put_many(self, values: Mapping[K, V]) -> None:
+        """As `put`, of each of them."""
+        items = self._items
+        items.update(values)
+        for key in values:
+            items.move_to_end(key)
+        while len(items) > self.items_max:
+            items.popitem(last=False)
 
     def pop(self, key: K) -> V | None:
         """Remove and return; None if absent."""

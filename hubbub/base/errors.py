@@ -98,7 +98,13 @@ UNAUTHORIZED = _error(
     "unauthorized",
     hint="send Authorization: Bearer and a server key, or a token from POST /v1/tokens",
 )
-UNKNOWN_CHANNEL = _error(102, "unknown_channel", 404, "unknown channel")
+UNKNOWN_CHANNEL = _error(
+    102,
+    "unknown_channel",
+    404,
+    "unknown channel",
+    hint="a chat's name begins with dm:, group: or open:, as in group:tea",
+)
 PERMISSION_DENIED = _error(103, "permission_denied", 403, "permission denied")
 METHOD_NOT_FOUND = _error(
     104,
@@ -114,7 +120,7 @@ BAD_REQUEST = _error(
     "bad_request",
     400,
     "bad request",
-    hint="`errors` names the fields; /docs shows what each of them takes",
+    hint="`errors` names the fields, where it is one of them; /docs shows what each takes",
 )
 NOT_AVAILABLE = _error(108, "not_available", 404, "not available")
 TOKEN_EXPIRED = _error(
@@ -185,6 +191,13 @@ PROMOTED = _error(440, "promoted", 409, "this conversation became a group")
 COUNTER_BOUND = _error(442, "counter_bound", 409, "the counter would leave its bounds")
 SCHEMA_MISMATCH = _error(443, "schema_mismatch", 422, "the data does not follow its schema")
 QUOTA_EXCEEDED = _error(444, "quota_exceeded", 429, "the app's quota is used up", temporary=True)
+LAST_OWNER = _error(
+    448,
+    "last_owner",
+    409,
+    "nobody else owns this channel: make another member an owner before",
+    hint="PUT /v1/channels/{channel}/members/{user} makes owners; or delete the channel",
+)
 # Of what exists, such as users: waiting makes no room, unlike with QUOTA_EXCEEDED.
 QUOTA_REACHED = _error(447, "quota_reached", 403, "the app has as many as its quota allows")
 APP_NOT_FOUND = _error(445, "app_not_found", 404, "there is no such app")
@@ -196,6 +209,13 @@ CURSOR_EXPIRED = _error(
     451, "cursor_expired", 410, "the cursor is too old", hint="begin again without a cursor"
 )
 HEADERS_TOO_LARGE = _error(452, "headers_too_large", 431, "the request's head is too long")
+NAME_RESERVED = _error(
+    453,
+    "name_reserved",
+    422,
+    "names that begin so are the product's own",
+    hint="begin it with a word of your own, as in order.paid",
+)
 CHANNEL_ARCHIVED = _error(441, "channel_archived", 409, "the channel is archived: read only")
 
 # --- closes: reconnect

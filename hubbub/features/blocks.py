@@ -6,8 +6,10 @@ Rules:
    does is logged, answered and delivered to all others as ever.
 3. What it hides is hidden by the edge, for each recipient (decision record 0028). The edge gets the
    whole set with a session's first answer (`Access.blocks`) and each change with its event.
-4. Presence asks here in both directions of the look (feature presence): who blocks somebody sees
-   him offline.
+4. Presence asks here when the user looks at others (feature presence): whom he blocks he sees
+   offline, invisible or not. He himself is seen as before: the other one could tell otherwise.
+5. Whom a blocked user asks in is not told. Who is put into a channel that a blocked user made (a
+   dm, too) has it in his list hidden for good: he must be able to leave (decision record 0046).
 """
 
 from __future__ import annotations

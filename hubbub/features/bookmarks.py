@@ -3,8 +3,8 @@
 Rules:
 1. A bookmark lives in the user's own stream; its id is that of its `bookmark.added` event. The same
    message or link is kept once: asked again, the answer names the first one.
-2. It says where the thing is, and holds nothing of its content: whether the user may (still) see it
-   is found out when he opens it.
+2. It says where the thing is, and holds nothing of its content. A message is there when it is kept
+   (`drawer`); whether the user may still see it is found out when he opens it.
 3. At most `BOOKMARKS_MAX`; a folder exists while something is in it.
 
 Long because five verbs over three orders of the same rows are that many shapes and pages.
@@ -24,6 +24,7 @@ from hubbub.features.contract import (
     Decision,
     Done,
     EdgeContext,
+    Errand,
     Event,
     Feature,
     Meta,
@@ -37,16 +38,18 @@ from hubbub.features.contract import (
 from hubbub.features.drawer import (
     AsksUser,
     OfUser,
+    Place,
     call_own,
+    put_in,
     require_reader,
     require_writer,
     turn_own,
 )
 from hubbub.features.fields import (
-    URL_CHARS_MAX,
     check_chat_channel,
     check_limit,
     check_title,
+    check_url,
     require_something,
 )
 from hubbub.features.publication import rfc3339
@@ -204,10 +207,15 @@ def check_add(cmd: AddBookmark, ctx: EdgeContext) -> AddBookmark:
     if cmd.message:
         check_chat_channel(cmd.channel)
         message_seq(cmd.message)
-    elif not cmd.url.startswith(("https://", "http://")) or len(cmd.url) > URL_CHARS_MAX:
-        raise Rejected(BAD_REQUEST, f"a url is http or https, at most {URL_CHARS_MAX} characters")
+    else:
+        check_url(cmd.url)
     _check_texts(cmd.title, cmd.note, cmd.folder)
     return turn_own(cmd, ctx)
+
+
+def turn_add(cmd: AddBookmark, ctx: EdgeContext) -> AddBookmark | Errand:
+    cmd = check_add(cmd, ctx)
+    return put_in(cmd, Place(cmd.channel, cmd.message)) if cmd.message else cmd
 
 
 def check_update(cmd: UpdateBookmark, ctx: EdgeContext) -> UpdateBookmark:
@@ -404,14 +412,14 @@ FEATURE: Final = Feature(
         QueryRow("bookmark.folders", FoldersRequest, run_folders),
     ),
     verbs=(
-        Verb("bookmark.add", AddBookmark, turn_own, Done, "Keep a message or a link."),
+        Verb("bookmark.add", AddBookmark, turn_add, Done, "Keep a message or a link."),
         Verb("bookmark.update", UpdateBookmark, turn_own, Done, "Change title, note, folder."),
         Verb("bookmark.remove", RemoveBookmark, turn_own, Done, "Keep it no more."),
         Verb("bookmark.list", BookmarksRequest, turn_list, BookmarksPage, "A page of them."),
         Verb("bookmark.folders", FoldersRequest, turn_folders, FoldersPage, "The folders."),
     ),
     routes=(
-        Route("POST", _OF_USER, AddBookmark, turn_own, Done, status=201),
+        Route("POST", _OF_USER, AddBookmark, turn_add, Done, status=201),
         Route("GET", _OF_USER, BookmarksRequest, turn_list, BookmarksPage),
         Route("PATCH", _ONE, UpdateBookmark, turn_own, Done),
         Route("DELETE", _ONE, RemoveBookmark, turn_own, Done),

@@ -5,7 +5,8 @@ Rules:
 1. It is made for a connection that begins anew. Who resumes has it, and gets what was missed
    instead, from the stream.
 2. Whatever is kept in `#user` for all devices of a user belongs in here: a device that got this and
-   every later event of the stream has all of it.
+   every later event of the stream has all of it. What may be long is in lists of its own, which a
+   device reads after this: drafts, bookmarks, reminders, schedules.
 3. The first page of channels comes without heads: those are their own streams', and the edge puts
    them in (`heads`), as it does with the position (`cursor`).
 

@@ -7,7 +7,8 @@ Rules:
    a user that does not rank below him. Letting in (JOIN, REQUEST_JOIN) counts as had by who may
    invite.
 3. Who leaves or is removed keeps his denials and loses his grants: coming back gains nothing.
-4. In an open channel anybody may have rights of his own, elsewhere only members.
+4. Everybody hears whose rights changed; which they are is for him and for SEE_CAPABILITIES.
+5. In an open channel anybody may have rights of his own, elsewhere only members.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from hubbub.features.contract import (
     Done,
     EdgeContext,
     Event,
+    EventKind,
     Feature,
     Meta,
     QueryCall,
@@ -107,9 +109,19 @@ class RoleCapabilitiesChanged(Event, frozen=True):
 
 
 class MemberCapabilitiesChanged(Event, frozen=True):
-    """All that the user has of his own from now on."""
+    """The user has other rights of his own from now on. Which, `capabilities.get` says to him and
+    to those who may see it."""
 
     TAG = "member.capabilities_changed"
+
+    user: str
+
+
+class MemberCapabilitiesSet(Event, frozen=True):
+    """All that the user has of his own from now on: behind the event that everybody hears."""
+
+    TAG = "member.capabilities_set"
+    KIND = EventKind.SILENT
 
     user: str
     grant: tuple[str, ...] = ()
@@ -197,7 +209,10 @@ def decide_member(cmd: SetMemberCapabilities, tables: Tables, ctx: Context) -> l
         raise Rejected(LIMIT_EXCEEDED, "too many have rights of their own", limit=MEMBER_RIGHTS_MAX)
     after = granted(replace(standing, own=new), ctx.settings)
     _require_held(old, new, after - granted(standing, ctx.settings), tables, ctx)
-    return [MemberCapabilitiesChanged(user=cmd.user, grant=new.grant, deny=new.deny)]
+    return [
+        MemberCapabilitiesChanged(user=cmd.user),
+        MemberCapabilitiesSet(user=cmd.user, grant=new.grant, deny=new.deny),
+    ]
 
 
 def _require_held(
@@ -218,7 +233,11 @@ def apply_role(event: RoleCapabilitiesChanged, _: Meta, tables: Tables) -> None:
         tables[CHANNEL].put(ONLY, replace(row, rights=rights))
 
 
-def apply_member(event: MemberCapabilitiesChanged, _: Meta, tables: Tables) -> None:
+def apply_told(_: MemberCapabilitiesChanged, __: Meta, ___: Tables) -> None:
+    """Nothing: which rights they are is in the event behind it."""
+
+
+def apply_member(event: MemberCapabilitiesSet, _: Meta, tables: Tables) -> None:
     row = tables[CHANNEL].get(ONLY)
     if row is not None:
         _put(event.user, Override(event.grant, event.deny), row, tables)
@@ -324,7 +343,8 @@ FEATURE: Final = Feature(
     decide={SetRoleCapabilities: decide_role, SetMemberCapabilities: decide_member},
     apply={
         RoleCapabilitiesChanged: apply_role,
-        MemberCapabilitiesChanged: apply_member,
+        MemberCapabilitiesChanged: apply_told,
+        MemberCapabilitiesSet: apply_member,
         MembersLeft: apply_gone,
         MembersRemoved: apply_gone,
     },

@@ -48,7 +48,15 @@ from hubbub.features.contract import (
     Verb,
 )
 from hubbub.features.fields import check_limit
-from hubbub.features.list_rows import BY_AGE, LISTED, ListedChannel, ListedRow, line, own_rows
+from hubbub.features.list_rows import (
+    BY_AGE,
+    LISTED,
+    Hidden,
+    ListedChannel,
+    ListedRow,
+    line,
+    own_rows,
+)
 from hubbub.features.members import (
     MembersInvited,
     MembersJoined,
@@ -73,7 +81,8 @@ Recent: TypeAlias = Sequence[tuple[int, str, ListedRow | None]]
 
 
 class PutListed(Command, frozen=True):
-    """The user stands so in the channel."""
+    """The user stands so in the channel. `inviter`: who put him there or asks him in, without
+    having been asked by him."""
 
     TAG = "channel_list.put"
 
@@ -120,7 +129,7 @@ class ListsTold(Event, frozen=True):
 
 
 class ChannelAdded(Event, frozen=True):
-    """The user is a member now. `peer`: the other one of a dm."""
+    """The user is a member now. `peer`: the other one of a dm. `hidden`: he blocks who made it."""
 
     TAG = "channel.added"
 
@@ -129,6 +138,7 @@ class ChannelAdded(Event, frozen=True):
     role: Role
     name: str = ""
     peer: str = ""
+    hidden: Hidden = "no"
 
     def lists(self) -> Sequence[str]:
         return (self.channel,)
@@ -208,9 +218,9 @@ def decide_put(cmd: PutListed, tables: Tables, ctx: Context) -> list[Event]:
     require(Action.PROJECT, None, Role.NONE, ctx.viewer.authority)
     if ctx.settings.raw_user_streams:
         return []
-    if cmd.inviter and tables[BLOCKED].get(cmd.inviter) is not None:
-        return []  # nobody is told, the inviter least of all
     old = tables[LISTED].get(cmd.channel)
+    if cmd.inviter and tables[BLOCKED].get(cmd.inviter) is not None:
+        return _unwanted(cmd, old)
     if old is not None and (old.role, old.kind, old.name) == (cmd.role, cmd.kind, cmd.name):
         return []
     if old is not None and (old.role, old.kind) == (cmd.role, cmd.kind):
@@ -226,6 +236,18 @@ def decide_put(cmd: PutListed, tables: Tables, ctx: Context) -> list[Event]:
             channel=cmd.channel, kind=cmd.kind, role=cmd.role, name=cmd.name, peer=cmd.peer
         )
     ]
+
+
+def _unwanted(cmd: PutListed, old: ListedRow | None) -> list[Event]:
+    """By somebody whom the user blocks, who is not told. What only asks him in is left out; where
+    he is a member already he must be able to leave: hidden, and without the name, which says what
+    the other one wants to say."""
+    if old is not None or cmd.role is Role.INVITED:
+        return []
+    added = ChannelAdded(
+        channel=cmd.channel, kind=cmd.kind, role=cmd.role, peer=cmd.peer, hidden="for_good"
+    )
+    return [added]
 
 
 def decide_drop(cmd: DropListed, tables: Tables, ctx: Context) -> list[Event]:
@@ -299,6 +321,7 @@ def effects_created(event: ChannelCreated, meta: Meta, _: Tables) -> list[Effect
             event.name,
             meta,
             peer=_peer(event, user),
+            inviter="" if user == meta.by else meta.by,
         )
         for user in event.members
     ]
@@ -362,13 +385,20 @@ def _of_channel(users: tuple[str, ...], role: Role, meta: Meta, tables: Tables) 
     row = tables[CHANNEL].get(ONLY)
     if row is None:
         return []
-    return [_listed(user, role, row.kind, row.name, meta) for user in users]
+    inviter = meta.by if role is Role.INVITED else ""
+    return [_listed(user, role, row.kind, row.name, meta, inviter=inviter) for user in users]
 
 
 def _listed(
-    user: str, role: Role, kind: ChannelKind, name: str, meta: Meta, *, peer: str = ""
+    user: str,
+    role: Role,
+    kind: ChannelKind,
+    name: str,
+    meta: Meta,
+    *,
+    peer: str = "",
+    inviter: str = "",
 ) -> Effect:
-    inviter = meta.by if role is Role.INVITED else ""
     return Forward(
         PutListed(
             user=user,

@@ -7,24 +7,26 @@ Rules:
 2. By last message a long list is walked in the order that the nodes keep of it (decision record
    0035), past what is filtered or hidden; where little is wanted, or the walk gets long, that is
    asked for by name.
-3. What stands in the list is filtered at the edge (kind, state, muted, archived, favourite, name);
-   unread and custom data are asked of the channels, by one question a leader.
+3. What stands in the list is filtered at the edge (kind, state, muted, archived, favourite, name).
+   Custom data are asked of the channels, on such a walk of those that it passes. In which channels
+   of a long list something is unread its nodes say; of a short one the figures of all are asked.
 4. `member` compares two lists, which are at most a second behind.
 5. A cursor names a place in the order: a channel that moves between two pages may be seen twice or
    not at all, like in any list that is sorted by what just happened.
+
+Long because the request and the walks that answer it stand together.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Generator, Mapping
+from collections.abc import Collection, Generator, Mapping, Set
 from typing import Any, Final, Literal, cast
 
 from msgspec import UNSET, Raw, Struct, UnsetType, field
 
-from hubbub.base.errors import TOO_LARGE, Rejected
+from hubbub.base.errors import BAD_REQUEST, TOO_LARGE, Rejected
 from hubbub.base.names import check_user, user_stream
-from hubbub.base.roll import Roll
 from hubbub.features.channels import ChannelRequest
 from hubbub.features.contract import (
     Context,
@@ -43,7 +45,6 @@ from hubbub.features.directory import fold
 from hubbub.features.fields import META_BYTES_MAX, check_limit, make_cursor, read_cursor
 from hubbub.features.list_index import (
     IndexRequest,
-    IndexRow,
     KeptIndex,
     is_set,
     name_place,
@@ -51,7 +52,15 @@ from hubbub.features.list_index import (
     run_index,
     state_of,
 )
-from hubbub.features.list_rows import LISTED, NOTHING_SET, ListedChannel, ListState
+from hubbub.features.list_rows import (
+    LISTED,
+    NOTHING_SET,
+    Hidden,
+    ListedChannel,
+    ListedRow,
+    ListState,
+    OwnRow,
+)
 from hubbub.features.list_rows import line as list_line
 from hubbub.features.publication import rfc3339
 from hubbub.features.standing import require_standing
@@ -72,8 +81,7 @@ _BEST_MAX: Final = 1_000
 Order = Literal["last_message", "unread", "name"]
 Place = tuple[Any, ...]
 Newest = tuple[int, str] | None
-Rows = Mapping[str, IndexRow]
-Found = list[tuple[Place, IndexRow]]
+Found = list[tuple[Place, str]]  # and the channel
 
 
 class ChannelQuery(Struct, frozen=True):
@@ -163,7 +171,10 @@ def run_equal(request: EqualRequest, tables: Tables, ctx: Context) -> Equal:
 
 
 def turn_query(request: ChannelQuery, ctx: EdgeContext) -> Errand:
-    user = check_user(request.user or ctx.viewer.user)
+    user = request.user or ctx.viewer.user
+    if not user:
+        raise Rejected(BAD_REQUEST, "name the user")
+    check_user(user)
     check_limit(request.limit, PAGE_MAX)
     if request.member:
         check_user(request.member)
@@ -185,127 +196,177 @@ def _after(request: ChannelQuery) -> Place | None:
 
 def _steps(request: ChannelQuery, user: str, after: Place | None, now_ms: int) -> Steps:
     index = yield from own_index(user)
-    rows = _filtered(index, request, now_ms)
-    if request.member and rows:
-        shared = SharedRequest(list(rows))
+    names = _filtered(index, request, now_ms)
+    if request.member and names:
+        shared = SharedRequest(list(names))
         raw = yield QueryCall(user_stream(request.member), "user.shared_channels", shared)
-        rows = {channel: rows[channel] for channel in decode_json(raw, Shared).channels}
-    if request.data:
-        data = EqualRequest(request.data)
-        answers = yield HeadsCall(tuple(rows), query="channel.data_equals", args=data)
-        rows = {c: row for c, row in rows.items() if answers[c].answer == _EQUAL}
+        names = set(decode_json(raw, Shared).channels)
+    is_walked = request.sort == "last_message" and not request.unread
+    if request.data and not is_walked:
+        names = set((yield from _equal(request, names)))
     if request.unread or request.sort == "unread":
-        found = yield from _by_figures(request, rows, user, index.blocked, after)
+        by = _by_figures if index.roll is None or len(names) <= EXPLICIT_MAX else _by_waiting
+        found = yield from by(request, names, user, index, after)
     elif request.sort == "name":
-        found = yield from _by_name(request, rows, index, cast("tuple[str, str] | None", after))
+        found = yield from _by_name(request, names, index, cast("tuple[str, str] | None", after))
     else:
-        found = yield from _by_message(request, rows, index.roll, cast(Newest, after))
+        newest = cast(Newest, after)
+        found = yield from _by_message(request, names, index, newest, has_data=not request.data)
     page, rest = found[: request.limit], found[request.limit :]
-    keys = tuple(row.channel for _, row in page)
+    keys = tuple(channel for _, channel in page)
     about = ChannelRequest("")
     seen = yield HeadsCall(
         keys, user=user, preview=True, query="channel.get", args=about, blocked=index.blocked
     )
-    lines = [_line(row, seen[row.channel]) for _, row in page]
+    lines = [_line(c, index.row(c), index.own.get(c, NOTHING_SET), seen[c]) for c in keys]
     cursor = make_cursor(request.sort, page[-1][0]) if rest else ""
     return encode_json(QueryPage(lines, cursor))
 
 
-def _filtered(index: KeptIndex, request: ChannelQuery, now_ms: int) -> Rows:
-    """The rows that are wanted, as far as the list itself says."""
+def _filtered(index: KeptIndex, request: ChannelQuery, now_ms: int) -> Set[str]:
+    """The channels that are wanted, as far as the list itself says."""
     wanted = IndexRequest(
         muted=request.muted, archived=request.archived, favourite=request.favourite
     )
     asked = request.kind, request.state, request.muted, request.archived, request.favourite
     if all(one is None for one in asked) and not request.prefix and request.hidden is not True:
-        return index.rows  # what is hidden is left out on the way
+        return index.stored.keys()  # what is hidden is left out on the way
     prefix = fold(request.prefix)
     return {
-        channel: row
-        for channel, row in index.rows.items()
+        channel
+        for channel, row in index.rows().items()
         if request.kind in (None, row.kind)
         and request.state in (None, state_of(row.role))
         and (not prefix or fold(row.name or channel).startswith(prefix))
-        and is_set(row.own or NOTHING_SET, wanted, now_ms)
-        and (request.hidden is not True or (row.own is not None and row.own.hidden != "no"))
+        and is_set(index.own.get(channel, NOTHING_SET), wanted, now_ms)
+        and (request.hidden is not True or index.own.get(channel, NOTHING_SET).hidden != "no")
     }
 
 
 def _by_message(
-    request: ChannelQuery, rows: Rows, roll: Roll | None, after: Newest
+    request: ChannelQuery, names: Set[str], index: KeptIndex, after: Newest, *, has_data: bool
 ) -> Generator[HeadsCall, Any, Found]:
-    """Along the order that the nodes keep, or make of what is wanted where that is not much."""
+    """Along the order that the nodes keep, or make of what is wanted where that is not much.
+
+    Args: has_data: these have the data that is wanted; else it is asked for on the way.
+    """
     found: Found = []
     best = request.limit + 1
     for turn in range(_TURNS_MAX):
-        if roll is None or len(rows) <= EXPLICIT_MAX or turn >= _ROLL_TURNS:
-            call = HeadsCall(tuple(rows), best=best, after=after)
-        else:
-            call = HeadsCall((), best=best, after=after, roll=roll)
-        heads: Mapping[str, HeadRow] = yield call
+        roll = index.roll if len(names) > EXPLICIT_MAX and turn < _ROLL_TURNS else None
+        if roll is None and not has_data:
+            names, has_data = set((yield from _equal(request, names))), True
+        keys = tuple(names) if roll is None else ()
+        heads: Mapping[str, HeadRow] = yield HeadsCall(keys, best=best, after=after, roll=roll)
         places = sorted(map(_place, heads.values()))[:best]
-        for place in places:
-            row = rows.get(place[1])
-            if row is not None and request.hidden in (None, _is_hidden(row, heads)):
-                found.append((place, row))
+        shown = {
+            place[1]: place
+            for place in places
+            if place[1] in names and request.hidden in (None, _is_hidden(place[1], index, heads))
+        }
+        equal = list(shown) if has_data else (yield from _equal(request, shown))
+        found += [(shown[channel], channel) for channel in equal]
         if len(found) > request.limit or len(places) < best:
             break
         after, best = places[-1], min(best * 4, _BEST_MAX)
     return found[: request.limit + 1]
 
 
+def _equal(
+    request: ChannelQuery, channels: Collection[str]
+) -> Generator[HeadsCall, Any, list[str]]:
+    """Those that have the custom data that is wanted, in the same order."""
+    args = EqualRequest(request.data)
+    answers = yield HeadsCall(tuple(channels), query="channel.data_equals", args=args)
+    return [channel for channel in channels if answers[channel].answer == _EQUAL]
+
+
 def _by_name(
-    request: ChannelQuery, rows: Rows, index: KeptIndex, after: tuple[str, str] | None
+    request: ChannelQuery, names: Set[str], index: KeptIndex, after: tuple[str, str] | None
 ) -> Generator[HeadsCall, Any, Found]:
     waiting = (
-        tuple(c for c, row in rows.items() if _waits(row)) if request.hidden is not None else ()
+        tuple(c for c in names if _hidden(c, index) == "until_message")
+        if request.hidden is not None
+        else ()
     )
     heads: Mapping[str, HeadRow] = (yield HeadsCall(waiting)) if waiting else {}
     found: Found = []
     places = index.by_name()
     for place in places[bisect_right(places, after) if after is not None else 0 :]:
-        row = rows.get(place[1])
-        if row is not None and request.hidden in (None, _is_hidden(row, heads)):
-            found.append((place, row))
+        channel = place[1]
+        if channel in names and request.hidden in (None, _is_hidden(channel, index, heads)):
+            found.append((place, channel))
             if len(found) > request.limit:
                 break
     return found
 
 
 def _by_figures(
-    request: ChannelQuery, rows: Rows, user: str, blocked: tuple[str, ...], after: Place | None
+    request: ChannelQuery, names: Set[str], user: str, index: KeptIndex, after: Place | None
 ) -> Generator[HeadsCall, Any, Found]:
-    """Unread figures are asked of all that may be on the page."""
+    """Of a short list: unread figures of all that may be on the page."""
     if request.hidden is False:
-        rows = {c: r for c, r in rows.items() if r.own is None or r.own.hidden != "for_good"}
-    heads: Mapping[str, HeadRow] = yield HeadsCall(tuple(rows), user=user, blocked=blocked)
+        names = {channel for channel in names if _hidden(channel, index) != "for_good"}
+    heads: Mapping[str, HeadRow] = yield HeadsCall(tuple(names), user=user, blocked=index.blocked)
     figures = {channel: _unread(head) for channel, head in heads.items()}
+    return _placed(request, names, index, heads, figures, after)
 
-    def place_of(row: IndexRow) -> Place:
+
+def _by_waiting(
+    request: ChannelQuery, names: Set[str], user: str, index: KeptIndex, after: Place | None
+) -> Generator[HeadsCall, Any, Found]:
+    """Of a long one: its nodes say in which channels something waits. Behind those stand the
+    others, by their last messages."""
+    heads: Mapping[str, HeadRow] = yield HeadsCall(
+        (), user=user, blocked=index.blocked, roll=index.roll, unread=True
+    )
+    figures = {channel: head.unread for channel, head in heads.items()}
+    waiting = names & heads.keys()
+    found = _placed(request, waiting, index, heads, figures, after)
+    if request.unread or len(found) > request.limit:
+        return found
+    others = names - heads.keys()
+    behind = cast(Newest, after[1:]) if after is not None and after[0] == 0 else None
+    rest = yield from _by_message(request, others, index, behind, has_data=True)
+    return found + [((0, *place), channel) for place, channel in rest]
+
+
+def _placed(
+    request: ChannelQuery,
+    names: Set[str],
+    index: KeptIndex,
+    heads: Mapping[str, HeadRow],
+    figures: Mapping[str, int],
+    after: Place | None,
+) -> Found:
+    """What is wanted of these channels, in the order that is wanted."""
+
+    def place_of(channel: str) -> Place:
         if request.sort == "name":
-            return name_place(row)
-        by_time = _place(heads[row.channel])
-        return by_time if request.sort == "last_message" else (-figures[row.channel], *by_time)
+            return name_place(channel, index.row(channel))
+        by_time = _place(heads[channel])
+        return by_time if request.sort == "last_message" else (-figures[channel], *by_time)
 
     kept = [
-        (place_of(row), row)
-        for row in rows.values()
-        if request.hidden in (None, _is_hidden(row, heads))
-        and (not request.unread or figures[row.channel])
+        (place_of(channel), channel)
+        for channel in names
+        if request.hidden in (None, _is_hidden(channel, index, heads))
+        and (not request.unread or figures[channel])
     ]
-    return sorted((at, row) for at, row in kept if after is None or at > after)
+    return sorted((at, channel) for at, channel in kept if after is None or at > after)
 
 
-def _waits(row: IndexRow) -> bool:
-    """Whether it takes the channel's head to say if it is hidden."""
-    return row.own is not None and row.own.hidden == "until_message"
+def _hidden(channel: str, index: KeptIndex) -> Hidden:
+    own = index.own.get(channel)
+    return "no" if own is None else own.hidden
 
 
-def _is_hidden(row: IndexRow, heads: Mapping[str, HeadRow]) -> bool:
-    if row.own is None or row.own.hidden == "no":
+def _is_hidden(channel: str, index: KeptIndex, heads: Mapping[str, HeadRow]) -> bool:
+    own = index.own.get(channel)
+    if own is None or own.hidden == "no":
         return False
-    head = heads.get(row.channel)
-    return row.own.hidden == "for_good" or head is None or head.message_seq <= row.own.hidden_seq
+    head = heads.get(channel)
+    return own.hidden == "for_good" or head is None or head.message_seq <= own.hidden_seq
 
 
 def _place(head: HeadRow) -> tuple[int, str]:
@@ -317,7 +378,7 @@ def _unread(head: HeadRow) -> int:
     return decode_json(head.fields[0], _Figures).unread
 
 
-def _line(row: IndexRow, seen: HeadRow) -> QueriedChannel:
+def _line(channel: str, row: ListedRow, own: OwnRow, seen: HeadRow) -> QueriedChannel:
     head: dict[str, Raw] = {"seq": Raw(b"%d" % seen.seq)}
     if seen.ts_ms:
         head["ts"] = Raw(encode_json(rfc3339(seen.message_ms or seen.ts_ms)))
@@ -326,7 +387,7 @@ def _line(row: IndexRow, seen: HeadRow) -> QueriedChannel:
     if seen.fields:
         head |= decode_json(seen.fields[0], dict[str, Raw])
     info: Raw | UnsetType = Raw(seen.answer) if seen.answer else UNSET
-    shown = list_line(row.channel, row.kind, row.role, row.name, row.peer, row.own or NOTHING_SET)
+    shown = list_line(channel, row.kind, row.role, row.name, row.peer, own)
     return QueriedChannel(**_fields(shown), head=head, info=info)
 
 

@@ -68,6 +68,10 @@ class Command(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """The stream whose leader decides this command; by default the field `channel`."""
         return self.channel  # type: ignore[attr-defined, no-any-return]
 
+    def ending(self) -> Command | None:
+        """Of a sign (PACED): the command that ends it, sent when its user is put out of the app."""
+        return None
+
 
 class EventKind(Enum):
     """What an event costs and who sees it."""
@@ -147,12 +151,24 @@ class Rows(Protocol[K, V]):
     """The rows of one table under the current stream key."""
 
     def get(self, key: K) -> V | None: ...
+    def get_many(self, keys: Sequence[K]) -> list[V | None]:
+        """As `get`, of each of these keys, which are read together: for loops over many users."""
+        ...
+
     def put(self, key: K, row: V) -> None: ...
+    def put_many(self, rows: Mapping[K, V]) -> None:
+        """As `put`, of each of them."""
+        ...
+
     def delete(self, key: K) -> None: ...
     def scan(
         self, *, after: K | None = None, limit: int = 1_000, reverse: bool = False
     ) -> list[tuple[K, V]]:
         """Rows in key order, strictly behind `after`."""
+        ...
+
+    def stored(self, limit: int) -> dict[K, bytes]:
+        """The first rows in key order, each as MessagePack: for who passes thousands on."""
         ...
 
 
@@ -254,15 +270,23 @@ class Meta(msgspec.Struct, frozen=True):
     id: str  # message id of (ts, seq); "" for a silent event
 
 
+class Sign(msgspec.Struct, frozen=True):
+    """What the leader keeps in memory of one who types: for `ms`, 0: no more. Others were told of
+    it by name, and are told so when it ends before its time (`where`: the feature's own word for
+    the place); or it counts in the stream's tally."""
+
+    ms: int
+    is_named: bool = False
+    where: str = ""
+
+
 class Decision(msgspec.Struct, frozen=True):
     """What `decide` may return instead of a bare list: `reply` is a JSON object that is merged into
     the caller's answer (and kept with the dedup row, so that a retry gets the same)."""
 
     events: Sequence[Event]
     reply: Json = b""
-    tally_ms: int | None = (
-        None  # the actor counts in the stream's tally for so long; 0: not any more
-    )
+    sign: Sign | None = None  # the actor gives it, or ends it
 
 
 class Forward(msgspec.Struct, frozen=True):
@@ -357,7 +381,9 @@ class HeadsCall(msgspec.Struct, frozen=True):
 
     `best`: only so many, and of all streams those where something was said last, behind the place
     `after` in the order of (negative ms, key). Nothing else is asked of them then. `roll`: instead
-    of `keys`, for thousands of streams that are asked for again: the nodes keep them in order."""
+    of `keys`, for thousands of streams that are asked for again: the nodes keep them in order.
+
+    `unread`: only those of the roll in which something waits for `user`, each row with how much."""
 
     keys: Sequence[str]
     user: str = ""
@@ -368,6 +394,7 @@ class HeadsCall(msgspec.Struct, frozen=True):
     after: tuple[int, str] | None = None
     blocked: tuple[str, ...] = ()
     roll: Roll | None = None
+    unread: bool = False
 
 
 class Recall(msgspec.Struct, frozen=True):
@@ -541,19 +568,40 @@ class Lease(msgspec.Struct, frozen=True):
     stirred: events of his stream after which he is shown in another way, whoever looks.
     sight: those after which others may see him, or he them, who might not before, or not any more.
     hides(tables): others are to see none of them; it takes effect as if they had ended.
+    is_out(tables, now_ms): he may have none; he is gone at once, whatever edges still report.
     told(live, tables) → the signal to the edges on which he is watched.
     ended(user, gone_ms) → the command that keeps since when others see him no more.
     counted(number) → the signal to a channel of how many connections are in it.
+    is_counted(tables, ctx): everybody in the channel may hear of it.
     look(users, viewer) → an errand's steps: how the viewer sees them (JSON of wire.presence.Watch).
+    clients(channel, ctx) → the errand for the connections in a channel of the chat, without those
+    whose users the asker does not see (JSON of wire.reads.PresenceMap).
     """
 
     stirred: frozenset[type[Event]]
     sight: frozenset[type[Event]]
     hides: Callable[[Tables], bool]
+    is_out: Callable[[Tables, int], bool]
     told: Callable[[Live, Tables], Event]
     ended: Callable[[str, int], Command]
     counted: Callable[[int], Event]
+    is_counted: Callable[[Tables, Context], bool]
     look: Callable[[Sequence[str], str], Steps]
+    clients: Callable[[str, EdgeContext], Errand]
+
+
+class Tally(msgspec.Struct, frozen=True):
+    """How a feature shows signs, which the leader of a channel has in memory (Sign).
+
+    counted(number) → the signal of how many give it where nobody is named.
+    stirred: events after which somebody may have to stop; holds(user, tables, ctx): whether he need
+    not. ended(where) → the signal, in his name, that he did.
+    """
+
+    counted: Callable[[int], Event]
+    ended: Callable[[str], Event]
+    stirred: frozenset[type[Event]]
+    holds: Callable[[str, Tables, Context], bool]
 
 
 class Searching(msgspec.Struct, frozen=True):
@@ -656,10 +704,14 @@ class Feature(msgspec.Struct, frozen=True, kw_only=True):
     render: Mapping[type[Event], Callable[[StoredEvent, Tables], Json]] = {}
     # By how much the app's users and channels change; asked before the event is applied (rule 1).
     counts: Mapping[type[Event], Callable[[Any, Tables], Growth]] = {}
+    # What clients are told of it that no command makes, by its type: for the documents.
+    signs: Mapping[str, type[msgspec.Struct]] = {}
     deliver: Callable[[EventHead, Viewer], str | bytes] | None = None
     head: Callable[[Tables, str, Set[str]], Mapping[str, object]] | None = None
+    # How many messages wait for a user in a channel; leaves out those of whom he blocks.
+    unread: Callable[[Tables, str, Set[str]], int] | None = None
     pulse: Pulse | None = None
-    tally: Callable[[int], Event] | None = None
+    tally: Tally | None = None
     lease: Lease | None = None
     searching: Searching | None = None
     access: Mapping[StreamKind, Callable[[SubscribeArgs, Tables, Context], Access]] = {}
@@ -682,14 +734,17 @@ class Registry:
         self.effects: dict[type[Event], list[Any]] = {}
         self.counts: dict[type[Event], Callable[[Any, Tables], Growth]] = {}
         self.render: dict[str, Any] = {}
+        self.signs: dict[str, type[msgspec.Struct]] = {}
         self.access: dict[StreamKind, Any] = {}
         self.queries: dict[str, QueryRow] = {}
         self.verbs: dict[str, Verb] = {}
         self.routes: list[Route] = []
         self.heads = [f.head for f in features if f.head is not None]
+        self.unread = next((f.unread for f in features if f.unread is not None), None)
         self.delivers = [f.deliver for f in features if f.deliver is not None]
         self.pulses = {f.name: f.pulse for f in features if f.pulse is not None}
-        self.tally = next((f.tally for f in features if f.tally is not None), None)
+        self.tally: Tally | None = None
+        self.tally_of = ""  # the feature's name, as with `lease`
         self.noted: dict[type[Event], list[Any]] = {}  # event → (feature's name, noted)
         self.searching = next((f.searching for f in features if f.searching is not None), None)
         self.tables: dict[str, Table[Any, Any]] = {}
@@ -732,15 +787,26 @@ class Registry:
             assert known is event, f"two events named {event.TAG}"
         for event, noted in feature.pulse.noted.items() if feature.pulse else ():
             self.noted.setdefault(event, []).append((feature.name, noted))
+        self._add_in_memory(feature)
+        for event, counts in feature.counts.items():
+            _once(self.counts, event, counts)
+        for event, render in feature.render.items():
+            _once(self.render, event.TAG, render)
+        for tag, shape in feature.signs.items():
+            _once(self.signs, tag, shape)
+
+    def _add_in_memory(self, feature: Feature) -> None:
+        """What a leader has in memory: connections of users, signs in channels."""
         if feature.lease is not None:
             assert self.lease is None, f"{feature.name}: another feature shows connections"
             self.lease, self.lease_of = feature.lease, feature.name
             for event in feature.lease.stirred:
                 self.noted.setdefault(event, []).append((feature.name, _once_noted))
-        for event, counts in feature.counts.items():
-            _once(self.counts, event, counts)
-        for event, render in feature.render.items():
-            _once(self.render, event.TAG, render)
+        if feature.tally is not None:
+            assert self.tally is None, f"{feature.name}: another feature has signs"
+            self.tally, self.tally_of = feature.tally, feature.name
+            for event in feature.tally.stirred:
+                self.noted.setdefault(event, []).append((feature.name, _once_noted))
 
 
 def _once_noted(_: Any, __: Meta) -> Sequence[int]:

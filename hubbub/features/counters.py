@@ -1,8 +1,9 @@
 """Counters of a channel that many move at once, within bounds: seats, votes, stock.
 
 Rules:
-1. Staff define a counter with its bounds; whoever may COUNT moves it. The channel's leader decides,
-   so a move is atomic: increment if it stays within the bounds, else refuse and say the value.
+1. Staff define a counter with its bounds, and change these while it moves: seats that are taken
+   stay taken. Whoever may COUNT moves it. The channel's leader decides, so a move is atomic:
+   increment if it stays within the bounds, else refuse and say the value.
 2. An accepted move answers the new value and `order`, which move it was: the n-th to get a seat.
    Asked again under its cmid it gets the same answer.
 3. Every move is an event: who counts what is part of the log.
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
 from hubbub.base.errors import BAD_REQUEST, COUNTER_BOUND, NOT_FOUND, TOO_MANY, Rejected
@@ -44,15 +45,16 @@ VALUE_MAX: Final = 2**53 - 1  # what JSON numbers hold everywhere
 
 
 class SetCounter(Command, frozen=True):
-    """Define a counter or set it anew; `max` and `min` bound every move. `order` begins again."""
+    """Define a counter, or change it: what is left out stays (of a new one: at 0, from 0 to the
+    largest number). `max` and `min` bound every move. With a `value`, `order` begins again."""
 
     TAG = "counter.set"
 
     channel: str
     name: str
-    value: int = 0
-    min: int = 0
-    max: int = VALUE_MAX
+    value: int | UnsetType = UNSET
+    min: int | UnsetType = UNSET
+    max: int | UnsetType = UNSET
 
 
 class IncrementCounter(Command, frozen=True):
@@ -86,6 +88,7 @@ class CounterSet(Event, frozen=True):
     value: int
     min: int
     max: int
+    order: int = 0
 
 
 class CounterChanged(Event, frozen=True):
@@ -155,8 +158,9 @@ COUNTERS: Final[Table[str, CounterRow]] = Table("counters", str, CounterRow)
 def check_set(cmd: SetCounter, _: EdgeContext) -> SetCounter:
     check_chat_channel(cmd.channel)
     check_key(cmd.name)
-    _check_numbers(cmd.value, cmd.min, cmd.max)
-    if not cmd.min <= cmd.value <= cmd.max:
+    given = [n for n in (cmd.min, cmd.value, cmd.max) if isinstance(n, int)]
+    _check_numbers(*given)
+    if given != sorted(given):
         raise Rejected(BAD_REQUEST, "min, value and max are in this order")
     return cmd
 
@@ -184,9 +188,22 @@ def _check_numbers(*numbers: int) -> None:
 def decide_set(cmd: SetCounter, tables: Tables, ctx: Context) -> list[Event]:
     require_standing(Action.SET_METADATA, tables, ctx)
     rows = tables[COUNTERS]
-    if rows.get(cmd.name) is None and len(rows.scan(limit=COUNTERS_MAX)) >= COUNTERS_MAX:
+    row = rows.get(cmd.name)
+    if row is None and len(rows.scan(limit=COUNTERS_MAX)) >= COUNTERS_MAX:
         raise Rejected(TOO_MANY, f"at most {COUNTERS_MAX} counters", limit=COUNTERS_MAX)
-    return [CounterSet(name=cmd.name, value=cmd.value, min=cmd.min, max=cmd.max)]
+    new = _changed(row or CounterRow(0, 0, VALUE_MAX), cmd)
+    if not new.min <= new.value <= new.max:
+        raise Rejected(COUNTER_BOUND, value=new.value, min=new.min, max=new.max)
+    if new == row:
+        return []
+    return [CounterSet(name=cmd.name, value=new.value, min=new.min, max=new.max, order=new.order)]
+
+
+def _changed(row: CounterRow, cmd: SetCounter) -> CounterRow:
+    if isinstance(cmd.value, int):
+        row = replace(row, value=cmd.value, order=0)
+    least = row.min if isinstance(cmd.min, UnsetType) else cmd.min
+    return replace(row, min=least, max=row.max if isinstance(cmd.max, UnsetType) else cmd.max)
 
 
 def decide_increment(cmd: IncrementCounter, tables: Tables, ctx: Context) -> Decision:
@@ -205,7 +222,7 @@ def decide_delete(cmd: DeleteCounter, tables: Tables, ctx: Context) -> list[Even
 
 
 def apply_set(event: CounterSet, _: Meta, tables: Tables) -> None:
-    tables[COUNTERS].put(event.name, CounterRow(event.value, event.min, event.max))
+    tables[COUNTERS].put(event.name, CounterRow(event.value, event.min, event.max, event.order))
 
 
 def apply_changed(event: CounterChanged, _: Meta, tables: Tables) -> None:

@@ -6,7 +6,8 @@ Rules:
    CONFLICT if another one wrote since, and gets that rev.
 2. A message that was a draft clears it: `message.send` with `draft` = the rev that was sent. What
    was written since stays.
-3. At most `DRAFTS_MAX` of at most `DRAFT_BYTES_MAX`; what is written stays until it is cleared.
+3. A draft is begun where its user can read (`drawer`): somebody muted may still write one.
+4. At most `DRAFTS_MAX` of at most `DRAFT_BYTES_MAX`; what is written stays until it is cleared.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from hubbub.features.contract import (
     Decision,
     EdgeContext,
     Effect,
+    Errand,
     Event,
     Feature,
     Forward,
@@ -36,7 +38,9 @@ from hubbub.features.contract import (
 from hubbub.features.drawer import (
     AsksUser,
     OfUser,
+    Place,
     call_own,
+    put_in,
     require_reader,
     require_writer,
     turn_own,
@@ -160,6 +164,10 @@ def check_set(cmd: SetDraft, ctx: EdgeContext) -> SetDraft:
     return turn_own(cmd, ctx)
 
 
+def turn_set(cmd: SetDraft, ctx: EdgeContext) -> Errand:
+    return put_in(check_set(cmd, ctx), Place(cmd.channel, cmd.thread))
+
+
 def check_clear(cmd: ClearDraft, ctx: EdgeContext) -> ClearDraft:
     _check_place(cmd.channel, cmd.thread)
     return turn_own(cmd, ctx)
@@ -269,13 +277,13 @@ FEATURE: Final = Feature(
     effects={DraftSent: effects_sent},
     queries=(QueryRow("draft.list", DraftsRequest, run_list),),
     verbs=(
-        Verb("draft.set", SetDraft, turn_own, DraftDone, "Keep what was begun."),
+        Verb("draft.set", SetDraft, turn_set, DraftDone, "Keep what was begun."),
         Verb("draft.clear", ClearDraft, turn_own, DraftDone, "Keep it no more."),
         Verb("draft.list", DraftsRequest, turn_list, DraftsPage, "All that was begun."),
     ),
     routes=(
         Route("GET", _OF_USER, DraftsRequest, turn_list, DraftsPage),
-        Route("PUT", _ONE, SetDraft, turn_own, DraftDone),
+        Route("PUT", _ONE, SetDraft, turn_set, DraftDone),
         Route("DELETE", _ONE, ClearDraft, turn_own, DraftDone),
     ),
 )

@@ -2,18 +2,35 @@
 
 They live in the user's stream `#user`, whose events reach all his devices. Only he writes there,
 and a server key in his name; an app whose `#user` is a raw channel has none of it.
+
+What is put in names a channel and perhaps a message there. That whoever asks can read it is looked
+at first, by the edge, in the channel's own stream (`drawer.look`). What vanishes later stays in the
+drawer: it is the user's own, and holds nothing of the channel's.
 """
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from hubbub.base.errors import NOT_AVAILABLE, PERMISSION_DENIED, Rejected
 from hubbub.base.names import check_user, user_stream
-from hubbub.features.contract import Command, Context, EdgeContext, QueryCall
+from hubbub.features.contract import (
+    Command,
+    Context,
+    EdgeContext,
+    Errand,
+    Feature,
+    Nothing,
+    QueryCall,
+    QueryRow,
+    Steps,
+    Tables,
+)
+from hubbub.features.messages import alive, find_message
+from hubbub.features.standing import require_standing
 from hubbub.model.member import Role
 from hubbub.model.permissions import Action, require
 
@@ -64,3 +81,35 @@ def require_reader(ctx: Context) -> None:
             require(Action.READ_ANY_USER_STREAM, None, Role.NONE, ctx.viewer.authority)
         except Rejected:
             raise Rejected(PERMISSION_DENIED, "this stream is its user's own") from None
+
+
+# --- what it is about
+
+
+class Place(Struct, frozen=True):
+    """A channel, and perhaps the id of a message in it."""
+
+    channel: str
+    message: str = ""
+
+
+def run_look(place: Place, tables: Tables, ctx: Context) -> Nothing:
+    """Raises Rejected unless it is there, and the viewer may read it."""
+    require_standing(Action.READ, tables, ctx)
+    if place.message:
+        alive(find_message(place.message, tables, ctx), tables)
+    return Nothing()
+
+
+def put_in(command: OfUser, place: Place) -> Errand:
+    """Look at the place, then do it."""
+
+    def steps() -> Steps:
+        yield QueryCall(place.channel, "drawer.look", place)
+        answer: bytes = yield command
+        return answer
+
+    return Errand(steps)
+
+
+FEATURE: Final = Feature(name="drawer", queries=(QueryRow("drawer.look", Place, run_look),))

@@ -7,6 +7,8 @@ Rules:
    knows the type and version of each event, not the schema.
 3. Such an event is published like any other, as `event.sent` with type, version and data; it is no
    message and counts as unread for nobody.
+4. No type is named like an event of ours, today's or a later one's: whoever reads a log or filters
+   by name could not tell them apart. What is before the dot decides.
 """
 
 from __future__ import annotations
@@ -15,7 +17,14 @@ from typing import Final
 
 from msgspec import Raw, Struct
 
-from hubbub.base.errors import BAD_REQUEST, NOT_FOUND, TOO_LARGE, TOO_MANY, Rejected
+from hubbub.base.errors import (
+    BAD_REQUEST,
+    NAME_RESERVED,
+    NOT_FOUND,
+    TOO_LARGE,
+    TOO_MANY,
+    Rejected,
+)
 from hubbub.base.names import APP_STREAM
 from hubbub.features.contract import (
     Command,
@@ -49,6 +58,15 @@ TYPES_MAX: Final = 200
 VERSIONS_MAX: Final = 100  # of one name
 SCHEMA_BYTES_MAX: Final = 16_384
 PAGE_MAX: Final = 100
+# What our events are about (a test compares it with the registry).
+# fmt: off
+RESERVED: Final = frozenset({
+    "bookmark", "channel", "channel_list", "counter", "device", "directory", "draft", "event",
+    "event_type", "guest", "job", "marks", "member", "mention", "message", "metadata", "poll",
+    "presence", "raw", "reaction", "receipts", "reminder", "schedule", "settings", "succession",
+    "thread", "token", "typing", "user",
+})
+# fmt: on
 
 
 class RegisterType(Command, frozen=True):
@@ -132,7 +150,7 @@ class SchemaRow(Struct, frozen=True, array_like=True, gc=False):
     registered_ms: int
 
 
-class SendRequest(Struct, frozen=True):
+class SendEventRequest(Struct, frozen=True):
     """`version` 0: the newest."""
 
     channel: str
@@ -191,6 +209,9 @@ SCHEMAS: Final[Table[tuple[str, int], SchemaRow]] = Table(
 
 def check_register(cmd: RegisterType, _: EdgeContext) -> RegisterType:
     check_key(cmd.name)
+    about, dot, _rest = cmd.name.partition(".")
+    if dot and about in RESERVED:
+        raise Rejected(NAME_RESERVED, f"events about {about} are the product's own", reserved=about)
     schema = bytes(cmd.schema)
     if len(schema) > SCHEMA_BYTES_MAX:
         raise Rejected(TOO_LARGE, "the schema is too long", limit_bytes=SCHEMA_BYTES_MAX)
@@ -297,7 +318,7 @@ def turn_list(request: TypesRequest, _: EdgeContext) -> QueryCall:
     return QueryCall(APP_STREAM, "event_type.list", request)
 
 
-def turn_send(request: SendRequest, ctx: EdgeContext) -> Errand:
+def turn_send(request: SendEventRequest, ctx: EdgeContext) -> Errand:
     check_chat_channel(request.channel)
     look = turn_get(TypeRequest(request.type, request.version), ctx)
     if len(bytes(request.data)) > ctx.settings.envelope_bytes_max:
@@ -343,7 +364,7 @@ FEATURE: Final = Feature(
         Verb("event_type.delete", DeleteType, as_command, Done, "Send nothing of it any more."),
         Verb("event_type.get", TypeRequest, turn_get, EventType, "A type and its schema."),
         Verb("event_type.list", TypesRequest, turn_list, TypesPage, "The app's own types."),
-        Verb("event.send", SendRequest, turn_send, Done, "Send an event of an own type."),
+        Verb("event.send", SendEventRequest, turn_send, Done, "Send an event of an own type."),
     ),
     routes=(
         Route("GET", _TYPES, TypesRequest, turn_list, TypesPage),
@@ -353,7 +374,7 @@ FEATURE: Final = Feature(
         Route(
             "POST",
             "/v1/channels/{channel}/custom_events",
-            SendRequest,
+            SendEventRequest,
             turn_send,
             Done,
             status=201,

@@ -360,6 +360,12 @@ def _told(tables: Tables, *, deactivated: bool | None = None, banned_ms: int | N
     tables[TOLD].put(_ONLY, row)
 
 
+def is_out(tables: Tables, now_ms: int) -> bool:
+    """Whether the user of this stream is excluded, as far as it has been told."""
+    told = tables[TOLD].get(_ONLY) or ToldRow()
+    return told.deactivated or now_ms < told.banned_ms
+
+
 def _text(banned_ms: int) -> str:
     return "" if banned_ms >= FOREVER_MS else rfc3339(banned_ms)
 

@@ -30,7 +30,13 @@ from hubbub.features.contract import (
     as_command,
 )
 from hubbub.features.fields import check_chat_channel
-from hubbub.features.messages import MessageDeleted, current, find_message
+from hubbub.features.messages import (
+    MessageDeleted,
+    current,
+    find_message,
+    is_own,
+    thread_of,
+)
 from hubbub.features.publication import parse_time
 from hubbub.features.standing import require_standing
 from hubbub.model.member import Role
@@ -76,8 +82,9 @@ def check_expire(cmd: ExpireMessage, _: EdgeContext) -> ExpireMessage:
 
 
 def decide_expire(cmd: ExpireMessage, tables: Tables, ctx: Context) -> list[Event]:
+    require_standing(Action.SEE, tables, ctx)
     stored = find_message(cmd.id, tables, ctx)
-    own = stored.head.by == ctx.actor
+    own = is_own(stored, ctx)
     require_standing(Action.DELETE_OWN if own else Action.DELETE_ANY, tables, ctx)
     if current(stored, tables).deleted:
         raise Rejected(MESSAGE_DELETED)
@@ -98,6 +105,7 @@ def decide_end(cmd: EndMessage, tables: Tables, ctx: Context) -> list[Event]:
         message_seq=stored.seq,
         rev=row.rev + 1,
         author=stored.head.by,
+        thread=thread_of(stored),
         reason=EXPIRED,
     )
     return [deleted]

@@ -5,6 +5,7 @@ They run at the edge, before anything is sent on, and see no tables.
 
 from __future__ import annotations
 
+import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Iterable, Sequence
 from typing import Final, TypeVar
@@ -31,6 +32,8 @@ PLURAL_BYTES_MAX: Final = 60_000
 # Spaces, separators, controls, and what only joins or directs other characters.
 _UNSEEN: Final = frozenset(("Zs", "Zl", "Zp", "Cc", "Cf"))
 _FILLERS: Final = "\u115f\u1160\u2800\u3164\uffa0"  # letters and a sign that show nothing
+
+_URL: Final = re.compile(r"https?://[^\s\x00-\x1f\x7f]+", re.IGNORECASE)
 
 CustomData = Raw | UnsetType
 
@@ -66,6 +69,15 @@ def check_title(name: str) -> None:
     """Raises Rejected(TOO_LARGE) beyond 255 characters."""
     if len(name) > TITLE_CHARS_MAX:
         raise Rejected(TOO_LARGE, f"at most {TITLE_CHARS_MAX} characters", limit=TITLE_CHARS_MAX)
+
+
+def check_url(url: str, where: str = "url") -> None:
+    """Raises Rejected: TOO_LARGE, BAD_REQUEST for what is not http or https."""
+    if len(url) > URL_CHARS_MAX:
+        limit = URL_CHARS_MAX
+        raise Rejected(TOO_LARGE, f"{where}: at most {limit} characters", limit=limit)
+    if not _URL.fullmatch(url):
+        raise Rejected(BAD_REQUEST, f"{where}: http or https only")
 
 
 def check_bytes(data: CustomData, bytes_max: int) -> None:

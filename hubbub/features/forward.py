@@ -5,7 +5,8 @@ Rules:
    there), then sends into the target with the same rights (SEND there). What says where it comes
    from is written by the edge: no verb has the command that carries it.
 2. A copy is a copy: it does not follow edits or the deletion of its origin. Mentions, quotes and
-   threads stay behind.
+   threads stay behind. A copy of a copy names who wrote it, and where, as the first one does. A
+   poll is not copied: its options and votes stand where they were cast.
 3. A link to a message is `/m/{channel}/{id}`; `message.locate` says where the message stands.
 """
 
@@ -104,13 +105,14 @@ class LocateRequest(Struct, frozen=True):
 
 
 class Location(Struct, frozen=True, omit_defaults=True):
-    """Where a message stands. `thread`, `thread_seq`: of the root, if it stands in a thread."""
+    """Where a message stands. `thread`, `thread_seq`: of the root, if it stands in a thread. `by`
+    is absent where the one who asks blocks its author."""
 
     channel: str
     id: str
     seq: int
     link: str
-    by: str
+    by: str = ""
     thread: str = ""
     thread_seq: int = 0
     deleted: bool = False
@@ -142,8 +144,11 @@ def run_copied(request: MessageRequest, tables: Tables, ctx: Context) -> Copied:
     stored = find_message(request.id, tables, ctx)
     content = decode_json(alive(stored, tables).content, Content)
     message = decode_json(stored.data, Message)
+    if message.poll is not UNSET:
+        raise Rejected(BAD_REQUEST, "a poll is not forwarded")
+    own = Forwarded(channel=ctx.key, id=request.id, by=stored.head.by)
     return Copied(
-        forwarded=Forwarded(channel=ctx.key, id=request.id, by=stored.head.by),
+        forwarded=own if isinstance(message.forwarded, UnsetType) else message.forwarded,
         text=content.text,
         data=content.data,
         attachments=content.attachments,
@@ -199,7 +204,7 @@ def run_locate(request: MessageRequest, tables: Tables, ctx: Context) -> Locatio
         id=id_of(stored),
         seq=stored.seq,
         link=link_to(ctx.key, request.id),
-        by=stored.head.by,
+        by="" if stored.head.by in ctx.viewer.blocks else stored.head.by,
         thread=thread,
         thread_seq=root_of(request.id, tables, ctx).seq if thread else 0,
         deleted=current(stored, tables).deleted,

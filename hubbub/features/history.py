@@ -15,6 +15,7 @@ from typing import Final
 from msgspec import Raw, Struct, field
 
 from hubbub.base.errors import BAD_REQUEST, TOO_MANY, Rejected
+from hubbub.base.names import check_user
 from hubbub.features.annotations import ANNOTATIONS, AnnotationRow, annotations_between
 from hubbub.features.contract import (
     Context,
@@ -27,6 +28,7 @@ from hubbub.features.contract import (
     Verb,
 )
 from hubbub.features.fields import check_chat_channel, check_limit
+from hubbub.features.message_parts import check_type
 from hubbub.features.messages import MESSAGE, MESSAGES, find_message, seen
 from hubbub.features.past import stood
 from hubbub.features.publication import parse_time
@@ -126,17 +128,23 @@ def run_history(request: HistoryRequest, tables: Tables, ctx: Context) -> Histor
         before = tables.head_seq + 1 if request.before_seq is None else request.before_seq
         messages = pager.backward(before, limit)
     found = [Raw(data) for data in messages]
-    removed = _removed(request, tables, is_short=len(found) < limit and not pager.reached)
-    return HistoryPage(found, pager.head, pager.reached, removed)
+    return HistoryPage(found, pager.head, pager.reached, _removed(request, tables, pager))
 
 
-def _removed(request: HistoryRequest, tables: Tables, *, is_short: bool) -> list[RemovedRange]:
-    """What is missing where the page looked: below its start, or where it went down to the end."""
-    if tables.floor_seq <= 1 or request.at is not None:
-        return []
+def _removed(request: HistoryRequest, tables: Tables, pager: Pager) -> list[RemovedRange]:
+    """What is missing where the page looked: behind the place where it began, or down to the
+    beginning if it went so far."""
+    if tables.floor_seq <= 1 or pager.lowest > tables.floor_seq:
+        return []  # nothing, or nothing that this one might have read
     if request.after_seq is not None:
         return removed_ranges(tables, request.after_seq)
-    return removed_ranges(tables) if is_short else []
+    if request.at is not None:
+        before = seq_at(parse_time(request.at), tables) <= tables.floor_seq
+    elif request.around_seq is not None:
+        before = pager.is_at_start or request.around_seq < tables.floor_seq
+    else:
+        before = pager.is_at_start
+    return removed_ranges(tables) if before else []
 
 
 def _wanted(request: HistoryRequest) -> Callable[[StoredEvent], bool]:
@@ -154,7 +162,8 @@ def _wanted(request: HistoryRequest) -> Callable[[StoredEvent], bool]:
 
 class Pager:
     """Fills one page with messages, at least one, within its bytes, none below the seq `lowest`.
-    `reached`: where the search was given up, 0 if it was not."""
+    `reached`: where the search was given up, 0 if it was not. `is_at_start`: going back it met the
+    beginning of what may be read."""
 
     def __init__(
         self,
@@ -165,7 +174,7 @@ class Pager:
         viewer: str,
     ) -> None:
         self._tables = tables
-        self._lowest = lowest
+        self.lowest = lowest
         self._bytes_left = bytes_max
         self._looks_left = LOOKED_AT_MAX
         self._is_wanted = is_wanted
@@ -176,6 +185,7 @@ class Pager:
         self.plain_without: int | None = None
         self.head = tables.head_seq
         self.reached = 0
+        self.is_at_start = False
 
     def end_at(self, seq: int) -> None:
         """Show what stood there when this event was the last one."""
@@ -185,7 +195,7 @@ class Pager:
     def forward(self, after: int, limit: int) -> list[Json]:
         """Messages with seq > after, ascending."""
         found: list[Json] = []
-        after = min(max(after, self._lowest - 1, 0), self.head)
+        after = min(max(after, self.lowest - 1, 0), self.head)
         size = limit
         while len(found) < limit:
             size = min(size, CHUNK_EVENTS_MAX)
@@ -200,14 +210,17 @@ class Pager:
         found: list[Json] = []
         before = min(before, self.head + 1)
         size = limit
-        while len(found) < limit and before > self._lowest:
+        while len(found) < limit and before > self.lowest:
             size = min(size, CHUNK_EVENTS_MAX)
             chunk = self._tables.published_rows(
-                after=self._lowest - 1, before=before, limit=size, reverse=True
+                after=self.lowest - 1, before=before, limit=size, reverse=True
             )
             if not self._take(chunk, found, limit):
+                self.is_at_start = not chunk
                 break
             before, size = chunk[-1][0], 2 * size
+        else:
+            self.is_at_start = len(found) < limit
         found.reverse()
         return found
 
@@ -299,6 +312,9 @@ def turn_history(request: HistoryRequest, _: EdgeContext) -> QueryCall:
     places = (request.after_seq, request.before_seq, request.around_seq, request.at)
     if sum(place is not None for place in places) > 1:
         raise Rejected(BAD_REQUEST, "after_seq, before_seq, around_seq and at exclude one another")
+    if request.sender:
+        check_user(request.sender)
+    check_type(request.type)
     return QueryCall(check_chat_channel(request.channel), "history.get", request)
 
 

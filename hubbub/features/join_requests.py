@@ -5,6 +5,8 @@ Rules:
    removed otherwise has none any more.
 2. The event that a request came names the user only; its text is for the staff (`list`).
 3. Accepting is joining: `member.joined`. Whoever is declined learns it in his own stream.
+4. Public groups alone are asked: a private one does not exist for who is not in it. An app that
+   hands out links asks for the user, with its server key.
 """
 
 from __future__ import annotations
@@ -46,6 +48,7 @@ from hubbub.features.publication import rfc3339
 from hubbub.features.standing import (
     ONLY,
     channel_row,
+    require_known,
     require_not_banned,
     require_room,
     require_standing,
@@ -206,7 +209,7 @@ def check_answer(
 
 
 def decide_request(cmd: RequestJoin, tables: Tables, ctx: Context) -> list[Event]:
-    row = channel_row(tables)
+    row = require_known(tables, ctx)
     if not ctx.actor:
         raise Rejected(BAD_REQUEST, "name the user (by)")
     role = role_of(tables, ctx.actor)
@@ -223,9 +226,11 @@ def decide_request(cmd: RequestJoin, tables: Tables, ctx: Context) -> list[Event
 
 
 def decide_withdraw(_: WithdrawRequest, tables: Tables, ctx: Context) -> list[Event]:
-    channel_row(tables)
-    waits = tables[REQUESTS].get(ctx.actor) is not None
-    return [RequestWithdrawn(user=ctx.actor)] if waits else []
+    if tables[REQUESTS].get(ctx.actor) is not None:
+        channel_row(tables)
+        return [RequestWithdrawn(user=ctx.actor)]
+    require_known(tables, ctx)
+    return []
 
 
 def decide_accept(cmd: AcceptRequest, tables: Tables, ctx: Context) -> list[Event]:

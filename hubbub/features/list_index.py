@@ -6,14 +6,16 @@ Rules (decision record 0035):
    since name, or the whole where they are too many.
 2. What is kept is never believed: each use asks the user's leader for what is newer than it. So it
    does not matter which edge keeps what, or which one forgets it.
+3. Rows travel and stay as they are stored: a page looks at twenty of ten thousand. Whoever filters
+   has all of them decoded, once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
-from typing import Any, Final
+from collections.abc import Generator, Mapping
+from typing import Any, Final, TypeVar
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from hubbub.base.names import user_stream
 from hubbub.base.roll import Roll
@@ -25,7 +27,9 @@ from hubbub.features.directory import fold
 from hubbub.features.list_rows import LISTED, NOTHING_SET, OWN, ListedRow, ListState, OwnRow
 from hubbub.model.channel import ChannelKind
 from hubbub.model.member import Role
-from hubbub.wire.codec import decode_json
+from hubbub.wire.codec import decode_json, decode_pack, encode_pack, join_packed
+
+T = TypeVar("T")
 
 # Of one list: 2 MB from the user's leader to the edge. Who has more sees those added last.
 ROWS_MAX: Final = 20_000
@@ -38,17 +42,6 @@ CHANGES_MAX: Final = 256
 _CHANGES: Final = frozenset(
     event.TAG for feature in (channel_list, list_settings) for event in feature.FEATURE.apply
 )
-
-
-class IndexRow(Struct, frozen=True, array_like=True, gc=False):
-    """One row of a list, short."""
-
-    channel: str
-    kind: ChannelKind
-    role: Role
-    name: str
-    peer: str
-    own: OwnRow | None = None
 
 
 class IndexRequest(Struct, frozen=True):
@@ -67,16 +60,42 @@ class IndexRequest(Struct, frozen=True):
 _EVERYTHING: Final = IndexRequest()
 
 
-class Index(Struct, frozen=True, omit_defaults=True):
-    """The rows of a list; and whom its user blocks: figures leave them out. `changed`: the rows are
-    those that changed since, `gone` those that left."""
+class PackedRows(Struct, frozen=True):
+    """Rows by channel: MessagePack of the channels, and of the rows in the same order."""
 
-    rows: list[IndexRow]
+    channels: bytes
+    rows: bytes
+
+    @classmethod
+    def of(cls, stored: Mapping[str, bytes]) -> PackedRows:
+        """Of rows that are MessagePack already."""
+        return cls(encode_pack(list(stored)), join_packed(stored.values())) if stored else NO_ROWS
+
+    def unpacked(self, shape: type[T]) -> dict[str, T]:
+        """Args: shape: of a row; Raw leaves it as it is."""
+        if not self.rows:
+            return {}
+        rows = decode_pack(self.rows, list[shape])  # type: ignore[valid-type]
+        return dict(zip(decode_pack(self.channels, list[str]), rows, strict=True))
+
+
+NO_ROWS: Final = PackedRows(b"", b"")
+
+
+class Index(Struct, frozen=True, omit_defaults=True):
+    """A list, and whom its user blocks: figures leave them out. With a filter: `channels` alone.
+
+    Else `listed` and `own` are what it consists of. `changed`: they are the rows that changed
+    since, and `gone` those that left."""
+
+    channels: list[str] = []
     blocked: tuple[str, ...] = ()
     head: int = 0
     epoch: str = ""
     changed: bool = False
     gone: tuple[str, ...] = ()
+    listed: PackedRows = NO_ROWS
+    own: PackedRows = NO_ROWS
 
 
 class _Named(Struct, frozen=True):
@@ -84,16 +103,19 @@ class _Named(Struct, frozen=True):
 
 
 class KeptIndex:
-    """A list as an edge has it, as of `head`. `roll`: its keys, where it is long."""
+    """A list as an edge has it, as of `head`. `stored`: its rows. `own`: what is set for its
+    channels, and for some that left. `roll`: its keys, where it is long."""
 
-    __slots__ = ("_by_name", "blocked", "epoch", "head", "roll", "rows")
+    __slots__ = ("_by_name", "_rows", "blocked", "epoch", "head", "own", "roll", "stored")
 
     def __init__(self, index: Index) -> None:
-        self.rows = {row.channel: row for row in index.rows}
+        self.stored = index.listed.unpacked(Raw)
+        self.own = index.own.unpacked(OwnRow)
         self.blocked = index.blocked
         self.head = index.head
         self.epoch = index.epoch
-        self.roll = Roll(self.rows) if len(self.rows) >= KEPT_FROM and index.head else None
+        self.roll = Roll(self.stored) if len(self.stored) >= KEPT_FROM and index.head else None
+        self._rows: dict[str, ListedRow] | None = None
         self._by_name: list[tuple[str, str]] | None = None
 
     def change(self, index: Index) -> None:
@@ -101,26 +123,42 @@ class KeptIndex:
         if index.head < self.head:
             return
         self.head, self.blocked = index.head, index.blocked
-        if index.rows or index.gone:
-            self._by_name = None
+        changed, own = index.listed.unpacked(Raw), index.own.unpacked(OwnRow)
+        if changed or index.gone:
+            self._rows = self._by_name = None
         assert self.roll is not None
-        for row in index.rows:
-            self.rows[row.channel] = row
-            self.roll.add(row.channel)
+        for channel, row in changed.items():
+            self.stored[channel] = row
+            self.roll.add(channel)
         for channel in index.gone:
-            self.rows.pop(channel, None)
+            self.stored.pop(channel, None)
             self.roll.remove(channel)
+        for channel in (*changed, *index.gone):
+            if channel in own:
+                self.own[channel] = own[channel]
+            else:
+                self.own.pop(channel, None)
+
+    def row(self, channel: str) -> ListedRow:
+        """Of a channel that is in the list."""
+        return decode_pack(self.stored[channel], ListedRow)
+
+    def rows(self) -> dict[str, ListedRow]:
+        """All of them."""
+        if self._rows is None:
+            self._rows = PackedRows.of(self.stored).unpacked(ListedRow)
+        return self._rows
 
     def by_name(self) -> list[tuple[str, str]]:
         """(folded name, channel), ascending."""
         if self._by_name is None:
-            self._by_name = sorted(map(name_place, self.rows.values()))
+            self._by_name = sorted(name_place(c, row) for c, row in self.rows().items())
         return self._by_name
 
 
-def name_place(row: IndexRow) -> tuple[str, str]:
+def name_place(channel: str, row: ListedRow) -> tuple[str, str]:
     """Where it stands in the order of names."""
-    return fold(row.name or row.channel), row.channel
+    return fold(row.name or channel), channel
 
 
 # --- asked at the stream
@@ -133,23 +171,23 @@ def run_index(request: IndexRequest, tables: Tables, ctx: Context) -> Index:
         if changed is not None:
             return changed
         request = _EVERYTHING
-    own: dict[str, OwnRow] = dict(tables[OWN].scan(limit=ROWS_MAX))
-    listed = tables[LISTED].scan(limit=ROWS_MAX)
     if request == _EVERYTHING:
-        rows = [IndexRow(c, r.kind, r.role, r.name, r.peer, own.get(c)) for c, r in listed]
-        return Index(rows, blocked_of(tables), head=tables.head_seq)
+        listed = PackedRows.of(tables[LISTED].stored(ROWS_MAX))
+        own = PackedRows.of(tables[OWN].stored(ROWS_MAX))
+        blocked = blocked_of(tables)
+        return Index(blocked=blocked, head=tables.head_seq, listed=listed, own=own)
+    set_for = dict(tables[OWN].scan(limit=ROWS_MAX))
     prefix = fold(request.prefix)
-    found: list[IndexRow] = []
-    for channel, row in listed:
+    found: list[str] = []
+    for channel, row in tables[LISTED].scan(limit=ROWS_MAX):
         if request.kind is not None and row.kind is not request.kind:
             continue
         if request.state is not None and state_of(row.role) is not request.state:
             continue
         if prefix and not fold(row.name or channel).startswith(prefix):
             continue
-        mine = own.get(channel)
-        if is_set(mine or NOTHING_SET, request, ctx.now_ms):
-            found.append(_short(channel, row, mine))
+        if is_set(set_for.get(channel, NOTHING_SET), request, ctx.now_ms):
+            found.append(channel)
     return Index(found, blocked_of(tables), head=tables.head_seq)
 
 
@@ -162,19 +200,21 @@ def _changed(since: int, tables: Tables) -> Index | None:
     names = dict.fromkeys(
         decode_json(event.data, _Named).channel for event in events if event.head.type in _CHANGES
     )
-    rows: list[IndexRow] = []
-    gone: list[str] = []
-    for channel in names:
-        row = tables[LISTED].get(channel)
-        if row is None:
-            gone.append(channel)
-        else:
-            rows.append(_short(channel, row, tables[OWN].get(channel)))
-    return Index(rows, blocked_of(tables), head=head, changed=True, gone=tuple(gone))
+    rows = {channel: tables[LISTED].get(channel) for channel in names}
+    own = {channel: tables[OWN].get(channel) for channel in names}
+    return Index(
+        blocked=blocked_of(tables),
+        head=head,
+        changed=True,
+        gone=tuple(channel for channel, row in rows.items() if row is None),
+        listed=_packed(rows),
+        own=_packed(own),
+    )
 
 
-def _short(channel: str, row: ListedRow, own: OwnRow | None) -> IndexRow:
-    return IndexRow(channel, row.kind, row.role, row.name, row.peer, own)
+def _packed(rows: Mapping[str, Struct | None]) -> PackedRows:
+    there = {channel: encode_pack(row) for channel, row in rows.items() if row is not None}
+    return PackedRows.of(there)
 
 
 def is_set(own: OwnRow, request: IndexRequest, now_ms: int) -> bool:
@@ -207,7 +247,7 @@ def own_index(user: str) -> Generator[Recall | Keep | QueryCall, Any, KeptIndex]
         if index.changed:  # of another life of the stream
             index = yield from _ask(user, 0)
         kept = KeptIndex(index)
-    yield Keep(key, kept if kept.roll is not None else None, len(kept.rows))
+    yield Keep(key, kept if kept.roll is not None else None, len(kept.stored))
     return kept
 
 

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from hubbub.base.errors import BAD_REQUEST, NOT_FOUND, PERMISSION_DENIED, Rejected
 from hubbub.base.names import check_channel, check_user, user_stream
-from hubbub.features.channel_list import ChannelRemoved
+from hubbub.features.channel_list import ChannelAdded, ChannelRemoved
 from hubbub.features.contract import (
     Command,
     Context,
@@ -173,6 +173,12 @@ def _changed(old: OwnRow, cmd: SetListed) -> OwnRow:
     return new
 
 
+def apply_added(event: ChannelAdded, _: Meta, tables: Tables) -> None:
+    """Put into a channel by somebody whom he blocks."""
+    if event.hidden != "no":
+        _put(event.channel, replace(_own(event.channel, tables), hidden=event.hidden), tables)
+
+
 def apply_hidden(event: ChannelHidden, _: Meta, tables: Tables) -> None:
     _put(
         event.channel,
@@ -250,6 +256,7 @@ FEATURE: Final = Feature(
     check={SetListed: check_set},
     decide={SetListed: decide_set},
     apply={
+        ChannelAdded: apply_added,
         ChannelHidden: apply_hidden,
         ChannelUnhidden: apply_unhidden,
         ChannelMuted: apply_muted,

@@ -20,13 +20,13 @@ Long because commands, their gathering and the figures share one set of shapes.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Final, TypeAlias
 
 from msgspec import Struct, field
 from msgspec.structs import replace
 
-from hubbub.base.errors import BAD_REQUEST, NOT_A_MEMBER, NOT_AVAILABLE, TOO_MANY, Rejected
+from hubbub.base.errors import BAD_REQUEST, NOT_AVAILABLE, TOO_MANY, Rejected, error_by_code
 from hubbub.base.names import check_user
 from hubbub.features.contract import (
     PLURAL_IDS_MAX,
@@ -51,11 +51,13 @@ from hubbub.features.guarantees import guarantees_of
 from hubbub.features.hidden_bits import NONE_BLOCKED, Blocked, hidden_in
 from hubbub.features.mark_rows import (
     MARKS,
-    NOBODY,
     WATERMARKS,
     MarkRow,
+    forget,
+    granted,
     mark_row,
-    store,
+    mark_rows,
+    update,
     with_delivered,
     with_read,
     with_shown,
@@ -69,12 +71,17 @@ from hubbub.features.messages import (
     MessageUndeleted,
     Removed,
 )
-from hubbub.features.standing import channel_row, require_standing, user_may
+from hubbub.features.standing import (
+    all_may,
+    channel_row,
+    refusals_of,
+    require_standing,
+)
 from hubbub.model.permissions import Action, Authority
 from hubbub.settings.app import AppSettings
 from hubbub.wire.codec import decode_json, encode_json
 from hubbub.wire.event import COUNTABLE
-from hubbub.wire.receipts import MARKS_STIRRED
+from hubbub.wire.receipts import MARKS_STIRRED, RECEIPTS_MOVED
 from hubbub.wire.shapes import Json
 
 BLOCK_SEQS: Final = 256  # half: twice the rows to add up; double: twice the bytes each send writes
@@ -136,7 +143,8 @@ class MarkMany(Command, frozen=True):
 
 
 class MarksMoved(Event, frozen=True):
-    """What happened to these users' marks, in this order: delivered, late, back, read."""
+    """What happened to these users' marks, in this order: hidden, delivered, late, back, read.
+    `hidden`: what he hides from here on, where the app's policy has changed."""
 
     TAG = "marks.moved"
     KIND = EventKind.SILENT
@@ -145,12 +153,13 @@ class MarksMoved(Event, frozen=True):
     late: dict[str, int] = field(default_factory=dict)
     back: dict[str, int] = field(default_factory=dict)
     delivered: dict[str, int] = field(default_factory=dict)
+    hidden: dict[str, int] = field(default_factory=dict)
 
 
 class ReceiptsMoved(Event, frozen=True):
     """Where these members' watermarks stand now, in a channel with receipts by member."""
 
-    TAG = "receipts.moved"
+    TAG = RECEIPTS_MOVED
     KIND = EventKind.SIGNAL
 
     read: dict[str, int] = field(default_factory=dict)
@@ -177,11 +186,12 @@ class Marked(Struct, frozen=True, omit_defaults=True):
 
 
 class MarkedMany(Struct, frozen=True, omit_defaults=True):
-    """Whose mark stands elsewhere than he asked for, or has a revision, and who may not mark: the
-    others' stand as asked (the answer is kept for retries, so it says no more than it must)."""
+    """Whose mark stands elsewhere than he asked for, or has a revision, and who may not mark (the
+    error's code): the others' stand as asked. It is kept for retries, so it says no more than it
+    must."""
 
     elsewhere: dict[str, tuple[int, int]] = field(default_factory=dict)
-    refused: tuple[str, ...] = ()
+    refused: dict[str, int] = field(default_factory=dict)
 
 
 class DeliveredRequest(Struct, frozen=True):
@@ -244,7 +254,7 @@ def decide_mark(cmd: Mark, tables: Tables, ctx: Context) -> Decision:
         raise Rejected(NOT_AVAILABLE, "this app keeps no delivery receipts")
     many = merged({ctx.actor: [cmd]})
     events, rows = _moves(many, (ctx.actor,), tables, ctx)
-    row = rows[ctx.actor]
+    (row,) = rows
     upto = row.delivered if isinstance(cmd, MarkDelivered) else row.mark
     return Decision(events, encode_json(Marked(upto, row.rev)))
 
@@ -253,104 +263,131 @@ def decide_many(cmd: MarkMany, tables: Tables, ctx: Context) -> Decision:
     """Those who have no right to a mark are left out: they may have left in the meantime."""
     require_standing(Action.MARK_MANY, tables, ctx)
     users = _users_of(cmd)
-    allowed = [user for user in users if user_may(user, Action.MARK, tables, ctx)]
+    refused = refused_of(users, tables, ctx)
+    allowed = [user for user in users if user not in refused] if refused else users
     events, rows = _moves(cmd, allowed, tables, ctx)
     asked = {user: upto for user, (upto, _) in cmd.based.items()} | cmd.read
     answer = MarkedMany(
         {
             user: (row.mark, row.rev)
-            for user, row in rows.items()
+            for user, row in zip(allowed, rows, strict=True)
             if row.rev or asked.get(user, row.mark) != row.mark
         },
-        tuple(user for user in users if user not in rows),
+        refused,
     )
     return Decision(events, encode_json(answer))
 
 
+def refused_of(users: Sequence[str], tables: Tables, ctx: Context) -> dict[str, int]:
+    """Who of them may not mark, with the error's code."""
+    found = refusals_of(users, Action.MARK, tables, ctx)
+    return {user: refusal.error.code for user, refusal in found.items()}
+
+
 def _moves(
     cmd: MarkMany, users: Sequence[str], tables: Tables, ctx: Context
-) -> tuple[list[Event], dict[str, MarkRow]]:
+) -> tuple[list[Event], list[MarkRow]]:
     """(what happens, where each of these users stands then)."""
-    read: dict[str, int] = {}
-    late: dict[str, int] = {}
-    back: dict[str, int] = {}
-    delivered: dict[str, int] = {}
-    rows: dict[str, MarkRow] = {}
-    before: dict[str, MarkRow] = {}
-    for user in users:
-        before[user] = old = mark_row(tables, user) or NOBODY
-        one = _of_user(cmd, user, old, tables.head_seq, ctx.settings)
-        rows[user] = moved(old, user, one, 0)
-        if rows[user] is not old:
-            read |= one.read
-            late |= one.late
-            back |= one.back
-            delivered |= one.delivered
-    event = MarksMoved(read=read, late=late, back=back, delivered=delivered)
-    if event == MarksMoved():
-        return [], rows
-    return [event, *_told(before, rows, tables, ctx)], rows
+    before = mark_rows(tables, users)
+    event = _asked(cmd, dict(zip(users, before, strict=True)), tables.head_seq, ctx.settings)
+    after = [moved(row, user, event, 0) for user, row in zip(users, before, strict=True)]
+    steps = [
+        (user, old, new)
+        for user, old, new in zip(users, before, after, strict=True)
+        if new is not old
+    ]
+    if not steps:
+        return [], after
+    if len(steps) < len(users):
+        event = _only({user for user, _, _ in steps}, event)
+    return [event, *_told(steps, tables, ctx)], after
+
+
+def _only(users: Container[str], event: MarksMoved) -> MarksMoved:
+    """What of the event is about these users."""
+
+    def of(seqs: Mapping[str, int]) -> dict[str, int]:
+        return {user: seq for user, seq in seqs.items() if user in users}
+
+    return MarksMoved(
+        read=of(event.read),
+        late=of(event.late),
+        back=of(event.back),
+        delivered=of(event.delivered),
+        hidden=of(event.hidden),
+    )
 
 
 def _told(
-    before: Mapping[str, MarkRow],
-    after: Mapping[str, MarkRow],
-    tables: Tables,
-    ctx: Context,
+    steps: Iterable[tuple[str, MarkRow, MarkRow]], tables: Tables, ctx: Context
 ) -> list[Event]:
     """What others are told of it: of members only, and of what they show. And whose own devices
-    have other figures now."""
+    have other figures now. Args: steps: (user, where he stood, where he stands)."""
     read: dict[str, int] = {}
     delivered: dict[str, int] = {}
-    for user, row in after.items():
-        if row.join_seq and row.read > before[user].read:
-            read[user] = row.read
-        if row.join_seq and row.delivered > before[user].delivered:
-            delivered[user] = row.delivered
+    users: list[str] = []
+    for user, old, new in steps:
+        if new.join_seq and new.read > old.read:
+            read[user] = new.read
+        if new.join_seq and new.delivered > old.delivered:
+            delivered[user] = new.delivered
+        if new.mark != old.mark or new.rev != old.rev:  # what his own figures hang on
+            users.append(user)
     if ctx.settings.read_receipts == "off":
         read = {}
+    if ctx.settings.delivery_receipts == "off":
+        delivered = {}  # also what was read
     events: list[Event] = []
     is_seen = bool(read or delivered)
-    if is_seen and guarantees_of(channel_row(tables), tables).receipts == "per_member":
+    if is_seen and _all_see(tables, ctx):
         events.append(ReceiptsMoved(read=read, delivered=delivered))
         is_seen = False
-    users = tuple(user for user, row in after.items() if _own(row) != _own(before[user]))
     if is_seen or users:
         edge = ctx.viewer.client if ctx.viewer.authority == Authority.EDGE else ""
-        events.append(MarksStirred(edge=edge, users=users, counts=is_seen))
+        events.append(MarksStirred(edge=edge, users=tuple(users), counts=is_seen))
     return events
 
 
-def _own(row: MarkRow) -> tuple[int, int]:
-    """What the user's own figures hang on."""
-    return row.mark, row.rev
+def _all_see(tables: Tables, ctx: Context) -> bool:
+    """Whether each member may see how far each other one is; else who may has to ask."""
+    channel = channel_row(tables)
+    if guarantees_of(channel, tables).receipts != "per_member":
+        return False
+    return all_may(Action.SEE_RECEIPTS, tables, ctx.settings)
 
 
-def _of_user(
-    cmd: MarkMany, user: str, row: MarkRow, head: int, settings: AppSettings
+def _asked(
+    cmd: MarkMany, rows: Mapping[str, MarkRow], head: int, settings: AppSettings
 ) -> MarksMoved:
-    """What a user's part of the command means for his row."""
-    read, late = cmd.read.get(user), cmd.late.get(user)
-    upto, rev = cmd.based.get(user, (0, 0))
-    if rev >= row.rev and upto:
-        read = max(upto, read or 0)
-    elif upto:
-        late = max(upto, late or 0)
-    delivered = cmd.delivered.get(user) if settings.delivery_receipts != "off" else None
+    """What the command means for these users, who stand there."""
 
-    def named(seq: int | None) -> dict[str, int]:
-        return {} if seq is None else {user: min(seq, head)}
+    def named(seqs: Mapping[str, int]) -> dict[str, int]:
+        if not seqs:
+            return {}
+        return {user: seq if seq < head else head for user, seq in seqs.items() if user in rows}
 
+    read, late = named(cmd.read), named(cmd.late)
+    for user, (upto, rev) in cmd.based.items():
+        if upto and user in rows:
+            seqs = read if rev >= rows[user].rev else late
+            seqs[user] = max(min(upto, head), seqs.get(user, 0))
+    hidden: dict[str, int] = {}
+    for user, row in rows.items():
+        if row.hidden and (shown := granted(row.hidden, settings)) != row.hidden:
+            hidden[user] = shown
     return MarksMoved(
-        read=named(read),
-        late=named(late),
-        back=named(cmd.back.get(user)),
-        delivered=named(delivered),
+        read=read,
+        late=late,
+        back=named(cmd.back),
+        delivered=named(cmd.delivered) if settings.delivery_receipts != "off" else {},
+        hidden=hidden,
     )
 
 
 def moved(row: MarkRow, user: str, event: MarksMoved, ts_ms: int) -> MarkRow:
     """The user's row after the event; the same object if nothing changes."""
+    if (hidden := event.hidden.get(user)) is not None:
+        row = replace(row, hidden=hidden)
     if (upto := event.delivered.get(user)) is not None:
         row = with_delivered(row, upto, ts_ms)
     if (upto := event.late.get(user)) is not None:
@@ -421,7 +458,12 @@ def split(answer: Json, commands: Mapping[str, Sequence[Mark]]) -> dict[str, Jso
         user: encode_json(Marked(*told.elsewhere.get(user, (asked.get(user, 0), 0))))
         for user in commands
     }
-    return parts | {user: Rejected(NOT_A_MEMBER) for user in told.refused}
+    return parts | refusals(told.refused)
+
+
+def refusals(codes: Mapping[str, int]) -> dict[str, Json | Rejected]:
+    """The part of each who was refused with this code."""
+    return {user: Rejected(error_by_code(code)) for user, code in codes.items()}
 
 
 def _users_of(cmd: MarkMany) -> list[str]:
@@ -433,10 +475,9 @@ def _users_of(cmd: MarkMany) -> list[str]:
 
 
 def apply_moved(event: MarksMoved, meta: Meta, tables: Tables) -> None:
-    parts = (event.read, event.late, event.back, event.delivered)
+    parts = (event.read, event.late, event.back, event.delivered, event.hidden)
     users = dict.fromkeys(user for part in parts for user in part)
-    rows = {user: mark_row(tables, user) or NOBODY for user in users}
-    store({user: moved(row, user, event, meta.ts_ms) for user, row in rows.items()}, tables)
+    update(list(users), lambda user, row: moved(row, user, event, meta.ts_ms), tables)
 
 
 def apply_created(event: MessageCreated, meta: Meta, tables: Tables) -> None:
@@ -473,7 +514,7 @@ def apply_undeleted(event: MessageUndeleted, _: Meta, tables: Tables) -> None:
 
 def apply_gone(event: MembersLeft | MembersRemoved, _: Meta, tables: Tables) -> None:
     """Who comes back starts at his new join."""
-    store(dict.fromkeys(event.users), tables)
+    forget(event.users, tables)
 
 
 # --- figures
@@ -488,6 +529,8 @@ def mark_of(tables: Tables, user: str) -> int:
 def unread_of(tables: Tables, user: str, mark: int, blocked: Blocked = NONE_BLOCKED) -> int:
     """Alive countable messages behind `mark`, of others whom the user does not block."""
     behind = max(mark, tables.floor_seq - 1)
+    if behind >= tables.head_seq:  # as in most channels of a long list
+        return 0
     unread = _count(tables, behind) - _count_own(tables, user, behind)
     return unread - _count_hidden(tables, behind, blocked) if unread and blocked else unread
 
@@ -503,6 +546,12 @@ def figures(tables: Tables, user: str, blocked: Blocked = NONE_BLOCKED) -> Mappi
         "delivered": row.delivered,
         "rev": row.rev,
     }
+
+
+def waiting(tables: Tables, user: str, blocked: Blocked) -> int:
+    """`unread` of the figures alone, 0 for one who keeps no mark here."""
+    row = mark_row(tables, user)
+    return 0 if row is None else unread_of(tables, user, row.mark, blocked)
 
 
 def _count(tables: Tables, mark: int) -> int:
@@ -564,8 +613,10 @@ def _without(bits: bytes | None, bit: int) -> bytes:
 # --- requests
 
 
-def turn_delivered(request: DeliveredRequest, _: EdgeContext) -> Several:
+def turn_delivered(request: DeliveredRequest, ctx: EdgeContext) -> Several:
     marks = request.marks
+    if ctx.settings.delivery_receipts == "off":
+        raise Rejected(NOT_AVAILABLE, "this app keeps no delivery receipts")
     if not 0 < len(marks) <= DELIVERED_CHANNELS_MAX:
         limit = DELIVERED_CHANNELS_MAX
         raise Rejected(TOO_MANY, f"name 1 to {limit} channels", limit=limit)
@@ -580,6 +631,7 @@ _CHANNEL: Final = "/v1/channels/{channel}"
 
 FEATURE: Final = Feature(
     name="marks",
+    signs={ReceiptsMoved.TAG: ReceiptsMoved},
     tables=(MARKS, WATERMARKS, BLOCKS, AUTHOR_BLOCKS),
     check={
         MarkRead: check_mark,
@@ -602,6 +654,7 @@ FEATURE: Final = Feature(
         MembersLeft: apply_gone,
         MembersRemoved: apply_gone,
     },
+    unread=waiting,
     verbs=(
         Verb("mark.read", MarkRead, as_command, Marked, "All up to a seq is read.", GATHER),
         Verb("mark.unread", MarkUnread, as_command, Marked, "All from a seq on is unread.", GATHER),

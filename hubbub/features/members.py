@@ -12,6 +12,9 @@ Rules:
 6. `member.removed` and `member.left` evict: every edge ends the subscriptions of those users to
    this channel, who have no right to what follows. In an open channel they may come back, unless
    they are banned (`sanctions`): a ban is lifted before anybody lets them in again.
+7. The last owner does not leave, remove or demote himself while there are other members
+   (`last_owner`): he makes another one an owner before, or deletes the channel. Who gives roles in
+   the whole app, such as a server key, may leave a channel without; `succession` has the rest.
 
 Long because six commands over one set of rows are six shapes, checks and decisions.
 """
@@ -25,7 +28,7 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import replace
 
-from hubbub.base.errors import BAD_REQUEST, NOT_FOUND, Rejected
+from hubbub.base.errors import BAD_REQUEST, LAST_OWNER, NOT_FOUND, Rejected
 from hubbub.base.names import check_user
 from hubbub.features.channels import ChannelCreated
 from hubbub.features.contract import (
@@ -53,13 +56,17 @@ from hubbub.features.standing import (
     MEMBER_COUNT,
     MEMBERS,
     ONLY,
+    STAFF,
     ChannelRow,
     InviteRow,
     MemberRow,
     channel_row,
     count_joins,
+    drop_member,
     granted,
+    has_owner,
     member_count,
+    put_member,
     refuse_direct,
     require_above,
     require_held,
@@ -72,7 +79,7 @@ from hubbub.features.standing import (
 )
 from hubbub.model.channel import ChannelKind
 from hubbub.model.member import MemberInfo, Role
-from hubbub.model.permissions import Action
+from hubbub.model.permissions import Action, of_authority
 
 PAGE_DEFAULT: Final = 100
 PAGE_MAX: Final = 1_000
@@ -107,7 +114,8 @@ class RemoveMembers(_OfUsers, frozen=True):
 
 
 class JoinChannel(Command, frozen=True):
-    """Become a member: invited, or the group is public."""
+    """Become a member: invited, or the group is public. An open channel is entered by subscribing:
+    this makes no row there, and `role` stays "none"."""
 
     TAG = "member.join"
 
@@ -257,6 +265,7 @@ def decide_leave(_: LeaveChannel, tables: Tables, ctx: Context) -> list[Event]:
     refuse_direct(row.kind)
     if role is Role.NONE:
         return []
+    require_owner_left((user,), tables, ctx)
     return [MembersLeft(users=(user,)), *fallen_events(row, (user,), tables)]
 
 
@@ -267,6 +276,7 @@ def decide_remove(cmd: RemoveMembers, tables: Tables, ctx: Context) -> list[Even
     gone = tuple(u for u in cmd.users if is_open or role_of(tables, u) is not Role.NONE)
     for user in gone:
         require_above(user, tables, ctx)
+    require_owner_left(gone, tables, ctx)
     return [MembersRemoved(users=gone), *fallen_events(row, gone, tables)] if gone else []
 
 
@@ -281,6 +291,7 @@ def decide_set_role(cmd: SetRole, tables: Tables, ctx: Context) -> list[Event]:
     if role is cmd.role:
         return []
     require_above(cmd.user, tables, ctx)
+    require_owner_left((cmd.user,), tables, ctx, staying=1)
     require_not_banned((cmd.user,), row, tables, ctx)
     standing = standing_of(cmd.user, tables, ctx)
     risen = granted(replace(standing, role=cmd.role), ctx.settings)
@@ -289,10 +300,25 @@ def decide_set_role(cmd: SetRole, tables: Tables, ctx: Context) -> list[Event]:
     return [RoleChanged(user=cmd.user, role=cmd.role), *tier_events(row, count, tables)]
 
 
+def require_owner_left(
+    users: Sequence[str], tables: Tables, ctx: Context, *, staying: int = 0
+) -> None:
+    """Raises Rejected(LAST_OWNER) if others would stay in a channel that these owned alone; in an
+    open one there may always be others. `staying`: how many of these stay members."""
+    if Action.SET_ROLE in of_authority(ctx.viewer.authority):
+        return
+    roles = [role for user in users if (role := role_of(tables, user)).rank >= Role.MEMBER.rank]
+    if Role.OWNER not in roles or has_owner(tables, users):
+        return
+    is_empty = member_count(tables) == len(roles) - staying
+    if not is_empty or channel_row(tables).kind is ChannelKind.OPEN:
+        raise Rejected(LAST_OWNER)
+
+
 def apply_created(event: ChannelCreated, meta: Meta, tables: Tables) -> None:
     for user in event.members:
         role = Role.OWNER if user == event.owner else Role.MEMBER
-        tables[MEMBERS].put(user, MemberRow(role, meta.ts_ms, meta.seq))
+        put_member(user, MemberRow(role, meta.ts_ms, meta.seq), None, tables)
     if event.members:
         tables[MEMBER_COUNT].put(ONLY, len(event.members))
         count_joins({meta.seq: len(event.members)}, tables)
@@ -315,7 +341,7 @@ def apply_gone(event: MembersLeft | MembersRemoved, _: Meta, tables: Tables) -> 
             tables[INVITES].delete(user)
         row = tables[MEMBERS].get(user)
         if row is not None:
-            tables[MEMBERS].delete(user)
+            drop_member(user, row, tables)
             joins[row.join_seq] -= 1
     if joins:
         tables[MEMBER_COUNT].put(ONLY, member_count(tables) + sum(joins.values()))
@@ -327,7 +353,7 @@ def apply_role(event: RoleChanged, meta: Meta, tables: Tables) -> None:
     if row is None:
         _add_row(event.user, event.role, meta, tables)
     else:
-        tables[MEMBERS].put(event.user, replace(row, role=event.role))
+        put_member(event.user, replace(row, role=event.role), row, tables)
 
 
 def run_list(request: MembersRequest, tables: Tables, ctx: Context) -> MembersPage:
@@ -369,7 +395,7 @@ def _add_row(user: str, role: Role, meta: Meta, tables: Tables) -> None:
         tables[MEMBER_COUNT].put(ONLY, member_count(tables) + 1)
         channel = tables[CHANNEL].get(ONLY)
         history_from = meta.seq if channel is not None and channel.from_join else 0
-        tables[MEMBERS].put(user, MemberRow(role, meta.ts_ms, meta.seq, history_from))
+        put_member(user, MemberRow(role, meta.ts_ms, meta.seq, history_from), None, tables)
         count_joins({meta.seq: 1}, tables)
 
 
@@ -382,11 +408,11 @@ def _require_actor(ctx: Context) -> str:
 _MEMBERS_PATH: Final = "/v1/channels/{channel}/members"
 _MEMBER_PATH: Final = _MEMBERS_PATH + "/{user}"
 
-_JOIN_DOC: Final = "Accept, or enter a public group; an open channel is open without it."
+_JOIN_DOC: Final = "Accept, or enter a public group; in an open channel `role` stays `none`."
 
 FEATURE: Final = Feature(
     name="members",
-    tables=(MEMBERS, INVITES, MEMBER_COUNT, JOINS),
+    tables=(MEMBERS, STAFF, INVITES, MEMBER_COUNT, JOINS),
     check={
         InviteMembers: check_users_of,
         AddMembers: check_users_of,
@@ -425,7 +451,7 @@ FEATURE: Final = Feature(
         Route("GET", _MEMBERS_PATH, MembersRequest, turn_list, MembersPage),
         Route("POST", _MEMBERS_PATH, AddMembers, as_command, Done),
         Route("POST", "/v1/channels/{channel}/invites", InviteMembers, as_command, Done),
-        Route("POST", "/v1/channels/{channel}/join", JoinChannel, as_command, Done),
+        Route("POST", "/v1/channels/{channel}/join", JoinChannel, as_command, Done, doc=_JOIN_DOC),
         Route("POST", "/v1/channels/{channel}/leave", LeaveChannel, as_command, Done),
         Route("PUT", _MEMBER_PATH, SetRole, as_command, Done),
         Route("DELETE", _MEMBER_PATH, RemoveMembers, turn_remove_one, Done),

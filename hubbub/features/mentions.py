@@ -5,6 +5,8 @@ Rules:
    one "names all" (a row of the channel). A message that names nobody writes nothing here.
 2. mentions = those of the unread messages (marks, rule 3) that name the user or all. What is
    deleted or counts as unread for nobody vanishes from the figure by that, and comes back with it.
+   `@here` names those who were online then (features.here); an edit that takes it back takes
+   them, and one that adds it names nobody.
 3. An edit names whom it names now: the row of the message says whom it named before.
 """
 
@@ -14,11 +16,21 @@ from collections.abc import Iterable, Mapping
 from typing import Final, TypeVar
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from hubbub.features.contract import Feature, Meta, Table, Tables
+from hubbub.base.errors import CONFLICT, Rejected
+from hubbub.features.contract import Context, Event, Feature, Meta, Table, Tables
+from hubbub.features.here import HereNamed, NameHere
 from hubbub.features.hidden_bits import NONE_BLOCKED, Blocked, hidden_in
 from hubbub.features.marks import AUTHOR_BLOCKS, BLOCKS, FEW_BLOCKS, figures
-from hubbub.features.messages import MessageCreated, MessageUpdated
+from hubbub.features.messages import (
+    Content,
+    MessageCreated,
+    MessageUpdated,
+    current,
+    find_message,
+)
+from hubbub.wire.codec import decode_json
 
 K = TypeVar("K")
 
@@ -29,10 +41,15 @@ PAGE_ROWS: Final = 64
 
 
 class NamedRow(Struct, frozen=True, array_like=True, gc=False):
-    """Whom a message names now."""
+    """Whom a message names now. `here`: because they were online when it was sent."""
 
     users: tuple[str, ...]
     all: bool = False
+    here: tuple[str, ...] = ()
+
+    def each(self) -> set[str]:
+        """Those named one by one."""
+        return {*self.users, *self.here}
 
 
 USER_BLOCKS: Final[Table[tuple[str, int], bytes]] = Table(
@@ -43,22 +60,39 @@ NAMED: Final[Table[int, NamedRow]] = Table("mentions.named", int, NamedRow)
 _NOBODY: Final = NamedRow(())
 
 
+def decide_here(cmd: NameHere, tables: Tables, ctx: Context) -> list[Event]:
+    stored = find_message(cmd.id, tables, ctx)
+    content = current(stored, tables)
+    says_it = not content.deleted and decode_json(content.content, Content).mention_here
+    if stored.head.by != ctx.actor or not says_it:
+        raise Rejected(CONFLICT, "that message does not say @here")
+    named = tables[NAMED].get(stored.seq)
+    return [] if named and named.here else [HereNamed(message_seq=stored.seq, users=cmd.users)]
+
+
 def apply_created(event: MessageCreated, meta: Meta, tables: Tables) -> None:
     if event.mentions or event.mention_all:
         _name(meta.seq, _NOBODY, NamedRow(event.mentions, event.mention_all), tables)
 
 
+def apply_here(event: HereNamed, _: Meta, tables: Tables) -> None:
+    old = tables[NAMED].get(event.message_seq) or _NOBODY
+    _name(event.message_seq, old, replace(old, here=event.users), tables)
+
+
 def apply_updated(event: MessageUpdated, _: Meta, tables: Tables) -> None:
     old = tables[NAMED].get(event.message_seq) or _NOBODY
-    new = NamedRow(event.mentions, event.mention_all)
+    here = old.here if event.mention_here else ()
+    new = NamedRow(event.mentions, event.mention_all, here)
     if new != old:
         _name(event.message_seq, old, new, tables)
 
 
 def _name(seq: int, old: NamedRow, new: NamedRow, tables: Tables) -> None:
     block = seq >> _SHIFT
-    for user in {*old.users, *new.users}:
-        _set(USER_BLOCKS, (user, block), seq, tables, is_in=user in new.users)
+    before, now = old.each(), new.each()
+    for user in before | now:
+        _set(USER_BLOCKS, (user, block), seq, tables, is_in=user in now)
     if old.all or new.all:
         _set(ALL_BLOCKS, block, seq, tables, is_in=new.all)
     if new == _NOBODY:
@@ -153,6 +187,11 @@ def head(tables: Tables, user: str, blocked: Blocked) -> Mapping[str, object]:
 FEATURE: Final = Feature(
     name="mentions",
     tables=(USER_BLOCKS, ALL_BLOCKS, NAMED),
-    apply={MessageCreated: apply_created, MessageUpdated: apply_updated},
+    decide={NameHere: decide_here},
+    apply={
+        MessageCreated: apply_created,
+        HereNamed: apply_here,
+        MessageUpdated: apply_updated,
+    },
     head=head,
 )

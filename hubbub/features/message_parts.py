@@ -6,12 +6,11 @@ They run at the edge and see no tables; whether somebody who is mentioned is a m
 
 from __future__ import annotations
 
-import re
 from typing import Final
 
 from hubbub.base.errors import BAD_REQUEST, TOO_LARGE, TOO_MANY, Rejected
 from hubbub.base.names import check_user
-from hubbub.features.fields import TITLE_CHARS_MAX, URL_CHARS_MAX
+from hubbub.features.fields import TITLE_CHARS_MAX, check_url
 from hubbub.model.message import Attachment, AttachmentKind, Thumbnail
 
 ATTACHMENTS_MAX: Final = 30  # features.md 3: files of a message
@@ -19,7 +18,6 @@ THUMBNAILS_MAX: Final = 3  # sizes that are asked for; a fourth one is never sho
 MENTIONS_MAX: Final = 100  # each is a row of an index; more people are "all"
 TYPE_CHARS_MAX: Final = 64  # of the app's own type: a name, not a text
 QUOTE_CHARS_MAX: Final = 200  # of a quoted text: two lines on a screen
-_URL: Final = re.compile(r"https?://[^\s\x00-\x1f\x7f]+", re.IGNORECASE)
 _WITHOUT_SOURCE: Final = frozenset({AttachmentKind.LOCATION, AttachmentKind.CUSTOM})
 
 
@@ -42,11 +40,7 @@ def check_attachments(attachments: tuple[Attachment, ...]) -> None:
 
 def _check_source(part: Attachment | Thumbnail, where: str) -> None:
     if part.url:
-        if len(part.url) > URL_CHARS_MAX:
-            limit = URL_CHARS_MAX
-            raise Rejected(TOO_LARGE, f"{where}.url: at most {limit} characters", limit=limit)
-        if not _URL.fullmatch(part.url):
-            raise Rejected(BAD_REQUEST, f"{where}.url: http or https only")
+        check_url(part.url, f"{where}.url")
     elif not part.file and not (isinstance(part, Attachment) and part.kind in _WITHOUT_SOURCE):
         raise Rejected(BAD_REQUEST, f"{where}: a url or a file is needed")
     _check_label(part.file, where)

@@ -7,7 +7,9 @@ Rules:
    marks the one before it CHANGED, so that all but the last are rendered from the row. Contents
    that were replaced stay in the log alone; the row names the events that brought them.
 3. Only the author edits; the author and moderators delete. A deleted message is a tombstone for
-   every reader, at every offset where it appears; it is not edited any more.
+   every reader, at every offset where it appears; it is not edited any more. Nobody puts words into
+   another's mouth: a copy of somebody's message (`forwarded`) is not edited, one of the system is
+   changed by who may send such, and a poll's question stays once somebody has voted.
 4. A quote shows what it quotes as that stands now, and a poll its figures of now, so a message with
    either is born CHANGED.
 5. Whether a message counts as unread is its own affair: not if it is silent, of the system, or
@@ -27,8 +29,10 @@ from msgspec.structs import asdict, replace
 
 from hubbub.base.errors import (
     BAD_REQUEST,
+    CONFLICT,
     MESSAGE_DELETED,
     NOT_FOUND,
+    PERMISSION_DENIED,
     RATE_LIMITED,
     TOO_LARGE,
     Rejected,
@@ -41,11 +45,13 @@ from hubbub.features.contract import (
     Decision,
     Done,
     EdgeContext,
+    Errand,
     Event,
     EventKind,
     Feature,
     Meta,
     Route,
+    Steps,
     Table,
     Tables,
     Verb,
@@ -59,6 +65,7 @@ from hubbub.features.fields import (
     json_bytes,
     require_something,
 )
+from hubbub.features.here import name_here, who_is_here
 from hubbub.features.message_parts import (
     check_attachments,
     check_mentions,
@@ -233,7 +240,8 @@ class MessagesDeleted(Event, frozen=True):
 
 
 class MessageUndeleted(OfMessage, frozen=True):
-    """The message is back, with this content. `author` and `thread` as in `message.deleted`."""
+    """The message is back, with this content, and with what a tombstone shows none of. `author` and
+    `thread` as in `message.deleted`."""
 
     TAG = "message.undeleted"
 
@@ -247,6 +255,12 @@ class MessageUndeleted(OfMessage, frozen=True):
     mention_all: bool = False
     mention_here: bool = False
     thread: str = ""
+    quote: Quote | UnsetType = UNSET
+    forwarded: Forwarded | UnsetType = UNSET
+    poll: Poll | UnsetType = UNSET
+
+    def flags(self) -> int:
+        return CHANGED if self.quote is not UNSET or self.poll is not UNSET else 0
 
 
 class ThreadCreated(OfMessage, frozen=True):
@@ -305,8 +319,17 @@ class _ThreadOf(Struct, frozen=True):
     thread: str = ""
 
 
+class _OriginOf(Struct, frozen=True):
+    forwarded: Forwarded | UnsetType = UNSET
+
+
 class _IdOf(Struct, frozen=True):
     id: str
+
+
+class _VoiceOf(Struct, frozen=True):
+    kind: str = ""
+    forwarded: Raw | UnsetType = UNSET
 
 
 FOLDED: Final[Table[int, FoldedRow]] = Table("messages.folded", int, FoldedRow)
@@ -416,7 +439,7 @@ def decide_send(cmd: SendMessage, tables: Tables, ctx: Context) -> list[Event]:
         created = MessageCreated(text=cmd.text, data=custom(json_bytes(cmd.data)))
     else:
         channel = require_standing(Action.SEND, tables, ctx, *actions_of(cmd))
-        created = _created(cmd, channel, tables, ctx)
+        created = created_of(cmd, channel, tables, ctx)
     events = sent(created, channel, tables, ctx)
     if cmd.draft:
         events.append(DraftSent(rev=cmd.draft, thread=cmd.thread))
@@ -435,7 +458,10 @@ def sent(created: MessageCreated, channel: ChannelRow, tables: Tables, ctx: Cont
     return events
 
 
-def _created(cmd: SendMessage, channel: ChannelRow, tables: Tables, ctx: Context) -> MessageCreated:
+def created_of(
+    cmd: SendMessage, channel: ChannelRow, tables: Tables, ctx: Context
+) -> MessageCreated:
+    """The message as it would be sent now. Raises Rejected: who is no member, what is not there."""
     check_mentioned(cmd.mentions, channel.kind, tables)
     return MessageCreated(
         text=cmd.text,
@@ -469,11 +495,17 @@ def actions_of(cmd: SendMessage) -> list[Action]:
 
 def check_mentioned(users: tuple[str, ...], kind: ChannelKind, tables: Tables) -> None:
     """Who is mentioned must be here, where there are members. Raises Rejected(BAD_REQUEST)."""
-    if kind is ChannelKind.OPEN:
-        return
-    strangers = [user for user in users if role_of(tables, user).rank < Role.MEMBER.rank]
+    here = present(users, kind, tables)
+    strangers = [user for user in users if user not in here]
     if strangers:
         raise Rejected(BAD_REQUEST, "only members are mentioned", mentions=strangers)
+
+
+def present(users: tuple[str, ...], kind: ChannelKind, tables: Tables) -> tuple[str, ...]:
+    """Those of these who may be mentioned here."""
+    if kind is ChannelKind.OPEN:
+        return users
+    return tuple(user for user in users if role_of(tables, user).rank >= Role.MEMBER.rank)
 
 
 def _quote(mid: str, tables: Tables, ctx: Context) -> Quote:
@@ -509,8 +541,10 @@ def _pace(rate: Rate, tables: Tables, ctx: Context) -> MessagePaced:
 def decide_edit(cmd: EditMessage, tables: Tables, ctx: Context) -> list[Event] | Decision:
     require_standing(Action.SEE, tables, ctx)
     stored = find_message(cmd.id, tables, ctx)
-    own = stored.head.by == ctx.actor
+    own = is_own(stored, ctx)
     channel = require_standing(Action.EDIT_OWN if own else Action.EDIT_ANY, tables, ctx)
+    if own and decode_json(stored.data, _VoiceOf).forwarded is not UNSET:
+        raise Rejected(PERMISSION_DENIED, "a forwarded message says what its author said")
     _require_more(cmd, tables, ctx)
     row = alive(stored, tables)
     if not isinstance(cmd.mentions, UnsetType):
@@ -519,17 +553,35 @@ def decide_edit(cmd: EditMessage, tables: Tables, ctx: Context) -> list[Event] |
     content = _edited(old, cmd)
     if encode_json(content) == encode_json(old):  # who saves what he did not change edits nothing
         return Decision([], _as_it_stands(cmd.id, row))
+    if content.text != old.text:
+        _require_question(stored.seq, content.text, tables)
     # What is kept and what is new may together be too much, which the edge could not see.
     _check_sizes(content.text, content.data, ctx.settings)
     size, bytes_max = len(encode_json(content)), ctx.settings.envelope_bytes_max
     if size > bytes_max + _NAMES_BYTES:
         raise Rejected(TOO_LARGE, f"a message has at most {bytes_max} bytes", limit=bytes_max)
     fields = asdict(content)
-    author = "" if own else stored.head.by
+    author = "" if stored.head.by == ctx.actor else stored.head.by
     updated = MessageUpdated(
         id=cmd.id, message_seq=stored.seq, rev=row.rev + 1, author=author, **fields
     )
     return [updated]
+
+
+def is_own(stored: StoredEvent, ctx: Context) -> bool:
+    """Whether the one who asks wrote it: what the system says in his name he did not."""
+    return stored.head.by == ctx.actor and not decode_json(stored.data, _VoiceOf).kind
+
+
+def _require_question(seq: int, text: str, tables: Tables) -> None:
+    """The text of a poll is what people have voted on. Raises Rejected."""
+    poll = poll_at(seq, tables)
+    if poll is None:
+        return
+    if poll.voters:
+        raise Rejected(CONFLICT, "somebody has voted on this question", voters=poll.voters)
+    if is_blank(text):
+        raise Rejected(BAD_REQUEST, "a poll needs a question")
 
 
 def _as_it_stands(mid: str, row: FoldedRow) -> Json:
@@ -558,7 +610,7 @@ def _edited(old: Content, cmd: EditMessage) -> Content:
 def decide_delete(cmd: DeleteMessage, tables: Tables, ctx: Context) -> Decision:
     require_standing(Action.SEE, tables, ctx)
     stored = find_message(cmd.id, tables, ctx)
-    own = stored.head.by == ctx.actor
+    own = is_own(stored, ctx)
     require_standing(Action.DELETE_OWN if own else Action.DELETE_ANY, tables, ctx)
     row = current(stored, tables)
     if row.deleted:
@@ -682,6 +734,14 @@ def id_of(stored: StoredEvent) -> str:
     return decode_json(stored.data, _IdOf).id
 
 
+def authors_of(stored: StoredEvent) -> frozenset[str]:
+    """Who said it, and who wrote it if it was forwarded."""
+    origin = decode_json(stored.data, _OriginOf).forwarded
+    return frozenset(
+        (stored.head.by,) if isinstance(origin, UnsetType) else (stored.head.by, origin.by)
+    )
+
+
 def root_of(mid: str, tables: Tables, ctx: Context) -> StoredEvent:
     """The first message of the thread in which `mid` stands, or itself. Raises as
     `find_message`."""
@@ -709,7 +769,8 @@ def alive(stored: StoredEvent, tables: Tables) -> FoldedRow:
 
 def render(stored: StoredEvent, tables: Tables) -> Json:
     """The `data` of an event that shows a message's content, with the current state."""
-    row = tables[FOLDED].get(stored.head.ref_seq or stored.seq)
+    seq = stored.head.ref_seq or stored.seq
+    row = tables[FOLDED].get(seq)
     fields = decode_json(stored.data, dict[str, Raw])
     if row is not None:
         for name in CONTENT_FIELDS:
@@ -727,13 +788,13 @@ def render(stored: StoredEvent, tables: Tables) -> Json:
         fields.update(decode_json(row.content, dict[str, Raw]))
     quote = fields.get("quote")
     if quote is not None:
-        fields["quote"] = Raw(encode_json(_shown_quote(decode_json(bytes(quote), Quote), tables)))
+        fields["quote"] = Raw(encode_json(shown_quote(decode_json(bytes(quote), Quote), tables)))
     if "poll" in fields:
-        fields["poll"] = Raw(encode_json(poll_at(stored.seq, tables)))
+        fields["poll"] = Raw(encode_json(poll_at(seq, tables)))
     return encode_json(fields)
 
 
-def _shown_quote(quote: Quote, tables: Tables) -> Quote:
+def shown_quote(quote: Quote, tables: Tables) -> Quote:
     """The quote as the quoted message stands now; one that retention took shows nothing, too."""
     row = tables[FOLDED].get(quote.seq)
     if (row is not None and row.deleted) or tables.floor_seq > quote.seq:
@@ -761,9 +822,24 @@ def seen(stored: StoredEvent, row: AnnotationRow | None, tables: Tables, viewer:
 # --- requests
 
 
-def turn_send(request: SendRequest, _: EdgeContext) -> SendMessage:
+def turn_send(request: SendRequest, ctx: EdgeContext) -> SendMessage | Errand:
     fields = {name: getattr(request, name) for name in SendMessage.__struct_fields__}
-    return SendMessage(**fields | {"by": request.user or request.by})
+    return turn_message(SendMessage(**fields | {"by": request.user or request.by}), ctx)
+
+
+def turn_message(cmd: SendMessage, ctx: EdgeContext) -> SendMessage | Errand:
+    """The command; where it says `@here`, the edge looks who is, and names them behind it."""
+    if not cmd.mention_here or ctx.settings.raw_user_streams:
+        return cmd
+    check_chat_channel(cmd.channel)
+
+    def steps() -> Steps:
+        answer: bytes = yield cmd
+        users = yield from who_is_here(cmd.channel)
+        yield from name_here(cmd.channel, answer, users, cmd.by)
+        return answer
+
+    return Errand(steps)
 
 
 MESSAGES: Final = "/v1/channels/{channel}/messages"
@@ -784,12 +860,17 @@ FEATURE: Final = Feature(
     },
     render={MessageCreated: render, MessageUpdated: render, MessageUndeleted: render},
     verbs=(
-        Verb("message.send", SendMessage, as_command, Done, "Send a message."),
+        Verb("message.send", SendMessage, turn_message, Done, "Send a message."),
         Verb("message.edit", EditMessage, as_command, Done, "Change an own message."),
         Verb("message.delete", DeleteMessage, as_command, Done, "Leave a tombstone."),
     ),
     routes=(
-        Route("POST", MESSAGES, SendRequest, turn_send, Done, status=201, sends=True),
+        Route(
+            *("POST", MESSAGES, SendRequest, turn_send, Done),
+            status=201,
+            doc="Send a message, on behalf of `user` (or `by`) with a server key.",
+            sends=True,
+        ),
         Route("PATCH", MESSAGE, EditMessage, as_command, Done),
         Route("DELETE", MESSAGE, DeleteMessage, as_command, Done),
     ),

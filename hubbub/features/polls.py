@@ -299,7 +299,7 @@ def check_create(cmd: CreatePoll, ctx: EdgeContext) -> CreatePoll:
         raise Rejected(BAD_REQUEST, "a poll needs a question")
     if not 1 <= len(cmd.options) <= OPTIONS_MAX:
         raise Rejected(BAD_REQUEST, f"a poll has 1 to {OPTIONS_MAX} options", limit=OPTIONS_MAX)
-    if len(set(cmd.options)) < len(cmd.options):
+    if len(set(map(_read, cmd.options))) < len(cmd.options):
         raise Rejected(BAD_REQUEST, "two options are the same")
     if not 1 <= cmd.votes_max <= VOTES_MAX:
         raise Rejected(BAD_REQUEST, f"votes_max is 1 to {VOTES_MAX}", limit=VOTES_MAX)
@@ -339,6 +339,11 @@ def _check_option(text: str) -> None:
     if len(text) > OPTION_CHARS_MAX:
         limit = OPTION_CHARS_MAX
         raise Rejected(TOO_LARGE, f"an option has at most {limit} characters", limit=limit)
+
+
+def _read(option: str) -> str:
+    """What a reader sees of it: spaces make no other option."""
+    return " ".join(option.split())
 
 
 def _send_of(cmd: CreatePoll) -> SendMessage:
@@ -418,7 +423,7 @@ def decide_option(cmd: AddOption, tables: Tables, ctx: Context) -> list[Event]:
     if len(row.options) >= OPTIONS_MAX:
         raise Rejected(TOO_MANY, f"a poll has at most {OPTIONS_MAX} options", limit=OPTIONS_MAX)
     for number, option in enumerate(row.options, 1):
-        if option.text == cmd.text:
+        if _read(option.text) == _read(cmd.text):
             raise Rejected(CONFLICT, "there is such an option", option=number)
     tally = tally_of(seq, row, tables)
     return [
@@ -663,6 +668,7 @@ _POLL: Final = _POLLS + "/{id}"
 
 FEATURE: Final = Feature(
     name="polls",
+    signs={PollCounted.TAG: PollCounted},
     tables=(POLLS, TALLIES, VOTES, VOTERS),
     check={
         CreatePoll: check_create,

@@ -5,7 +5,9 @@ Rules:
    he is there is in his leader's memory, from his connections (contract: Lease). Active on one
    device is online; idle on all of them is away; busy and away, where chosen, win over both.
 2. Invisible is shown by the same path as a last device that goes: after the same grace, with the
-   same answer and the same push. `last_seen` stands still from the moment that it was chosen.
+   same answer and the same push. `last_seen` stands still from the moment that it was chosen, and
+   so do his receipts; that he types is not told (`privacy`). What he says is shown as ever.
+   Who is put out of the app is gone at once, without a grace (`exclusions`).
 3. `presence.ended` is the only entry that coming and going costs: one for each going that lasted
    longer than the grace, and none for who was invisible.
 4. Who may see is asked at the one who is looked at (`sees_of`), of both: it is reciprocal. Whoever
@@ -14,7 +16,8 @@ Rules:
 6. A connection watches at most LOOKED_AT_MAX users (`presence.watch`): the edge pushes what changed
    of them once a second. The size of a room makes nothing dearer.
 7. In a room that keeps lists (`guarantees`) the number is that of the members online whom the asker
-   may see, exactly; elsewhere it is that of the connections that are subscribed.
+   may see, exactly; elsewhere it is that of the connections that are subscribed. The client
+   protocol's own list of connections is there in the former alone, and has no others in it.
 
 Long because what is kept of a user, how he is shown and who may ask have to agree.
 """
@@ -53,18 +56,26 @@ from hubbub.features.contract import (
     Verb,
     acting_as,
 )
+from hubbub.features.exclusions import (
+    UserBanned,
+    UserDeactivated,
+    UserReactivated,
+    UserUnbanned,
+    is_out,
+)
 from hubbub.features.fields import check_chat_channel, require_something
 from hubbub.features.guarantees import SMALL_MEMBERS_MAX, guarantees_of
 from hubbub.features.list_rows import LISTED
-from hubbub.features.privacy import Audience, AudienceChanged, audience_of
+from hubbub.features.privacy import Audience, AudienceChanged, audience_of, traces_of
 from hubbub.features.publication import rfc3339
-from hubbub.features.standing import MEMBERS, ONLY, require_standing
+from hubbub.features.standing import MEMBERS, ONLY, all_may, require_standing
 from hubbub.model.channel import ChannelKind
 from hubbub.model.member import Role
 from hubbub.model.permissions import Action, require
 from hubbub.wire.codec import decode_json, encode_json
 from hubbub.wire.presence import (
     LOOKED_AT_MAX,
+    PRESENCE_COUNTED,
     PRESENCE_LOOK,
     PRESENCE_MOVED,
     Activity,
@@ -75,6 +86,7 @@ from hubbub.wire.presence import (
     State,
     Watch,
 )
+from hubbub.wire.reads import STREAM_PRESENCE, PresenceMap, StreamAsk
 
 Choice = Literal["online", "away", "busy", "invisible"]
 _ALL: Final = Sees.STATE | Sees.LAST_SEEN
@@ -138,7 +150,7 @@ class PresenceMoved(Event, frozen=True):
 class PresenceCounted(Event, frozen=True):
     """So many connections are in the channel: told every two seconds at most, where it is large."""
 
-    TAG = "presence.counted"
+    TAG = PRESENCE_COUNTED
     KIND = EventKind.SIGNAL
 
     watchers: int
@@ -210,6 +222,10 @@ class Seen(Struct, frozen=True, omit_defaults=True):
     choice: str = ""
 
 
+class _Client(Struct, frozen=True):
+    user: str = ""
+
+
 class PresenceAnswer(Struct, frozen=True):
     """By user."""
 
@@ -265,7 +281,8 @@ def decide_set(cmd: SetPresence, tables: Tables, ctx: Context) -> list[Event]:
         raise Rejected(NOT_AVAILABLE, "this app keeps no presence of users")
     if isinstance(cmd.state, UnsetType) or cmd.state == row_of(tables).choice:
         return []
-    return [PresenceChosen(state=cmd.state)]
+    traces = traces_of(cmd.state == "invisible", tables, ctx)
+    return [PresenceChosen(state=cmd.state), *traces]
 
 
 def decide_end(cmd: EndPresence, tables: Tables, ctx: Context) -> Decision:
@@ -314,6 +331,11 @@ def counted(number: int) -> Event:
     return PresenceCounted(watchers=number)
 
 
+def is_counted(tables: Tables, ctx: Context) -> bool:
+    """Where somebody may not see the number, those who may ask for it."""
+    return all_may(Action.SEE_PRESENCE, tables, ctx.settings)
+
+
 def sees_of(request: LookRequest, user: str, tables: Tables) -> Sees | None:
     """What the one who asks may see of `user`, whose stream this is. None: it depends on channels
     in common, and he named none. The one place where somebody is hidden from somebody; events that
@@ -355,6 +377,7 @@ def run_look(request: LookRequest, tables: Tables, ctx: Context) -> Looked:
         is_settled=ctx.live.is_settled,
         unsure=sees is None,
         choice=choice,
+        hides=is_hidden(tables),
     )
 
 
@@ -382,6 +405,10 @@ def seen(looked: Looked) -> Seen:
         return Seen("offline")
     last_ms = looked.last_seen_ms if looked.sees & Sees.LAST_SEEN else 0
     return Seen(looked.state, rfc3339(last_ms) if last_ms else "", looked.choice)
+
+
+def _is_here(looked: Looked) -> bool:
+    return seen(looked).state != "offline"
 
 
 # --- asked by edges
@@ -495,8 +522,33 @@ def turn_counts(request: RoomRequest, ctx: EdgeContext) -> Errand:
         if room.members is None:
             return encode_json(RoomCounts(watchers=room.watchers))
         found = yield from look(room.members, viewer)
-        online = sorted(user for user, one in found.items() if seen(one).state != "offline")
+        online = sorted(user for user, one in found.items() if _is_here(one))
         return encode_json(RoomCounts(len(online), online))
+
+    return Errand(steps)
+
+
+def turn_clients(channel: str, ctx: EdgeContext) -> Errand:
+    """The connections in a channel. Who goes leaves this list before others see him as offline, so
+    who hides does as well."""
+    keeps_users = not ctx.settings.raw_user_streams
+    viewer = _viewer(UNSET, ctx) if keeps_users else ""
+
+    def steps() -> Steps:
+        room = decode_json((yield QueryCall(channel, "presence.room", RoomRequest(channel))), Room)
+        if room.members is None:
+            raise Rejected(
+                NOT_AVAILABLE, "this channel keeps no list: presence.counts has a number"
+            )
+        answer: bytes = yield QueryCall(channel, STREAM_PRESENCE, StreamAsk(subscribed=True))
+        if not keeps_users:
+            return answer
+        listed = decode_json(answer, PresenceMap).presence
+        users = {client: decode_json(bytes(info), _Client).user for client, info in listed.items()}
+        found = yield from look(tuple(dict.fromkeys(filter(None, users.values()))), viewer)
+        shown = {user for user, one in found.items() if not one.hides and _is_here(one)}
+        rows = {client: info for client, info in listed.items() if users[client] in shown}
+        return encode_json(PresenceMap(rows))
 
     return Errand(steps)
 
@@ -521,6 +573,7 @@ _ONE: Final = "/v1/users/{user}/presence"
 
 FEATURE: Final = Feature(
     name="presence",
+    signs={"presence": PresenceAnswer},  # edge.watching
     tables=(PRESENCE,),
     check={SetPresence: check_set},
     decide={SetPresence: decide_set, EndPresence: decide_end},
@@ -530,13 +583,18 @@ FEATURE: Final = Feature(
         PresenceCounted: apply_counted,
     },
     lease=Lease(
-        stirred=frozenset({PresenceChosen}),
+        stirred=frozenset(
+            {PresenceChosen, UserBanned, UserDeactivated, UserReactivated, UserUnbanned}
+        ),
         sight=frozenset({AudienceChanged, UserBlocked, UserUnblocked}),
         hides=is_hidden,
+        is_out=is_out,
         told=told,
         ended=ended,
         counted=counted,
+        is_counted=is_counted,
         look=looks,
+        clients=turn_clients,
     ),
     queries=(
         QueryRow(PRESENCE_LOOK, LookRequest, run_look),

@@ -39,6 +39,7 @@ from hubbub.features.standing import (
     ONLY,
     history_of,
     member_count,
+    put_member,
     require_standing,
 )
 from hubbub.model.channel import ChannelKind, HistoryRule
@@ -105,7 +106,7 @@ def apply_promoted(event: ChannelPromoted, meta: Meta, tables: Tables) -> None:
     )
     owner = tables[MEMBERS].get(event.owner) if event.owner else None
     if owner is not None:
-        tables[MEMBERS].put(event.owner, replace(owner, role=Role.OWNER))
+        put_member(event.owner, replace(owner, role=Role.OWNER), owner, tables)
 
 
 def head(tables: Tables, user: str, _: Blocked) -> Mapping[str, object]:

@@ -29,6 +29,7 @@ HIDDEN: Final = "message.hidden"
 _seconds: dict[int, str] = {}
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _END_MS: Final = 253_402_300_800_000  # the year 10000, which RFC 3339 cannot write
+_DIGITS_MAX: Final = 15  # of _END_MS
 
 
 def hidden(event: rows.StoredEvent) -> rows.StoredEvent:
@@ -52,12 +53,15 @@ def rfc3339(ms: int) -> str:
 
 
 def parse_time(value: str | int) -> int:
-    """Milliseconds (1970 to 9999) of an RFC 3339 text with a zone, or of a number of milliseconds.
+    """Milliseconds (1970 to 9999) of an RFC 3339 text with a zone, or of a number of milliseconds,
+    which is text in a query.
 
     Raises Rejected(BAD_REQUEST).
     """
     if isinstance(value, int):
         ms = value
+    elif value.isascii() and value.isdigit() and len(value) <= _DIGITS_MAX:
+        ms = int(value)
     else:
         try:
             moment = datetime.fromisoformat(value)

@@ -8,7 +8,7 @@ Rules:
    once a second.
 3. Counters are kept with the message's annotations, under its `annotation_rev`; events and signals
    carry both, so that nobody adds up. A tombstone shows none; what was undeleted shows them again.
-4. A kind is an emoji, or a name between colons that the app knows.
+4. A kind is one emoji, in its one form (`emoji`), or a name between colons that the app knows.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from typing import Final
-from unicodedata import category
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from hubbub.base.errors import BAD_REQUEST, LIMIT_EXCEEDED, TOO_LARGE, Rejected
 from hubbub.base.ids import message_seq
@@ -42,6 +42,7 @@ from hubbub.features.contract import (
     Verb,
     as_command,
 )
+from hubbub.features.emoji import one_emoji
 from hubbub.features.fields import check_chat_channel, check_limit
 from hubbub.features.messages import MESSAGE, OfMessage, alive, find_message, id_of
 from hubbub.features.publication import rfc3339
@@ -56,10 +57,6 @@ NUMBERED_MEMBERS_MAX: Final = 100  # contracts.md, ARCHITECTURE.md 6: beyond it 
 PAGE_DEFAULT: Final = 100
 PAGE_MAX: Final = 1_000
 _NAME: Final = re.compile(r":[A-Za-z0-9_+\-]{1,62}:")
-_PICTURES: Final = range(0x1F000, 0x1FB00)
-_OTHER_PICTURES: Final = frozenset("‼⁉ℹ〰〽#*0123456789")  # emoji of other Unicode categories
-_KEYCAP: Final = "\u20e3"
-_JOINERS: Final = ("Mn", "Cf")  # variation selectors, zero width joiner, tags of flags
 
 
 class _React(Command, frozen=True):
@@ -165,32 +162,20 @@ class ReactionsPage(Struct, frozen=True, omit_defaults=True):
     next: str = ""
 
 
-def check_emoji(kind: str) -> None:
-    """Raises Rejected: TOO_LARGE, BAD_REQUEST."""
+def check_emoji(kind: str) -> str:
+    """The kind as it is kept. Raises Rejected: TOO_LARGE, BAD_REQUEST."""
     if len(kind.encode()) > KIND_BYTES_MAX:
         raise Rejected(TOO_LARGE, f"at most {KIND_BYTES_MAX} bytes", limit=KIND_BYTES_MAX)
-    if not (_NAME.fullmatch(kind) or is_emoji(kind)):
-        raise Rejected(BAD_REQUEST, "a reaction is an emoji or a :name:")
-
-
-def is_emoji(text: str) -> bool:
-    """Made of pictures and what joins them; digits only as keycaps."""
-    if not text or (any(c.isascii() for c in text) and _KEYCAP not in text):
-        return False
-    pictures = [c for c in text if ord(c) in _PICTURES or c in _OTHER_PICTURES or _is_symbol(c)]
-    rest = [c for c in text if c not in pictures and c != _KEYCAP]
-    return bool(pictures) and all(category(c) in _JOINERS for c in rest)
-
-
-def _is_symbol(char: str) -> bool:
-    return category(char) in ("So", "Sk", "Sm") and not char.isascii()
+    kept = kind if _NAME.fullmatch(kind) else one_emoji(kind)
+    if not kept:
+        raise Rejected(BAD_REQUEST, "a reaction is one emoji or a :name:")
+    return kept
 
 
 def check_react(cmd: AddReaction | RemoveReaction, _: EdgeContext) -> Command:
     check_chat_channel(cmd.channel)
     message_seq(cmd.id)
-    check_emoji(cmd.emoji)
-    return cmd
+    return replace(cmd, emoji=check_emoji(cmd.emoji))
 
 
 def decide_react(cmd: AddReaction | RemoveReaction, tables: Tables, ctx: Context) -> Decision:
@@ -300,14 +285,13 @@ def _place(request: ReactionsRequest) -> tuple[str, str]:
     kind, _, user = request.cursor.partition(" ")
     if request.emoji not in ("", kind):
         raise Rejected(BAD_REQUEST, "the cursor belongs to another kind")
-    check_emoji(kind)
-    return kind, check_user(user)
+    return check_emoji(kind), check_user(user)
 
 
 def turn_list(request: ReactionsRequest, _: EdgeContext) -> QueryCall:
     message_seq(request.id)
     if request.emoji:
-        check_emoji(request.emoji)
+        request = replace(request, emoji=check_emoji(request.emoji))
     return QueryCall(check_chat_channel(request.channel), "reaction.list", request)
 
 
@@ -315,6 +299,7 @@ _REACTIONS: Final = MESSAGE + "/reactions"
 
 FEATURE: Final = Feature(
     name="reactions",
+    signs={ReactionCounted.TAG: ReactionCounted},
     tables=(OWN_REACTIONS, REACTORS),
     check={AddReaction: check_react, RemoveReaction: check_react},
     decide={AddReaction: decide_react, RemoveReaction: decide_react},

@@ -8,13 +8,18 @@ Rules:
    the last step of his watermark.
 3. What a user hides is his setting (`privacy`); the app's policy may forbid hiding ("required") or
    showing ("off"). The switch reaches his channels within a second and hides what he had read, too.
-   What he reads while he hides it stays hidden, until he reads something afterwards.
+   What he reads while he hides it stays hidden, until he reads something afterwards. A policy that
+   changes holds for what is read from then on. By kind of channel, role or member the right
+   `see_receipts` says who is told.
 
 Rows are those of the marks (`mark_rows`).
+
+Long because counts, lists and what edges watch answer one question, under one right.
 """
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import Final, Literal, NamedTuple
 
 from msgspec import UNSET, Struct, UnsetType
@@ -23,6 +28,7 @@ from msgspec.structs import replace
 from hubbub.base.errors import BAD_REQUEST, NOT_AVAILABLE, NOT_FOUND, TOO_MANY, Rejected
 from hubbub.base.ids import message_seq
 from hubbub.base.names import check_user
+from hubbub.base.numbers import read_number
 from hubbub.features.contract import (
     Command,
     Context,
@@ -45,18 +51,31 @@ from hubbub.features.mark_rows import (
     WATERMARKS,
     Hidden,
     MarkRow,
+    granted,
     mark_row,
     member_mark,
-    store,
+    update,
 )
 from hubbub.features.publication import rfc3339
-from hubbub.features.standing import MEMBERS, joined_by, readable_from, require_standing
+from hubbub.features.standing import (
+    MEMBERS,
+    joined_by,
+    readable_from,
+    refusals_of,
+    require_standing,
+)
 from hubbub.features.watermarks import Values, count_above
 from hubbub.model.member import Role
 from hubbub.model.message import MESSAGE_CREATED
 from hubbub.model.permissions import Action, require
 from hubbub.settings.app import AppSettings, Receipts
-from hubbub.wire.receipts import MESSAGES_MAX, RECEIPTS_GET, ReceiptsRequest
+from hubbub.wire.receipts import (
+    MESSAGES_MAX,
+    RECEIPTS_GET,
+    RECEIPTS_WATCHED,
+    ReceiptsRequest,
+    WatchedRequest,
+)
 
 PAGE_DEFAULT: Final = 50
 PAGE_MAX: Final = 200
@@ -110,6 +129,13 @@ class ReceiptsPage(Struct, frozen=True):
     receipts: list[Receipt]
 
 
+class WatchedPage(Struct, frozen=True, omit_defaults=True):
+    """The same; `refused`: who of those who look on may not see it."""
+
+    receipts: list[Receipt]
+    refused: tuple[str, ...] = ()
+
+
 class ReadersRequest(Struct, frozen=True):
     """Recipients of a message in order of their ids, behind `after`."""
 
@@ -156,16 +182,15 @@ DELIVERED: Final = _Side(
 
 def decide_hide(cmd: HideReceipts, tables: Tables, ctx: Context) -> list[Event]:
     require(Action.PROJECT, None, Role.NONE, ctx.viewer.authority)
-    row = mark_row(tables, cmd.user)
-    if row is None or row.hidden == cmd.hidden:
+    row, hidden = mark_row(tables, cmd.user), granted(cmd.hidden, ctx.settings)
+    if row is None or row.hidden == hidden:
         return []
-    return [ReceiptsHidden(user=cmd.user, hidden=cmd.hidden)]
+    return [ReceiptsHidden(user=cmd.user, hidden=hidden)]
 
 
 def apply_hidden(event: ReceiptsHidden, _: Meta, tables: Tables) -> None:
-    row = mark_row(tables, event.user)
-    if row is not None:
-        store({event.user: replace(row, hidden=event.hidden)}, tables)
+    if mark_row(tables, event.user) is not None:
+        update((event.user,), lambda _, row: replace(row, hidden=event.hidden), tables)
 
 
 # --- counts
@@ -214,6 +239,13 @@ def run_get(request: ReceiptsRequest, tables: Tables, ctx: Context) -> ReceiptsP
 
 
 # --- who
+
+
+def run_watched(request: WatchedRequest, tables: Tables, ctx: Context) -> WatchedPage:
+    require_standing(Action.MARK_MANY, tables, ctx)  # edges alone
+    page = run_get(ReceiptsRequest(request.channel, request.seqs), tables, ctx)
+    refused = refusals_of(request.users, Action.SEE_RECEIPTS, tables, ctx) if request.users else ()
+    return WatchedPage(page.receipts, tuple(refused))
 
 
 def run_readers(request: ReadersRequest, tables: Tables, ctx: Context) -> ReadersPage:
@@ -276,13 +308,19 @@ class ShownMarks(Struct, frozen=True):
     joined: dict[str, int]
 
 
-def shown_marks(tables: Tables, limit: int, settings: AppSettings) -> ShownMarks:
-    """Those of the first members."""
+def shown_marks(
+    tables: Tables, limit: int, settings: AppSettings, blocked: Container[str] = ()
+) -> ShownMarks:
+    """Those of the first members, without whom the one who looks blocks."""
     shown = ShownMarks({}, {}, {})
     shows_read = settings.read_receipts != "off"
     shows_delivered = settings.delivery_receipts != "off"
-    for user, member in tables[MEMBERS].scan(limit=limit):
-        row = member_mark(tables, user, member)
+    members = tables[MEMBERS].scan(limit=limit)
+    rows = tables[MARKS].get_many([user for user, _ in members])
+    for (user, member), stored in zip(members, rows, strict=True):
+        if user in blocked:
+            continue
+        row = member_mark(stored, member)
         if shows_read and not row.hidden & Hidden.READ:
             shown.read[user] = row.read
         if shows_delivered and not row.hidden & Hidden.DELIVERED:
@@ -302,12 +340,14 @@ def turn_get(request: ReceiptsRequest, _: EdgeContext) -> QueryCall:
 
 
 def turn_get_by_text(request: ReceiptsByText, ctx: EdgeContext) -> QueryCall:
-    try:
-        seqs = tuple(int(part) for part in request.seqs.split(",") if part)
-    except ValueError:
-        raise Rejected(BAD_REQUEST, "seqs are numbers with commas between") from None
+    seqs: list[int] = []
+    for part in filter(None, request.seqs.split(",")):
+        seq = read_number(part)
+        if seq is None:
+            raise Rejected(BAD_REQUEST, "seqs must be whole numbers with commas between")
+        seqs.append(seq)
     ids = tuple(part for part in request.ids.split(",") if part)
-    return turn_get(ReceiptsRequest(request.channel, seqs, ids), ctx)
+    return turn_get(ReceiptsRequest(request.channel, tuple(seqs), ids), ctx)
 
 
 def turn_watch(request: ReceiptsRequest, _: EdgeContext) -> Local:
@@ -329,10 +369,12 @@ def turn_readers(request: ReadersRequest, _: EdgeContext) -> QueryCall:
 
 FEATURE: Final = Feature(
     name="receipts",
+    signs={"receipts.counted": ReceiptsPage},  # edge.screens
     decide={HideReceipts: decide_hide},
     apply={ReceiptsHidden: apply_hidden},
     queries=(
         QueryRow(RECEIPTS_GET, ReceiptsRequest, run_get),
+        QueryRow(RECEIPTS_WATCHED, WatchedRequest, run_watched),
         QueryRow("receipts.readers", ReadersRequest, run_readers),
     ),
     verbs=(

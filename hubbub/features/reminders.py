@@ -2,8 +2,8 @@
 
 Rules:
 1. A reminder lives in the user's own stream; its id is that of its `reminder.created` event. It
-   names a channel, perhaps a message, perhaps a note; whether the user may (still) see these is
-   found out when he opens them.
+   names a channel, perhaps a message, perhaps a note. Channel and message are there when it is made
+   (`drawer`); whether the user may still see them is found out when he opens them.
 2. At its time `reminder.fired` comes into `#user`. It stays in the list as fired, until it is
    cancelled or set to another time (`reminder.snooze`); of fired ones the newest `FIRED_MAX` stay.
 
@@ -26,6 +26,7 @@ from hubbub.features.contract import (
     Due,
     EdgeContext,
     Effect,
+    Errand,
     Event,
     Feature,
     Meta,
@@ -40,12 +41,14 @@ from hubbub.features.contract import (
 from hubbub.features.drawer import (
     AsksUser,
     OfUser,
+    Place,
     call_own,
+    put_in,
     require_reader,
     require_writer,
     turn_own,
 )
-from hubbub.features.fields import check_chat_channel, check_limit
+from hubbub.features.fields import check_chat_channel, check_limit, is_blank
 from hubbub.features.publication import parse_time, rfc3339
 from hubbub.features.standing import ONLY
 from hubbub.model.member import Role
@@ -193,13 +196,18 @@ def check_create(cmd: CreateReminder, ctx: EdgeContext) -> CreateReminder:
         message_seq(cmd.message)
         if not cmd.channel:
             raise Rejected(BAD_REQUEST, "a message stands in a channel")
-    if not cmd.channel and not cmd.note.strip():
+    if not cmd.channel and is_blank(cmd.note):
         raise Rejected(BAD_REQUEST, "a reminder needs a channel or a note")
     if len(cmd.note) > NOTE_CHARS_MAX:
         raise Rejected(
             TOO_LARGE, f"a note has at most {NOTE_CHARS_MAX} characters", limit=NOTE_CHARS_MAX
         )
     return replace(turn_own(cmd, ctx), at=parse_time(cmd.at))
+
+
+def turn_create(cmd: CreateReminder, ctx: EdgeContext) -> CreateReminder | Errand:
+    cmd = check_create(cmd, ctx)
+    return put_in(cmd, Place(cmd.channel, cmd.message)) if cmd.channel else cmd
 
 
 def check_snooze(cmd: SnoozeReminder, ctx: EdgeContext) -> SnoozeReminder:
@@ -392,13 +400,13 @@ FEATURE: Final = Feature(
     },
     queries=(QueryRow("reminder.list", RemindersRequest, run_list),),
     verbs=(
-        Verb("reminder.create", CreateReminder, turn_own, Done, "Be told of something later."),
+        Verb("reminder.create", CreateReminder, turn_create, Done, "Be told of something later."),
         Verb("reminder.snooze", SnoozeReminder, turn_own, Done, "At another time."),
         Verb("reminder.cancel", CancelReminder, turn_own, Done, "Not at all."),
         Verb("reminder.list", RemindersRequest, turn_list, RemindersPage, "All of them."),
     ),
     routes=(
-        Route("POST", _OF_USER, CreateReminder, turn_own, Done, status=201),
+        Route("POST", _OF_USER, CreateReminder, turn_create, Done, status=201),
         Route("GET", _OF_USER, RemindersRequest, turn_list, RemindersPage),
         Route("PATCH", _ONE, SnoozeReminder, turn_own, Done),
         Route("DELETE", _ONE, CancelReminder, turn_own, Done),

@@ -5,7 +5,7 @@ Rules:
    row that falls due: the first message after a rest arms it, each sweep sets the next one to when
    the oldest event that is left will be too old. A channel where nothing is said costs nothing.
 2. Removing raises the stream's floor by an entry and deletes what lies below, rows of messages
-   too: the disk comes back. Numbers are not used again.
+   too (`remains`): the disk comes back. Numbers are not used again.
 3. What is gone is said: `removed` lists which seqs and why, and history's pages repeat it.
 4. An app's new retention reaches a channel that rested for a day with its next message.
 
@@ -40,7 +40,7 @@ from hubbub.features.contract import (
     as_command,
 )
 from hubbub.features.fields import check_chat_channel, require_something
-from hubbub.features.messages import FOLDED, MessageCreated
+from hubbub.features.messages import MessageCreated
 from hubbub.features.removed import REMOVED, RemovedRange, RemovedRow, removed_ranges
 from hubbub.features.standing import ONLY, channel_row, require_standing
 from hubbub.model.channel import ChannelKind
@@ -55,7 +55,6 @@ FIRST_SWEEP_MS: Final = (
 SWEEPS: Final = 50
 SWEEP_MS_MIN: Final = SECOND_MS
 RETENTION_S_MAX: Final = 100 * 365 * 86_400
-FOLDED_ROWS_MAX: Final = 2_000  # of edited and deleted messages that one sweep forgets
 RANGES_MAX: Final = 100
 
 
@@ -69,12 +68,13 @@ class SetRetention(Command, frozen=True):
 
 
 class TruncateChannel(Command, frozen=True):
-    """Remove what lies before `before_seq`; without it all that there is."""
+    """Remove what lies before `before_seq`; 0: all that there is. It is named always, so that a
+    misspelt one empties nothing."""
 
     TAG = "channel.truncate"
 
     channel: str
-    before_seq: int = 0
+    before_seq: int
 
 
 class SweepChannel(Command, frozen=True):
@@ -272,10 +272,6 @@ def _remove(before: int, why: Literal["retention", "truncated"], tables: Tables)
         tables[REMOVED].put(newest[0], RemovedRow(last, why))
     else:
         tables[REMOVED].put(first, RemovedRow(last, why))
-    for seq, _ in tables[FOLDED].scan(limit=FOLDED_ROWS_MAX):
-        if seq >= before:
-            break
-        tables[FOLDED].delete(seq)
 
 
 def run_get(_: RetentionRequest, tables: Tables, ctx: Context) -> RetentionInfo:

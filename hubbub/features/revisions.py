@@ -39,13 +39,17 @@ from hubbub.features.messages import (
     Content,
     FoldedRow,
     MessageUndeleted,
+    authors_of,
     current,
     find_message,
+    is_own,
+    shown_quote,
     thread_of,
 )
+from hubbub.features.poll_rows import poll_at
 from hubbub.features.publication import rfc3339
 from hubbub.features.standing import require_standing
-from hubbub.model.message import Attachment
+from hubbub.model.message import Attachment, Forwarded, Quote
 from hubbub.model.permissions import Action
 from hubbub.wire.codec import decode_json, encode_json
 from hubbub.wire.event import StoredEvent
@@ -75,12 +79,17 @@ class Revision(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class RevisionsPage(Struct, frozen=True, omit_defaults=True):
-    """The oldest that is kept first; the last one is the newest. `rev` and `deleted` of the
-    message now."""
+    """The oldest that is kept first; the last one is the newest. None of a message whose author
+    the one who asks blocks. `rev` and `deleted` of the message now."""
 
     revisions: list[Revision]
     rev: int
     deleted: bool = False
+
+
+class _Taken(Struct, frozen=True):
+    quote: Quote | UnsetType = UNSET
+    forwarded: Forwarded | UnsetType = UNSET
 
 
 def check_undelete(cmd: UndeleteMessage, _: EdgeContext) -> UndeleteMessage:
@@ -100,6 +109,8 @@ def decide_undelete(cmd: UndeleteMessage, tables: Tables, ctx: Context) -> Decis
     newest = tables.published(row.contents[-1])
     if newest is None:
         raise Rejected(NOT_AVAILABLE, "what it said is gone")
+    taken = decode_json(stored.data, _Taken)
+    poll = poll_at(stored.seq, tables)
     back = MessageUndeleted(
         id=cmd.id,
         message_seq=stored.seq,
@@ -107,13 +118,16 @@ def decide_undelete(cmd: UndeleteMessage, tables: Tables, ctx: Context) -> Decis
         author=stored.head.by,
         edited=row.edited,
         thread=thread_of(stored),
+        quote=UNSET if isinstance(taken.quote, UnsetType) else shown_quote(taken.quote, tables),
+        forwarded=taken.forwarded,
+        poll=UNSET if poll is None else poll,
         **asdict(decode_json(newest.data, Content)),
     )
     return Decision([back])
 
 
 def _require_undelete(stored: StoredEvent, row: FoldedRow, tables: Tables, ctx: Context) -> None:
-    if stored.head.by != ctx.actor or row.reason:
+    if not is_own(stored, ctx) or row.reason:
         require_standing(Action.UNDELETE_ANY, tables, ctx)
         return
     limit_s = ctx.settings.undelete_own_s
@@ -135,7 +149,8 @@ def run_edits(request: MessageRequest, tables: Tables, ctx: Context) -> Revision
     row = current(stored, tables)
     if row.deleted:
         require_standing(Action.UNDELETE_ANY, tables, ctx)
-    seqs = row.contents[-(1 + ctx.settings.edits_shown_max) :]
+    is_hidden = not authors_of(stored).isdisjoint(ctx.viewer.blocks)
+    seqs = () if is_hidden else row.contents[-(1 + ctx.settings.edits_shown_max) :]
     found = [event for seq in seqs if (event := tables.published(seq)) is not None]
     return RevisionsPage([_revision(event) for event in found], row.rev, row.deleted)
 

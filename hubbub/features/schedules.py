@@ -5,7 +5,8 @@ Rules:
    changed, taken back or sent at once only by him, or by a server key in his name.
 2. At its time it becomes an ordinary message: the author's rights, bans, mutes and pace are looked
    at then, by the same guards and the same `decide` as for one that he sends himself. A refusal for
-   now (pace, slow mode) lets it wait; a lasting one ends it.
+   now (pace, slow mode) lets it wait; a lasting one ends it. What it quotes, answers in a thread or
+   mentions has to be there when it is set, too; who left meanwhile is mentioned no more.
 3. Who is excluded from the app at that time (`exclusions`) sends nothing: the message ends like
    any that is refused, with `user_deactivated` or `user_banned`, and its text stands in
    `message.schedule_failed` for when he is back. It does not wait for him: what is sent weeks late
@@ -72,9 +73,9 @@ from hubbub.features.exclusions import (
     UserUnbanned,
 )
 from hubbub.features.fields import check_chat_channel, check_limit, require_something
-from hubbub.features.messages import SendMessage, actions_of, decide_send
+from hubbub.features.messages import SendMessage, actions_of, created_of, decide_send, present
 from hubbub.features.publication import parse_time, rfc3339
-from hubbub.features.standing import require_user
+from hubbub.features.standing import channel_row, require_user
 from hubbub.model.member import Role
 from hubbub.model.permissions import Action, Authority, require
 from hubbub.wire.codec import decode_json, encode_json, shape_json
@@ -361,7 +362,7 @@ def _checked(channel: str, message: Raw, ctx: EdgeContext) -> Raw:
 
 def decide_create(cmd: CreateSchedule, tables: Tables, ctx: Context) -> Decision:
     user = _author(ctx)
-    _require_author(user, cmd.message, tables, ctx)
+    _require_author(user, cmd.message, tables, ctx, is_new=True)
     if (tables[PENDING].get(user) or 0) >= PENDING_MAX:
         raise Rejected(
             TOO_MANY, f"at most {PENDING_MAX} scheduled messages in a channel", limit=PENDING_MAX
@@ -373,8 +374,9 @@ def decide_create(cmd: CreateSchedule, tables: Tables, ctx: Context) -> Decision
 def decide_update(cmd: UpdateSchedule, tables: Tables, ctx: Context) -> Decision:
     user = _author(ctx)
     row = _own(user, cmd.id, tables)
+    is_new = not isinstance(cmd.message, UnsetType)
     body = Raw(row.body) if isinstance(cmd.message, UnsetType) else cmd.message
-    _require_author(user, body, tables, ctx)
+    _require_author(user, body, tables, ctx, is_new=is_new)
     at_ms = row.at_ms if isinstance(cmd.at, UnsetType) else _at(cmd.at, ctx)
     return _set(user, cmd.id, at_ms, row.rev + 1, body)
 
@@ -421,6 +423,8 @@ def _sent(user: str, row: ScheduleRow, tables: Tables, ctx: Context) -> list[Eve
         raise Rejected(USER_BANNED)
     send = decode_json(row.body, SendMessage)
     as_author = replace(ctx, viewer=Viewer(user, Authority.CLIENT))
+    if send.mentions:
+        send = replace(send, mentions=present(send.mentions, channel_row(tables).kind, tables))
     ctx.admit(send, tables, as_author)
     return list(decide_send(send, tables, as_author))
 
@@ -438,11 +442,15 @@ def decide_tell(cmd: TellChannel, tables: Tables, ctx: Context) -> list[Event]:
     return [event]
 
 
-def _require_author(user: str, body: Raw, tables: Tables, ctx: Context) -> None:
-    """The author may do it himself: whoever sets it, it is sent by his rights. Raises Rejected."""
+def _require_author(user: str, body: Raw, tables: Tables, ctx: Context, *, is_new: bool) -> None:
+    """The author may do it himself: whoever sets it, it is sent by his rights. Raises Rejected.
+    `is_new`: it could be sent as it is."""
     send = decode_json(bytes(body), SendMessage)
     wanted = (Action.SCHEDULE, Action.SEND, *actions_of(send))
-    require_user(user, wanted, tables, ctx)
+    channel = require_user(user, wanted, tables, ctx)
+    if is_new:
+        as_author = replace(ctx, viewer=Viewer(user, Authority.CLIENT))
+        created_of(send, channel, tables, as_author)
 
 
 def _set(user: str, schedule: str, at_ms: int, rev: int, body: Raw) -> Decision:

@@ -52,6 +52,7 @@ from hubbub.features.messages import (
     MessagesDeleted,
     MessageUndeleted,
     MessageUpdated,
+    authors_of,
     readable,
     seen,
 )
@@ -191,7 +192,8 @@ def run_shown(request: ShownRequest, tables: Tables, ctx: Context) -> ShownHits:
         stored = tables.published(seq) if seq >= lowest else None
         if stored is None or stored.head.type != MESSAGE_CREATED:
             continue
-        if stored.head.by in ctx.viewer.blocks:
+        blocks = ctx.viewer.blocks
+        if blocks and not authors_of(stored).isdisjoint(blocks):
             continue  # that it was found would tell what he wrote
         spots = _fitting(stored, request.criteria, tables)
         if spots is not None:
@@ -229,7 +231,8 @@ def turn_search(request: SearchRequest, ctx: EdgeContext) -> Errand:
     keys = tuple(dict.fromkeys(request.channels)) or None
     if keys is None and Action.SEARCH not in of_authority(viewer.authority):
         user = check_user(viewer.user)
-        return Errand(lambda: _own(user, SearchCall((), criteria, viewer, before, request.limit)))
+        own = SearchCall((), criteria, viewer, before, request.limit)
+        return Errand(lambda: _own(user, own, ctx.now_ms))
     call = SearchCall(keys, criteria, viewer, before, request.limit)
     return Errand(lambda: _search(call))
 
@@ -272,11 +275,13 @@ def _criteria(request: SearchRequest, ctx: EdgeContext) -> tuple[Criteria, Place
     return criteria, before
 
 
-def _own(user: str, call: SearchCall) -> Steps:
-    """The channels of the user's list."""
+def _own(user: str, call: SearchCall, now_ms: int) -> Steps:
+    """The channels of the user's list; of none everything was searched."""
     wanted = IndexRequest(state=ListState.JOINED)
     raw = yield QueryCall(user_stream(user), "user.channel_index", wanted)
-    keys = tuple(row.channel for row in decode_json(raw, Index).rows)
+    keys = tuple(decode_json(raw, Index).channels)
+    if not keys:
+        return encode_json(SearchPage([], rfc3339(now_ms)))
     own = SearchCall(keys, call.criteria, call.viewer, call.before, call.limit)
     return (yield from _search(own))
 

@@ -1,7 +1,8 @@
 """Where a user stands in a channel: the rows that decide rights, and the look-up over them.
 
 Read by every feature of a channel; written by channels, promotion and archive (CHANNEL), members
-and promotion (members, invites), capabilities (MEMBER_RIGHTS) and sanctions (BANS, MUTES).
+and promotion (members, staff, invites), succession (AWAY), capabilities (MEMBER_RIGHTS) and
+sanctions (BANS, MUTES).
 Membership is true here, in the channel's own stream, and nowhere else.
 
 Rules:
@@ -13,15 +14,19 @@ Rules:
    his subscriptions, as a mere denial could not.
 4. A guest (features.guests) has of all that what the app leaves to guests.
 5. An authority adds to all that, and nothing takes away from it.
-6. A channel without rights of its own and without sanctions costs the reads of its own row and of
+6. A dm and a private group answer whoever they do not know (no member, not invited, not banned)
+   as a channel that does not exist. Members who left or were removed are such strangers again.
+7. A channel without rights of its own and without sanctions costs the reads of its own row and of
    the member's: the counts in the channel's row say whether there is anything more to read.
+
+Long because rows, layers and refusals of one look-up stand together.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from msgspec import Struct
 
@@ -36,7 +41,7 @@ from hubbub.base.errors import (
     TOO_MANY,
     Rejected,
 )
-from hubbub.features.contract import Context, Table, Tables
+from hubbub.features.contract import Context, Rows, Table, Tables
 from hubbub.features.publication import rfc3339
 from hubbub.features.watermarks import CountsRow, Histograms, Key, Values, change, count_above
 from hubbub.model.channel import ChannelKind
@@ -54,6 +59,9 @@ from hubbub.settings.app import AppSettings, Override
 ONLY: Final = 0  # the key of a table that has one row a stream
 FOREVER_MS: Final = 1 << 62  # the end of a sanction that has none
 Rights = frozenset[Action]
+V = TypeVar("V")
+_PAGE: Final = 1_000
+_ALL: Final = 1 << 62
 # What nobody does in an archived channel, whatever his rights.
 ARCHIVED_STOPS: Final = SPEAKING | {
     Action.JOIN,
@@ -133,6 +141,9 @@ class Standing(Struct, frozen=True):
 CHANNEL: Final[Table[int, ChannelRow]] = Table("channel", int, ChannelRow)
 MEMBERS: Final[Table[str, MemberRow]] = Table("members", str, MemberRow)
 INVITES: Final[Table[str, InviteRow]] = Table("members.invites", str, InviteRow)
+STAFF: Final[Table[str, str]] = Table("members.staff", str, str)  # roles above a member's
+# Owners who are out of the app (features.succession).
+AWAY: Final[Table[str, int]] = Table("succession.away", str, int)
 MEMBER_COUNT: Final[Table[int, int]] = Table("members.count", int, int)
 JOINS: Final[Histograms] = Table("members.joins", Key, CountsRow)
 MEMBER_RIGHTS: Final[Table[str, Override]] = Table("capabilities.members", str, Override)
@@ -168,14 +179,16 @@ def require_user(
     """The channel, if this user may do all of it: for what falls due later, in a user's name.
     `role`: taken for the user's own. Raises Rejected."""
     standing = standing_of(user, tables, ctx, role)
+    rights, more = within(rights_of(standing, ctx.settings), ctx), of_authority(authority)
+    missing = [action for action in actions if action not in rights and action not in more]
+    if missing and _is_hidden(standing, authority, ctx):
+        raise Rejected(CHANNEL_NOT_FOUND)
     if standing.channel.archived and not ARCHIVED_STOPS.isdisjoint(actions):
         raise Rejected(CHANNEL_ARCHIVED)
-    rights = within(rights_of(standing, ctx.settings), ctx)
-    for action in actions:
-        if action not in rights and action not in of_authority(authority):
-            if ctx.viewer.guest and action not in ctx.settings.guest_capabilities:
-                raise Rejected(PERMISSION_DENIED, f"{action} is not for guests here")
-            raise _refusal(action, standing, ctx.settings)
+    for action in missing:
+        if ctx.viewer.guest and action not in ctx.settings.guest_capabilities:
+            raise Rejected(PERMISSION_DENIED, f"{action} is not for guests here")
+        raise _refusal(action, standing, ctx.settings)
     return standing.channel
 
 
@@ -186,9 +199,61 @@ def may(action: Action, tables: Tables, ctx: Context) -> bool:
     return action in within(rights_of(standing_of(ctx.actor, tables, ctx), ctx.settings), ctx)
 
 
-def user_may(user: str, action: Action, tables: Tables, ctx: Context) -> bool:
-    """Whether this user may do this by what he is in the channel."""
-    return action in rights_of(standing_of(user, tables, ctx), ctx.settings)
+def refusal_of(
+    user: str, action: Action, tables: Tables, ctx: Context, role: Role | None = None
+) -> Rejected | None:
+    """Why this user may not do this by what he is in the channel; None: he may. `role`: his own,
+    where it is at hand."""
+    try:
+        require_user(user, (action,), tables, ctx, role=role)
+    except Rejected as refusal:
+        return refusal
+    return None
+
+
+def refusals_of(
+    users: Sequence[str], action: Action, tables: Tables, ctx: Context
+) -> dict[str, Rejected]:
+    """The same of many users, of those who may not. Who has no rights and no sanctions of his own
+    may what his role may, so that one is asked for each role. Raises
+    Rejected(CHANNEL_NOT_FOUND)."""
+    if len(users) == 1:  # as most commands that edges gather
+        refusal = refusal_of(users[0], action, tables, ctx)
+        return {} if refusal is None else {users[0]: refusal}
+    channel = channel_row(tables)
+    has_own = channel.member_rights or channel.sanctions
+    apart = _with_own(users, tables) if has_own else frozenset[str]()
+    refused: dict[str, Rejected] = {}
+    by_role: dict[Role, Rejected | None] = {}
+    for user, role in zip(users, roles_of(tables, users), strict=True):
+        if user in apart:
+            refusal = refusal_of(user, action, tables, ctx, role)
+        elif role in by_role:
+            refusal = by_role[role]
+        else:
+            refusal = by_role[role] = refusal_of(user, action, tables, ctx, role)
+        if refusal is not None:
+            refused[user] = refusal
+    return refused
+
+
+def _with_own(users: Sequence[str], tables: Tables) -> Container[str]:
+    """Those of them who have a row of their own, besides that of their role."""
+    of_tables: tuple[Table[str, Any], ...] = (MEMBER_RIGHTS, BANS, MUTES)
+    return {
+        user
+        for table in of_tables
+        for user, row in zip(users, tables[table].get_many(users), strict=True)
+        if row is not None
+    }
+
+
+def require_known(tables: Tables, ctx: Context) -> ChannelRow:
+    """The channel, if it shows the viewer that it exists. Raises Rejected(CHANNEL_NOT_FOUND)."""
+    standing = standing_of(ctx.actor, tables, ctx)
+    if _is_hidden(standing, Authority.CLIENT, ctx):
+        raise Rejected(CHANNEL_NOT_FOUND)
+    return standing.channel
 
 
 def role_of(tables: Tables, user: str) -> Role:
@@ -197,6 +262,19 @@ def role_of(tables: Tables, user: str) -> Role:
     if member is not None:
         return member.role
     return Role.INVITED if tables[INVITES].get(user) is not None else Role.NONE
+
+
+def roles_of(tables: Tables, users: Sequence[str]) -> list[Role]:
+    """The same of many users."""
+    members = tables[MEMBERS].get_many(users)
+    roles = [Role.NONE if member is None else member.role for member in members]
+    others = [at for at, member in enumerate(members) if member is None]
+    if others:
+        invites = tables[INVITES].get_many([users[at] for at in others])
+        for at, invite in zip(others, invites, strict=True):
+            if invite is not None:
+                roles[at] = Role.INVITED
+    return roles
 
 
 def readable_from(tables: Tables, ctx: Context) -> int:
@@ -213,6 +291,38 @@ def history_of(user: str, tables: Tables) -> int:
         return member.history_from
     row = tables[CHANNEL].get(ONLY)
     return 0 if row is None else row.open_from
+
+
+def put_member(user: str, row: MemberRow, old: MemberRow | None, tables: Tables) -> None:
+    """Write a member's row, and the staff's list with it. `old`: the row that stands there."""
+    tables[MEMBERS].put(user, row)
+    if row.role.rank > Role.MEMBER.rank:
+        tables[STAFF].put(user, row.role.value)
+    elif old is not None and old.role.rank > Role.MEMBER.rank:
+        tables[STAFF].delete(user)
+
+
+def drop_member(user: str, old: MemberRow, tables: Tables) -> None:
+    """Delete a member's row."""
+    tables[MEMBERS].delete(user)
+    if old.role.rank > Role.MEMBER.rank:
+        tables[STAFF].delete(user)
+
+
+def has_owner(tables: Tables, but: Container[str] = ()) -> bool:
+    """Whether somebody who is not out of the app owns the channel, besides these."""
+    return any(
+        role == Role.OWNER and user not in but and tables[AWAY].get(user) is None
+        for user, role in scanned(tables[STAFF])
+    )
+
+
+def scanned(rows: Rows[str, V], limit: int = _ALL) -> Iterator[tuple[str, V]]:
+    """These rows, page by page: at most so many."""
+    after: str | None = None
+    while limit > 0 and (page := rows.scan(after=after, limit=min(limit, _PAGE))):
+        yield from page
+        after, limit = page[-1][0], limit - len(page)
 
 
 def member_count(tables: Tables) -> int:
@@ -277,6 +387,27 @@ def kind_rights(kind: ChannelKind, role: Role, settings: AppSettings) -> Rights:
     return rights if own is None else _laid(rights, own)
 
 
+def all_may(action: Action, tables: Tables, settings: AppSettings) -> bool:
+    """Whether nobody who reads the channel is denied this, sanctions and guests aside: whether a
+    signal to all of them may tell it. Raises Rejected(CHANNEL_NOT_FOUND)."""
+    channel = channel_row(tables)
+    is_open = channel.kind is ChannelKind.OPEN
+    roles = {Role.NONE, Role.MEMBER} if is_open else {Role.MEMBER}
+    if channel.rights or settings.capabilities:  # else nothing is laid over any role
+        roles.update(Role(role) for _, role in scanned(tables[STAFF]))
+    if any(action not in role_rights(channel, role, settings) for role in roles):
+        return False
+    if not channel.member_rights:
+        return True
+    if not is_open and member_count(tables) < channel.member_rights:
+        # By members: who has left keeps his denials, and there may be thousands.
+        members = [user for user, _ in scanned(tables[MEMBERS])]
+        own = tables[MEMBER_RIGHTS].get_many(members)
+        return not any(row is not None and action in row.deny for row in own)
+    denied = [user for user, row in scanned(tables[MEMBER_RIGHTS]) if action in row.deny]
+    return not denied if is_open else not any(tables[MEMBERS].get_many(denied))
+
+
 def layer_of(kind: ChannelKind, role: Role) -> Role:
     """Whose rights are meant: in an open channel an invitation changes nothing."""
     return Role.NONE if kind is ChannelKind.OPEN and role is Role.INVITED else role
@@ -332,6 +463,16 @@ def require_not_banned(
             ban = _live(tables[BANS].get(user), ctx)
             if ban is not None:
                 raise Rejected(BANNED, "", **_story(ban), user=user)
+
+
+def _is_hidden(standing: Standing, authority: str, ctx: Context) -> bool:
+    """Rule 6. Whom an authority shows every channel is told the truth, also of others."""
+    if standing.role is not Role.NONE or standing.ban is not None:
+        return False
+    if standing.channel.public or standing.channel.kind is ChannelKind.OPEN:
+        return False
+    sees_all = of_authority(authority) | of_authority(ctx.viewer.authority)
+    return Action.SEE not in sees_all
 
 
 def _refusal(action: Action, standing: Standing, settings: AppSettings) -> Rejected:

@@ -13,13 +13,14 @@ Rules:
    for a tombstone, else 0. The hash is 16 hex digits: MurmurHash3_x86_32 of the text's UTF-8 bytes
    with seed 0, then with seed 1. Of no message: the hash of the empty text. Blocks are compared as
    of the answer's `head`. So a hash changes with edits, deletions, reactions, pins and replies.
+   What is hidden from a reader who blocks its author (`message.hidden`) has no line for him.
 4. Such a hash is made from rows when it is asked for, and kept in a bounded cache under what it
    depends on: the block's first and last readable seq, and the sums of both revs, which only rise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Final
 
 from msgspec import Struct
@@ -42,7 +43,7 @@ from hubbub.features.contract import (
     only_answer,
 )
 from hubbub.features.fields import check_chat_channel
-from hubbub.features.messages import FOLDED, FoldedRow
+from hubbub.features.messages import FOLDED, FoldedRow, authors_of
 from hubbub.features.standing import readable_from, require_standing
 from hubbub.model.message import MESSAGE_CREATED
 from hubbub.model.permissions import Action
@@ -208,6 +209,9 @@ def block_hash(number: int, tables: Tables, ctx: Context) -> str:
     folded = tables[FOLDED].scan(after=first - 1, limit=BLOCK_SEQS)
     rows = {seq: row for seq, row in folded if seq <= last}
     notes = annotations_between(tables, first, last)
+    if ctx.viewer.blocks:
+        hidden = frozenset(ctx.viewer.blocks)
+        return text_hash(block_text(first, last, tables, rows, notes, hidden))
     changes = sum(row.rev for row in rows.values()), sum(note.rev for note in notes.values())
     key = (ctx.app, ctx.key, first, last, newest.head.ts_ms, *changes)
     made = _MADE.get(key)
@@ -223,11 +227,14 @@ def block_text(
     tables: Tables,
     rows: Mapping[int, FoldedRow],
     notes: Mapping[int, AnnotationRow],
+    hidden: Set[str] = frozenset(),
 ) -> str:
     """The lines of rule 3."""
     lines: list[str] = []
     for event in tables.published_range(after=first - 1, before=last + 1, limit=BLOCK_SEQS):
         if event.head.type == MESSAGE_CREATED:
+            if hidden and not hidden.isdisjoint(authors_of(event)):
+                continue
             row, note = rows.get(event.seq), notes.get(event.seq)
             rev, is_deleted = (row.rev, row.deleted) if row is not None else (0, False)
             id = decode_json(event.data, _Named).id

@@ -22,7 +22,7 @@ from typing import Final
 
 from msgspec import Struct, field
 
-from hubbub.base.errors import BAD_REQUEST, NOT_A_MEMBER, NOT_FOUND, TOO_MANY, Rejected
+from hubbub.base.errors import BAD_REQUEST, NOT_FOUND, TOO_MANY, Rejected
 from hubbub.base.ids import message_seq
 from hubbub.base.names import check_user
 from hubbub.features.contract import (
@@ -49,12 +49,12 @@ from hubbub.features.contract import (
 )
 from hubbub.features.fields import check_chat_channel, check_limit
 from hubbub.features.hidden_bits import NONE_BLOCKED, Blocked, hidden_in
-from hubbub.features.marks import BLOCKS, MarksStirred
+from hubbub.features.marks import BLOCKS, MarksStirred, refusals, refused_of
 from hubbub.features.members import MembersLeft, MembersRemoved
 from hubbub.features.mentions import ALL_BLOCKS, USER_BLOCKS
-from hubbub.features.messages import MessageCreated
+from hubbub.features.messages import MessageCreated, MessageUpdated, thread_of
 from hubbub.features.seq_bits import block_of, with_seq
-from hubbub.features.standing import ONLY, require_standing, user_may
+from hubbub.features.standing import ONLY, history_of, require_standing
 from hubbub.features.threads import FOLLOWERS, REPLIES, ThreadFollowed
 from hubbub.model.message import Message
 from hubbub.model.permissions import Action, Authority
@@ -113,7 +113,7 @@ class ThreadMarked(Struct, frozen=True):
 
 class _MarkedMany(Struct, frozen=True, omit_defaults=True):
     moved: dict[str, int] = field(default_factory=dict)
-    refused: tuple[str, ...] = ()
+    refused: dict[str, int] = field(default_factory=dict)
 
 
 class ThreadUnread(Struct, frozen=True):
@@ -195,11 +195,12 @@ def decide_read_all(cmd: ReadThreads, tables: Tables, ctx: Context) -> Decision:
 
 def decide_many(cmd: ReadThreadsMany, tables: Tables, ctx: Context) -> Decision:
     require_standing(Action.MARK_MANY, tables, ctx)
-    allowed = {u: m for u, m in cmd.marks.items() if user_may(u, Action.MARK, tables, ctx)}
+    refused = refused_of(list(cmd.marks), tables, ctx)
+    allowed = {user: marks for user, marks in cmd.marks.items() if user not in refused}
     moved = _risen(allowed, tables)
     answer = _MarkedMany(
         {user: len(marks) for user, marks in moved.items()},
-        tuple(user for user in cmd.marks if user not in allowed),
+        refused,
     )
     return Decision(_events(moved, ctx), encode_json(answer))
 
@@ -255,7 +256,7 @@ def split(answer: Json, commands: Mapping[str, Sequence[ReadThread]]) -> dict[st
     parts: dict[str, Json | Rejected] = {
         user: encode_json(ThreadMarked(told.moved.get(user, 0))) for user in commands
     }
-    return parts | {user: Rejected(NOT_A_MEMBER) for user in told.refused}
+    return parts | refusals(told.refused)
 
 
 # --- apply
@@ -276,6 +277,16 @@ def apply_created(event: MessageCreated, meta: Meta, tables: Tables) -> None:
             continue
         if tables[MARKS].get((user, root)) is None:
             _follow(user, root, meta.seq - (user != meta.by), tables)
+
+
+def apply_updated(event: MessageUpdated, _: Meta, tables: Tables) -> None:
+    """Who is mentioned now follows from this reply on: it is unread, though it is older."""
+    reply = tables.published(event.message_seq) if event.mentions else None
+    thread = thread_of(reply) if reply is not None else ""
+    for user in event.mentions if thread else ():
+        key = message_seq(thread), user
+        if tables[FOLLOWERS].get(key) == 1 and tables[MARKS].get((user, key[0])) is None:
+            _follow(user, key[0], event.message_seq - 1, tables)
 
 
 def apply_followed(event: ThreadFollowed, meta: Meta, tables: Tables) -> None:
@@ -313,6 +324,12 @@ def _followed(tables: Tables, user: str, before: int, limit: int) -> list[tuple[
     """(root, mark) of threads below a root, the newest root first."""
     rows = tables[MARKS].scan(after=(user, before), limit=limit, reverse=True)
     return [(key[1], mark) for key, mark in rows if key[0] == user]
+
+
+def _there(rows: list[tuple[int, int]], user: str, tables: Tables) -> list[tuple[int, int]]:
+    """Those whose first message he may read: what he cannot open is not unread for ever."""
+    lowest = max(tables.floor_seq, history_of(user, tables))
+    return [row for row in rows if row[0] >= lowest]
 
 
 def count(
@@ -355,6 +372,7 @@ def _bits(block: bytes | None) -> int:
 def head(tables: Tables, user: str, blocked: Blocked) -> Mapping[str, object]:
     """`threads` of a `heads` row: unread and mentions over those he follows; none without any."""
     rows = _followed(tables, user, _LAST, FOLLOWED_MAX) if tables[ANY].get(ONLY) else []
+    rows = _there(rows, user, tables) if rows else rows
     if not rows:
         return {}
     counts = [count(root, user, mark, tables, blocked) for root, mark in rows]
@@ -366,6 +384,7 @@ def run_unread(request: UnreadThreadsRequest, tables: Tables, ctx: Context) -> U
     require_standing(Action.READ, tables, ctx)
     check_limit(request.limit, PAGE_MAX)
     rows = _followed(tables, ctx.actor, request.before or _LAST, request.limit)
+    rows = _there(rows, ctx.actor, tables)
     found: list[ThreadUnread] = []
     blocked = frozenset(ctx.viewer.blocks)
     for root, mark in rows:
@@ -399,6 +418,7 @@ FEATURE: Final = Feature(
     },
     apply={
         MessageCreated: apply_created,
+        MessageUpdated: apply_updated,
         ThreadFollowed: apply_followed,
         ThreadMarksMoved: apply_moved,
         MembersLeft: apply_gone,

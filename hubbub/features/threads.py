@@ -8,7 +8,7 @@ Rules:
 3. `replies` counts those that are not deleted; the last reply and who replied last stay what they
    were when one of them is deleted.
 4. Who replies follows, whatever he said before; so does the author of the root and who is mentioned
-   in a reply, unless he said otherwise.
+   in a reply (also when it is edited), unless he said otherwise.
 5. The rows of replies hold all of them for pages (tombstones too), and those that count for whoever
    counts: not deleted, not silent, not of the system.
 
@@ -17,7 +17,7 @@ Long because figures, pages and followers are kept by the same events.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from msgspec import Raw, Struct
@@ -55,10 +55,12 @@ from hubbub.features.messages import (
     MessageDeleted,
     MessagesDeleted,
     MessageUndeleted,
+    MessageUpdated,
     ThreadCreated,
     id_of,
     root_of,
     seen,
+    thread_of,
 )
 from hubbub.features.seq_bits import block_of, seqs_in, with_seq, without_seq
 from hubbub.features.standing import readable_from, require_standing
@@ -226,11 +228,24 @@ def apply_created(event: MessageCreated, meta: Meta, tables: Tables) -> None:
 def _follow(event: MessageCreated, root: int, meta: Meta, tables: Tables) -> None:
     first = tables.published(root)
     invited = (*event.mentions, first.head.by) if first is not None else event.mentions
-    for user in dict.fromkeys(invited):
-        if user and user != meta.by and tables[FOLLOWERS].get((root, user)) is None:
-            tables[FOLLOWERS].put((root, user), 1)
+    _invite((user for user in invited if user and user != meta.by), root, tables)
     if meta.by and tables[FOLLOWERS].get((root, meta.by)) != 1:
         tables[FOLLOWERS].put((root, meta.by), 1)
+
+
+def _invite(users: Iterable[str], root: int, tables: Tables) -> None:
+    """They follow, unless they said whether they do."""
+    for user in users:
+        if tables[FOLLOWERS].get((root, user)) is None:
+            tables[FOLLOWERS].put((root, user), 1)
+
+
+def apply_updated(event: MessageUpdated, _: Meta, tables: Tables) -> None:
+    reply = tables.published(event.message_seq) if event.mentions else None
+    thread = thread_of(reply) if reply is not None else ""
+    if reply is not None and thread:
+        root, author = message_seq(thread), reply.head.by
+        _invite((user for user in event.mentions if user != author), root, tables)
 
 
 def apply_deleted(event: MessageDeleted, _: Meta, tables: Tables) -> None:
@@ -410,11 +425,13 @@ _THREAD: Final = MESSAGE + "/thread"
 
 FEATURE: Final = Feature(
     name="threads",
+    signs={ThreadUpdated.TAG: ThreadUpdated},
     tables=(ANNOTATIONS, REPLIES, BY_LAST, FOLLOWERS),
     check={FollowThread: check_follow, UnfollowThread: check_follow},
     decide={FollowThread: decide_follow, UnfollowThread: decide_follow},
     apply={
         MessageCreated: apply_created,
+        MessageUpdated: apply_updated,
         MessageDeleted: apply_deleted,
         MessagesDeleted: apply_bulk_deleted,
         MessageUndeleted: apply_undeleted,

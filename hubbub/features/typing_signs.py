@@ -3,10 +3,12 @@
 Rules:
 1. A sign is published without an offset and leaves nothing behind: no entry, no row. It holds for
    `expires_ms`; who goes on typing says so again. Clients end it at his next message, too.
-2. Rights are those of TYPE: whoever is banned, muted or frozen is refused.
+2. Rights are those of TYPE: whoever is banned, muted or frozen is refused. Who loses them while he
+   types, or hides typing, is stopped at once (`typing.stopped`; the leader remembers who types).
+   Of one who is put out of the app the edge that took his sign says so.
 3. Where the channel's guarantees say "names" (at most 100 members, not open) others are told who.
    Elsewhere they are told once a second how many, and of threads nothing. Of a user who hides
-   typing nothing is told: the request succeeds, and `shown` is false.
+   typing, or is invisible, nothing is told: the request succeeds, and `shown` is false.
 4. One sign a user, channel and kind every 3 s: counted by the edge that takes it
    (`Command.PACED`, decision record 0025).
 """
@@ -19,6 +21,9 @@ from typing import ClassVar, Final
 from hubbub.base.errors import BAD_REQUEST, Rejected
 from hubbub.base.ids import message_seq
 from hubbub.base.units import SECOND_MS
+from hubbub.features.archive import ChannelArchived
+from hubbub.features.capabilities import MemberCapabilitiesChanged, RoleCapabilitiesChanged
+from hubbub.features.channels import ChannelDeleted
 from hubbub.features.contract import (
     Command,
     Context,
@@ -30,15 +35,21 @@ from hubbub.features.contract import (
     Feature,
     Meta,
     Route,
+    Sign,
     Tables,
+    Tally,
     Verb,
     as_command,
 )
 from hubbub.features.fields import check_chat_channel
+from hubbub.features.freezing import ChannelFrozen
 from hubbub.features.guarantees import guarantees_of
-from hubbub.features.mark_rows import Hidden, mark_row
+from hubbub.features.mark_rows import HIDES_TYPING, mark_row
+from hubbub.features.members import MembersLeft, MembersRemoved, RoleChanged
 from hubbub.features.messages import find_message, root_of, thread_of
-from hubbub.features.standing import require_standing
+from hubbub.features.receipts import ReceiptsHidden
+from hubbub.features.sanctions import MembersBanned, MembersMuted
+from hubbub.features.standing import refusal_of, require_standing
 from hubbub.model.permissions import Action
 from hubbub.wire.codec import dump_json
 
@@ -60,6 +71,9 @@ class StartTyping(_Sign, frozen=True):
     """The user is typing: shown for six seconds."""
 
     TAG = "typing.start"
+
+    def ending(self) -> StopTyping:
+        return StopTyping(channel=self.channel, thread=self.thread)
 
 
 class StopTyping(_Sign, frozen=True):
@@ -134,22 +148,39 @@ def _thread(cmd: _Sign, tables: Tables, ctx: Context) -> str:
     return thread_of(find_message(cmd.thread, tables, ctx))
 
 
-def _told(
-    event: TypingStarted | TypingStopped, tally_ms: int, tables: Tables, ctx: Context
-) -> Decision:
+def _told(event: TypingStarted | TypingStopped, ms: int, tables: Tables, ctx: Context) -> Decision:
     row = require_standing(Action.TYPE, tables, ctx)
-    marks = mark_row(tables, ctx.actor)
-    if marks is not None and marks.hidden & Hidden.TYPING:
+    if _is_hidden(ctx.actor, tables):
         return _answer(shown=False)
     if guarantees_of(row, tables).typing == "names":
-        return _answer([event], shown=True)
+        return _answer([event], shown=True, sign=Sign(ms, is_named=True, where=event.thread))
     if event.thread:
         return _answer(shown=False)
-    return _answer(shown=True, tally_ms=tally_ms)
+    return _answer(shown=True, sign=Sign(ms))
 
 
-def _answer(events: Sequence[Event] = (), *, shown: bool, tally_ms: int | None = None) -> Decision:
-    return Decision(events, dump_json({"shown": shown}), tally_ms)
+def _answer(events: Sequence[Event] = (), *, shown: bool, sign: Sign | None = None) -> Decision:
+    return Decision(events, dump_json({"shown": shown}), sign)
+
+
+def _is_hidden(user: str, tables: Tables) -> bool:
+    marks = mark_row(tables, user)
+    return marks is not None and bool(marks.hidden & HIDES_TYPING)
+
+
+def may_go_on(user: str, tables: Tables, ctx: Context) -> bool:
+    """Whether one who types may still be shown as one who does."""
+    return not _is_hidden(user, tables) and refusal_of(user, Action.TYPE, tables, ctx) is None
+
+
+def ended(thread: str) -> Event:
+    """Of one who had to stop."""
+    return TypingStopped(thread=thread)
+
+
+def counted(number: int) -> Event:
+    """Where nobody is named."""
+    return TypingCounted(count=number)
 
 
 def apply_sign(_: TypingStarted | TypingStopped | TypingCounted, __: Meta, ___: Tables) -> None:
@@ -163,7 +194,26 @@ FEATURE: Final = Feature(
     check={StartTyping: check_sign, StopTyping: check_sign},
     decide={StartTyping: decide_start, StopTyping: decide_stop},
     apply={TypingStarted: apply_sign, TypingStopped: apply_sign, TypingCounted: apply_sign},
-    tally=TypingCounted,
+    tally=Tally(
+        counted,
+        ended,
+        frozenset(
+            {
+                ChannelArchived,
+                ChannelDeleted,
+                ChannelFrozen,
+                MemberCapabilitiesChanged,
+                MembersBanned,
+                MembersLeft,
+                MembersMuted,
+                MembersRemoved,
+                ReceiptsHidden,
+                RoleCapabilitiesChanged,
+                RoleChanged,
+            }
+        ),
+        may_go_on,
+    ),
     verbs=(
         Verb("typing.start", StartTyping, as_command, SignGiven, "Say that one is typing."),
         Verb("typing.stop", StopTyping, as_command, SignGiven, "Say that one has stopped."),

@@ -179,7 +179,7 @@ def _heads(
     wanted = IndexRequest(state=ListState.JOINED, muted=muted)
     raw = yield QueryCall(user_stream(user), "user.channel_index", wanted)
     index = decode_json(raw, Index)
-    channels = tuple(row.channel for row in index.rows)
+    channels = tuple(index.channels)
     heads: Mapping[str, HeadRow] = yield HeadsCall(channels, user=user, blocked=index.blocked)
     return heads
 

@@ -43,7 +43,8 @@ class Guarantees(Struct, frozen=True):
 
 
 class ChannelInfo(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A channel as clients see it. `created` is RFC 3339."""
+    """A channel as clients see it. `created` is RFC 3339. `role`: of the one who asks; "none" in an
+    open channel is everybody who reads and sends there, joined or not."""
 
     channel: str
     kind: ChannelKind
@@ -55,7 +56,7 @@ class ChannelInfo(Struct, frozen=True, kw_only=True, omit_defaults=True):
     public: bool = False
     frozen: bool = False  # only staff may speak
     slow_mode_s: int = 0  # between two messages of one user; 0: none
-    role: str = ""  # of the one who asks; "none" in an open channel: as everybody, joined or not
+    role: str = ""
     guarantees: Guarantees | UnsetType = UNSET
     history: HistoryRule = HistoryRule.ALL
     history_from: int = 0  # the lowest seq that the one who asks may read, if it is above the floor

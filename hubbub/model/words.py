@@ -2,7 +2,7 @@
 
 Rules:
 1. A word is a run of letters, digits and their marks. Case, width and the diacritics of Latin,
-   Greek, Cyrillic, Arabic and Hebrew make no difference.
+   Greek, Cyrillic, Arabic and Hebrew make no difference, nor do strokes through Latin letters.
 2. Scripts that are written without spaces, or whose words grow endings (Chinese, Japanese, Korean,
    Thai, Lao, Khmer, Burmese), become pairs of neighbouring characters; the last character of such
    a run stands once more by itself, so that one character is found by the pairs that it begins.
@@ -31,6 +31,11 @@ _MARKS: Final = (
 _DROPPED: Final = re.compile(
     "[\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7"
     "\u0610-\u061a\u064b-\u065f\u0670]+"
+)
+# Latin letters that are no other letter with a mark, as who has not their keys writes them.
+_BARE: Final = str.maketrans(
+    {"ı": "i", "ł": "l", "ø": "o", "đ": "d", "ð": "d", "ħ": "h", "ŧ": "t", "þ": "th", "æ": "ae"}
+    | {"œ": "oe"}
 )
 # Written in pairs (rule 2): Thai, Lao, Burmese, Hangul, Khmer, kana, bopomofo, Han.
 _DENSE: Final = (
@@ -97,7 +102,7 @@ def fold(word: str) -> str:
     """A word without case, width and dropped marks."""
     if word.isascii():
         return word[:TERM_CHARS_MAX].lower()
-    bare = _DROPPED.sub("", normalize("NFKD", word.casefold()))
+    bare = _DROPPED.sub("", normalize("NFKD", word.casefold())).translate(_BARE)
     return _composed(bare)[:TERM_CHARS_MAX]
 
 
