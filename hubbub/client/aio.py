@@ -20,8 +20,9 @@ from typing import Final
 
 import aiohttp
 
+from hubbub.base.errors import CMID_CLOCK
 from hubbub.base.ids import uuid7
-from hubbub.client.core import Core
+from hubbub.client.core import Core, socket_url
 from hubbub.client.events import (
     Answered,
     Closed,
@@ -33,6 +34,7 @@ from hubbub.client.events import (
     Json,
     NoAnswer,
     Refused,
+    Renew,
     Stopped,
     Subscribed,
     Write,
@@ -44,19 +46,21 @@ CLOSE_S: Final = 0.5  # for the peer's goodbye; it may be gone
 Token = Callable[[], Awaitable[str]]
 
 
-class NoToken(Exception):
-    """Raised by a token function when there is none now: the client tries again later."""
+class _NoToken(Exception):
+    """The token function has none now."""
 
 
 @asynccontextmanager
 async def connected(urls: Sequence[str], token: Token, *, name: str = "") -> AsyncIterator[Client]:
     """A client that connects, and connects again, until the block is left.
 
-    Args: urls: of the edges, `http://…`, tried in turn. token(): a fresh one for each connection.
+    Args: urls: of the edges, `http://…`, tried in turn. token(): a fresh one for each connection,
+        and when one runs out; if it raises, it is asked again later.
     """
     failure: Exception | None = None
+    sockets = [socket_url(url) for url in urls]
     async with aiohttp.ClientSession() as http, asyncio.TaskGroup() as group:
-        client = Client(http, group, urls, token, name)
+        client = Client(http, group, sockets, token, name)
         try:
             yield client
         except Exception as raised:  # noqa: BLE001 - boundary: raised below, outside of the group
@@ -74,17 +78,16 @@ class Client:
         self,
         http: aiohttp.ClientSession,
         group: asyncio.TaskGroup,
-        urls: Sequence[str],
+        sockets: Sequence[str],
         token: Token,
         name: str,
     ) -> None:
         self._http = http
         self._group = group
-        self._addresses = cycle(
-            [url.replace("http", "ws", 1) + "/connection/websocket" for url in urls]
-        )
+        self._addresses = cycle(sockets)
         self._token = token
-        self._core = Core(random=random, new_cmid=_new_cmid, name=name)
+        self._ahead_ms = 0  # the server's clock, of ours
+        self._core = Core(random=random, new_cmid=self.new_cmid, name=name)
         self._waiting: dict[int, asyncio.Future[Json]] = {}
         self._entering: dict[str, list[asyncio.Future[Subscribed]]] = {}
         self._events: deque[Event] = deque()
@@ -104,12 +107,33 @@ class Client:
         """A question, asked once. Raises Refused, NoAnswer (5 s, or the connection was lost)."""
         return await self._ask(method, data, repeats=False)
 
+    async def read(self, method: str, **data: Json) -> Json:
+        """A question, asked again until it is answered. Raises Refused, NoAnswer (15 s)."""
+        return await self._ask(method, data, repeats=True, is_read=True)
+
     async def command(self, method: str, **data: Json) -> Json:
         """A command, repeated under one cmid until it is answered. Raises Refused, NoAnswer (15 s).
 
         Cancellation: it is not repeated any more; it may have happened.
         """
+        try:
+            return await self._ask(method, data, repeats=True)
+        except Refused as refused:
+            if "cmid" in data or not self.learned(refused):
+                raise
         return await self._ask(method, data, repeats=True)
+
+    def new_cmid(self) -> str:
+        """An id for a command, by the server's clock where ours was wrong."""
+        return uuid7(_unix_ms() + self._ahead_ms, os.urandom(10))
+
+    def learned(self, refused: Refused) -> bool:
+        """Whether a refusal says for the first time that our clock is wrong: another id will do."""
+        server_ms = refused.details.get("server_time_ms")
+        if refused.code != CMID_CLOCK.code or self._ahead_ms or not isinstance(server_ms, int):
+            return False
+        self._ahead_ms = server_ms - _unix_ms()
+        return True
 
     async def send(self, channel: str, text: str, **more: Json) -> Json:
         """message.send: {seq, id, ts, dup}."""
@@ -155,8 +179,10 @@ class Client:
 
     # --- driving the core
 
-    async def _ask(self, method: str, data: dict[str, Json], *, repeats: bool) -> Json:
-        number = self._core.request(method, data, _now_ms(), repeats=repeats)
+    async def _ask(
+        self, method: str, data: dict[str, Json], *, repeats: bool, is_read: bool = False
+    ) -> Json:
+        number = self._core.request(method, data, _now_ms(), repeats=repeats, is_read=is_read)
         future = self._waiting[number] = asyncio.get_running_loop().create_future()
         self._wake.set()
         try:
@@ -188,6 +214,8 @@ class Client:
                     self._frames.append(text)
                 case Dial():
                     self._line = self._group.create_task(self._serve(), name="client.line")
+                case Renew():
+                    self._group.create_task(self._renew(), name="client.renew")
                 case HangUp():
                     self._hang_up()
                 case Answered(number, data):
@@ -240,7 +268,7 @@ class Client:
         """Dial and read until the connection ends, however it does."""
         code, reason = 0, ""
         try:
-            token = await self._token()
+            token = await self._fresh()
             async with self._http.ws_connect(
                 next(self._addresses),
                 max_msg_size=MESSAGE_BYTES_MAX,
@@ -249,9 +277,8 @@ class Client:
                 self._socket = socket
                 self._core.opened(token, _now_ms())
                 self._wake.set()
-                await self._read(socket)
-                code, reason = socket.close_code or 0, f"closed with {socket.close_code}"
-        except (aiohttp.ClientError, OSError, NoToken) as failure:
+                code, reason = await self._read(socket)
+        except (aiohttp.ClientError, OSError, _NoToken) as failure:
             reason = f"{type(failure).__name__}: {failure}"
         if self._line is asyncio.current_task():
             self._line = self._socket = None
@@ -259,10 +286,28 @@ class Client:
             self._core.lost(code, reason, _now_ms())
             self._wake.set()
 
-    async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> None:
-        async for message in socket:
+    async def _fresh(self) -> str:
+        """A token. Raises _NoToken: whatever the program's function raised, it is asked again."""
+        try:
+            return await self._token()
+        except Exception as failure:
+            raise _NoToken(f"{type(failure).__name__}: {failure}") from failure
+
+    async def _renew(self) -> None:
+        try:
+            self._core.renewed(await self._fresh(), _now_ms())
+        except _NoToken:
+            self._core.not_renewed(_now_ms())
+        self._wake.set()
+
+    async def _read(self, socket: aiohttp.ClientWebSocketResponse) -> tuple[int, str]:
+        """Until its end: the close code, or 0, and the reason, which may say when to come back."""
+        while True:
+            message = await socket.receive()
             if message.type is not aiohttp.WSMsgType.TEXT:
-                return
+                code = socket.close_code or 0
+                is_said = message.type is aiohttp.WSMsgType.CLOSE and message.extra
+                return code, str(message.extra) if is_said else f"closed with {code}"
             self._core.received(message.data.encode(), _now_ms())
             self._obey()  # at once: the next frame is read only if there is room for its events
             self._wake.set()
@@ -275,5 +320,5 @@ def _now_ms() -> int:
     return time.monotonic_ns() // 1_000_000
 
 
-def _new_cmid() -> str:
-    return uuid7(time.time_ns() // 1_000_000, os.urandom(10))
+def _unix_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -14,6 +14,8 @@ Rules:
    in order, ends the connection: the next one begins with a recovery.
 3. Tries to connect come with full jitter, so that the clients of a dead edge do not come at once;
    and not before the time that a server which closes gave in its reason (`retry_after_ms`).
+4. A token that runs out is replaced on the living connection: `Renew` orders one, the driver says
+   `renewed` or `not_renewed`.
 
 `random()` in [0, 1) and `new_cmid()` are passed in; times are monotonic milliseconds.
 
@@ -22,12 +24,13 @@ Long because every event of a connection's life has its few lines here.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from enum import Enum
 from typing import Final
 
 from hubbub.base.backoff import full_jitter_ms
-from hubbub.base.errors import OVERLOADED, TOKEN_EXPIRED, CloseCode, Rejected
+from hubbub.base.errors import TOKEN_EXPIRED, CloseCode, Rejected
 from hubbub.base.units import SECOND_MS
 from hubbub.client import replies
 from hubbub.client.events import (
@@ -41,11 +44,13 @@ from hubbub.client.events import (
     Output,
     Presence,
     Refused,
+    Renew,
     Stopped,
     Write,
+    overloaded,
 )
 from hubbub.client.places import Phase, Place
-from hubbub.client.replies import ConnectResult, Push, Reply, SubscribeResult
+from hubbub.client.replies import ConnectResult, Push, RefreshResult, Reply, SubscribeResult
 from hubbub.client.requests import ANSWER_MS, Requests
 from hubbub.wire.codec import dump_json
 
@@ -55,6 +60,8 @@ SILENCE_MS: Final = 10 * SECOND_MS  # beyond the ping interval, as the official 
 COMMAND_MS: Final = 15 * SECOND_MS  # outlives a restart of an edge, a router and a node
 PAGE: Final = 300
 REQUESTS_MAX: Final = 1_000
+SOCKET_PATH: Final = "/connection/websocket"
+_ADDRESS: Final = re.compile(r"(?:http|ws)(s?)://([^/?#\s]+)(/[^?#]*)?(\?[^#]*)?(?:#.*)?")
 
 Handler = Callable[[Reply, int], None]
 
@@ -68,6 +75,17 @@ class State(Enum):
     GREETING = "greeting"
     ONLINE = "online"
     STOPPED = "stopped"
+
+
+def socket_url(url: str) -> str:
+    """An edge's address as that of its socket; one that has a path is its own.
+
+    Raises ValueError for what is no address, which no second try would make one."""
+    address = _ADDRESS.fullmatch(url)
+    if address is None:
+        raise ValueError(f"an edge's address begins with http:// or https://, unlike {url!r}")
+    is_safe, host, path, query = address.groups(default="")
+    return f"ws{is_safe}://{host}{path if path.strip('/') else SOCKET_PATH}{query}"
 
 
 class Core:
@@ -90,6 +108,8 @@ class Core:
         self._due_ms = 0  # WAITING: when to dial; DIALLING: when to give that up
         self._heard_ms = 0
         self._ping_ms = 0
+        self._renew_ms: int | None = None  # when the token runs out
+        self._why = ""  # the last try to connect failed
 
     # --- the program's side
 
@@ -111,20 +131,21 @@ class Core:
         *,
         repeats: bool = False,
         is_patient: bool = True,
+        is_read: bool = False,
         deadline_ms: int = 0,
     ) -> int:
         """An rpc. Its end is an Answered or Failed of the returned number.
 
         Args: repeats: a command, sent under one cmid (made unless given) until it is answered.
-            is_patient: waits as long as a limit says. deadline_ms: from now; 0: 15 s for what
-            repeats, else 5.
-        Raises: Closed; Rejected(OVERLOADED) while too many are unanswered.
+            is_read: it repeats without one. is_patient: waits as long as a limit says.
+            deadline_ms: from now; 0: 15 s for what repeats, else 5.
+        Raises: Closed; Unavailable (`overloaded`) while too many are unanswered.
         """
         if self.state is State.STOPPED:
             raise Closed("the client has stopped")
         if len(self._requests) >= REQUESTS_MAX:
-            raise Rejected(OVERLOADED, "too many unanswered requests")
-        if repeats and "cmid" not in data:
+            raise overloaded("too many unanswered requests")
+        if repeats and not is_read and "cmid" not in data:
             data = {**data, "cmid": self._new_cmid()}
         deadline_ms = deadline_ms or (COMMAND_MS if repeats else ANSWER_MS)
         body = dump_json({"method": method, "data": data}).decode()
@@ -181,6 +202,17 @@ class Core:
         self._ask(f'"connect":{dump_json(connect).decode()}', now_ms, self._connected)
         self._flush(now_ms)
 
+    def renewed(self, token: str, now_ms: int) -> None:
+        """A token in place of the one that runs out."""
+        if self.state is State.ONLINE:
+            self._ask(f'"refresh":{dump_json({"token": token}).decode()}', now_ms, self._refreshed)
+            self._flush(now_ms)
+
+    def not_renewed(self, now_ms: int) -> None:
+        """There is none just now: asked again soon."""
+        if self.state is State.ONLINE:
+            self._renew_ms = now_ms + ANSWER_MS
+
     def received(self, frame: bytes, now_ms: int) -> None:
         """A frame came."""
         self._heard_ms = now_ms
@@ -212,8 +244,12 @@ class Core:
         self._down(text, now_ms, advice if isinstance(advice, int) else 0)
 
     def tick(self, now_ms: int) -> None:
-        """Whatever is due: tries, deadlines, silence."""
-        self._requests.tick(now_ms)
+        """Whatever is due: tries, deadlines, silence, a token that runs out."""
+        is_up = self.state is State.ONLINE
+        self._requests.tick(now_ms, "" if is_up else f"not connected: {self._why or 'no answer'}")
+        if self._renew_ms is not None and self._renew_ms <= now_ms:
+            self._renew_ms = None
+            self._outputs.append(Renew())
         if self.state is State.WAITING and self._due_ms <= now_ms:
             self.state, self._due_ms = State.DIALLING, now_ms + ANSWER_MS
             self._outputs.append(Dial())
@@ -234,6 +270,7 @@ class Core:
         if self.state is State.ONLINE:
             wanted = [p.due_ms for p in self._places.values() if p.phase is Phase.WANTED]
             times.append(min(wanted, default=None))
+            times.append(self._renew_ms)
             if self._ping_ms:
                 times.append(self._heard_ms + self._ping_ms + SILENCE_MS)
         return min((time for time in times if time is not None), default=None)
@@ -260,6 +297,7 @@ class Core:
         result = reply.connect or ConnectResult()
         self.state, self._attempt = State.ONLINE, 0
         self._ping_ms = result.ping * SECOND_MS
+        self._expires(result, now_ms)
         self._outputs.append(Connected(result.client, result.data))
         for channel, place in list(self._places.items()):
             if place.is_own and channel not in result.subs:
@@ -269,6 +307,17 @@ class Core:
             if known is None or not known.is_own:
                 known = self._places[channel] = Place(channel, self._outputs.append, is_own=True)
             known.subscribed(own)
+
+    def _refreshed(self, reply: Reply, now_ms: int) -> None:
+        """Refused for good, or not: the server closes what has expired, and a try follows."""
+        if reply.refresh is not None:
+            self._expires(reply.refresh, now_ms)
+        elif reply.error is not None and reply.error.temporary:
+            self.not_renewed(now_ms)
+
+    def _expires(self, result: ConnectResult | RefreshResult, now_ms: int) -> None:
+        lasts = result.expires and result.ttl
+        self._renew_ms = now_ms + result.ttl * SECOND_MS if lasts else None
 
     def _subscribed(self, place: Place, reply: Reply, now_ms: int) -> None:
         if self._places.get(place.channel) is not place:
@@ -375,6 +424,7 @@ class Core:
     def _down(self, reason: str, now_ms: int, advice_ms: int = 0) -> None:
         was_up = self.state is State.ONLINE
         self._attempt += 1
+        self._why, self._renew_ms = reason, None
         least_ms = min(max(advice_ms, 0), ADVICE_MS_MAX)
         self._wait(now_ms, now_ms + max(self._jitter_ms(self._attempt), least_ms))
         self._asked.clear()
@@ -394,7 +444,7 @@ class Core:
     def _end(self, end: Stopped) -> None:
         if self.state is State.STOPPED:
             return
-        self.state = State.STOPPED
+        self.state, self._renew_ms = State.STOPPED, None
         self._asked.clear()
         self._lines.clear()
         self._outputs += (HangUp(), end)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from msgspec import Struct
 
-from hubbub.base.errors import error_by_code
+from hubbub.base.errors import OVERLOADED, error_by_code
 
 Json = Any  # a parsed JSON value: its shape is the feature's, not the client's
 
@@ -25,9 +25,15 @@ class Refused(Exception):
         self.details = details
 
     @property
-    def name(self) -> str:
-        """As docs/ERRORS.md has it: `not_found`."""
+    def reason(self) -> str:
+        """The code's name, as docs/ERRORS.md has it: `not_found`. REST calls it `code`."""
         return error_by_code(self.code).name
+
+    @property
+    def retry_after_ms(self) -> int:
+        """How long to wait, where the server says so; else 0."""
+        wait_ms = self.details.get("retry_after_ms", 0)
+        return wait_ms if isinstance(wait_ms, int) else 0
 
     @property
     def errors(self) -> dict[str, str]:
@@ -78,6 +84,15 @@ KINDS: Final[dict[int, type[Refused]]] = {
 }  # by the HTTP status of the code's row; a test holds that none is missing
 
 
+def overloaded(text: str) -> Refused:
+    """Too much at once, before anything left this program."""
+    return Unavailable(OVERLOADED.code, f"{OVERLOADED.name}: {text}", True, {})
+
+
+class OutboxFull(Exception):
+    """A full outbox refuses what is new, and drops nothing."""
+
+
 class NoAnswer(Exception):
     """Nobody answered in time, or the connection was lost: it may or may not have happened."""
 
@@ -99,11 +114,15 @@ class Write(Struct, frozen=True):
     text: str
 
 
+class Renew(Struct, frozen=True):
+    """The token runs out: get a fresh one, then call `renewed`, or `not_renewed`."""
+
+
 class HangUp(Struct, frozen=True):
     """Close the socket that is open or being opened, and say nothing more about it."""
 
 
-Order = Dial | Write | HangUp
+Order = Dial | Write | Renew | HangUp
 
 # --- what happened
 

@@ -23,7 +23,7 @@ from typing import Any, Final
 import websocket
 
 from hubbub.base.ids import uuid7
-from hubbub.client.core import Core
+from hubbub.client.core import Core, socket_url
 from hubbub.client.events import (
     Answered,
     Dial,
@@ -33,6 +33,7 @@ from hubbub.client.events import (
     Json,
     NoAnswer,
     Refused,
+    Renew,
     Stopped,
     Write,
 )
@@ -62,9 +63,7 @@ class Client:
         *,
         name: str = "",
     ) -> None:
-        self._addresses = cycle(
-            [url.replace("http", "ws", 1) + "/connection/websocket" for url in urls]
-        )
+        self._addresses = cycle([socket_url(url) for url in urls])
         self._token = token
         self._on_event = on_event
         self._core = Core(random=random, new_cmid=_new_cmid, name=name)
@@ -139,6 +138,8 @@ class Client:
                 case Dial():
                     self._dials = True
                     self._wake.set()
+                case Renew():
+                    pass  # the server closes what has expired; the next try brings a fresh token
                 case HangUp():
                     self._hang_up()
                 case Answered(number) | Failed(number):
@@ -196,7 +197,7 @@ class Client:
                 self._socket = connection if self._core.is_dialling else None
                 self._core.opened(self._token(), _now_ms())
                 self._handle()
-            code = self._read(connection)
+            code, reason = self._read(connection)
         except LOST as failure:
             reason = f"{type(failure).__name__}: {failure}"
         with self._turn:
@@ -208,8 +209,8 @@ class Client:
         if connection is not None:
             connection.shutdown()
 
-    def _read(self, connection: Any) -> int:
-        """Hand on frames until the connection ends; its close code, or 0."""
+    def _read(self, connection: Any) -> tuple[int, str]:
+        """Hand on frames until the connection ends; its close code, or 0, and the reason."""
         while self._socket is connection:
             connection.settimeout(min(max(self._delay_s(), READ_S_MIN), READ_S_MAX))
             try:
@@ -218,12 +219,12 @@ class Client:
                 self._tick()  # what of a frame came already is kept
                 continue
             if opcode == websocket.ABNF.OPCODE_CLOSE:
-                return int.from_bytes(frame[:2], "big")
+                return int.from_bytes(frame[:2], "big"), frame[2:].decode(errors="replace")
             with self._turn:
                 if self._socket is connection:
                     self._core.received(frame, _now_ms())
                     self._handle()
-        return 0
+        return 0, "closed"
 
 
 def _now_ms() -> int:

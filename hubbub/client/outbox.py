@@ -5,7 +5,7 @@ Rules:
    or of unknown outcome because its cmid is older than what the server remembers (24 hours).
 2. An entry gets its cmid when it is tried first, so weeks offline cost nothing. In a channel
    entries leave in order, one at a time; what has no answer is sent again under the same cmid.
-3. Overflow: a full outbox refuses what is new (`overloaded`); what it holds is never dropped.
+3. Overflow: a full outbox refuses what is new (OutboxFull); what it holds is never dropped.
 """
 
 from __future__ import annotations
@@ -16,9 +16,8 @@ from typing import Final
 from msgspec import Struct
 from msgspec.structs import asdict, replace
 
-from hubbub.base.errors import OVERLOADED, Rejected
 from hubbub.base.units import DAY_MS, MINUTE_MS
-from hubbub.client.events import Json
+from hubbub.client.events import Json, OutboxFull
 from hubbub.client.stores import Store
 
 ENTRIES_MAX: Final = 500  # a store is written whole: at most some hundred KiB of usual texts
@@ -58,9 +57,9 @@ class Outbox:
         return [e for e in self._entries.values() if e.channel == channel]
 
     def add(self, method: str, channel: str, data: dict[str, Json]) -> int:
-        """Keep a command; its number. Raises Rejected(OVERLOADED)."""
+        """Keep a command; its number. Raises OutboxFull."""
         if len(self._entries) >= ENTRIES_MAX:
-            raise Rejected(OVERLOADED, "the outbox is full", limit=ENTRIES_MAX)
+            raise OutboxFull(f"at most {ENTRIES_MAX} unsent messages")
         self._last += 1
         self._put(Entry(self._last, method, channel, data))
         return self._last
@@ -78,6 +77,11 @@ class Outbox:
         entry = replace(entry, cmid=new_cmid(), tried_ms=now_ms)
         self._put(entry)
         return entry, True
+
+    def renew(self, number: int) -> None:
+        """The server has not stored it and takes this cmid no more: another one next time."""
+        if number in self._entries:
+            self._put(replace(self._entries[number], cmid="", tried_ms=0))
 
     def end(self, number: int) -> None:
         """Its outcome is known, or will not be."""

@@ -42,13 +42,22 @@ class SubscribeResult(Struct, frozen=True):
 
 
 class ConnectResult(Struct, frozen=True):
-    """`ping`: seconds between the server's pings, 0 = none."""
+    """`ping`: seconds between the server's pings, 0 = none. `ttl`: of the token, in seconds."""
 
     client: str = ""
     data: Json = None
     subs: dict[str, SubscribeResult] = {}
     ping: int = 0
     pong: bool = False
+    expires: bool = False
+    ttl: int = 0
+
+
+class RefreshResult(Struct, frozen=True):
+    """How long the new token is good for."""
+
+    expires: bool = False
+    ttl: int = 0
 
 
 class HistoryResult(Struct, frozen=True):
@@ -98,6 +107,7 @@ class Reply(Struct, frozen=True):
     subscribe: SubscribeResult | None = None
     history: HistoryResult | None = None
     rpc: RpcResult | None = None
+    refresh: RefreshResult | None = None
 
     @property
     def is_ping(self) -> bool:

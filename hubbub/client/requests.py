@@ -2,8 +2,9 @@
 
 Rules:
 1. Each ends exactly once: Answered or Failed, at the latest at its deadline.
-2. A request that repeats (a command: it bears a cmid, so twice is once) is sent again after a cut,
-   a temporary error or silence; the others are sent once and fail with the connection.
+2. A request that repeats (a command: it bears a cmid, so twice is once; a read that asks for it) is
+   sent again after a cut, a temporary error or silence; the others are sent once and fail with the
+   connection.
 """
 
 from __future__ import annotations
@@ -113,11 +114,12 @@ class Requests:
             else:
                 self._end(request, Failed(request.number, NoAnswer("the connection was lost")))
 
-    def tick(self, now_ms: int) -> None:
-        """Deadlines, and tries that nobody answers."""
+    def tick(self, now_ms: int, why: str = "") -> None:
+        """Deadlines, and tries that nobody answers. `why`: what keeps all from being answered."""
         for request in list(self._all.values()):
             if request.deadline_ms <= now_ms:
-                self._end(request, Failed(request.number, NoAnswer("not answered in time")))
+                text = why or "not answered in time"
+                self._end(request, Failed(request.number, NoAnswer(text)))
             elif request.id and request.due_ms <= now_ms:
                 self._by_id.pop(request.id, None)
                 request.postpone(now_ms, self._random())

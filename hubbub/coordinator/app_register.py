@@ -101,7 +101,7 @@ class AppRegister:
     ) -> NewApp:
         """A new app with its first key. Raises Rejected."""
         if not _NAME.fullmatch(app):
-            raise Rejected(BAD_REQUEST, "an app's name is 1-64 of a-z 0-9 . _ -")
+            raise Rejected(BAD_REQUEST, "app: a name is 1-64 of a-z 0-9 . _ -")
         if profile not in PROFILES or PROFILES[profile].token_secret_initial:
             raise Rejected(BAD_REQUEST, f"profile: no {profile[:64]!r} here")
         changes = _merged({}, settings)
@@ -225,11 +225,9 @@ class AppRegister:
 
     def _new_key(self, scopes: tuple[Scope, ...], label: str) -> tuple[str, ServerKey]:
         if not scopes:
-            raise Rejected(BAD_REQUEST, "a key has at least one scope")
+            raise Rejected(BAD_REQUEST, "scopes: a key has at least one")
         if len(label) > LABEL_CHARS_MAX or not (label.isprintable() or not label):
-            raise Rejected(
-                BAD_REQUEST, f"a label is at most {LABEL_CHARS_MAX} printable characters"
-            )
+            raise Rejected(BAD_REQUEST, f"label: at most {LABEL_CHARS_MAX} printable characters")
         return new_server_key(self._entropy(ID_BYTES + SECRET_BYTES), scopes, label, self._now_ms())
 
     # --- records

@@ -29,6 +29,7 @@ from __future__ import annotations
 import asyncio
 import io
 import secrets
+import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing, asynccontextmanager, contextmanager
 from typing import Final, TypeVar
@@ -378,7 +379,10 @@ class _Members:
             # The deadlines are ours. A connection that cannot be made in half of one was certainly
             # not used for a request.
             times = aiohttp.ClientTimeout(total=None, sock_connect=self._request_s / 2)
-            self._http = aiohttp.ClientSession(timeout=times)
+            # Our processes import aiohttp without the system's authorities (`runtime.early`).
+            authorities = ssl.create_default_context() if self._endpoints.is_https else True
+            connector = aiohttp.TCPConnector(ssl=authorities)
+            self._http = aiohttp.ClientSession(connector=connector, timeout=times)
         return self._http
 
 

@@ -52,6 +52,11 @@ class Endpoints:
         self._failed_at: dict[str, float] = {}
         self._checked: set[str] = set()
 
+    @property
+    def is_https(self) -> bool:
+        """Whether any of them is."""
+        return any(url.startswith("https:") for url in self._urls)
+
     def order(self, now: float) -> list[str]:
         """All of them, those that failed lately last, the longest ago first."""
         return self.well(now) + sorted(

@@ -150,11 +150,17 @@ class SoloCoordinator:
         self._overdue.close()
         if self._file_sign is not None:
             self._file_sign.close()
-        self._record_thread.submit(self._records.close)
-        self._lease_thread.submit(self._leases.close)
-        # Their last job is the close above; at most one busy wait stands before it.
-        self._record_thread.shutdown(wait=False)
-        self._lease_thread.shutdown(wait=False)
+        # SQLite makes and removes files until its last connection is closed: whoever renames or
+        # removes the directory next must find it at rest. One thread after the other: of two that
+        # close at once each takes the other for one that stays, and the -wal is left behind.
+        await self._end(self._record_thread, self._records.close)
+        await self._end(self._lease_thread, self._leases.close)
+
+    async def _end(self, thread: ThreadPoolExecutor, close: Callable[[], None]) -> None:
+        """Its last job; at most one busy wait stands before it."""
+        closing = asyncio.get_running_loop().run_in_executor(thread, close)
+        thread.shutdown(wait=False)
+        await asyncio.wait([closing], timeout=_CALL_S_MAX)
 
     def statistics(self) -> SoloStatistics:
         """Counters since the start."""

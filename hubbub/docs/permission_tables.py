@@ -43,13 +43,20 @@ himself, or sets the rights of somebody who does not rank below him.
 
 Refusals: `banned`, `muted` and `channel_frozen` say what takes it; `not_a_member` means that
 joining would help; everything else is `permission_denied` ([ERRORS.md](ERRORS.md)).
+
+A dm and a private group answer a stranger as a channel that does not exist, `channel_not_found`,
+whatever he asks, over the socket and over REST. A stranger is whoever has no row there: also who
+left, declined or was removed. Who is invited, or banned, is told so. The name alone stays taken:
+`channel.create` answers `channel_exists`.
 """
 
 ROLES: Final = """
 ## By kind and role
 
-*Own* and *any* are about messages; a target must rank below.
-Whoever is invited to an open channel counts as none.
+*Own* and *any* are about messages; a target must rank below. `request_join` is asked of public
+groups.
+Everybody is *none* in an open channel, also after `member.join`: rows are for those alone who are
+more (moderators, owners), or whom somebody added. Whoever is invited there counts as none.
 """
 
 SANCTIONS: Final = """

@@ -12,7 +12,7 @@ domain).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -40,9 +40,20 @@ def slot_of(app: str, key: str, slots: int, seed: int) -> int:
     Args: slots: a power of two. seed: u32, drawn when the cluster is made.
     Raises ValueError if `slots` is no power of two.
     """
+    _check_slots(slots)
+    return mmh3.hash128(f"{app}\0{key}".encode(), seed, signed=False) & (slots - 1)
+
+
+def slots_of(app: str, keys: Iterable[str], slots: int, seed: int) -> list[int]:
+    """The same of many keys; the cache keeps what is asked for one by one."""
+    _check_slots(slots)
+    start, mask, hashed = f"{app}\0".encode(), slots - 1, mmh3.hash128
+    return [hashed(start + key, seed, signed=False) & mask for key in map(str.encode, keys)]
+
+
+def _check_slots(slots: int) -> None:
     if slots < 1 or slots & (slots - 1):
         raise ValueError(f"slots must be a power of two, not {slots}")
-    return mmh3.hash128(f"{app}\0{key}".encode(), seed, signed=False) & (slots - 1)
 
 
 @lru_cache(maxsize=_STREAMS_CACHED)

@@ -10,7 +10,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -122,6 +122,16 @@ class SlotMap:
         """The process that leads the slot, None while nobody does."""
         record = self._records[slot]
         return record.leader if record is not None else None
+
+    def nodes_of(self, slots: Iterable[int]) -> list[str]:
+        """The nodes that lead these slots, "" while nobody does: in one go, for first screens."""
+        records = self._records
+        return [
+            record.leader.node
+            if (record := records[slot]) is not None and record.leader is not None
+            else ""
+            for slot in slots
+        ]
 
     def term_of(self, slot: int) -> int:
         """The slot's term, 0 while nobody ever led it."""

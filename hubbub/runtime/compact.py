@@ -84,4 +84,6 @@ def start(arguments: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
+    import hubbub.runtime.early  # noqa: F401 - before `main_of` imports the roles
+
     sys.exit(start(sys.argv[1:]))

@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import asyncio
 import faulthandler
-import gc
 import os
 import resource
 import signal
@@ -29,13 +28,10 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Final
 
-from hubbub.runtime import logs
+from hubbub.runtime import collector, logs
 from hubbub.runtime.tasks import failure_handler
 from hubbub.settings.schema import ProcessConfig
 
-# Container objects made since the last look: some 500 messages. Half doubles the looks; double
-# keeps a dropped cycle (an exception with its frames) a little longer.
-GC_OBJECTS, GC_YOUNG, GC_MIDDLE = 100_000, 20, 100
 EXIT_STOPPED: Final = 0
 EXIT_FAILED: Final = 1
 EXIT_HUNG: Final = 3
@@ -68,14 +64,9 @@ class Process:
         self._watch: threading.Timer | None = None
 
     def started(self) -> None:
-        """What stands now stays, and is never looked at again by the collector of cycles.
-
-        A message makes and drops a few hundred objects without cycles: with the interpreter's own
-        thresholds their collection was a fifth of a busy node's and a quarter of an edge's time.
-        """
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(GC_OBJECTS, GC_YOUNG, GC_MIDDLE)
+        """What stands now stays, and is never looked at again by the collector of cycles."""
+        collector.keep_what_stands()
+        collector.look_seldom()
 
     def part(self, config: ProcessConfig) -> Process:
         """What the `main` of one of several roles gets. Make all parts before one has started."""

@@ -113,8 +113,8 @@ class AppSettings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     # Earlier contents of a message that are shown, 0: none.
     edits_shown_max: Annotated[int, Meta(ge=0, le=99)] = 50
     members_per_command_max: Annotated[int, Meta(ge=1, le=1_000)] = 1_000
-    # Members of one channel with a row. They stand in one stream: its leader pays 50 us for each
-    # mark, half a second of a core when 10,000 read a message.
+    # Members of one channel with a row. They stand in one stream: its leader pays 10 to 15 us for
+    # each mark, a tenth of a second of a core when 10,000 read a message (decision record 0033).
     channel_members_max: Annotated[int, Meta(ge=2, le=100_000)] = 10_000
     # What a page of history holds; 200 of the largest messages are bounded by bytes as well.
     history_page_default: Annotated[int, Meta(ge=1, le=200)] = 50

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -83,6 +83,31 @@ PROFILES: Final[Mapping[str, AppSettings]] = MappingProxyType(
 )
 
 
+# Shown once, to whoever makes the app.
+_SECRET: Final = frozenset({"token_secret_initial", "server_key_initial"})
+
+
+class Effective(msgspec.Struct, frozen=True):
+    """A setting as it counts, and who said so: the app's owner, its profile, or nobody."""
+
+    value: Any
+    source: Literal["app", "profile", "default"]
+
+
+def effective(profile: str, changes: Mapping[str, object]) -> dict[str, Effective]:
+    """Every setting of an app, by name, but its first secrets. Raises ValueError, as `resolve`."""
+    counts, base = (msgspec.to_builtins(resolve(profile, laid)) for laid in (changes, {}))
+    plain = msgspec.to_builtins(DEFAULT)
+    return {
+        name: Effective(
+            value,
+            "app" if name in changes else "default" if base[name] == plain[name] else "profile",
+        )
+        for name, value in sorted(counts.items())
+        if name not in _SECRET
+    }
+
+
 def resolve(profile: str, changes: Mapping[str, object] | None = None) -> AppSettings:
     """The settings of a profile, with an owner's changes (JSON values by field) laid over it.
 
@@ -102,4 +127,4 @@ def resolve(profile: str, changes: Mapping[str, object] | None = None) -> AppSet
     try:
         return msgspec.convert(merged, AppSettings)
     except msgspec.ValidationError as error:
-        raise ValueError(f"app settings: {error}") from None
+        raise ValueError(f"settings: {error}") from None

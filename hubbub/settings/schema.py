@@ -10,6 +10,7 @@ Rules:
 
 from __future__ import annotations
 
+from ipaddress import ip_network
 from typing import Annotated, Literal, TypeAlias
 
 from msgspec import Meta, Struct
@@ -184,9 +185,13 @@ class EdgeConfig(ProcessConfig, frozen=True, kw_only=True, forbid_unknown_fields
     role: Literal["edge"] = "edge"
     host: str = "127.0.0.1"
     port: Port = 0
-    # Origins that a browser may come from, as "https://chat.example.org"; "*" allows every one.
-    # Empty: only the edge's own origin. A request without an Origin header is no browser's.
+    # Origins that a browser may come from, to the socket and to the API, as
+    # "https://chat.example.org"; "*" allows every one. Empty: only the edge's own origin. A request
+    # without an Origin header is no browser's.
     allowed_origins: tuple[str, ...] = ()
+    # Networks and addresses of proxies that are believed whose request it is (X-Forwarded-For). One
+    # on this machine is believed without being named.
+    trusted_proxies: tuple[str, ...] = ()
     # Connections that wait for accept: 10,000 clients of a dead edge come at once.
     backlog: Annotated[int, Meta(ge=1, le=65_535)] = 4_096
 
@@ -230,6 +235,11 @@ class EdgeConfig(ProcessConfig, frozen=True, kw_only=True, forbid_unknown_fields
             raise ValueError("outgoing_bytes_max must not exceed outgoing_total_bytes_max")
         if self.recovery_bytes_max > self.recovery_connection_bytes_max:
             raise ValueError("recovery_bytes_max must not exceed recovery_connection_bytes_max")
+        for text in self.trusted_proxies:
+            try:
+                ip_network(text)
+            except ValueError as error:
+                raise ValueError(f"trusted_proxies: {error}") from None
         if self.demo and self.host not in ("127.0.0.1", "::1", "localhost"):
             raise ValueError("demo must be off unless host is a loopback address")
 

@@ -8,6 +8,7 @@ Structs, except for bodies that are JSON already.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any, TypeVar
 
 import msgspec
@@ -42,6 +43,12 @@ def decode_pack(data: bytes | memoryview, shape: type[T]) -> T:
     if decoder is None:
         decoder = _pack_decoders[shape] = msgspec.msgpack.Decoder(shape)
     return decoder.decode(data)  # type: ignore[no-any-return]
+
+
+def join_packed(values: Collection[bytes]) -> bytes:
+    """MessagePack of an array of values that are MessagePack already (array 32 of its
+    specification)."""
+    return b"".join((b"\xdd", len(values).to_bytes(4, "big"), *values))
 
 
 def parse_json(data: bytes | str | memoryview) -> Any:
@@ -98,7 +105,22 @@ def json_schema_components(shapes: list[type]) -> tuple[list[dict[str, Any]], di
     schemas, components = msgspec.json.schema_components(
         shapes, ref_template="#/components/schemas/{name}"
     )
-    return list(schemas), components
+    return without_false_items(list(schemas)), without_false_items(components)
+
+
+def without_false_items(schema: Any) -> Any:
+    """The same schema for tools that know no `items: false`, as generators of clients: `maxItems`
+    says of a tuple what it says."""
+    if isinstance(schema, list):
+        return [without_false_items(row) for row in schema]
+    if not isinstance(schema, dict):
+        return schema
+    is_tuple = schema.get("items") is False and "maxItems" in schema
+    return {
+        key: without_false_items(row)
+        for key, row in schema.items()
+        if not (is_tuple and key == "items")
+    }
 
 
 def with_details(text: str, details: dict[str, object]) -> str:

@@ -36,6 +36,7 @@ _AUTHOR_LENGTH_AT: Final = _KIND_AT - 3
 _INFO_LENGTH_AT: Final = _KIND_AT - 2
 _unpack_head: Final = _HEAD.unpack_from  # a page decodes fifty rows
 _SEQ: Final = Struct(">Q")
+_TIME: Final = Struct(">Q")  # behind the flags
 _BODY: Final = Struct(">QBQQBBH")  # seq, then _HEAD
 _SIGNAL: Final = Struct(">BH")  # data is JSON, whose first byte is never 0
 _new = tuple.__new__  # half the time of a NamedTuple's own constructor
@@ -79,6 +80,12 @@ def decode_row(seq: int, row: bytes) -> StoredEvent:
     kind, author = row[_KIND_AT:author_at].decode(), row[author_at:info_at].decode()
     head = _new(EventHead, (flags, ts_ms, ref_seq, kind, author))
     return _new(StoredEvent, (seq, head, row[info_at:data_at], row[data_at:]))
+
+
+def time_of(row: bytes) -> int:
+    """The ms of a row: a fifth of `decode_row`."""
+    ms: int = _TIME.unpack_from(row, 1)[0]
+    return ms
 
 
 def plain_data(rows: Sequence[tuple[int, bytes]], type: bytes, unwanted: int) -> list[bytes | None]:

@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 from msgspec import Struct
 
+PRESENCE_COUNTED: Final = "presence.counted"  # to a channel: how many are in it
 PRESENCE_MOVED: Final = "presence.moved"  # type of the signal, for edges alone
 PRESENCE_LOOK: Final = "presence.look"  # name of the query
 LOOKED_AT_MAX: Final = 200  # users of one request, and on one screen
@@ -47,7 +48,8 @@ class Sees(IntFlag):
 
 class Looked(Struct, frozen=True, omit_defaults=True):
     """A user as his leader knows him, and what of it the one who asked may see. `unsure`: it
-    depends on channels in common, which were not named. `choice`: for himself."""
+    depends on channels in common, which were not named. `choice`: for himself. `hides`: for edges
+    alone, which take his connections out of lists at once."""
 
     state: State = "offline"
     last_seen_ms: int = 0
@@ -55,6 +57,7 @@ class Looked(Struct, frozen=True, omit_defaults=True):
     is_settled: bool = True
     unsure: bool = False
     choice: str = ""
+    hides: bool = False
 
 
 class Moved(Struct, frozen=True):

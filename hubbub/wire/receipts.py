@@ -7,7 +7,9 @@ from typing import Final
 from msgspec import Struct
 
 MARKS_STIRRED: Final = "marks.stirred"  # type of the signal
+RECEIPTS_MOVED: Final = "receipts.moved"  # type of the signal that names members
 RECEIPTS_GET: Final = "receipts.get"  # name of the query
+RECEIPTS_WATCHED: Final = "receipts.watched"  # name of the query that edges ask for screens
 MESSAGES_MAX: Final = 100  # of one query, and on one screen
 
 
@@ -26,3 +28,11 @@ class ReceiptsRequest(Struct, frozen=True):
     channel: str
     seqs: tuple[int, ...] = ()
     ids: tuple[str, ...] = ()
+
+
+class WatchedRequest(Struct, frozen=True):
+    """Of these messages, at most 100; and who of these users may not see it (any more)."""
+
+    channel: str
+    seqs: tuple[int, ...] = ()
+    users: tuple[str, ...] = ()

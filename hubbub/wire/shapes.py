@@ -1,7 +1,7 @@
 """Every message of a link: its type number and the shape of its body.
 
 Who sends what:
-  edge → router → node   SUBMIT, QUERY, SUBSCRIBE, PRESENCE, HEADS, QUERIES, SEARCH
+  edge → router → node   SUBMIT, SUBMITS, QUERY, SUBSCRIBE, PRESENCE, HEADS, QUERIES, SEARCH
                          (`wire.search`): answered by exactly one RESULT; QUERY_ANY is a QUERY that
                          any whole copy may answer if it has `min_seq`
   node → router → node   SUBMIT (a Forward from an outbox): answered by exactly one RESULT
@@ -35,6 +35,7 @@ class Kind(IntEnum):
     QUERY_ANY = 6
     QUERIES = 7
     SEARCH = 8
+    SUBMITS = 9
     RESULT = 10
     EVENT = 20
     SIGNAL = 21
@@ -71,6 +72,7 @@ REQUESTS = frozenset(
         Kind.PRESENCE,
         Kind.QUERIES,
         Kind.SEARCH,
+        Kind.SUBMITS,
     }
 )
 FOR_A_NODE = frozenset({Kind.HEADS, Kind.QUERIES, Kind.SEARCH})  # by any slot that it leads
@@ -133,6 +135,26 @@ class Outcome(Body, frozen=True):
     dup: bool = False
     rev: int = 0
     reply: Json = b""  # what the feature answers beyond this, as a JSON object
+
+
+class Submits(Body, frozen=True):
+    """Commands of the message's stream: run in order, each as if it had come alone after the one
+    before. What stands behind one that is refused is not run: a later time runs the same ones."""
+
+    commands: tuple[Submit, ...]
+
+
+class CommandAnswer(Body, frozen=True):
+    """OK: a packed Outcome. REJECTED: a packed Refusal; then it is the last one that was run."""
+
+    status: Status
+    body: bytes
+
+
+class SubmitsAnswer(Body, frozen=True):
+    """The answer to SUBMITS, once all that ran is committed: of the first ones, at least one."""
+
+    rows: tuple[CommandAnswer, ...]
 
 
 class Query(Body, frozen=True):
@@ -248,7 +270,10 @@ class NewestAsk(Body, frozen=True):
     parallel.
 
     `roll`: the node keeps them under this name as of `number`; next time `keys` are those that came
-    since `base`, and `gone` those that left. `base` 0: `keys` are all."""
+    since `base`, and `gone` those that left. `base` 0: `keys` are all.
+
+    `unread_of`: instead of the newest all of the roll in which something waits for this user, who
+    blocks `blocked`."""
 
     app: str
     slots: tuple[int, ...]
@@ -259,6 +284,8 @@ class NewestAsk(Body, frozen=True):
     base: int = 0
     number: int = 0
     gone: tuple[str, ...] = ()
+    unread_of: str = ""
+    blocked: tuple[str, ...] = ()
 
 
 class LinesAsk(Body, frozen=True):
@@ -277,7 +304,7 @@ class HeadsQuery(Body, frozen=True):
     edge: str
     asks: tuple[HeadAsk, ...]
     newest: NewestAsk | None = None
-    lines: LinesAsk | None = None
+    lines: tuple[LinesAsk, ...] = ()  # of one user each
 
 
 class HeadRow(Body, frozen=True):
@@ -295,16 +322,18 @@ class HeadRow(Body, frozen=True):
     message_seq: int = 0  # the last message, 0 if there is none
     message_ms: int = 0
     answer: Json = b""  # of the query; empty where it was refused
+    unread: int = 0  # if it was asked for alone
 
 
 class HeadsAnswer(Body, frozen=True):
     """The answer to HEADS, in the order of the asks; then those of `newest`, the newest first.
-    `elsewhere`: keys of `newest` that another node leads; `unknown`: its roll, tell the whole."""
+    `elsewhere`: keys of `newest` that another node leads; `unknown`: its roll, tell the whole.
+    `lines` are parallel to the question's."""
 
     rows: tuple[HeadRow, ...]
     elsewhere: tuple[str, ...] = ()
     unknown: bool = False
-    lines: Lines | None = None
+    lines: tuple[Lines, ...] = ()
 
 
 class Presence(Body, frozen=True):
