@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hubbub.runtime.early  # noqa: F401 - first: it hastens the others
 from hubbub.runtime.config import from_command_line
 from hubbub.runtime.process import run
 from hubbub.settings.schema import NodeConfig

@@ -29,6 +29,7 @@ from node.presence import PresenceLists, StreamName
 from node.publishing import Publishing
 from node.ready import Publication, Result
 from node.replies import Replies
+from node.signs import Signs
 from node.slot import Now, Slot
 from node.store.api import StoreError
 from node.tallies import Tallies
@@ -61,6 +62,7 @@ class Attendance:
         self.leases = Leases()
         self.audiences = Audiences(self.presence.by_edge)
         self.tallies = Tallies()
+        self.signs = Signs()
 
     def lead(self, number: int) -> None:
         """A term began here: nobody is reported yet."""
@@ -74,6 +76,7 @@ class Attendance:
         self.leases.forget([n for n in self.leases.users() if target_of(*n) == number])
         self.audiences.forget([n for n in self.audiences.streams() if target_of(*n) == number])
         self.tallies.forget([n for n in self.tallies.streams() if target_of(*n) == number])
+        self.signs.forget([n for n in self.signs.streams() if target_of(*n) == number])
 
     def tick(self, live_edges: Collection[str], now: Now) -> None:
         """Once a second."""
@@ -82,19 +85,67 @@ class Attendance:
         for (app, key), number in self.audiences.tick(live_edges, now.mono_ms):
             slot = self._intake.active(self._engine.target_of(app, key))
             if slot is not None and self._engine.registry.lease is not None:
-                signal = self._engine.counted(app, key, number, now.wall_ms)
-                self._publishing.publish(slot, Publication(app, key, (), (signal,)))
+                self._tell_number(slot, app, key, number, now)
+        self.signs.tick(now.mono_ms)
+        for name in self.tallies.take_stirred():
+            self._count_anew(name, now)
         for (app, key), number in self.tallies.tick(now.mono_ms):
             slot = self._intake.active(self._engine.target_of(app, key))
             if slot is not None:
                 signal = self._engine.tallied(app, key, number, now.wall_ms)
                 self._publishing.publish(slot, Publication(app, key, (), (signal,)))
 
-    def tally(self, publication: Publication) -> None:
-        """Somebody gives a sign that is counted, or gives it no more."""
-        if publication.tally is not None:
+    def _tell_number(self, slot: Slot, app: str, key: str, number: int, now: Now) -> None:
+        try:
+            signal = self._engine.counted(slot.overlay, app, key, number, now.wall_ms)
+        except (FeatureFailed, Rejected) as failure:
+            _log.error("attendance.not_told", key=key, error=repr(failure))
+            return
+        if signal is not None:
+            self._publishing.publish(slot, Publication(app, key, (), (signal,)))
+
+    def signed(self, publication: Publication) -> None:
+        """Somebody gives a sign, or gives it no more."""
+        if publication.sign is not None:
             name, now_ms = (publication.app, publication.key), self._intake.clock.monotonic_ms()
-            self.tallies.note(name, *publication.tally, now_ms)
+            user, sign = publication.sign
+            if sign.is_named:
+                self.signs.note(name, (user, sign.where), sign.ms, now_ms)
+            else:
+                self.tallies.note(name, user, sign.ms, now_ms)
+
+    def hushed(self, slot: Slot, publication: Publication) -> Publication:
+        """Who types may have to stop: said right behind the event that says why; a number is made
+        anew at the tick. The publication without that note."""
+        mine = self._engine.registry.tally_of
+        others = tuple(noted for noted in publication.pulses if noted[0] != mine)
+        if len(others) == len(publication.pulses):
+            return publication
+        app, key = name = publication.app, publication.key
+        self.tallies.stir(name)
+        now, stopped = self._intake.now(), []
+        for user, where in self.signs.of(name, now.mono_ms):
+            if not self._may_sign(slot, app, key, user, now):
+                self.signs.note(name, (user, where), 0, now.mono_ms)
+                stopped.append(self._engine.sign_ended(app, key, user, where, now.wall_ms))
+        signals = (*publication.signals, *stopped)
+        return msgspec.structs.replace(publication, pulses=others, signals=signals)
+
+    def _may_sign(self, slot: Slot, app: str, key: str, user: str, now: Now) -> bool:
+        try:
+            return self._engine.may_sign(slot.overlay, app, key, user, now.wall_ms)
+        except (Rejected, FeatureFailed, StoreError) as error:
+            _log.error("sign.failed", slot=slot.number, error=str(error))
+            return True  # it ends by itself
+
+    def _count_anew(self, name: StreamName, now: Now) -> None:
+        """Without those who may not type any more."""
+        slot = self._intake.active(self._engine.target_of(*name))
+        if slot is None:
+            return
+        for user in self.tallies.users(name):
+            if not self._may_sign(slot, *name, user, now):
+                self.tallies.note(name, user, 0, now.mono_ms)
 
     def edges_are(self, live_edges: Collection[str]) -> None:
         """The edges (name.boot_id) that are alive; at once when one of them is not any more."""
@@ -211,10 +262,12 @@ class Attendance:
         if stream_kind(key, settings) is not StreamKind.USER:
             return
         now, overlay = self._intake.now(), slot.overlay
+        tables = overlay.committed(overlay.stream(app, key))
         self.leases.update(
             (app, key),
             self.presence.activity(app, key),
-            is_hidden=lease.hides(overlay.committed(overlay.stream(app, key))),
+            is_hidden=lease.hides(tables),
+            is_out=lease.is_out(tables, now.wall_ms),
             wall_ms=now.wall_ms,
             mono_ms=now.mono_ms,
             ago_ms=ago_ms,

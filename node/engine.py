@@ -33,6 +33,7 @@ from hubbub.features.contract import (
     Forward,
     Meta,
     Registry,
+    Sign,
     Undue,
 )
 from hubbub.features.due import DUE, DueRow, change_due
@@ -55,6 +56,7 @@ from node.usage import AppUsage, write
 _COMMAND: Final = EntryKind.COMMAND
 _NUMBERED: Final = EventKind.NUMBERED
 _SIGNAL: Final = EventKind.SIGNAL
+_NOBODY: Final = Viewer(user="")
 SYSTEM: Final = "system"  # the authority of Forwards
 
 
@@ -110,11 +112,11 @@ class Made(msgspec.Struct, frozen=True):
 
 
 class Answered(msgspec.Struct, frozen=True):
-    """A success that needs no entry. `signals` may leave at once. `tally`: as of Publication."""
+    """A success that needs no entry. `signals` may leave at once. `sign`: as of Publication."""
 
     outcome: Outcome
     signals: tuple[Json, ...] = ()
-    tally: tuple[str, int] | None = None
+    sign: tuple[str, Sign] | None = None
 
 
 class FeatureFailed(Exception):
@@ -192,9 +194,8 @@ class Engine:
             decision, is_refused = Decision([]), True
         logged, signals = self._split(decision.events, ctx)
         if not logged and not is_refused and not due:
-            ms, user = decision.tally_ms, ctx.actor
-            tally = (user, ms) if ms is not None else None
-            return Answered(_head_outcome(stream, decision.reply), signals, tally)
+            sign = None if decision.sign is None else (ctx.actor, decision.sign)
+            return Answered(_head_outcome(stream, decision.reply), signals, sign)
         entry = Entry(
             index=place.index,
             term=place.term,
@@ -226,10 +227,22 @@ class Engine:
         except Exception as error:  # boundary: a feature's bug is one signal's failure
             raise FeatureFailed(f"lease of {self.registry.lease_of}: {error!r}") from error
 
-    def counted(self, app: str, key: str, number: int, now_ms: int) -> Json:
-        """The body of the signal that says how many connections are in a channel."""
+    def counted(
+        self, overlay: Overlay, app: str, key: str, number: int, now_ms: int
+    ) -> Json | None:
+        """The body of the signal that says how many connections are in a channel; None: not
+        everybody there may hear of it. Raises FeatureFailed, Rejected."""
         lease = self.registry.lease
         assert lease is not None
+        stream = overlay.stream(app, key)
+        ctx = self.context(app, key, _NOBODY, max(now_ms, stream.committed.ts_ms))
+        try:
+            if not lease.is_counted(overlay.committed(stream), ctx):
+                return None
+        except Rejected:
+            return None  # there is no such channel (any more)
+        except Exception as error:  # boundary: a feature's bug is one signal's failure
+            raise FeatureFailed(f"lease of {self.registry.lease_of}: {error!r}") from error
         meta = Meta(app, key, 0, now_ms, "", "", "")
         return encode_signal(stamp(lease.counted(number), meta), b"")
 
@@ -237,7 +250,23 @@ class Engine:
         """The body of the signal that says how many give a sign in a channel."""
         assert self.registry.tally is not None
         meta = Meta(app, key, 0, now_ms, "", "", "")
-        return encode_signal(stamp(self.registry.tally(number), meta), b"")
+        return encode_signal(stamp(self.registry.tally.counted(number), meta), b"")
+
+    def may_sign(self, overlay: Overlay, app: str, key: str, user: str, now_ms: int) -> bool:
+        """Whether who gives a sign in a channel may go on. Raises FeatureFailed, Rejected."""
+        assert self.registry.tally is not None
+        stream = overlay.stream(app, key)
+        ctx = self.context(app, key, Viewer(user), max(now_ms, stream.committed.ts_ms))
+        try:
+            return self.registry.tally.holds(user, overlay.committed(stream), ctx)
+        except Exception as error:  # boundary: a feature's bug is one sign's failure
+            raise FeatureFailed(f"signs of {self.registry.tally_of}: {error!r}") from error
+
+    def sign_ended(self, app: str, key: str, user: str, where: str, now_ms: int) -> Json:
+        """The body of the signal that a user's sign has ended."""
+        assert self.registry.tally is not None
+        meta = Meta(app, key, 0, now_ms, user, "", "")
+        return encode_signal(stamp(self.registry.tally.ended(where), meta), b"")
 
     def due_row(self, overlay: Overlay, app: str, key: str, name: str) -> DueRow | None:
         """What is to be proposed under a name, pending changes included."""

@@ -9,6 +9,7 @@ import msgspec
 
 from hubbub.runtime.clock import Clock
 from hubbub.wire.frame import Message
+from node.bundle import Bundle
 from node.engine import QueuedForward
 from node.presence import StreamName
 from node.slot import Now, Slot
@@ -35,6 +36,7 @@ class Request(NamedTuple):
     read: Message | None = None  # a QUERY that waits for ReadNow
     due: bytes = b""
     ended: tuple[StreamName, int] | None = None
+    bundle: tuple[Bundle, int] | None = None  # of a SUBMITS, and the command's place in it
 
 
 class ServiceCounts(msgspec.Struct):

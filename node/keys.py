@@ -26,10 +26,11 @@ Rules: everything of a slot, of a stream, of a table is one range. Row keys sort
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import blake2b
 from struct import Struct
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast
 
 RowKey: TypeAlias = str | int | tuple[str | int, ...]
 
@@ -49,6 +50,7 @@ _INT_PART: Final = Struct(">BQ")
 _INT: Final = 1
 _STR: Final = 2
 _STR_END: Final = b"\x00\x01"
+_BETWEEN_TEXTS: Final = "\x00\x01\x02"
 pack_u64: Final = _U64.pack
 unpack_u64: Final = _U64.unpack_from  # (data, at) → a tuple of one: for loops
 _MAX_SUFFIX: Final = b"\xff" * 9
@@ -73,6 +75,12 @@ def stream_prefix(slot: int, app: str, key: str) -> bytes:
             key_bytes,
         )
     )
+
+
+def stream_prefixes(slot: int, app: str, names: Sequence[str]) -> list[bytes]:
+    """The same of many streams of a slot."""
+    start, pack = app_prefix(slot, app), _SLOT.pack
+    return [start + pack(len(name)) + name for name in map(str.encode, names)]
 
 
 def app_prefix(slot: int, app: str) -> bytes:
@@ -111,6 +119,20 @@ def table_suffix(table: str) -> bytes:
 @lru_cache(maxsize=16_384)
 def row_suffix(key: RowKey) -> bytes:
     """The row part of a STATE key. Raises TypeError for what is no str, int or tuple of them."""
+    return _suffix(key)
+
+
+def row_suffixes(keys: Sequence[RowKey]) -> list[bytes]:
+    """The same of many keys, which are not remembered: a large channel's would drive out all
+    others."""
+    if keys and type(keys[0]) is str:
+        texts = cast("Sequence[str]", keys)
+        if "\x00" not in "".join(texts):
+            return [b"\x02%b\x00\x01" % text.encode() for text in texts]
+    return [_suffix(key) for key in keys]
+
+
+def _suffix(key: RowKey) -> bytes:
     if type(key) is tuple:
         return b"".join([_part(part) for part in key])
     return _part(key)
@@ -144,6 +166,16 @@ def parse_row_suffix(data: bytes) -> RowKey:
         parts.append(data[at + 1 : end].replace(b"\x00\xff", b"\x00").decode())
         at = end + len(_STR_END)
     return parts[0] if len(parts) == 1 else tuple(parts)
+
+
+def parse_text_suffixes(suffixes: Sequence[bytes]) -> list[str]:
+    """The row keys in row parts that are one text each: thousands at a time."""
+    joined = b"".join(suffixes)
+    if not joined:
+        return []
+    if b"\xff" in joined:  # a zero inside a text
+        return [cast(str, parse_row_suffix(suffix)) for suffix in suffixes]
+    return joined[1 : -len(_STR_END)].decode().split(_BETWEEN_TEXTS)
 
 
 def slot_range(slot: int) -> tuple[bytes, bytes]:

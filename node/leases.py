@@ -5,7 +5,8 @@ Rules (decision record 0026):
 1. The lists of connections (`node.presence`) are the leases: absolute per edge, told anew to a new
    leader. Here is what they come to for each user: active on any, idle on all, or none.
 2. Whoever comes is shown at once. Whoever goes is shown for GRACE_MS more, and if he is back by
-   then nobody learns of it. Who hides (`hidden`) goes in just that way.
+   then nobody learns of it. Who hides (`is_hidden`) goes in just that way. Who may not be there
+   any more (`is_out`) is gone at once.
 3. A grace that is over is told, and kept by a command of the leader (`take_ended`), once and paced;
    until that is done it is answered from here.
 4. For GRACE_MS a new leader does not say of anybody whom it does not know that he is gone.
@@ -76,13 +77,14 @@ class Leases:
         activity: Activity,
         *,
         is_hidden: bool,
+        is_out: bool = False,
         wall_ms: int,
         mono_ms: int,
         ago_ms: int = 0,
     ) -> None:
         """His connections, or his choice, are so now. `ago_ms`: since when, at the least."""
         lease = self._users.get(user)
-        if is_hidden:
+        if is_hidden or is_out:
             activity = _NONE
         if lease is None:
             if activity is _NONE:
@@ -97,9 +99,12 @@ class Leases:
             if lease.shown is not activity:
                 lease.shown = activity
                 self._moved[user] = None
-        elif lease.shown is not _NONE and user not in self._leaving:
-            self._leaving[user] = mono_ms - ago_ms + GRACE_MS
-            lease.gone_ms = wall_ms - ago_ms
+        elif lease.shown is not _NONE:
+            if user not in self._leaving:
+                self._leaving[user] = mono_ms - ago_ms + GRACE_MS
+                lease.gone_ms = wall_ms - ago_ms
+            if is_out:
+                self._leaving[user] = mono_ms
 
     def stir(self, user: StreamName) -> None:
         """What he is shown as is another, whatever his connections do."""

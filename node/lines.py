@@ -13,10 +13,13 @@ Rules (decision record 0038):
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import repeat
+from operator import attrgetter, is_
 from typing import Any, Final, TypeAlias
 
 from hubbub.wire.shapes import Json, Lines
+from node.replica import Role
 
 # Some 500 bytes each, a long preview 1.5 KB: 25 MB. Half of it: 500 people with a full screen.
 LINES_MAX: Final = 50_000
@@ -24,8 +27,26 @@ NOT_LED: Final = -1
 _UNMADE: Final = -1
 
 Slot: TypeAlias = Any  # node.slot.Slot, which stands above: here it is compared and passed on
+_role_of: Final = attrgetter("replica.role")
 Stream = tuple[str, str]
 LineOf = Callable[[Slot, str, str, str], tuple[int, Json]]  # slot, app, key, user
+
+
+def _are_led(slots: Iterable[Slot]) -> list[bool]:
+    return list(map(is_, map(_role_of, slots), repeat(Role.ACTIVE)))
+
+
+class _Absent:
+    """Stands for a slot that is not held here."""
+
+    role = None
+
+    @property
+    def replica(self) -> _Absent:
+        return self
+
+
+_ABSENT: Final = _Absent()
 
 
 class _Stream:
@@ -41,22 +62,51 @@ class _Stream:
 class _Told:
     """What one user was told. `versions`: of the streams when the lines were made."""
 
-    __slots__ = ("app", "keys", "lines", "seqs", "slots", "streams", "user", "versions", "where")
+    __slots__ = (
+        "app",
+        "keys",
+        "led",
+        "lines",
+        "numbers",
+        "seqs",
+        "slots",
+        "stood",
+        "streams",
+        "user",
+        "versions",
+        "where",
+    )
 
     def __init__(self, app: str, user: str, keys: tuple[str, ...], slots: tuple[int, ...]) -> None:
         self.app = app
         self.user = user
         self.keys = keys
         self.slots = slots
+        self.numbers = tuple(dict.fromkeys(slots))  # each once; parallel: as it was held, if led
+        self.stood: list[Slot] = []
+        self.led: list[bool] = []
         self.where: dict[int, Slot | None] = {}  # who led each slot then: this node, or another
         self.streams: list[_Stream] = []
         self.versions = [_UNMADE] * len(keys)
         self.seqs = [NOT_LED] * len(keys)
         self.lines: list[Json] = [b""] * len(keys)
 
-    def is_current(self, active: Callable[[int], Slot | None]) -> bool:
-        """Whether rule 3 holds."""
-        return all(active(number) is slot for number, slot in self.where.items())
+    def stand(self, held: Mapping[int, Slot]) -> None:
+        """From now on they are for the slots as these are now: of those that are led by another
+        than before they are made anew."""
+        before = self.where
+        self.stood = list(map(held.get, self.numbers, repeat(_ABSENT)))
+        self.led = _are_led(self.stood)
+        rows = zip(self.numbers, self.stood, self.led, strict=True)
+        self.where = {number: slot if is_led else None for number, slot, is_led in rows}
+        for at, number in enumerate(self.slots):
+            if self.where[number] is not before.get(number):
+                self.versions[at], self.seqs[at], self.lines[at] = _UNMADE, NOT_LED, b""
+
+    def is_current(self, held: Mapping[int, Slot]) -> bool:
+        """Whether rule 3 holds. Without a call for each slot: each answer asks it of dozens."""
+        stood = list(map(held.get, self.numbers, repeat(_ABSENT)))
+        return stood == self.stood and _are_led(stood) == self.led
 
     def settle(self, line_of: LineOf) -> None:
         """Make what is older than its stream; a line that cannot be read is tried again."""
@@ -101,20 +151,21 @@ class KeptLines:
         user: str,
         keys: tuple[str, ...],
         slots: Callable[[], Sequence[int]],
-        active: Callable[[int], Slot | None],
+        held: Mapping[int, Slot],
         line_of: LineOf,
     ) -> Lines:
         """The lines of these streams. Args: slots(): of the keys, called if they are not known
-        here. line_of: NOT_LED and nothing where it cannot be read."""
+        here. held: slots of this node. line_of: NOT_LED and nothing where it cannot be read."""
         place = app, user
         told = self._told.get(place)
-        if told is None or told.keys != keys or not told.is_current(active):
+        if told is None or told.keys != keys:
             self._drop(place)
             told = _Told(app, user, keys, tuple(slots()))
-            told.where = {number: active(number) for number in told.slots}
             self._keep(place, told)
         else:
             self._told.move_to_end(place)
+        if not told.is_current(held):
+            told.stand(held)
         told.settle(line_of)
         return Lines(tuple(told.seqs), b",".join(filter(None, told.lines)))
 

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right, insort
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from heapq import nsmallest
 from typing import Final
 
 from hubbub.wire.shapes import NewestAsk
@@ -23,16 +24,20 @@ from hubbub.wire.shapes import NewestAsk
 KEYS_MAX: Final = 100_000
 # Beyond a share of so much, sorting all costs less than moving one by one.
 _SORT_FROM: Final = 8
+_NOBODY: Final[Mapping[str, tuple[Order, ...]]] = {}
 
 Place = tuple[int, str]  # negative ms of the last message, key
-PlaceOf = Callable[[int, str], int]  # slot, key → negative ms
+PlacesOf = Callable[[Mapping[str, int]], Mapping[str, int]]  # key → slot; key → negative ms
 TermOf = Callable[[int], int | None]  # None: not led here
 
 
 class Order:
-    """One roll, or the part of it that this node leads."""
+    """One roll, or the part of it that this node leads.
 
-    __slots__ = ("_known", "_moved", "_places", "app", "number", "slots", "terms")
+    Its first page picks the best of all places; who asks again has them put in order.
+    """
+
+    __slots__ = ("_known", "_moved", "_places", "_was_asked", "app", "number", "slots", "terms")
 
     def __init__(self, app: str, number: int) -> None:
         self.app = app
@@ -40,7 +45,8 @@ class Order:
         self.slots: dict[str, int] = {}
         self.terms: dict[int, int] = {}
         self._known: dict[str, int] = {}
-        self._places: list[Place] = []
+        self._places: list[Place] | None = None  # in no order
+        self._was_asked = False
         self._moved: dict[str, None] = {}
 
     def __len__(self) -> int:
@@ -56,30 +62,42 @@ class Order:
         del self.slots[key]
         self._moved.pop(key, None)
         ms = self._known.pop(key, None)
-        if ms is not None:
+        if ms is not None and self._places is not None:
             del self._places[bisect_left(self._places, (ms, key))]
 
     def moved(self, key: str) -> None:
         """Something was committed there."""
         self._moved[key] = None
 
-    def page(self, best: int, after: Place | None, place_of: PlaceOf) -> list[Place]:
+    def page(self, best: int, after: Place | None, places_of: PlacesOf) -> list[Place]:
         """The first `best` places behind `after`."""
         if self._moved:
-            self._settle(place_of)
-        start = 0 if after is None else bisect_right(self._places, after)
-        return self._places[start : start + best]
+            self._settle(places_of)
+        if self._places is None and not self._was_asked:
+            self._was_asked = True
+            there = zip(self._known.values(), self._known, strict=True)
+            return nsmallest(best, (at for at in there if at > after) if after else there)
+        places = self._in_order()
+        start = 0 if after is None else bisect_right(places, after)
+        return places[start : start + best]
 
-    def _settle(self, place_of: PlaceOf) -> None:
-        moved, self._moved = self._moved, {}
-        known, places, slots = self._known, self._places, self.slots
-        if len(moved) * _SORT_FROM > len(slots):
-            for key in moved:
-                known[key] = place_of(slots[key], key)
-            self._places = sorted((ms, key) for key, ms in known.items())
+    def _in_order(self) -> list[Place]:
+        if self._places is None:
+            self._places = sorted(zip(self._known.values(), self._known, strict=True))
+        return self._places
+
+    def _settle(self, places_of: PlacesOf) -> None:
+        slots, known = self.slots, self._known
+        is_new = len(self._moved) == len(slots)
+        now = places_of(slots if is_new else {key: slots[key] for key in self._moved})
+        self._moved = {}  # not before: what could not be read is looked up again
+        if len(now) * _SORT_FROM > len(slots):
+            known.update(now)
+            self._places = None
             return
-        for key in moved:
-            old, new = known.get(key), place_of(slots[key], key)
+        places = self._in_order()
+        for key, new in now.items():
+            old = known.get(key)
             if old == new:
                 continue
             if old is not None:
@@ -95,7 +113,7 @@ class Orders:
         self.dropped = 0  # to make room
         self._keys_max = keys_max
         self._orders: OrderedDict[str, Order] = OrderedDict()
-        self._holders: dict[tuple[str, str], list[Order]] = {}
+        self._holders: dict[str, dict[str, tuple[Order, ...]]] = {}  # by app and key
         self._count = 0
 
     def __len__(self) -> int:
@@ -104,8 +122,9 @@ class Orders:
 
     def moved(self, stream: tuple[str, str]) -> None:
         """Something was committed in this stream."""
-        for order in self._holders.get(stream, ()):
-            order.moved(stream[1])
+        app, key = stream
+        for order in self._holders.get(app, _NOBODY).get(key, ()):
+            order.moved(key)
 
     def take(self, ask: NewestAsk, term_of: TermOf) -> Order | None:
         """The order of a question that names a roll, as of its number; None: it is not known, or
@@ -149,14 +168,10 @@ class Orders:
         for slot in set(new.values()) - order.terms.keys():
             order.terms[slot] = term_of(slot) or 0
         order.add(new)
-        app, holders = order.app, self._holders
+        holders, alone = self._holders.setdefault(order.app, {}), (order,)
         for key in new:
-            stream = app, key
-            held = holders.get(stream)
-            if held is None:
-                holders[stream] = [order]
-            else:
-                held.append(order)
+            held = holders.get(key)
+            holders[key] = alone if held is None else (*held, order)
         self._count += len(new)
         self._make_room(ask.roll)
 
@@ -175,8 +190,12 @@ class Orders:
             self._unhold(order, key)
 
     def _unhold(self, order: Order, key: str) -> None:
-        holders = self._holders[order.app, key]
-        holders.remove(order)
-        if not holders:
-            del self._holders[order.app, key]
+        holders = self._holders[order.app]
+        others = tuple(one for one in holders[key] if one is not order)
+        if others:
+            holders[key] = others
+        else:
+            del holders[key]
+            if not holders:
+                del self._holders[order.app]
         self._count -= 1

@@ -18,7 +18,7 @@ Long because versions and the two views of them are one invariant: rule 1.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from itertools import count
 from typing import Any, Final, Generic, TypeVar, cast
 
@@ -26,7 +26,7 @@ from hubbub.base.bounded import BoundedCache
 from hubbub.base.units import KIB
 from hubbub.features.contract import Table
 from hubbub.wire.codec import decode_pack, encode_pack
-from hubbub.wire.event import CHANGED, COUNTABLE, StoredEvent, decode_row, with_flags
+from hubbub.wire.event import CHANGED, COUNTABLE, StoredEvent, decode_row, time_of, with_flags
 from node import keys
 from node.lines import KeptLines
 from node.orders import Orders
@@ -102,6 +102,17 @@ class Head:
         self.message_seq = message_seq if message_seq >= floor else 0
         self.message_ms = message_ms if message_seq >= floor else 0
 
+    @property
+    def place(self) -> int:
+        """Where it stands in an order of last messages, the newest first: negative ms of the last
+        one, or of the last event if there is none."""
+        return -(self.message_ms or self.ts_ms)
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether surely nothing countable is above the floor: a load looks no further back."""
+        return not self.message_seq and self.seq - self.floor < _FAR_EVENTS
+
 
 class Stream:
     """One stream key of this slot: its place on disk, its heads, its pending rows."""
@@ -123,6 +134,7 @@ class Stream:
         "rows",
         "serial",
         "tables",
+        "unread",
     )
 
     def __init__(self, app: str, key: str, prefix: bytes, head: Head, serial: int = 0) -> None:
@@ -136,6 +148,7 @@ class Stream:
         self.head = head
         self.committed = head
         self.figures: dict[str, bytes] = {}  # by user; of what is committed, like `preview`
+        self.unread: dict[str, int] = {}  # likewise
         self.preview: bytes | None = None
         self.opening: bytes | None = None  # of its line among heads, likewise
         # What the caches keep of it, and the prefixes of the rows that it was made of.
@@ -178,6 +191,17 @@ class Caches:
         self.orders = Orders()
         self.serials = count(1)
         self.pages_read = self.pages_found = 0
+
+    def places(self, app: str, names: Iterable[str]) -> dict[str, int]:
+        """Where those of these streams stand that are in memory, of whatever slot."""
+        peek = self.streams.peek
+        found: dict[str, int] = {}
+        for key in names:
+            stream = peek((app, key))
+            if stream is not None:
+                head = stream.committed
+                found[key] = -(head.message_ms or head.ts_ms)  # `place`, thousands of times
+        return found
 
     def clear(self) -> None:
         """Rows were deleted by another way than a slot's own entries: know nothing."""
@@ -227,14 +251,64 @@ class Overlay:
         """The view of queries: what is committed."""
         return StreamTables(self, stream, is_live=False)
 
+    def known_places(self, app: str, names: Iterable[str]) -> dict[str, int]:
+        """Where those of these streams stand that are in the node's memory, whatever their slot."""
+        return self._caches.places(app, names)
+
+    def places(self, app: str, names: Sequence[str]) -> dict[str, int]:
+        """Where these streams of this slot stand in an order of last messages.
+
+        What is not in memory is read together, and not kept: one long list would drive out the
+        streams of everybody else.
+        """
+        found = self._caches.places(app, names)
+        for key in names:
+            if key not in found and (stream := self._pinned.get((app, key))) is not None:
+                found[key] = stream.committed.place
+        unread = [key for key in names if key not in found]
+        if unread:
+            found.update(self._stored_places(app, unread))
+        return found
+
+    def _stored_places(self, app: str, names: list[str]) -> Iterator[tuple[str, int]]:
+        """The same of streams that nothing is pending in, from the store."""
+        places = sorted(zip(keys.stream_prefixes(self._slot, app, names), names, strict=True))
+        ranges = [(prefix, keys.prefix_end(prefix)) for prefix, _ in places]
+        tails = self._store.tails(_CHAN, ranges, _NEAR_EVENTS, _is_message)
+        for (_, key), rows in zip(places, tails, strict=True):
+            if rows and rows[-1][1][0] & COUNTABLE:
+                yield key, -time_of(rows[-1][1])
+            elif 0 < len(rows) < _NEAR_EVENTS:
+                yield key, -time_of(rows[0][1])
+            else:  # it takes more than a look: all was deleted, or much was no message
+                yield key, self.stream(app, key).committed.place
+
+    def load(self, app: str, names: Iterable[str]) -> None:
+        """Have these streams in memory, as far as there is room: a quarter of what `stream` takes
+        for each that is not there yet."""
+        pinned, peek = self._pinned, self._caches.streams.peek
+        lacking = [key for key in names if not (peek((app, key)) or (app, key) in pinned)]
+        if not lacking:
+            return
+        places = sorted(zip(keys.stream_prefixes(self._slot, app, lacking), lacking, strict=True))
+        ranges = [(prefix, keys.prefix_end(prefix)) for prefix, _ in places]
+        tails = self._store.tails(_CHAN, ranges, _NEAR_EVENTS, _is_message)
+        for (prefix, key), newest in zip(places, tails, strict=True):
+            self._caches.streams.put((app, key), self._made(app, key, prefix, newest))
+
     def _load(self, app: str, key: str) -> Stream:
         prefix = keys.stream_prefix(self._slot, app, key)
-        newest = self._newest(prefix, _NEAR_EVENTS)
+        return self._made(app, key, prefix, self._newest(prefix, _NEAR_EVENTS))
+
+    def _made(
+        self, app: str, key: str, prefix: bytes, newest: Sequence[tuple[bytes, bytes]]
+    ) -> Stream:
+        """Args: newest: rows from the last one on, _NEAR_EVENTS or down to a message."""
         seq = ts_ms = 0
         floor = _FIRST_SEQ
         if newest:
             seq = keys.seq_of(newest[0][0])
-            ts_ms = decode_row(seq, newest[0][1]).head.ts_ms
+            ts_ms = time_of(newest[0][1])
         message = _last_message(newest)
         if len(newest) == _NEAR_EVENTS and not message[0]:
             message = _last_message(self._newest(prefix, _FAR_EVENTS))
@@ -391,6 +465,7 @@ class Overlay:
         if stream is None:
             return
         stream.figures.clear()
+        stream.unread.clear()
         stream.preview = stream.opening = None
         if self._caches.lines:
             self._caches.lines.moved((stream.app, stream.key))
@@ -499,6 +574,21 @@ class Overlay:
             cache.put(key, value)
         return value
 
+    def stored_many(self, names: Sequence[bytes], row_type: Any) -> list[Any]:
+        """The same of many rows: what no cache has is read at once."""
+        cache = self._caches.rows
+        found = cache.get_many(names)
+        lacking = [at for at, value in enumerate(found) if value is None]
+        if lacking:
+            read = self._store.multi_get(_STATE, [names[at] for at in lacking])
+            kept: dict[bytes, Any] = {}
+            for at, data in zip(lacking, read, strict=True):
+                found[at] = value = _ABSENT if data is None else decode_pack(data, row_type)
+                if data is None or len(data) <= CACHED_ROW_BYTES_MAX:
+                    kept[names[at]] = value
+            cache.put_many(kept)
+        return [None if value is _ABSENT else value for value in found]
+
     def put_row(self, stream: Stream, key: bytes, row_type: Any, value: Any) -> None:
         """A new version of a row in the open entry (None: deleted)."""
         change, current = self._open()
@@ -506,6 +596,20 @@ class Overlay:
         cell = self.cell(stream, key, row_type)
         if cell.put(change.index, value):
             change.rows.append((key, cell))
+
+    def put_rows(self, stream: Stream, rows: Mapping[bytes, Any], row_type: Any) -> None:
+        """The same of many rows."""
+        change, current = self._open()
+        assert current is stream, "an entry writes its own stream"
+        cells = stream.rows
+        lacking = [key for key in rows if key not in cells]
+        for key, base in zip(lacking, self.stored_many(lacking, row_type), strict=True):
+            cells[key] = Cell(base)
+        index, changed = change.index, change.rows
+        for key, value in rows.items():
+            cell = cells[key]
+            if cell.put(index, value):
+                changed.append((key, cell))
 
     def stored_rows(
         self, start: bytes, end: bytes, limit: int, reverse: bool
@@ -604,12 +708,15 @@ class Overlay:
         return change, change.stream
 
 
+def _is_message(row: bytes) -> bool:
+    return bool(row[0] & COUNTABLE)
+
+
 def _last_message(newest: Sequence[tuple[bytes, bytes]]) -> tuple[int, int]:
     """(seq, ms) of the first countable event among rows from the newest on, (0, 0) if none."""
     for key, row in newest:
         if row[0] & COUNTABLE:
-            seq = keys.seq_of(key)
-            return seq, decode_row(seq, row).head.ts_ms
+            return keys.seq_of(key), time_of(row)
     return 0, 0
 
 
@@ -651,7 +758,7 @@ def _drop(cells: dict[K, Cell], key: K, cell: Cell) -> bool:
 class TableRows(Generic[K, V]):
     """The rows of one table under one stream key, in one view (contract: Rows)."""
 
-    __slots__ = ("_is_live", "_overlay", "_prefix", "_row_type", "_stream")
+    __slots__ = ("_is_live", "_key_type", "_overlay", "_prefix", "_row_type", "_stream")
 
     def __init__(
         self, overlay: Overlay, stream: Stream, table: Table[K, V], *, is_live: bool
@@ -659,6 +766,7 @@ class TableRows(Generic[K, V]):
         self._overlay = overlay
         self._stream = stream
         self._is_live = is_live
+        self._key_type = table.key_type
         self._row_type = table.row_type
         self._prefix = stream.prefix + keys.table_suffix(table.name)
 
@@ -672,10 +780,43 @@ class TableRows(Generic[K, V]):
         found: V | None = self._overlay.stored(full, self._row_type)
         return found
 
+    def get_many(self, keys: Sequence[K]) -> list[V | None]:
+        """The row of each key, None if absent."""
+        if len(keys) == 1:
+            return [self.get(keys[0])]
+        names, cells = self._names(keys), self._stream.rows
+        lacking = [name for name in names if name not in cells] if cells else names
+        stored = self._overlay.stored_many(lacking, self._row_type)
+        if len(lacking) == len(names):
+            return stored
+        read, is_live = iter(stored), self._is_live
+        found: list[V | None] = []
+        for name in names:
+            cell = cells.get(name)
+            if cell is None:
+                found.append(next(read))
+            else:
+                found.append(cell.live() if is_live else cell.base)
+        return found
+
     def put(self, key: K, row: V) -> None:
         """Insert or replace (apply only)."""
         assert row is not None
         self._write(key, row)
+
+    def put_many(self, rows: Mapping[K, V]) -> None:
+        """Insert or replace each of them (apply only)."""
+        assert self._is_live, "a query writes nothing"
+        if len(rows) == 1:
+            for key, row in rows.items():
+                self._write(key, row)
+            return
+        named = dict(zip(self._names(list(rows)), rows.values(), strict=True))
+        self._overlay.put_rows(self._stream, named, self._row_type)
+
+    def _names(self, row_keys: Sequence[Any]) -> list[bytes]:
+        prefix = self._prefix
+        return [prefix + suffix for suffix in keys.row_suffixes(row_keys)]
 
     def delete(self, key: K) -> None:
         """Remove; nothing if it is absent (apply only)."""
@@ -701,6 +842,16 @@ class TableRows(Generic[K, V]):
                 continue  # lies behind what was read: it has its turn on the next page
             rows[key] = cell
         return self._decoded(sorted(rows.items(), reverse=reverse, key=_first), limit)
+
+    def stored(self, limit: int) -> dict[K, bytes]:
+        """The first rows in key order, each as it is stored."""
+        if self._stream.rows or self._key_type is not str:  # something is pending, here perhaps
+            return {key: encode_pack(row) for key, row in self.scan(limit=limit)}
+        start = self._prefix
+        found = self._overlay.stored_rows(start, keys.prefix_end(start), limit, reverse=False)
+        at = len(start)
+        names = keys.parse_text_suffixes([key[at:] for key, _ in found])
+        return cast("dict[K, bytes]", dict(zip(names, [row for _, row in found], strict=True)))
 
     def _decoded(self, rows: list[tuple[bytes, Any]], limit: int) -> list[tuple[K, V]]:
         at = len(self._prefix)

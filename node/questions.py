@@ -23,6 +23,7 @@ from hubbub.wire.shapes import (
     Json,
     Kind,
     Lines,
+    NewestAsk,
     Presence,
     Queries,
     QueriesAnswer,
@@ -37,7 +38,7 @@ from node.attendance import Attendance
 from node.copies import Copies
 from node.intake import Intake, Request
 from node.lines import NOT_LED
-from node.reads import Reads
+from node.reads import Reads, Unreadable
 from node.ready import Ready
 from node.replies import Replies, refusal_of
 from node.search.answers import Answers
@@ -182,11 +183,25 @@ class Questions:
         rows = [self._head(query.edge, ask) for ask in query.asks]
         answer = HeadsAnswer(tuple(rows))
         if query.newest is not None:
-            answer = self._reads.newest(query.newest, self._intake.active)
-        elif query.lines is not None:
-            ask = query.lines
-            answer = HeadsAnswer((), lines=self._lines(ask.app, ask.user, ask.keys, ask.slots))
+            answer = self._newest(query.newest)
+        elif query.lines:
+            told = [self._lines(ask.app, ask.user, ask.keys, ask.slots) for ask in query.lines]
+            answer = HeadsAnswer((), lines=tuple(told))
         self._replies.reply(peer, message, Status.OK, encode_pack(answer))
+
+    def _newest(self, ask: NewestAsk) -> HeadsAnswer:
+        """Of the slots that can be read here; who leads the others next will know."""
+        lost: set[int] = set()
+
+        def slot_of(number: int) -> Slot | None:
+            return None if number in lost else self._intake.active(number)
+
+        while True:  # once for each slot that cannot be read
+            try:
+                return self._reads.newest(ask, slot_of)
+            except Unreadable as broken:
+                self._copies.unreadable(broken.slot, broken.error)
+                lost.add(broken.slot.number)
 
     def _head(self, edge: str, ask: HeadAsk) -> HeadRow:
         slot = self._intake.slots.get(ask.slot)
@@ -208,7 +223,7 @@ class Questions:
         def slots_of() -> Sequence[int]:
             return slots or [self._reads.slot_of(app, key) for key in keys]
 
-        return self._reads.lines.tell(app, user, keys, slots_of, self._intake.active, self._line)
+        return self._reads.lines.tell(app, user, keys, slots_of, self._intake.slots, self._line)
 
     def _line(self, slot: Slot, app: str, key: str, user: str) -> tuple[int, Json]:
         try:

@@ -13,7 +13,7 @@ Long because every way to read a stream keeps to the same position and the same 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from heapq import nsmallest
 from typing import Any, Final, cast
 
@@ -72,6 +72,7 @@ from node.orders import Orders
 from node.overlay import Head, Stream, StreamTables
 from node.presence import PresenceLists
 from node.slot import Slot
+from node.store.api import StoreError
 from node.syncing import synced
 
 RECOVERED_EVENTS_MAX: Final = 1_000
@@ -88,6 +89,15 @@ _NO_INFO: Final = EVICTS | LISTS | UNLISTS | SIGNS_OUT  # `info` of these rows i
 
 def _nothing_live(_: str, __: str, ___: int) -> Live:
     return Live()
+
+
+class Unreadable(Exception):
+    """A question about streams of many slots met one whose rows cannot be read."""
+
+    def __init__(self, slot: Slot, error: StoreError) -> None:
+        super().__init__(str(error))
+        self.slot = slot
+        self.error = error
 
 
 class Reads:
@@ -152,7 +162,9 @@ class Reads:
     ) -> tuple[Subscribed, Access]:
         """Rights, position, snapshot and what was missed. Raises Rejected."""
         stream = slot.overlay.stream(app, key)
-        ctx = self._engine.context(app, key, ask.viewer, max(now_ms, stream.committed.ts_ms))
+        now_ms = max(now_ms, stream.committed.ts_ms)
+        live = self._live(app, key, slot.number)
+        ctx = self._engine.context(app, key, ask.viewer, now_ms, live=live)
         tables = slot.overlay.committed(stream)
         access = self._access(tables, ctx, SubscribeArgs(ask.args, ask.token_channel))
         events: Sequence[bytes] | None = None
@@ -343,7 +355,8 @@ class Reads:
         return at.seq, closed(start, figures)
 
     def newest(self, ask: NewestAsk, slot_of: Callable[[int], Slot | None]) -> HeadsAnswer:
-        """The wanted rows, the newest first; and keys whose slot is not led here."""
+        """The wanted rows, the newest first; and keys whose slot is not led here. Raises
+        Unreadable."""
         if ask.roll and all(slot_of(number) is not None for number in set(ask.slots)):
             return self._kept(ask, slot_of)
         app, after = ask.app, ask.after
@@ -354,8 +367,11 @@ class Reads:
             if slot is None:
                 elsewhere.append(key)
                 continue
-            head = slot.overlay.stream(app, key).committed
-            order = -(head.message_ms or head.ts_ms)
+            try:
+                head = slot.overlay.stream(app, key).committed
+            except StoreError as error:
+                raise Unreadable(slot, error) from error
+            order = head.place
             if after is None or (order, key) > after:
                 found.append((order, key, slot, head))
         best = nsmallest(ask.best, found, key=_order)
@@ -373,18 +389,67 @@ class Reads:
             led[number] = slot
             return slot.term
 
-        def place_of(number: int, key: str) -> int:
-            head = led[number].overlay.stream(app, key).committed
-            return -(head.message_ms or head.ts_ms)
+        def places_of(slots: Mapping[str, int]) -> dict[str, int]:
+            found: dict[str, int] = next(iter(led.values())).overlay.known_places(app, slots)
+            unknown = slots.keys() - found.keys() if len(found) < len(slots) else ()
+            for number, names in _by_slot(unknown, slots).items():
+                try:
+                    found.update(led[number].overlay.places(app, names))
+                except StoreError as error:
+                    raise Unreadable(led[number], error) from error
+            return found
 
         order = self.orders.take(ask, term_of) if self.orders is not None else None
         if order is None:
             return HeadsAnswer((), unknown=True)
+        if ask.unread_of:
+            return HeadsAnswer(tuple(self._waiting(ask, order.slots, led)))
         rows = []
-        for _, key in order.page(ask.best, ask.after, place_of):
+        for _, key in order.page(ask.best, ask.after, places_of):
             slot = led[order.slots[key]]
-            rows.append(_bare(slot, app, key, slot.overlay.stream(app, key).committed))
+            try:
+                rows.append(_bare(slot, app, key, slot.overlay.stream(app, key).committed))
+            except StoreError as error:
+                raise Unreadable(slot, error) from error
         return HeadsAnswer(tuple(rows))
+
+    def _waiting(
+        self, ask: NewestAsk, slots: Mapping[str, int], led: Mapping[int, Slot]
+    ) -> Iterator[HeadRow]:
+        """Those of these streams in which something waits for the user, slot by slot: what is not
+        in memory is read together."""
+        app, user, blocked = ask.app, ask.unread_of, frozenset(ask.blocked)
+        for number, names in _by_slot(slots, slots).items():
+            slot = led[number]
+            try:
+                slot.overlay.load(app, names)
+                yield from self._waiting_in(slot, app, names, user, blocked)
+            except StoreError as error:
+                raise Unreadable(slot, error) from error
+
+    def _waiting_in(
+        self, slot: Slot, app: str, names: list[str], user: str, blocked: Set[str]
+    ) -> Iterator[HeadRow]:
+        for key in names:
+            stream = slot.overlay.stream(app, key)
+            if stream.committed.is_silent:
+                continue
+            unread = None if blocked else stream.unread.get(user)
+            if unread is None:
+                unread = self._unread(slot, stream, user, blocked)
+            if unread:
+                row = _bare(slot, app, key, stream.committed)
+                yield msgspec.structs.replace(row, unread=unread)
+
+    def _unread(self, slot: Slot, stream: Stream, user: str, blocked: Set[str]) -> int:
+        """How much waits for the user; kept as his figures are."""
+        count = self._engine.registry.unread
+        unread = count(slot.overlay.committed(stream), user, blocked) if count is not None else 0
+        if not blocked:
+            if len(stream.unread) >= _KEPT_USERS_MAX:
+                stream.unread.clear()
+            stream.unread[user] = unread
+        return unread
 
     def _answer(self, slot: Slot, ask: HeadAsk, now_ms: int) -> Json:
         query = Query(ask.query, ask.viewer or Viewer(""), ask.args)
@@ -501,6 +566,13 @@ def _oldest(tables: StreamTables, access: Access, now_ms: int) -> int:
         else:
             low = middle + 1
     return low
+
+
+def _by_slot(names: Iterable[str], slots: Mapping[str, int]) -> dict[int, list[str]]:
+    found: dict[int, list[str]] = {}
+    for key in names:
+        found.setdefault(slots[key], []).append(key)
+    return found
 
 
 def _with_epoch(answer: Any, epoch: str) -> Json:

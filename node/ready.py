@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from hubbub.base.errors import Rejected
+from hubbub.features.contract import Sign
 from hubbub.ring.map import SlotRecord
 from hubbub.wire.shapes import Json, Outcome
 from node.due import DueChange
@@ -62,7 +63,7 @@ class Publication(msgspec.Struct, frozen=True, gc=False):
     events: tuple[tuple[int, bytes], ...]
     signals: tuple[Json, ...]
     pulses: tuple[tuple[str, int], ...] = ()  # (feature, what): to be told within a second
-    tally: tuple[str, int] | None = None  # who counts for so many ms (node.tallies); with a signal
+    sign: tuple[str, Sign] | None = None  # of whom (node.tallies, node.signs); with a signal
 
 
 class Ready(NamedTuple):

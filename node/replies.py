@@ -9,7 +9,15 @@ from hubbub.base.errors import Rejected
 from hubbub.runtime.logs import get_logger
 from hubbub.wire.codec import dump_json, encode_pack
 from hubbub.wire.frame import Message, encode_message
-from hubbub.wire.shapes import Kind, Outcome, Redirect, Refusal, Status
+from hubbub.wire.shapes import (
+    CommandAnswer,
+    Kind,
+    Outcome,
+    Redirect,
+    Refusal,
+    Status,
+    SubmitsAnswer,
+)
 from hubbub.wire.tracing import SLOW_MS, without_trace
 from node.engine import FeatureFailed
 from node.intake import Intake, Request
@@ -83,9 +91,13 @@ class Replies:
         self.count_refusal(refusal)
         self.reply(peer, message, Status.REJECTED, refusal_of(refusal))
 
-    def result(self, slot: Slot, request: Request, result: Result) -> None:
-        """To a request whose command is through."""
-        status, body = self._encode(slot, result)
+    def result(self, slot: Slot, request: Request, result: Result | list[Any]) -> None:
+        """To a request whose command is through, or all of whose commands are."""
+        if isinstance(result, list):
+            rows = tuple(CommandAnswer(*self._encode(slot, one)) for one in result)
+            status, body = _OK, encode_pack(SubmitsAnswer(rows))
+        else:
+            status, body = self._encode(slot, result)
         if self._traces:
             self._told(request.peer, request.id, status)
         self._intake.links.send(

@@ -6,6 +6,8 @@ Rules:
    changes hands here the request waits (`node.held`).
 3. An edge is named `name.boot_id`, a link's peer by its name alone.
 4. What a feature breaks costs one request, logged; what the disk breaks ends the process.
+
+Long because it is the one place that obeys.
 """
 
 from __future__ import annotations
@@ -22,9 +24,10 @@ from hubbub.runtime.logs import get_logger
 from hubbub.transport.replicated_set import PULL
 from hubbub.wire.codec import decode_pack
 from hubbub.wire.frame import Message
-from hubbub.wire.shapes import REQUESTS, Kind, Status, Submit
+from hubbub.wire.shapes import REQUESTS, Kind, Status, Submit, Submits
 from hubbub.wire.tracing import TRACED
 from node.attendance import Attendance
+from node.bundle import Bundle
 from node.copies import NODE_KINDS, Copies
 from node.engine import Engine, QueuedForward
 from node.firing import Firing
@@ -96,6 +99,7 @@ class Service:
         self._applied: dict[int, int] = {}  # slot → up to where it was told
         self._handlers: dict[int, Callable[[str, Message], None]] = {
             Kind.SUBMIT: self._submit,
+            Kind.SUBMITS: self._submits,
             Kind.QUERY: self.questions.query,
             Kind.QUERY_ANY: self.questions.query,
             Kind.SUBSCRIBE: self.questions.subscribe,
@@ -240,7 +244,7 @@ class Service:
         if ready.mails:
             self._copies.send(slot.number, ready.mails)
         for publication in ready.signals:
-            self.attendance.tally(publication)
+            self.attendance.signed(publication)
             self._publish(slot, publication)
         if ready.persist:
             self.writer.submit(ready.persist)
@@ -281,6 +285,8 @@ class Service:
     def _publish(self, slot: Slot, publication: Publication) -> None:
         if publication.pulses and publication.key[:1] == "#":
             publication = self.attendance.stirred(slot, publication)
+        elif publication.pulses:
+            publication = self.attendance.hushed(slot, publication)
         self.publishing.publish(slot, publication)
 
     def _answer(self, slot: Slot, request: Request, result: Result) -> None:
@@ -291,6 +297,9 @@ class Service:
                 self.attendance.ended_answered(request.ended, result)
             else:
                 self.firing.answered(request.due, result)
+            return
+        if request.bundle is not None:
+            self._bundled(slot, request, result)
             return
         if request.deadline_ms and self._clock.monotonic_ms() > request.deadline_ms:
             self.intake.counts.late_total += 1
@@ -313,6 +322,51 @@ class Service:
         submit = decode_pack(message.body, Submit)
         self._run(slot, request, message.app, message.key, submit)
         return None
+
+    def _submits(self, peer: str, message: Message) -> None:
+        """Commands of one stream, one after the other and in one go."""
+        slot = self.intake.led(message)
+        if slot is None or message.slot in self.intake.paused:
+            return self._redirect(peer, message)
+        commands = decode_pack(message.body, Submits).commands
+        if not commands:
+            raise Rejected(BAD_REQUEST, "no commands")
+        now_ms = self._clock.monotonic_ms()
+        deadline_ms = now_ms + message.ms_left if message.ms_left else 0
+        bundle = Bundle()
+        for submit in commands:
+            self.intake.counts.submits_total += 1
+            place = bundle.begin()
+            one = Request(
+                peer, message.request_id, message.slot, deadline_ms, bundle=(bundle, place)
+            )
+            try:
+                self._run(slot, one, message.app, message.key, submit)
+            except Exception:  # boundary: asked for alone, it fails alone, and says why
+                bundle.give_up_last()
+                if not place:
+                    raise
+                break
+            if not bundle.goes_on:
+                break
+        bundle.close()
+        self._tell_bundle(slot, one, bundle)
+        return None
+
+    def _bundled(self, slot: Slot, request: Request, result: Result) -> None:
+        assert request.bundle is not None
+        bundle, place = request.bundle
+        bundle.answered(place, result)
+        self._tell_bundle(slot, request, bundle)
+
+    def _tell_bundle(self, slot: Slot, request: Request, bundle: Bundle) -> None:
+        whole = bundle.take()
+        if whole is None:
+            return
+        if request.deadline_ms and self._clock.monotonic_ms() > request.deadline_ms:
+            self.intake.counts.late_total += 1
+            return
+        self.replies.result(slot, request, whole)
 
     def _run(self, slot: Slot, request: Request, app: str, key: str, submit: Submit) -> None:
         ready = slot.submit(request, app, key, submit, self.intake.now(), entropy(ENTROPY_BYTES))

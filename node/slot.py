@@ -489,8 +489,8 @@ class Slot:
         except FeatureFailed as failure:
             raise Rejected(INTERNAL) from failure
         if isinstance(made, Answered):
-            tells = made.signals or made.tally is not None
-            signals = (Publication(app, key, (), made.signals, tally=made.tally),) if tells else ()
+            tells = made.signals or made.sign is not None
+            signals = (Publication(app, key, (), made.signals, sign=made.sign),) if tells else ()
             stream = self.overlay.stream(app, key)
             ready = self._after_pending(request, made.outcome, always=bool(stream.pending_count))
             return ready._replace(signals=signals)

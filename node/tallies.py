@@ -34,6 +34,7 @@ class Tallies:
 
     def __init__(self) -> None:
         self._of: dict[StreamName, _Tally] = {}
+        self._stirred: set[StreamName] = set()  # somebody in it may have to stop
 
     def note(self, name: StreamName, user: str, ms: int, now_ms: int) -> None:
         """A user's sign, good for `ms`; 0: it has ended."""
@@ -45,6 +46,21 @@ class Tallies:
         tally.ends.pop(user, None)
         if ms and len(tally.ends) < USERS_MAX:
             tally.ends[user] = now_ms + ms
+
+    def stir(self, name: StreamName) -> None:
+        """Who counts in it may not any more."""
+        if name in self._of:
+            self._stirred.add(name)
+
+    def take_stirred(self) -> set[StreamName]:
+        """Those that were stirred since the last time."""
+        stirred, self._stirred = self._stirred, set()
+        return stirred
+
+    def users(self, name: StreamName) -> list[str]:
+        """Who counts in a channel."""
+        tally = self._of.get(name)
+        return [] if tally is None else list(tally.ends)
 
     def tick(self, now_ms: int) -> list[tuple[StreamName, int]]:
         """The numbers that are others than before, or were told long ago."""

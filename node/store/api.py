@@ -11,7 +11,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 from typing import Protocol, TypeAlias
 
@@ -85,6 +85,20 @@ class Store(Protocol):
         """At most `limit` rows with start <= key < end, in key order or backwards.
 
         Raises StoreError if any row of the range could not be read.
+        """
+        ...
+
+    def tails(
+        self,
+        family: Family,
+        ranges: Sequence[tuple[bytes, bytes]],
+        limit: int,
+        is_enough: Callable[[bytes], bool],
+    ) -> list[list[tuple[bytes, bytes]]]:
+        """Of each range (start, end) its rows from the last one on: down to the first whose value
+        is enough, `limit` at most. Cheapest where the ranges ascend.
+
+        Raises StoreError as `iterate`.
         """
         ...
 

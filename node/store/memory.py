@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from hubbub.wire.codec import encode_pack
@@ -40,6 +40,21 @@ class MemoryStore:
             found.reverse()
         return [(key, values[key]) for key in found[:limit]]
 
+    def tails(
+        self,
+        family: Family,
+        ranges: Sequence[tuple[bytes, bytes]],
+        limit: int,
+        is_enough: Callable[[bytes], bool],
+    ) -> list[list[tuple[bytes, bytes]]]:
+        """As Store.tails."""
+        found: list[list[tuple[bytes, bytes]]] = []
+        for start, end in ranges:
+            rows = self.iterate(family, start, end, limit=limit, reverse=True)
+            enough = next((n for n, row in enumerate(rows, 1) if is_enough(row[1])), limit)
+            found.append(rows[:enough])
+        return found
+
     def scan(
         self, family: Family, start: bytes, end: bytes, *, limit: int
     ) -> list[tuple[bytes, bytes]]:
@@ -67,6 +82,7 @@ class MemoryStore:
 
     def latest_sequence(self) -> int:
         """As Store.latest_sequence."""
+        self._check_open()
         return self._sequence
 
     def begin_flush(self) -> None:
@@ -75,6 +91,7 @@ class MemoryStore:
 
     def is_flushing(self) -> bool:
         """As Store.is_flushing."""
+        self._check_open()
         return False
 
     def snapshot(self) -> MemoryStore:

@@ -96,22 +96,38 @@ class RocksStore:
         """As Store.iterate."""
         try:
             view = self._views[family]
-            found = _taken(view, start, end, limit, reverse)
+            if not reverse:
+                return _taken(view, start, end, limit)
+            found = _taken_back(view, start, end, limit)
             if found is not None:
                 return found
             rows = view.iter()
-            found = (_backwards if reverse else _ahead)(rows, start, end, limit)
+            found = _backwards(rows, start, end, limit)
             rows.status()
             return found
         except Exception as error:  # boundary: as _mapped, without its cost on the hot path
-            raise _named(error) from error
+            raise (_shut() if self._closed else _named(error)) from error
+
+    def tails(
+        self,
+        family: Family,
+        ranges: Sequence[tuple[bytes, bytes]],
+        limit: int,
+        is_enough: Callable[[bytes], bool],
+    ) -> list[list[tuple[bytes, bytes]]]:
+        """As Store.tails. [M] One iterator that seeks: 3 µs a range, one for each 16."""
+        self._check_open()
+        with _mapped():
+            rows = self._views[family].iter()
+            return [_tail(rows, start, end, limit, is_enough) for start, end in ranges]
 
     def scan(
         self, family: Family, start: bytes, end: bytes, *, limit: int
     ) -> list[tuple[bytes, bytes]]:
         """As Store.scan."""
+        self._check_open()
         with _mapped():
-            options: Any = rocksdict.ReadOptions()  # whose stub lacks an argument
+            options = _below(end)
             options.fill_cache(False)
             rows = self._views[family].iter(options)
             found = _ahead(rows, start, end, limit)
@@ -120,6 +136,7 @@ class RocksStore:
 
     def write(self, ops: Sequence[Op]) -> int:
         """As Store.write."""
+        self._check_open()
         with _mapped():
             batch = rocksdict.WriteBatch(raw_mode=True)
             handles, put = self._handles, batch.put
@@ -137,27 +154,32 @@ class RocksStore:
 
     def sync(self) -> None:
         """As Store.sync. Releases the interpreter's lock."""
+        self._check_open()
         with _mapped():
             self._db.flush_wal(True)
 
     def latest_sequence(self) -> int:
         """As Store.latest_sequence."""
+        self._check_open()
         with _mapped():
             return int(self._db.latest_sequence_number())
 
     def snapshot(self) -> RocksSnapshot:
         """As Store.snapshot."""
+        self._check_open()
         with _mapped():
             return RocksSnapshot([view.iter() for view in self._views])
 
     def begin_flush(self) -> None:
         """As Store.begin_flush."""
+        self._check_open()
         with _mapped():
             for view in self._views:
                 view.flush(False)
 
     def is_flushing(self) -> bool:
         """As Store.is_flushing."""
+        self._check_open()
         with _mapped():
             return any(view.property_int_value(_IMMUTABLE) for view in self._views)
 
@@ -167,6 +189,7 @@ class RocksStore:
         Holds the interpreter's lock while it writes what is in memory to files: [M] 0.1 s for
         24 MB, 10 ms after `begin_flush` has done it in the background.
         """
+        self._check_open()
         with _mapped():
             self._db.flush_wal(True)
             rocksdict.Checkpoint(self._db).create_checkpoint(path)
@@ -181,6 +204,11 @@ class RocksStore:
         self._handles = []
         with _mapped():
             self._db.close()
+
+    def _check_open(self) -> None:
+        """Raises StoreError."""
+        if self._closed:
+            raise _shut()
 
 
 class RocksSnapshot:
@@ -232,25 +260,52 @@ def _open(path: str, limits: RocksLimits, access: Any) -> Any:
 
 
 def _closed(_key: object) -> None:
-    raise StoreError("the store is closed")
+    raise _shut()
 
 
-def _taken(
-    view: Any, start: bytes, end: bytes, limit: int, reverse: bool
+def _shut() -> StoreError:
+    return StoreError("the store is closed")
+
+
+def _below(end: bytes) -> Any:
+    """Nothing from there on is looked at: rows that were deleted lie there by the ten thousand,
+    until they are compacted, and an iterator walks through them to the next living one. (The
+    binding's lower bound has no effect.)"""
+    options: Any = rocksdict.ReadOptions()  # whose stub lacks this
+    options.set_iterate_upper_bound(end)
+    return options
+
+
+def _taken(view: Any, start: bytes, end: bytes, limit: int) -> list[tuple[bytes, bytes]]:
+    """One call a row in place of four. An iterator that ended so cannot be asked for its status, so
+    another one looks behind its last row."""
+    options = _below(end)
+    found = list(islice(view.items(from_key=start, read_opt=options), limit))
+    if len(found) < limit:
+        rows = view.iter(options)
+        rows.seek(found[-1][0] + b"\x00" if found else start)
+        if rows.valid():  # written meanwhile
+            found = _ahead(rows, start, end, limit)
+        rows.status()
+    return found
+
+
+def _taken_back(
+    view: Any, start: bytes, end: bytes, limit: int
 ) -> list[tuple[bytes, bytes]] | None:
     """Portions of rows in place of four calls for each. None where the rows ended by themselves:
     such an iterator cannot be asked for its status."""
     found: list[tuple[bytes, bytes]] = []
-    walk = view.items(backwards=reverse, from_key=end if reverse else start)
+    walk = view.items(backwards=True, from_key=end)
     count = 1  # doubles: what lies behind the range is read at most as often as what is in it
     while len(found) < limit:
         wanted = min(count, limit - len(found))
         part = list(islice(walk, wanted))
         is_whole = len(part) == wanted
-        if reverse and part and part[0][0] == end:
+        if part and part[0][0] == end:
             del part[0]  # where it begins, and not one of them
-        if part and not start <= part[-1][0] < end:
-            return found + [row for row in part if start <= row[0] < end]
+        if part and part[-1][0] < start:
+            return found + [row for row in part if start <= row[0]]
         if not is_whole:
             return None
         found += part
@@ -281,6 +336,27 @@ def _backwards(rows: Any, start: bytes, end: bytes, limit: int) -> list[tuple[by
             break
         found.append((key, rows.value()))
         rows.prev()
+    return found
+
+
+def _tail(
+    rows: Any, start: bytes, end: bytes, limit: int, is_enough: Callable[[bytes], bool]
+) -> list[tuple[bytes, bytes]]:
+    found: list[tuple[bytes, bytes]] = []
+    rows.seek_for_prev(end)
+    key = rows.key()
+    if key == end:
+        rows.prev()
+        key = rows.key()
+    while key is not None and key >= start:
+        value = rows.value()
+        found.append((key, value))
+        if len(found) == limit or is_enough(value):
+            return found
+        rows.prev()
+        key = rows.key()
+    if key is None:
+        rows.status()  # before the next seek forgets it
     return found
 
 
