@@ -2,6 +2,7 @@
 
 import sys
 
+import hubbub.runtime.early  # noqa: F401 - first: it hastens the others
 from edge.app import main
 from hubbub.runtime.config import from_command_line
 from hubbub.runtime.process import run

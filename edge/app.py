@@ -1,14 +1,19 @@
-"""An edge process: how its parts are put together, and what goes around them (admin, stop)."""
+"""An edge process: how its parts are put together, and what goes around them (admin, stop).
+
+Long because every part of an edge is made and joined here, and nowhere else.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from random import random
 from typing import Final
 
 from aiohttp import web
 
+from edge.addresses import Addresses
 from edge.apps import Apps
 from edge.audience import Audience
 from edge.auth import Auth
@@ -19,6 +24,7 @@ from edge.errands import Errands
 from edge.gathering import Gathering
 from edge.heads import Heads
 from edge.hub import Channel, Hub, Repair
+from edge.line_questions import LineQuestions
 from edge.origins import Origins
 from edge.pace import Pace
 from edge.presences import Presences
@@ -44,6 +50,7 @@ from hubbub.coordinator.app_register import AppRegister
 from hubbub.coordinator.cluster import ClusterView, ProcessRecord, register
 from hubbub.coordinator.open import open_coordinator
 from hubbub.features.registry import REGISTRY
+from hubbub.model.permissions import Action
 from hubbub.ring.report import MapReport
 from hubbub.runtime.admin import AdminServer
 from hubbub.runtime.clock import SystemClock, boot_id, entropy, until_turn_s
@@ -62,6 +69,7 @@ from hubbub.wire.receipts import Stirred
 _log = get_logger("edge")
 AUDIENCE_MS: Final = 2 * SECOND_MS  # what a leader adds up every two seconds
 DRAIN_STEP_S: Final = 0.05  # between batches of closed connections while draining
+DRAIN_ANSWERS_S: Final = 0.5  # for what was gathered; a leader that is gone answers nothing
 
 
 async def main(process: Process) -> None:
@@ -105,10 +113,13 @@ class Edge:
             listed=lambda channel, event: self._clients.listed(*channel.stream, event),
             stirred=self._stirred,
             moved=lambda stream, data: self._watching.signal(stream, data),
+            guests_see=self._guests_see,
         )
-        self._heads = Heads(
-            hub, ask=uplink.ask_heads, slot_of=uplink.slot_of, ask_lines=uplink.ask_lines
+        ask_leader = uplink.ask_leader
+        lines = self._lines = LineQuestions(
+            ask_leader, name, uplink.slots_of, uplink.leaders_of, clock.monotonic_ms
         )
+        self._heads = Heads(hub, ask=uplink.ask_heads, slot_of=uplink.slot_of, ask_lines=lines.ask)
         auth = self._auth = Auth(config.app, clock)
         auth.root_key_hash = view.cluster.root_key_hash
         self._apps = Apps(
@@ -129,15 +140,13 @@ class Edge:
             clock.monotonic_ms,
         )
         rolls = Rolls(
-            lambda kind, app, body, slot, done: uplink.request(
-                kind, app, "", body, done, slot=slot
-            ),
+            ask_leader,
             name,
-            uplink.slot_of,
+            uplink.slots_of,
             uplink.leader_of,
             lambda: view.slot_map.revision,
         )
-        errands.ask_roll = rolls.ask_newest
+        errands.ask_roll = rolls.ask
         self._searches = Searches(
             uplink.request,
             view.cluster.slots,
@@ -173,7 +182,9 @@ class Edge:
         self._gathering = dispatch.gathering = Gathering(
             dispatch.submit, clients.figures_changed, clock.monotonic_ms, name
         )
-        self._screens = clients.screens = Screens(dispatch.ask, encoder.signal)
+        self._screens = clients.screens = Screens(
+            dispatch.ask, encoder.signal, hub.listen, hub.unlisten, self._apps.by_name.get
+        )
         assert REGISTRY.lease is not None
         presences = clients.presences = Presences(REGISTRY.lease, dispatch, uplink.request, name)
         self._watching = presences.watching = Watching(
@@ -188,6 +199,7 @@ class Edge:
             clients,
             pace.flusher,
             Origins(config.allowed_origins),
+            addresses=Addresses(config.trusted_proxies),
             node=name,
             forward=self._forward,
             session_id=lambda: entropy(16).hex(),
@@ -229,6 +241,8 @@ class Edge:
             body_bytes_max=config.frame_bytes_max,
             blocked_of=clients.blocked_of,
             register=AppRegister(coordinator, clock.wall_ms, entropy),
+            origins=Origins(config.allowed_origins),
+            addresses=Addresses(config.trusted_proxies),
         )
         extra = [*Compat(api, auth, self._apps.by_name).routes()]
         if config.demo:
@@ -237,6 +251,7 @@ class Edge:
             clients,
             pace.flusher,
             Origins(config.allowed_origins),
+            addresses=Addresses(config.trusted_proxies),
             message_bytes_max=config.frame_bytes_max,
         )
         await self._serve(websocket, streams, api, extra, metrics)
@@ -314,6 +329,7 @@ class Edge:
 
     def _tick(self) -> None:
         self._uplink.tick()
+        self._lines.tick()
         self._apps.tick()
         self._gathering.tick()
         self._readings.tick()
@@ -345,6 +361,11 @@ class Edge:
         else:
             self._heads.note(channel, event)
 
+    def _guests_see(self, app: str, action: Action) -> bool:
+        """Whether an app lets guests do this."""
+        known = self._apps.by_name.get(app)
+        return known is not None and action in known.settings.guest_capabilities
+
     def _stirred(self, stream: Stream, data: bytes) -> None:
         """Marks moved: by another edge's users, or by a server."""
         stirred = decode_json(data, Stirred)
@@ -368,7 +389,12 @@ class Edge:
         return self._clients.present(channel)
 
     async def _drain(self) -> None:
-        """Close clients with 3001, spread, so that they do not come back at once."""
+        """Answer what was gathered; then close clients with 3001, spread, so that they do not come
+        back at once."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_ANSWERS_S):
+                while self._gathering.flush():  # noqa: ASYNC110 - what comes meanwhile leaves, too
+                    await asyncio.sleep(DRAIN_STEP_S)
         while self._clients.drain():  # noqa: ASYNC110 - a pace, not a wait
             await asyncio.sleep(DRAIN_STEP_S)
 
@@ -381,6 +407,7 @@ class Edge:
         metrics.gauge("edge_connections", lambda: float(len(clients.sessions)))
         metrics.gauge("edge_channels", lambda: float(len(hub.channels)))
         metrics.gauge("edge_requests_waiting", lambda: float(uplink.waiting))
+        metrics.expose("edge_unreadable", uplink.unreadable)
         supervise("metrics.lag", metrics.sample_loop_lag())
         return metrics
 

@@ -178,6 +178,7 @@ class Auth:
             for app, key in self._server_keys.items():
                 if hmac.compare_digest(given.encode(), key.encode()):
                     return KeyHolder(app, "", SCOPES)
+            raise Rejected(UNAUTHORIZED, "no app has this server key (any more)")
         raise Rejected(UNAUTHORIZED, "a server key is needed: Authorization: Bearer …")
 
     def server_app(self, authorization: str) -> str:

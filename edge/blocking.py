@@ -3,11 +3,13 @@
 Rules (decision record 0028):
 1. Hidden is what a blocked user wrote, reacted or voted: in its place stands
    {"t": "message.hidden", "seq", "id", "ts"}, so that positions have no holes; also if somebody
-   else edits or restores it. What changes the channel for everybody (a name, a member, a deletion,
-   a pin) is shown whoever did it.
-2. Signs of his (typing, joins, leaves) have no position and are not sent.
-3. Names of his in lists of who reacted are left out; how many did is as everybody sees it. Unread
-   and mention figures are made without him where they are made (decision record 0034).
+   else edits, restores or forwards it. What changes the channel for everybody (a name, a member, a
+   deletion, a pin) is shown whoever did it.
+2. Signs of his (typing, joins, leaves) have no position and are not sent; nor is how far
+   he has read. Lists of who is connected ask presence, which asks for his blocks.
+3. Names of his in lists of who reacted, voted, replied or read are left out; how many did is as
+   everybody sees it. Unread and mention figures are made without him where they are made (decision
+   record 0034).
 4. Who blocks nobody costs nothing: no JSON is read for him, and he shares the bytes of all others.
 """
 
@@ -38,7 +40,8 @@ _WRITTEN: Final = frozenset(
 )
 _RESTATED: Final = frozenset({"message.updated", "message.undeleted"})
 _KEPT: Final = ("seq", "id", "ts")
-_BY_USER: Final = frozenset({"reactors", "voters"})
+_BY_USER: Final = frozenset({"reactors", "voters", "participants", "readers"})
+_MARKS: Final = ("read", "delivered")
 
 
 def scrub(data: bytes, blocked: Set[str]) -> bytes:
@@ -48,22 +51,44 @@ def scrub(data: bytes, blocked: Set[str]) -> bytes:
     return dump_json(_scrubbed(decode_json(data, Any), blocked))
 
 
-def is_hidden_sign(data: bytes, blocked: Set[str]) -> bool:
-    """Whether somebody blocked types, joined or left."""
+def shown_sign(data: bytes, blocked: Set[str]) -> bytes:
+    """A signal as one who blocks these may see it; empty: not at all."""
     value = decode_json(data, dict[str, Any])
     kind = value.get("t", "")
+    if kind == "receipts.moved":
+        return _without_marks(value, blocked) if _has_marks(value, blocked) else data
     if not kind:
-        return value.get("user") in blocked
-    return kind.startswith("typing.") and value.get("by") in blocked
+        return b"" if value.get("user") in blocked else data
+    if kind.startswith("typing."):
+        return b"" if value.get("by") in blocked else data
+    return data if _BY_USER.isdisjoint(value) else dump_json(_scrubbed(value, blocked))
+
+
+def _has_marks(value: dict[str, Any], blocked: Set[str]) -> bool:
+    return any(not blocked.isdisjoint(value.get(name, ())) for name in _MARKS)
+
+
+def _without_marks(value: dict[str, Any], blocked: Set[str]) -> bytes:
+    """Empty: of nobody else something is told."""
+    for name in _MARKS:
+        if name in value:
+            value[name] = {u: seq for u, seq in value[name].items() if u not in blocked}
+    return dump_json(value) if any(value.get(name) for name in _MARKS) else b""
 
 
 def is_by(data: bytes, blocked: Set[str]) -> bool:
-    """Whether somebody blocked wrote this message."""
-    return decode_json(data, _Author).by in blocked
+    """Whether somebody blocked wrote this message, or what it forwards."""
+    said = decode_json(data, _Said)
+    return said.by in blocked or said.forwarded.by in blocked
 
 
 class _Author(Struct, frozen=True):
     by: str = ""
+
+
+class _Said(Struct, frozen=True):
+    by: str = ""
+    forwarded: _Author = _Author()
 
 
 def changed(blocked: Blocked, changes: Iterable[str]) -> Blocked:
@@ -79,7 +104,7 @@ def _scrubbed(value: Any, blocked: Set[str]) -> Any:
         return [_scrubbed(one, blocked) for one in value]
     if not isinstance(value, dict):
         return value
-    if (value.get("by") in blocked and _is_written(value)) or _is_text_of(value, blocked):
+    if _is_his(value, blocked):
         return {"t": "message.hidden", **{k: value[k] for k in _KEPT if k in value}}
     return {name: _member(name, one, blocked) for name, one in value.items()}
 
@@ -96,6 +121,15 @@ def _is_of(one: Any, blocked: Set[str]) -> bool:
     return (one.get("user") if isinstance(one, dict) else one) in blocked
 
 
+def _is_his(value: dict[str, Any], blocked: Set[str]) -> bool:
+    """Whether these are the words of somebody blocked."""
+    if value.get("by") in blocked and _is_written(value):
+        return True
+    origin = value.get("forwarded")
+    is_copy = isinstance(origin, dict) and origin.get("by") in blocked
+    return is_copy or _is_text_of(value, blocked)
+
+
 def _is_text_of(value: dict[str, Any], blocked: Set[str]) -> bool:
     """Whether somebody else edited or restored what a blocked user wrote."""
     return value.get("t") in _RESTATED and value.get("author") in blocked
@@ -103,4 +137,4 @@ def _is_text_of(value: dict[str, Any], blocked: Set[str]) -> bool:
 
 def _is_written(value: dict[str, Any]) -> bool:
     kind = value.get("t")
-    return kind in _WRITTEN if kind else "text" in value
+    return kind in _WRITTEN if kind else "text" in value or "question" in value

@@ -3,16 +3,19 @@
 Rules:
 1. What a raw channel's namespace grants to `subscribers` is checked here, since only the edge knows
    who is subscribed; everything else is decided at the log.
-2. Chat channels are read by their subscribers, and written by rpc alone.
+2. Chat channels are read by their subscribers, and written by rpc alone. Of who is in one a
+   subscriber sees what `presence.get` would tell him of the same users.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
+from msgspec import Struct
+
 from edge.blocking import scrub
 from edge.client_context import context_of
-from edge.dispatch import App, Dispatch
+from edge.dispatch import App, Dispatch, Reply
 from edge.session import Phase, Session
 from hubbub.base.errors import NOT_AVAILABLE, PERMISSION_DENIED, UNKNOWN_CHANNEL, Rejected
 from hubbub.base.names import StreamKind, check_channel, check_user
@@ -20,7 +23,7 @@ from hubbub.features.contract import QueryCall, namespace_for, stream_kind
 from hubbub.settings.app import Access, Namespace
 from hubbub.wire import client_shapes as shapes
 from hubbub.wire.client_shapes import Publication
-from hubbub.wire.codec import decode_json, dump_json
+from hubbub.wire.codec import decode_json, dump_json, encode_json
 from hubbub.wire.reads import (
     STREAM_HISTORY,
     STREAM_PRESENCE,
@@ -34,6 +37,10 @@ from hubbub.wire.reads import (
 )
 
 Guarded = Callable[[Session, Callable[[], None]], None]
+
+
+class _Client(Struct, frozen=True):
+    user: str = ""
 
 
 class ChannelCommands:
@@ -98,6 +105,12 @@ class ChannelCommands:
         answered: Callable[[bytes], None],
     ) -> None:
         context = context_of(session)
+        reply = self._reply(session, id, answered)
+        self._dispatch.turned(call, context.app, context.viewer, reply)
+
+    def _reply(self, session: Session, id: int, answered: Callable[[bytes], None]) -> Reply:
+        """What is asked from now on is waited for until this is called."""
+        context = context_of(session)
         context.wait()
 
         def reply(refusal: Rejected | None, data: bytes) -> None:
@@ -107,7 +120,21 @@ class ChannelCommands:
             else:
                 session.reply_rejected(id, refusal)
 
-        self._dispatch.turned(call, context.app, context.viewer, reply)
+        return reply
+
+    def _is_chat(self, session: Session, channel: str) -> bool:
+        settings = context_of(session).app.settings
+        return stream_kind(channel, settings) is StreamKind.CHANNEL
+
+    def _clients(
+        self, session: Session, id: int, channel: str, answered: Callable[[bytes], None]
+    ) -> None:
+        context = context_of(session)
+        reply = self._reply(session, id, answered)
+        try:
+            self._dispatch.clients(channel, context.app, context.viewer, reply)
+        except Rejected as refusal:
+            reply(refusal, b"")
 
     def presence(self, session: Session, command: shapes.PresenceList) -> None:
         """Who is in a channel."""
@@ -118,6 +145,9 @@ class ChannelCommands:
             clients = {client: bytes(info) for client, info in found.items()}
             session.reply(session.encoding.reply_presence(command.id, clients))
 
+        if self._is_chat(session, command.channel):
+            self._clients(session, command.id, command.channel, answered)
+            return
         call = QueryCall(
             command.channel,
             STREAM_PRESENCE,
@@ -129,6 +159,11 @@ class ChannelCommands:
         """How many are in a channel."""
         self._namespace(session, command.channel, lambda s: s.presence)
 
+        def listed(data: bytes) -> None:
+            rows = decode_json(data, PresenceMap).presence.values()
+            users = {decode_json(bytes(info), _Client).user for info in rows}
+            answered(encode_json(PresenceCounts(len(rows), len(users))))
+
         def answered(data: bytes) -> None:
             counts = decode_json(data, PresenceCounts)
             session.reply(
@@ -137,6 +172,9 @@ class ChannelCommands:
                 )
             )
 
+        if self._is_chat(session, command.channel):
+            self._clients(session, command.id, command.channel, listed)
+            return
         call = QueryCall(
             command.channel,
             STREAM_PRESENCE_STATS,

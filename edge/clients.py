@@ -26,7 +26,7 @@ from edge.connection import Peer
 from edge.devices import Description, Devices
 from edge.dispatch import App, Dispatch
 from edge.heads import Greeting, Heads
-from edge.hub import PLAIN, Channel
+from edge.hub import Channel
 from edge.limits import SharedLimits
 from edge.outgoing import Outgoing
 from edge.presences import Presences
@@ -35,6 +35,7 @@ from edge.refreshing import Refreshing
 from edge.screens import Screens
 from edge.session import Phase, Session, SessionSettings, State, Subscription
 from edge.subscribing import Enter, Position, Subscribing
+from edge.variants import PLAIN
 from hubbub.base.errors import (
     APP_DELETED,
     BAD_PROTOCOL,
@@ -103,6 +104,7 @@ class Clients:
         self.audience: Audience  # likewise
         self.quotas = AppQuotas(lambda: (0, 1))  # replaced by the wiring: it knows the other edges
         self._auth = auth
+        self._apps = apps
         self._dispatch = dispatch
         self._subscribing = subscribing
         self._heads = heads
@@ -122,7 +124,7 @@ class Clients:
             new_id=new_id,
             in_flight_max=in_flight_max,
         )
-        self._refreshing = Refreshing(auth, now_ms, wall_ms, self._expiry)
+        self._refreshing = Refreshing(auth, now_ms, wall_ms, self._expiry, subscribing.set_guest)
         self._devices = Devices(dispatch, wall_ms)
         self._channels = ChannelCommands(dispatch, now_ms, self.guarded)
         self.sessions: dict[Session, None] = {}
@@ -166,12 +168,12 @@ class Clients:
         session.close(SERVER_ERROR)
 
     def closed(self, session: Session) -> None:
+        context = session.context
+        if isinstance(context, ClientContext) and context.heads and context.heads.of:
+            self._heads.close(context.heads.of)  # first: what it has open stays watched
         session.ended()
         self.sessions.pop(session, None)
-        context = session.context
         if isinstance(context, ClientContext):
-            if context.heads is not None and context.heads.of is not None:
-                self._heads.close(context.heads.of)
             self.presences.closed(context)
             self._by_client.pop(session.client, None)
             self._of_app[session.app] -= 1
@@ -209,6 +211,8 @@ class Clients:
     def revoked(self, app: str, user: str, jti: str) -> None:
         """Close the sessions whose token was revoked, or whose user is excluded."""
         excluded = self._auth.excluded(app, user) if user else None
+        if excluded is not None and app in self._apps:
+            self._dispatch.end_signs(self._apps[app], user)
         for session in list(self._by_user.get((app, user), ()) if user else self.sessions):
             context = session.context
             if excluded is not None:

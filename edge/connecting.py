@@ -25,10 +25,10 @@ from edge.client_context import ClientContext, refusal_text
 from edge.devices import Description, claim_json, describe
 from edge.dispatch import App
 from edge.heads import Greeting
-from edge.hub import PLAIN
 from edge.limits import SharedLimits
 from edge.session import Session, State
 from edge.subscribing import Enter, Position, Subscribing
+from edge.variants import PLAIN
 from hubbub import VERSION
 from hubbub.base.errors import (
     BAD_PROTOCOL,
@@ -128,7 +128,8 @@ class Connects:
             app = self._apps.get(identity.app)
             if app is None:
                 raise Rejected(INTERNAL)
-            self._limits.handshake(session.peer.remote, app.settings, self.now_ms())
+            address = session.peer.remote
+            self._limits.handshake(app.name, address, app.settings, self.now_ms())
             self.host.admit(app)
             viewer = self._viewer(identity)
             about = describe(command, identity)
@@ -140,7 +141,7 @@ class Connects:
         if identity.user and not app.settings.raw_user_streams:
             context.session_info = self._session_info(session, viewer, about)
         session.identify(app.name, identity.user, viewer.client)
-        session.context = context
+        session.context, session.guest = context, viewer.guest
         self.host.signed_in(session, context)
         _Connecting(self, session, context, command, identity, about).start()
         if session.state is State.CONNECTING:

@@ -4,21 +4,16 @@ Rules:
 1. Bytes given to `write` are ready: framed for this transport, and often shared with others.
 2. A connection never queues by itself beyond what the kernel and the event loop hold; it says
    `blocked` and `drained` to its Outgoing, which decides.
-3. `SessionHost.closed` is called exactly once for every opened session, whoever ended it.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from msgspec import Struct
 
 from hubbub.base.errors import CloseCode
 from hubbub.wire.client_shapes import Encoding
-
-if TYPE_CHECKING:
-    from edge.outgoing import Outgoing
-    from edge.session import Session
 
 
 class Connection(Protocol):
@@ -72,19 +67,3 @@ class Peer(Struct, frozen=True, gc=False):
     def emulated(self) -> bool:
         """Commands come by POST /emulation."""
         return bool(self.session_id)
-
-
-class SessionHost(Protocol):
-    """Who gives sessions their meaning: authenticates, dispatches, cleans up."""
-
-    def open(self, outgoing: Outgoing, peer: Peer) -> Session | None:
-        """A client came; None refuses it (too many connections)."""
-        ...
-
-    def frame(self, session: Session, data: bytes) -> None:
-        """Bytes from the client: one or more commands. Never raises."""
-        ...
-
-    def closed(self, session: Session) -> None:
-        """The connection is gone."""
-        ...

@@ -4,19 +4,23 @@ Rules:
 1. A request becomes one SUBMIT or one QUERY; its answer comes through a callback, exactly once.
 2. Every check of the registry runs here, in registry order, before anything leaves the edge.
 3. UNKNOWN is an error of its own (400 `unknown_outcome`, temporary): retry under the same cmid.
-4. Signs that leave nothing behind (`Command.PACED`) are counted here, after the checks.
+4. Signs that leave nothing behind (`Command.PACED`) are counted here, after the checks, and ended
+   for whoever is put out of the app (`edge.given`).
 5. An rpc's answer names fields that nobody knows (`edge.ignored`); cursors are sealed (`cursors`).
 6. A command without a cmid gets one here, so that a resend inside the cluster stays one command.
+
+Long because rpc, REST, batches and the edge's own commands share these checks and ways to the log.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Final, Protocol
 
 import msgspec
 
 from edge.cursors import Seal, listing
+from edge.given import GivenSigns
 from edge.ignored import known_fields, plain, unknown_fields, with_ignored
 from edge.limits import SharedLimits
 from hubbub.base.errors import (
@@ -53,11 +57,23 @@ from hubbub.wire.codec import (
     encode_pack,
     shape_json,
 )
-from hubbub.wire.shapes import Kind, Outcome, Query, Refusal, Status, Submit, Viewer
+from hubbub.wire.shapes import (
+    Kind,
+    Outcome,
+    Query,
+    Refusal,
+    Status,
+    Submit,
+    Submits,
+    SubmitsAnswer,
+    Viewer,
+)
 
 _SUBMIT: Final = Kind.SUBMIT  # an enum's member costs ten times a global's look-up
 _OK: Final = Status.OK
 
+# What a command's answer is: (None, JSON), or a refusal and nothing.
+Answered = tuple[Rejected | None, bytes]
 # error None: `data` is the answer's JSON. Else the refusal, and data is empty.
 Reply = Callable[[Rejected | None, bytes], None]
 Done = Callable[[Status, bytes], None]
@@ -76,6 +92,13 @@ class Wish(msgspec.Struct, frozen=True):
 
 
 WISHES: Final = frozenset(Wish.__struct_fields__)
+
+
+class Sealed(msgspec.Struct, frozen=True):
+    """A command that was checked and counted: nothing is left but to send it to its stream."""
+
+    key: str
+    submit: Submit
 
 
 class App(msgspec.Struct, frozen=True):
@@ -144,6 +167,7 @@ class Dispatch:
         self._now_ms = now_ms
         self._entropy = entropy
         self.limits = SharedLimits()
+        self._given = GivenSigns()
         # Set by the wiring: a key acts for nobody who is excluded.
         self.require_included: Callable[[str, str], None] = _all_are
         self.count_message: Callable[[App, int], None] = _no_quota  # set by the wiring, too
@@ -206,14 +230,52 @@ class Dispatch:
         """A REST request: path, query and body already merged into `params` (values or Raw)."""
         try:
             wish = _wish(params) if row.method == "GET" else Wish()
-            request = shape_json(encode_json(params), row.shape)  # keeps Raw fields as JSON
-            action = row.turn(request, self.context(app, viewer))
+            action = self._action(row, params, app, viewer)
             if isinstance(action, QueryCall):
                 self.query(action, app, viewer, reply, wish)
             else:
                 self.turned(action, app, viewer, reply)
         except Rejected as refusal:
             reply(refusal, b"")
+
+    def _action(
+        self, row: Route, params: Mapping[str, object], app: App, viewer: Viewer
+    ) -> Command | Several | QueryCall | Reads | Local | Errand:
+        request = shape_json(encode_json(params), row.shape)  # keeps Raw fields as JSON
+        return row.turn(request, self.context(app, viewer))
+
+    def sealed(
+        self, row: Route, params: Mapping[str, object], app: App, viewer: Viewer
+    ) -> Sealed | None:
+        """A REST request that becomes one command, ready to leave; None where it becomes anything
+        else, of which nothing has begun. Raises Rejected from the checks."""
+        action = self._action(row, params, app, viewer)
+        if not isinstance(action, Command):
+            return None
+        return self._seal(action, app, self.context(app, viewer))
+
+    def leave(
+        self, commands: Sequence[Sealed], app: App, reply: Callable[[list[Answered]], None]
+    ) -> None:
+        """Send commands of one stream, to be run in this order. The reply has the answers of the
+        first ones: of all, or up to one that was refused, behind which none was run."""
+
+        def done(status: Status, body: bytes) -> None:
+            if status is Status.UNKNOWN:
+                reply([(refusal_of(status, body), b"") for _ in commands])
+            elif status is not _OK:
+                reply([(refusal_of(status, body), b"")])
+            elif len(commands) == 1:
+                reply([(None, outcome_json(body))])
+            else:
+                rows = decode_pack(body, SubmitsAnswer).rows
+                reply([_answered(row.status, row.body) for row in rows])
+
+        key, submits = commands[0].key, tuple(one.submit for one in commands)
+        if len(submits) == 1:
+            self._request(_SUBMIT, app.name, key, encode_pack(submits[0]), done)
+        else:
+            self._request(Kind.SUBMITS, app.name, key, encode_pack(Submits(submits)), done)
 
     def turned(
         self,
@@ -250,6 +312,14 @@ class Dispatch:
         """A query to the stream's leader."""
         self.query(call, app, viewer, reply, Wish())
 
+    def clients(self, channel: str, app: App, viewer: Viewer, reply: Reply) -> None:
+        """The connections in a chat channel that the viewer may see (wire.reads.PresenceMap).
+        Raises Rejected."""
+        lease = self._registry.lease
+        if lease is None:
+            raise Rejected(NOT_AVAILABLE, "nobody keeps presence here")
+        self.errands.start(lease.clients(channel, self.context(app, viewer)), app, viewer, reply)
+
     def submit(self, command: Command, app: App, viewer: Viewer, reply: Reply) -> None:
         """Check a command and send it to its stream's leader. Raises Rejected from the checks."""
         self._submit(command, app, self.context(app, viewer), reply)
@@ -265,6 +335,14 @@ class Dispatch:
             reply(refusal, b"")
 
     def _submit(self, command: Command, app: App, context: EdgeContext, reply: Reply) -> None:
+        self._send(self._seal(command, app, context), app, reply)
+
+    def _send(self, sealed: Sealed, app: App, reply: Reply) -> None:
+        body = encode_pack(sealed.submit)
+        self._request(_SUBMIT, app.name, sealed.key, body, _answer(reply, outcome_json))
+
+    def _seal(self, command: Command, app: App, context: EdgeContext) -> Sealed:
+        """Check and count a command. Raises Rejected."""
         viewer = context.viewer
         if command.by:
             viewer = acting(command, viewer)
@@ -280,6 +358,15 @@ class Dispatch:
         if command.PACED:
             place = app.name, viewer.user, command.stream_key(), command.TAG
             self.limits.sign(*place, app.settings, context.now_ms)
+            self._given.note(app.name, viewer, command, context.now_ms)
+        return self._closed(command, app, viewer)
+
+    def end_signs(self, app: App, user: str) -> None:
+        """A user is put out: nothing says any more that he types."""
+        for command, viewer in self._given.take(app.name, user, self._now_ms()):
+            self._send(self._closed(command, app, viewer), app, _to_nobody)
+
+    def _closed(self, command: Command, app: App, viewer: Viewer) -> Sealed:
         if viewer.blocks:
             viewer = msgspec.structs.replace(viewer, blocks=())  # what is decided does not ask
         if not command.cmid:
@@ -288,14 +375,7 @@ class Dispatch:
         body = encode_json(command)
         if len(body) > app.settings.envelope_bytes_max:
             raise Rejected(TOO_LARGE, limit_bytes=app.settings.envelope_bytes_max)
-        submit = Submit(command.TAG, viewer, command.cmid, body)
-        self._request(
-            _SUBMIT,
-            app.name,
-            command.stream_key(),
-            encode_pack(submit),
-            _answer(reply, outcome_json),
-        )
+        return Sealed(command.stream_key(), Submit(command.TAG, viewer, command.cmid, body))
 
     def _gather(
         self, gather: Gather, command: Command, app: App, context: EdgeContext, reply: Reply
@@ -318,6 +398,10 @@ class Dispatch:
 
 def _no_quota(_: App, __: int) -> None:
     """No app has one."""
+
+
+def _to_nobody(_: Rejected | None, __: bytes) -> None:
+    """Nobody has asked."""
 
 
 def _all_are(_: str, __: str) -> None:
@@ -384,6 +468,12 @@ def outcome_json(body: bytes) -> bytes:
     if outcome.reply:
         answer |= decode_json(outcome.reply, dict[str, object])
     return dump_json(answer)
+
+
+def _answered(status: Status, body: bytes) -> Answered:
+    if status is Status.OK:
+        return None, outcome_json(body)
+    return refusal_of(status, body), b""
 
 
 def _as_is(body: bytes) -> bytes:

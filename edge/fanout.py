@@ -13,13 +13,36 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import Protocol
 
+from edge.framing import Framing
 from edge.outgoing import FLUSH_BYTES, IDLE, SOON, Flusher, Outgoing
+from edge.variants import Variant
+from hubbub.base.errors import CloseCode
 
-if TYPE_CHECKING:
-    from edge.framing import Framing
-    from edge.hub import Member
+
+class Member(Protocol):
+    """A subscription of one connection, as the hub sees it."""
+
+    variant: Variant
+    history_from: int  # a change of a message before it is hidden from this one
+
+    @property
+    def user(self) -> str: ...
+
+    @property
+    def outgoing(self) -> Outgoing:
+        """The queue of its connection, which takes its live pushes."""
+        ...
+
+    def hold(self, message: bytes, seq: int, ref_seq: int = 0) -> None:
+        """A push for a member that is not admitted yet; 0 = no offset. ref_seq: of which message it
+        is a change."""
+        ...
+
+    def end(self, close: CloseCode) -> None:
+        """The subscription is over."""
+        ...
 
 
 class Fanout:

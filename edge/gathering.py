@@ -2,11 +2,13 @@
 
 Rules (`features.contract.Gather`):
 1. The first request for a stream waits GATHER_MS for others; a stream gets one command an interval.
-   More users than fit into a command fill the next one, which then leaves at once. The verbs of
-   a group are gathered together, so that a user's commands keep their order.
+   More users than fit into a command fill the next one, which then leaves at once; so does what
+   is more than ASKED_MAX commands of one user. The verbs of a group are gathered together, so that
+   a user's commands keep their order.
 2. Each request is answered once, by its part of the command's answer: after the commit.
 3. Of whoever was not refused the figures have changed; his sessions are told (`changed`), unless
    all he asked for changes none.
+4. An edge that is about to close lets everything leave and be answered first (`flush`).
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ Send = Callable[[Command, App, Viewer, Reply], None]
 Place = tuple[str, str, str]  # app, stream key, group
 # Of a batch's users as JSON, counted generously: a command of 64 KiB is refused.
 USERS_BYTES_MAX: Final = 48 * KIB
+ASKED_MAX: Final = 200  # of one user in a batch: he has more where his app has no limits
 _USER_BYTES: Final = 64  # beside his name: seqs and punctuation
 
 
@@ -64,12 +67,13 @@ class Gathering:
         self._now_ms = now_ms
         self._batches: dict[Place, _Batch] = {}
         self._sent_ms: dict[Place, int] = {}  # within the last interval
+        self._under_way = 0  # commands without an answer
 
     def add(self, gather: Gather, command: Command, app: App, user: str, reply: Reply) -> None:
         """Take a user's checked command."""
         place = (app.name, command.stream_key(), gather.group)
         batch = self._batches.get(place)
-        if batch is not None and user not in batch.commands and _is_full(batch):
+        if batch is not None and _is_full(batch, user):
             self._leave(place)
             batch = None
         if batch is None:
@@ -89,6 +93,12 @@ class Gathering:
             self._leave(place)
         self._sent_ms = {p: ms for p, ms in self._sent_ms.items() if now - ms < INTERVAL_MS}
 
+    def flush(self) -> bool:
+        """Send all, due or not; False when there is nothing that waits for an answer."""
+        for place in list(self._batches):
+            self._leave(place)
+        return self._under_way > 0
+
     def _due_ms(self, place: Place) -> int:
         gathered = self._now_ms() + GATHER_MS
         sent = self._sent_ms.get(place)
@@ -99,8 +109,10 @@ class Gathering:
         self._sent_ms[place] = self._now_ms()
 
         def done(refusal: Rejected | None, answer: bytes) -> None:
+            self._under_way -= 1
             self._answered(place, batch, refusal, answer)
 
+        self._under_way += 1
         try:
             self._send(batch.gather.merge(batch.commands), batch.app, self._viewer, done)
         except Rejected as refusal:
@@ -127,6 +139,9 @@ class Gathering:
             raise broken[0]
 
 
-def _is_full(batch: _Batch) -> bool:
-    """Nobody else fits into its command."""
+def _is_full(batch: _Batch, user: str) -> bool:
+    """Nothing more of this user fits into its command."""
+    asked = batch.commands.get(user)
+    if asked is not None:
+        return len(asked) >= ASKED_MAX
     return len(batch.commands) >= batch.gather.users_max or batch.byte_count >= USERS_BYTES_MAX

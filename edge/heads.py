@@ -11,9 +11,9 @@ Rules:
    leave out whom the user blocks: the question says who that is.
 4. The same answer tells the hub where a channel stands that nobody here is subscribed to: from
    there on its events are noted.
-5. What a session that ended heard of stays watched for LINGER_TICKS, up to LINGERING_MAX channels
-   (the longest lingering goes first): most who go come back, and interest in a list of channels is
-   dear to take and to drop in edge, router and node.
+5. What a session that ended heard of, or had open of its list, stays watched for LINGER_TICKS, up
+   to LINGERING_MAX channels (the longest lingering goes first): most who go come back, and interest
+   in a list of channels is dear to take and to drop in edge, router and node.
 6. A question about channels that are watched already goes to their leader by any router, since no
    interest must arrive before it; what it says of their position is not needed then.
 
@@ -23,7 +23,7 @@ Long because pushes and the heads of a connect's answer rest on the same watchin
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Final, NamedTuple, Protocol
 
 from edge.blocking import Blocked, is_by
@@ -39,7 +39,7 @@ Failed = Callable[[list[Stream]], None]
 Ask = Callable[[list[HeadAsk], Answered, Failed, Collection[Stream]], None]
 # Called for each leader with its part; None: it did not answer.
 LinesCame = Callable[[LinesAsk, Lines | None], None]
-AskLines = Callable[[LinesAsk, LinesCame], None]
+AskLines = Callable[[str, str, Sequence[str], LinesCame], None]  # app, user, channels
 
 PREVIEW_BYTES_MAX: Final = 1_024  # a longer message is not repeated in a head
 GREETING_TURNS: Final = 2  # ticks: 1 to 2 s, well before the SDKs give a connect up
@@ -108,7 +108,7 @@ class Heads:
     """Head interest of all sessions of an edge.
 
     Args: ask(asks, answered, failed): sends HEADS questions. slot_of: the slot of a stream.
-    ask_lines(ask, came): the same for lines.
+    ask_lines(app, user, channels, came): the same for lines.
     """
 
     def __init__(
@@ -151,8 +151,7 @@ class Heads:
         mine = HeadsOf(listener)
         heard = list(channels)[:limit]
         mine.channels = dict.fromkeys(heard)
-        for channel in heard:
-            self._watch(mine, channel)
+        self._watch_all(mine)
         greeted = greeting.channels_max if greeting is not None else 0
         self.ask_figures(mine, heard[greeted:])
         return mine
@@ -174,9 +173,11 @@ class Heads:
         if rows:
             self._ask_rows(mine, greeting, rows, fresh)
         if lines:
-            slots = [self._slot_of(app, c) for c in lines]
-            ask = LinesAsk(app, user, tuple(slots), tuple(lines))
-            self._ask_lines(ask, lambda part, came: self._lines_came(mine, greeting, part, came))
+
+            def came(part: LinesAsk, told: Lines | None) -> None:
+                self._lines_came(mine, greeting, part, told)
+
+            self._ask_lines(app, user, lines, came)
         self._greeted(greeting)
 
     def _take_brought(self, mine: HeadsOf, greeting: Greeting, first: list[str]) -> list[str]:
@@ -190,12 +191,11 @@ class Heads:
             return first  # somebody was blocked meanwhile, or settings differ for a moment
         if brought.json:
             greeting.parts.append(brought.json)
-        lacking: list[str] = []
         unsure: dict[str, int] = {}
         app, channels = mine.listener.app, self._hub.channels
-        for channel, seq in zip(first, brought.seqs, strict=True):
+        pairs = list(zip(first, brought.seqs, strict=True))
+        for channel, seq in pairs:
             if seq < 0:
-                lacking.append(channel)
                 continue
             position = channels[app, channel].position
             if position is None:
@@ -204,7 +204,7 @@ class Heads:
                 self.ask_figures(mine, (channel,))
         if unsure:
             self._confirm(mine, unsure)
-        return lacking
+        return [channel for channel, seq in pairs if seq < 0]
 
     def _confirm(self, mine: HeadsOf, lines: dict[str, int]) -> None:
         """Whether these channels stand where they stood when their lines were made: else they are
@@ -261,9 +261,8 @@ class Heads:
         if lines.json:
             greeting.parts.append(lines.json)
         pairs = list(zip(ask.keys, lines.seqs, strict=True))
-        for channel, seq in pairs:
-            if seq >= 0:
-                greeting.missing.pop(channel, None)
+        told = {channel for channel, seq in pairs if seq >= 0}
+        greeting.missing = {channel: None for channel in greeting.missing if channel not in told}
         self._not_told(mine, greeting, [channel for channel, seq in pairs if seq < 0])
 
     def _not_told(self, mine: HeadsOf, greeting: Greeting, channels: Iterable[str]) -> None:
@@ -278,9 +277,12 @@ class Heads:
             greeting.greet(b"{%b}" % b",".join(greeting.parts))
 
     def close(self, mine: HeadsOf) -> None:
-        """The session ended."""
+        """The session ends; its subscriptions are over afterwards."""
         for channel in mine.channels:
-            self._unwatch(mine, channel, lingers=True)
+            if channel in mine.open:
+                self._linger_open((mine.listener.app, channel))
+            else:
+                self._unwatch(mine, channel, lingers=True)
             wanted = self._wanted.get((mine.listener.app, channel))
             if wanted is not None:
                 wanted.pop(mine, None)
@@ -434,6 +436,16 @@ class Heads:
         if self._lingering.pop(stream, None) is None:  # else it was watched all the time
             self._hub.open(stream).watch += 1
 
+    def _watch_all(self, mine: HeadsOf) -> None:
+        """The channels of a list, in line: there are hundreds."""
+        app, watchers_of = mine.listener.app, self._watchers
+        for channel in mine.channels:
+            stream = (app, channel)
+            if stream in watchers_of:
+                watchers_of[stream][mine] = None
+            else:
+                self._watch(mine, channel)
+
     def _unwatch(self, mine: HeadsOf, channel: str, *, lingers: bool = False) -> None:
         stream = (mine.listener.app, channel)
         watchers = self._watchers.get(stream)
@@ -444,11 +456,23 @@ class Heads:
             return
         del self._watchers[stream]
         if lingers and self._hub.channels[stream].position is not None:
-            self._lingering[stream] = self._ticks + LINGER_TICKS
-            if len(self._lingering) > LINGERING_MAX:
-                self._end_oldest()
+            self._linger(stream)
+        else:
+            self._let_go(stream)
+
+    def _linger_open(self, stream: Stream) -> None:
+        """Whoever had it open goes: it is watched from here on, unless it is so by others."""
+        state = self._hub.channels.get(stream)
+        if stream in self._watchers or state is None or state.position is None:
             return
-        self._let_go(stream)
+        if self._lingering.pop(stream, None) is None:
+            state.watch += 1
+        self._linger(stream)
+
+    def _linger(self, stream: Stream) -> None:
+        self._lingering[stream] = self._ticks + LINGER_TICKS
+        if len(self._lingering) > LINGERING_MAX:
+            self._end_oldest()
 
     def _end_oldest(self) -> None:
         stream, _ = self._lingering.popitem(last=False)

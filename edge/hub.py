@@ -15,6 +15,8 @@ Rules:
    or both: whom he blocks),
    SIGNS_OUT (sessions of his must end).
 6. A change of a message that stands before where a member's history begins is hidden from him.
+7. How far others have read, and how many are here, is not for guests, unless the app lets them see
+   it. Of all others each may see what the leader tells (`standing.all_may`).
 
 Long because position, gap, newcomer and fan-out change together or not at all.
 """
@@ -24,14 +26,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, NamedTuple, Protocol
 
-from edge.fanout import Fanout
-from edge.outgoing import Flusher, Outgoing
+from edge.fanout import Fanout, Member
+from edge.outgoing import Flusher
+from edge.variants import DELTA_CHAINED, DELTA_FRESH, Variant
 from hubbub.base.errors import (
     REMOVED_FROM_CHANNEL,
     UNSUBSCRIBED_INSUFFICIENT,
     CloseCode,
 )
 from hubbub.base.units import MIB
+from hubbub.model.permissions import Action
 from hubbub.wire.codec import decode_json
 from hubbub.wire.event import (
     EVICTS,
@@ -41,58 +45,22 @@ from hubbub.wire.event import (
     StoredEvent,
     decode_event_body,
 )
-from hubbub.wire.presence import PRESENCE_MOVED
-from hubbub.wire.receipts import MARKS_STIRRED
+from hubbub.wire.presence import PRESENCE_COUNTED, PRESENCE_MOVED
+from hubbub.wire.receipts import MARKS_STIRRED, RECEIPTS_MOVED
 from hubbub.wire.shapes import SignalKind
 
 Stream = tuple[str, str]  # (app, stream key)
 _STIRRED: Final = b'{"t":"%b"' % MARKS_STIRRED.encode()
 _MOVED: Final = b'{"t":"%b"' % PRESENCE_MOVED.encode()
+# What guests may have to be spared; each begins with its type.
+_GUARDED: Final = (
+    (b'{"t":"%b"' % RECEIPTS_MOVED.encode(), Action.SEE_RECEIPTS),
+    (b'{"t":"%b"' % PRESENCE_COUNTED.encode(), Action.SEE_PRESENCE),
+)
 
 # Events kept while a gap is fetched. Beyond it the repair asks again from the position anyway.
 AHEAD_MAX: Final = 4_096
 AHEAD_BYTES_MAX: Final = 1 * MIB
-
-
-DELTA_OFF: Final = 0
-DELTA_FRESH: Final = 1  # deltas agreed, but nothing received yet: the next one is sent in full
-DELTA_CHAINED: Final = 2  # has the channel's last publication
-
-
-class Variant(NamedTuple):
-    """What a push's bytes depend on besides the event. `encoding` is the codec's name."""
-
-    encoding: str
-    compact_id: int  # 0: the channel's name is written
-    delta: int
-    blocked: frozenset[str] = frozenset()  # whom its user does not want to hear of
-
-
-PLAIN: Final = {name: Variant(name, 0, DELTA_OFF) for name in ("json", "protobuf")}
-
-
-class Member(Protocol):
-    """A subscription of one connection, as the hub sees it."""
-
-    variant: Variant
-    history_from: int  # a change of a message before it is hidden from this one
-
-    @property
-    def user(self) -> str: ...
-
-    @property
-    def outgoing(self) -> Outgoing:
-        """The queue of its connection, which takes its live pushes."""
-        ...
-
-    def hold(self, message: bytes, seq: int, ref_seq: int = 0) -> None:
-        """A push for a member that is not admitted yet; 0 = no offset. ref_seq: of which message it
-        is a change."""
-        ...
-
-    def end(self, close: CloseCode) -> None:
-        """The subscription is over."""
-        ...
 
 
 class Encoder(Protocol):
@@ -186,7 +154,8 @@ class Hub:
     listed(channel, event): called for an event that changes a user's list of channels, or ends some
     of his sessions.
     stirred(stream, data): called for the signal `marks.stirred`, which goes no further; moved: the
-    same for `presence.moved`.
+    same for `presence.moved`. guests_see(app, action): whether guests
+    may do this there.
     """
 
     def __init__(
@@ -200,6 +169,7 @@ class Hub:
         listed: Callable[[Channel, StoredEvent], None],
         stirred: Callable[[Stream, bytes], None] = lambda _, __: None,
         moved: Callable[[Stream, bytes], None] = lambda _, __: None,
+        guests_see: Callable[[str, Action], bool] = lambda _, __: True,
     ) -> None:
         self.channels: dict[Stream, Channel] = {}
         self._encoder = encoder
@@ -210,6 +180,7 @@ class Hub:
         self._listed = listed
         self._stirred = stirred
         self._moved = moved
+        self._guests_see = guests_see
         self._compact_ids = 0
         self.delivered = 0
         self.skipped = 0
@@ -297,6 +268,15 @@ class Hub:
         channel.listeners.append(listener)
         return channel
 
+    def unlisten(self, stream: Stream, listener: Listener) -> None:
+        """The edge itself follows it no more. Idempotent."""
+        channel = self.channels.get(stream)
+        if channel is None or listener not in (channel.listeners or ()):
+            return
+        assert channel.listeners is not None
+        channel.listeners.remove(listener)
+        self.let_go(channel)
+
     def let_go(self, channel: Channel) -> None:
         """Forget a channel that nobody needs."""
         if not channel.in_use and self.channels.get(channel.stream) is channel:
@@ -335,9 +315,13 @@ class Hub:
             self._moved(channel.stream, data)
             return
         for variant, fanout in channel.members.items():
+            if variant.guest and self._is_not_for_guests(app, data):
+                continue
             if message := self._encoder.signal(key, variant, kind, data):
                 fanout.push_signal(message)
         for member in channel.joining or ():
+            if member.variant.guest and self._is_not_for_guests(app, data):
+                continue
             if message := self._encoder.signal(key, member.variant, kind, data):
                 member.hold(message, 0)
 
@@ -413,6 +397,12 @@ class Hub:
         return [member for fanout in channel.members.values() for member in fanout]
 
     # --- inside
+
+    def _is_not_for_guests(self, app: str, data: bytes) -> bool:
+        return any(
+            data.startswith(begin) and not self._guests_see(app, action)
+            for begin, action in _GUARDED
+        )
 
     def _begin(self, channel: Channel, head: int, epoch: str) -> None:
         channel.position = channel.started = head

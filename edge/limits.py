@@ -3,9 +3,10 @@
 Rules:
 1. A refused request costs nothing and says when the next one would pass (`retry_after_ms`).
 2. A rate that is switched off makes no bucket.
-3. Buckets of users and addresses that are full again are forgotten; their number is bounded, and
+3. Every bucket is one app's: what an address does in one takes nothing from it in another.
+4. Buckets of users and addresses that are full again are forgotten; their number is bounded, and
    the oldest makes room (its owner starts with a full bucket: generous, never unfair to others).
-4. What must be exact over edges (messages per user and channel) is decided at the log, not here.
+5. What must be exact over edges (messages per user and channel) is decided at the log, not here.
    Signs that nobody keeps, such as typing, need not be: they are counted here.
 """
 
@@ -17,6 +18,7 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from edge.addresses import is_here
 from hubbub.base.bounded import BoundedCache
 from hubbub.base.errors import RATE_LIMITED, Rejected
 from hubbub.base.units import SECOND_MS
@@ -25,7 +27,6 @@ from hubbub.settings.app import AppSettings, Rate
 K = TypeVar("K", bound=Hashable)
 
 BUCKETS_MAX: Final = 100_000  # users or addresses remembered at once: about 10 MiB
-LOOPBACK: Final = ("127.", "::1", "::ffff:127.")
 
 
 class Bucket:
@@ -99,10 +100,10 @@ class SharedLimits:
 
     def __init__(self, buckets_max: int = BUCKETS_MAX) -> None:
         self._users: BoundedCache[tuple[str, str], Bucket] = BoundedCache(buckets_max)
-        self._addresses: BoundedCache[str, Bucket] = BoundedCache(buckets_max)
+        self._addresses: BoundedCache[tuple[str, str], Bucket] = BoundedCache(buckets_max)
         self._signs: BoundedCache[tuple[str, str, str, str], Bucket] = BoundedCache(buckets_max)
         self._rest: BoundedCache[tuple[str, str, str], Bucket] = BoundedCache(buckets_max)
-        self._guests: BoundedCache[str, Bucket] = BoundedCache(buckets_max)
+        self._guests: BoundedCache[tuple[str, str], Bucket] = BoundedCache(buckets_max)
         self.rejected = {"user": 0, "address": 0, "sign": 0, "rest": 0, "guest": 0}
 
     def send(self, app: str, user: str, settings: AppSettings, now_ms: int) -> None:
@@ -156,22 +157,22 @@ class SharedLimits:
         found.refill(rate, now_ms)
         return _left(bucket, scope, found, rate)
 
-    def guest(self, address: str, settings: AppSettings, now_ms: int) -> None:
+    def guest(self, app: str, address: str, settings: AppSettings, now_ms: int) -> None:
         """Count a guest made by an address without a key. Raises Rejected(RATE_LIMITED)."""
         rate = settings.guests_per_address
-        if rate.is_off or address.startswith(LOOPBACK) or not address:
+        if rate.is_off or is_here(address) or not address:
             return
-        wait = _bucket(self._guests, address, rate, now_ms).take(rate, now_ms)
+        wait = _bucket(self._guests, (app, address), rate, now_ms).take(rate, now_ms)
         if wait:
             self.rejected["guest"] += 1
         _refuse(wait, "address", rate, "guest")
 
-    def handshake(self, address: str, settings: AppSettings, now_ms: int) -> None:
+    def handshake(self, app: str, address: str, settings: AppSettings, now_ms: int) -> None:
         """Count a handshake of an address (none on loopback). Raises Rejected(RATE_LIMITED)."""
         rate = settings.handshakes_per_address
-        if rate.is_off or address.startswith(LOOPBACK) or not address:
+        if rate.is_off or is_here(address) or not address:
             return
-        wait = _bucket(self._addresses, address, rate, now_ms).take(rate, now_ms)
+        wait = _bucket(self._addresses, (app, address), rate, now_ms).take(rate, now_ms)
         if wait:
             self.rejected["address"] += 1
         _refuse(wait, "address", rate)

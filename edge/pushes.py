@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from edge.blocking import is_hidden_sign, scrub
+from edge.blocking import scrub, shown_sign
 from edge.delta import make_delta
-from edge.hub import Variant
+from edge.variants import Variant
 from hubbub.base.errors import LocalProtocolError
 from hubbub.features.publication import hidden
 from hubbub.wire.centrifuge import JSON
@@ -50,7 +50,7 @@ class PushEncoder:
     def signal(self, channel: str, variant: Variant, kind: SignalKind, data: bytes) -> bytes:
         """A signal, without offset. On a subscription with deltas it becomes the new base."""
         encoding = ENCODINGS[variant.encoding]
-        if variant.blocked and is_hidden_sign(data, variant.blocked):
+        if variant.blocked and not (data := shown_sign(data, variant.blocked)):
             return b""
         if kind is SignalKind.JOIN:
             return encoding.push_join(channel, data, variant.compact_id)

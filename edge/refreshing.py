@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from edge.auth import Auth
 from edge.client_context import context_of
+from edge.dispatch import App
 from edge.session import Phase, Session
 from hubbub import VERSION
 from hubbub.base.errors import (
@@ -29,7 +30,8 @@ from hubbub.wire import client_shapes as shapes
 
 
 class Refreshing:
-    """Answers both commands. Args: expiry: when (monotonic ms) what lives so long must be over."""
+    """Answers both commands. Args: expiry: when (monotonic ms) what lives so long must be over.
+    set_guest: a session's user is a guest from now on, or is none."""
 
     def __init__(
         self,
@@ -37,11 +39,13 @@ class Refreshing:
         now_ms: Callable[[], int],
         wall_ms: Callable[[], int],
         expiry: Callable[[int], int],
+        set_guest: Callable[[Session, App, bool], None],
     ) -> None:
         self._auth = auth
         self._now_ms = now_ms
         self._wall_ms = wall_ms
         self._expiry = expiry
+        self._set_guest = set_guest
 
     def refresh(self, session: Session, command: shapes.Refresh) -> None:
         """A new connection token. Raises RemoteProtocolError."""
@@ -58,6 +62,7 @@ class Refreshing:
         context.issued_ms, context.jti = identity.issued_ms, identity.jti
         context.secret = identity.secret
         context.viewer = replace(context.viewer, guest=identity.guest)  # he may be a full user now
+        self._set_guest(session, context.app, identity.guest)
         session.refreshed(now_ms=self._now_ms(), expires_in_ms=expires_in)
         session.reply(
             session.encoding.reply_refresh(

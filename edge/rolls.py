@@ -9,8 +9,8 @@ Rules (decision record 0035):
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Collection, Iterable
+from typing import Final, NamedTuple
 from weakref import WeakKeyDictionary
 
 from hubbub.base.roll import Roll
@@ -22,6 +22,15 @@ Done = Callable[[list[HeadRow] | None], None]
 # Sends a question by way of a slot; done(status, body) is called once.
 Send = Callable[[Kind, str, bytes, int, Callable[[Status, bytes], None]], None]
 _NOTHING: Final = 0
+
+
+class Want(NamedTuple):
+    """The first `best` behind a place; or all in which something waits for `unread_of`."""
+
+    best: int = 0
+    after: After = None
+    unread_of: str = ""
+    blocked: tuple[str, ...] = ()
 
 
 class _Part:
@@ -37,51 +46,64 @@ class _Part:
         self.added: dict[str, None] = {}  # since `told`
         self.gone: dict[str, None] = {}
 
-    def add(self, key: str, slot: int) -> None:
-        self.slots[key] = slot
-        if key in self.gone:
-            del self.gone[key]
-        else:
-            self.added[key] = None
+    def add(self, slots: dict[str, int]) -> None:
+        self.slots.update(slots)
+        if not self.told:
+            return  # it is told whole
+        for key in slots:
+            if key in self.gone:
+                del self.gone[key]
+            else:
+                self.added[key] = None
 
     def remove(self, key: str) -> None:
-        del self.slots[key]
+        if self.slots.pop(key, None) is None or not self.told:
+            return
         if key in self.added:
             del self.added[key]
         else:
             self.gone[key] = None
 
-    def ask(self, app: str, best: int, after: After) -> NewestAsk:
+    def ask(self, app: str, want: Want) -> NewestAsk:
         """The question that brings its leader up to date."""
         base = self.told
         keys = self.added if base else self.slots
         gone = self.gone if base else ()
         if keys or gone:
             self.number += 1
-        slots = tuple(self.slots[key] for key in keys)
+        slots = tuple(map(self.slots.__getitem__, keys)) if base else tuple(self.slots.values())
         self.told = self.number
         self.added, self.gone = {}, {}
         return NewestAsk(
-            app, slots, tuple(keys), best, after, self.name, base, self.number, tuple(gone)
+            app,
+            slots,
+            tuple(keys),
+            want.best,
+            want.after,
+            self.name,
+            base,
+            self.number,
+            tuple(gone),
+            want.unread_of,
+            want.blocked,
         )
 
 
 class _Told:
-    """A roll's parts. `revision`: of the map that they were made by."""
+    """A roll's parts by leader, as of a number of the roll and a revision of the map."""
 
-    __slots__ = ("leader_of", "number", "parts", "revision")
+    __slots__ = ("number", "parts", "revision")
 
     def __init__(self) -> None:
         self.number = _NOTHING
         self.revision = -1
         self.parts: dict[str, _Part] = {}
-        self.leader_of: dict[str, str] = {}
 
 
 class Rolls:
     """All rolls of an edge that nodes know.
 
-    Args: process: of this edge (name.boot_id). slot_of(app, key). leader_of(slot): "" nobody.
+    Args: process: of this edge (name.boot_id). slots_of(app, keys). leader_of(slot): "" nobody.
     revision: of the map.
     """
 
@@ -89,25 +111,25 @@ class Rolls:
         self,
         send: Send,
         process: str,
-        slot_of: Callable[[str, str], int],
+        slots_of: Callable[[str, Iterable[str]], list[int]],
         leader_of: Callable[[int], str],
         revision: Callable[[], int],
     ) -> None:
         self._send = send
         self._process = process
-        self._slot_of = slot_of
+        self._slots_of = slots_of
         self._leader_of = leader_of
         self._revision = revision
         self._told: WeakKeyDictionary[Roll, _Told] = WeakKeyDictionary()
         self._names = 0
 
-    def ask_newest(self, app: str, roll: Roll, best: int, after: After, done: Done) -> None:
-        """Of the roll's streams those where something was said last, of each leader's; None if one
-        of them did not answer for all of its own. One question for each leader."""
+    def ask(self, app: str, roll: Roll, want: Want, done: Done) -> None:
+        """Of the roll's streams those that are wanted, of each leader's; None if one of them did
+        not answer for all of its own. One question for each leader."""
         told = self._told.setdefault(roll, _Told())
         self._follow(app, roll, told)
         parts = [part for part in told.parts.values() if part.slots]
-        _Question(self, app, parts, best, after, done).ask()
+        _Question(self, app, parts, want, done).ask()
 
     def send(self, app: str, part: _Part, ask: NewestAsk, done: Callable[..., None]) -> None:
         """Ask a part's leader."""
@@ -118,36 +140,42 @@ class Rolls:
 
     def _follow(self, app: str, roll: Roll, told: _Told) -> None:
         """Bring the parts to where the roll and the map are."""
-        if not told.number:
-            told.revision, told.number = self._revision(), roll.number
-            self._begin(app, roll, told)
-            return
-        changes = roll.since(told.number)
-        if changes is None or self._revision() != told.revision:
+        if told.revision != self._revision():
             told.revision = self._revision()
-            changes = [(key, False) for key in told.leader_of if key not in roll.keys]
-            changes += [(key, True) for key in roll.keys]
+            self._regroup(told)
+        if not told.number:
+            self._put(app, told, roll.keys)
+        elif (changes := roll.since(told.number)) is None:
+            known = {key for part in told.parts.values() for key in part.slots}
+            self._drop(app, told, [key for key in known if key not in roll.keys])
+            self._put(app, told, [key for key in roll.keys if key not in known])
+        else:
+            for key, is_in in changes:
+                (self._put if is_in else self._drop)(app, told, (key,))
         told.number = roll.number
-        for key, is_in in changes:
-            if is_in:
-                self._put(app, told, key)
-            elif (leader := told.leader_of.pop(key, None)) is not None:
-                told.parts[leader].remove(key)
 
-    def _begin(self, app: str, roll: Roll, told: _Told) -> None:
-        """All keys at once: of a long list it is what its first page waits for."""
-        slot_of, leader_of, known = self._slot_of, self._leader_of, dict[int, str]()
-        groups: dict[str, dict[str, int]] = {}
-        for key in roll.keys:
-            slot = slot_of(app, key)
-            leader = known.get(slot)
-            if leader is None:
-                leader = known[slot] = leader_of(slot)
-                groups.setdefault(leader, {})
-            told.leader_of[key] = leader
-            groups[leader][key] = slot
-        for leader, slots in groups.items():
-            self._part(told, leader).slots = slots  # told whole, since it was told nothing
+    def _regroup(self, told: _Told) -> None:
+        for leader, part in list(told.parts.items()):
+            leads = {slot: self._leader_of(slot) for slot in set(part.slots.values())}
+            for key, slot in list(part.slots.items()):
+                if leads[slot] != leader:
+                    part.remove(key)
+                    self._part(told, leads[slot]).add({key: slot})
+
+    def _put(self, app: str, told: _Told, keys: Collection[str]) -> None:
+        """Ten thousand at once where a list is new: its first page waits for it."""
+        slots = self._slots_of(app, keys)
+        leaders = {slot: self._leader_of(slot) for slot in set(slots)}
+        new: dict[str, dict[str, int]] = {leader: {} for leader in leaders.values()}
+        mine = {slot: new[leader] for slot, leader in leaders.items()}
+        for key, slot in zip(keys, slots, strict=True):
+            mine[slot][key] = slot
+        for leader, part in new.items():
+            self._part(told, leader).add(part)
+
+    def _drop(self, app: str, told: _Told, keys: Collection[str]) -> None:
+        for key, slot in zip(keys, self._slots_of(app, keys), strict=True):
+            self._part(told, self._leader_of(slot)).remove(key)
 
     def _part(self, told: _Told, leader: str) -> _Part:
         part = told.parts.get(leader)
@@ -156,41 +184,26 @@ class Rolls:
             part = told.parts[leader] = _Part(f"{self._process}/{self._names}")
         return part
 
-    def _put(self, app: str, told: _Told, key: str) -> None:
-        before = told.leader_of.get(key)
-        slot = self._slot_of(app, key) if before is None else told.parts[before].slots[key]
-        leader = self._leader_of(slot)
-        if leader == before:
-            return
-        if before is not None:
-            told.parts[before].remove(key)
-        self._part(told, leader).add(key, slot)
-        told.leader_of[key] = leader
-
 
 class _Question:
-    """One page that all parts are asked for."""
+    """What all parts are asked for."""
 
     __slots__ = (
-        "_after",
         "_app",
-        "_best",
         "_done",
         "_is_whole",
         "_parts",
         "_rolls",
         "_rows",
         "_waiting",
+        "_want",
     )
 
-    def __init__(
-        self, rolls: Rolls, app: str, parts: list[_Part], best: int, after: After, done: Done
-    ) -> None:
+    def __init__(self, rolls: Rolls, app: str, parts: list[_Part], want: Want, done: Done) -> None:
         self._rolls = rolls
         self._app = app
         self._parts = parts
-        self._best = best
-        self._after = after
+        self._want = want
         self._done = done
         self._rows: list[HeadRow] = []
         self._is_whole = True
@@ -212,7 +225,7 @@ class _Question:
                     return
             self._take(answer)
 
-        ask = part.ask(self._app, self._best, self._after)
+        ask = part.ask(self._app, self._want)
         self._rolls.send(self._app, part, ask, answered)
 
     def _take(self, answer: HeadsAnswer | None) -> None:

@@ -137,9 +137,9 @@ class _Waiting:
         search = Search(call.viewer, slots, keys, call.criteria, call.before, call.limit)
 
         def done(status: Status, body: bytes) -> None:
+            answer = decode_pack(body, SearchAnswer) if status is Status.OK else None
             self._open -= 1
-            if status is Status.OK:
-                answer = decode_pack(body, SearchAnswer)
+            if answer is not None:
                 self._answers.append(answer)
                 moved = set(answer.elsewhere)
                 self._again += [pair for pair in pairs if pair[0] in moved]

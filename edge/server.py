@@ -16,8 +16,8 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web_protocol import RequestHandler
 
+from edge.addresses import is_here
 from edge.door import Doors, DoorSite
-from edge.limits import LOOPBACK
 from edge.streams import StreamEndpoints
 from edge.web import pages
 from edge.web.api import Api
@@ -39,6 +39,11 @@ class _Http(RequestHandler):
     def __init__(self, server: web.Server, guard: Guard) -> None:
         super().__init__(server, loop=asyncio.get_running_loop(), **server._kwargs)
         self._guard = guard
+
+    def log_exception(self, *args: object, **details: object) -> None:
+        """A body that could not be read is its sender's mistake, and was answered."""
+        if not isinstance(details.get("exc_info"), web.RequestPayloadError):
+            super().log_exception(*args, **details)
 
     def handle_error(
         self,
@@ -153,7 +158,7 @@ class Server:
         """For neighbours on the machine, or with a server key: figures tell a lot."""
 
         async def answer(_: web.Request) -> web.Response:
-            if not (request.remote or "").startswith(LOOPBACK):
+            if not is_here(self._api.guard.addresses.of_request(request)):
                 self._api.caller(request, "admin")
             return web.Response(body=self._metrics.render(), headers={"Content-Type": CONTENT_TYPE})
 

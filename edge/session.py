@@ -23,15 +23,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum
-from typing import Final
+from typing import Final, Protocol
 
 from msgspec import structs
 
 from edge.blocking import NOBODY, Blocked
 from edge.connection import Peer
-from edge.hub import Variant
 from edge.outgoing import Outgoing
 from edge.timers import Timers
+from edge.variants import Variant
 from hubbub.base.errors import (
     ALREADY_SUBSCRIBED,
     BAD_PROTOCOL,
@@ -220,6 +220,7 @@ class Session:
         "client",
         "context",
         "deadline_ms",
+        "guest",
         "outgoing",
         "peer",
         "state",
@@ -238,6 +239,7 @@ class Session:
         self.user = ""
         self.client = ""
         self.blocked: Blocked = NOBODY  # whom the user does not want to hear of
+        self.guest = False  # its token says so
         self.context: object = None  # the host's: limits, viewer, token claims
         self.subscriptions: dict[str, Subscription] = {}
         self.turn = 0
@@ -569,3 +571,20 @@ class Session:
         subscription.phase = Phase.ENDED
         self.subscriptions.pop(subscription.channel, None)
         self._settings.on_ended(subscription)
+
+
+class SessionHost(Protocol):
+    """Who gives sessions their meaning: authenticates, dispatches, cleans up. `closed` is called
+    exactly once for every opened session, whoever ended it."""
+
+    def open(self, outgoing: Outgoing, peer: Peer) -> Session | None:
+        """A client came; None refuses it (too many connections)."""
+        ...
+
+    def frame(self, session: Session, data: bytes) -> None:
+        """Bytes from the client: one or more commands. Never raises."""
+        ...
+
+    def closed(self, session: Session) -> None:
+        """The connection is gone."""
+        ...

@@ -21,11 +21,12 @@ from typing import Final, cast
 from aiohttp import web
 from msgspec import Struct
 
-from edge.connection import Peer, SessionHost
+from edge.addresses import NO_PROXIES, Addresses
+from edge.connection import Peer
 from edge.framing import SSE, STREAM_JSON, STREAM_PROTOBUF, Framing
 from edge.origins import Origins
 from edge.outgoing import Flusher, Outgoing
-from edge.session import Session
+from edge.session import Session, SessionHost
 from edge.takeover import GoneResponse, take_over
 from edge.websocket import BUSY, CLOSE_WAIT_S
 from hubbub.base.errors import CloseCode, Rejected, RemoteProtocolError
@@ -194,12 +195,14 @@ class StreamEndpoints:
         forward: Forward,
         session_id: Callable[[], str],
         frame_bytes_max: int,
+        addresses: Addresses = NO_PROXIES,
     ) -> None:
         self.host = host
         self.flusher = flusher
         self.frame_bytes_max = frame_bytes_max
         self.streams: dict[str, StreamConnection] = {}
         self._origins = origins
+        self._addresses = addresses
         self._node = node
         self._forward = forward
         self._session_id = session_id
@@ -266,7 +269,7 @@ class StreamEndpoints:
         peer = Peer(
             encoding=encoding,
             transport="sse" if framing is SSE else "http_stream",
-            remote=request.remote or "",
+            remote=self._addresses.of_request(request),
             origin=request.headers.get("Origin", ""),
             user_agent=request.headers.get("User-Agent", "")[:128],
             session_id=self._session_id(),

@@ -18,9 +18,10 @@ from msgspec import Struct
 
 from edge.blocking import Blocked
 from edge.dispatch import App, refusal_of
-from edge.hub import DELTA_FRESH, DELTA_OFF, PLAIN, Channel, Hub, Variant
+from edge.hub import Channel, Hub
 from edge.pushes import PushEncoder
 from edge.session import Phase, Session, Subscription
+from edge.variants import DELTA_FRESH, DELTA_OFF, PLAIN, Variant
 from hubbub.base.errors import INTERNAL, UNRECOVERABLE_POSITION, Rejected
 from hubbub.base.names import StreamKind
 from hubbub.features.contract import namespace_for, stream_kind
@@ -82,7 +83,9 @@ class Subscribing:
         """
         space = namespace_for(channel, app.settings)
         if space is None:
-            return PLAIN[session.encoding.name]._replace(blocked=session.blocked)
+            return PLAIN[session.encoding.name]._replace(
+                blocked=session.blocked, guest=session.guest
+            )
         delta = DELTA_FRESH if space.delta and position.delta else DELTA_OFF
         compact = 0
         wants = position.flag & FLAG_COMPACTION and not session.encoding.is_binary
@@ -93,11 +96,20 @@ class Subscribing:
     def block(self, session: Session, app: App, blocked: Blocked) -> None:
         """From now on its user does not hear of these (raw channels apart)."""
         session.blocked = blocked
+        self._hear(session, app)
+
+    def set_guest(self, session: Session, app: App, guest: bool) -> None:
+        """From now on its user is a guest, or is none."""
+        if session.guest is not guest:
+            session.guest = guest
+            self._hear(session, app)
+
+    def _hear(self, session: Session, app: App) -> None:
+        """Its pushes become what its user may and wants to hear."""
         for subscription in session.subscriptions.values():
             if subscription.phase is Phase.SUBSCRIBED and _hides(subscription, app):
                 channel = self._hub.channels[(app.name, subscription.channel)]
-                variant = subscription.variant._replace(blocked=blocked)
-                self._hub.change(channel, subscription, variant)
+                self._hub.change(channel, subscription, _heard(subscription))
 
     def start(
         self,
@@ -178,7 +190,7 @@ class Subscribing:
             failed(Rejected(INTERNAL, "the answer was overtaken"))
             return
         if not self._is_heard_right(subscription, app):
-            failed(Rejected(INTERNAL, "whom the user blocks has changed"))
+            failed(Rejected(INTERNAL, "whom the user blocks, or what he is, has changed"))
             return
         if 0 < subscription.held_ref_seq < answer.history_from:
             failed(Rejected(INTERNAL, "what is held changes what may not be read"))
@@ -193,10 +205,10 @@ class Subscribing:
 
     def _is_heard_right(self, subscription: Subscription, app: App) -> bool:
         """Have it hear what its user wants; False: what it holds already is not that."""
-        blocked = subscription.session.blocked
-        if subscription.variant.blocked == blocked or not _hides(subscription, app):
+        variant = _heard(subscription)
+        if subscription.variant == variant or not _hides(subscription, app):
             return True
-        subscription.variant = subscription.variant._replace(blocked=blocked)
+        subscription.variant = variant
         return not subscription.holds
 
     def _within_budget(self, session: Session, answer: Subscribed) -> bool:
@@ -227,6 +239,12 @@ class Subscribing:
     def _gone(self, app: str, channel: str, client: str) -> None:
         body = encode_pack(Presence(self._process, (client,)))
         self._request(Kind.PRESENCE, app, channel, body, _ignore)
+
+
+def _heard(subscription: Subscription) -> Variant:
+    """Its variant, by what its session is now."""
+    session = subscription.session
+    return subscription.variant._replace(blocked=session.blocked, guest=session.guest)
 
 
 def _hides(subscription: Subscription, app: App) -> bool:

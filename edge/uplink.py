@@ -3,7 +3,9 @@
 Rules:
 1. Every request is answered exactly once through its callback: OK, REJECTED or UNKNOWN; at the
    latest when its time is up (the client SDKs give up at 5 s, so UNKNOWN comes before that).
-   What a callback does wrong costs that message alone, never the rest of a frame or tick.
+   What a callback does wrong costs that message alone, never the rest of a frame or tick. An answer
+   that cannot be read (processes of different versions, a bug) is told at once as such: a command's
+   outcome is unknown, anything else is refused as `internal`.
 2. A request whose router went away is sent again through the next one, under the same id: commands
    carry a cmid, so twice is once.
 3. Whatever may have lost events (a hole, a new router, a new term) ends in one batched HEADS
@@ -19,17 +21,21 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Final, Protocol
 
+from msgspec import MsgspecError, Struct
+
 from edge.carriers import Carriers, Stream
 from edge.hub import Hub, Repair
 from edge.tracing import TRACE
-from hubbub.base.errors import error_by_code
+from hubbub.base.errors import INTERNAL, error_by_code
+from hubbub.base.units import SECOND_MS
 from hubbub.coordinator.cluster import ClusterView
-from hubbub.ring.hashing import slot_of
+from hubbub.ring.hashing import slot_of, slots_of
 from hubbub.runtime.clock import Clock
 from hubbub.runtime.logs import get_logger
 from hubbub.transport.peer import Peers
-from hubbub.wire.codec import decode_pack, encode_pack
+from hubbub.wire.codec import decode_pack, encode_pack, parse_json
 from hubbub.wire.frame import Message, encode_message
+from hubbub.wire.search import SearchAnswer
 from hubbub.wire.shapes import (
     Beat,
     HeadAsk,
@@ -37,12 +43,13 @@ from hubbub.wire.shapes import (
     HeadsAnswer,
     HeadsQuery,
     Kind,
-    Lines,
-    LinesAsk,
     NewestAsk,
+    Outcome,
+    QueriesAnswer,
     Refusal,
     SignalKind,
     Status,
+    SubmitsAnswer,
     Subscribe,
     Subscribed,
     Viewer,
@@ -58,8 +65,24 @@ _STATUSES: Final = {int(status): status for status in Status}
 TICK_MS: Final = 100  # resolution of deadlines, and how long a HEADS question gathers streams
 HEADS_ASKS_MAX: Final = 1_000  # streams in one HEADS question
 HEADS_NAMES_MAX: Final = 20_000  # names of blocked users in it, 1 MB at the most usual
+# What an answer that is OK must be; of other kinds nobody reads it. A query's is JSON.
+ANSWERS: Final[dict[int, type]] = {
+    Kind.SUBMIT: Outcome,
+    Kind.SUBMITS: SubmitsAnswer,
+    Kind.QUERIES: QueriesAnswer,
+    Kind.SUBSCRIBE: Subscribed,
+    Kind.HEADS: HeadsAnswer,
+    Kind.SEARCH: SearchAnswer,
+}
+_NOT_READ: Final = (MsgspecError, ValueError)
+_COMMANDS: Final = (Kind.SUBMIT, Kind.SUBMITS)
+_UNREADABLE: Final = encode_pack(Refusal(INTERNAL.code, "the answer could not be read"))
 SYSTEM: Final = Viewer(user="", authority="system")
 REQUESTS_MAX: Final = 100_000  # beyond it the edge answers UNKNOWN at once
+# A user's own stream stays heard of for so long: most who go come back. Less than a leader's grace
+# (node.leases), so that nobody is told at an edge where none of his is left.
+LINGER_MS: Final = 8_000
+LINGERING_MAX: Final = 20_000  # the longest lingering go first
 
 
 class Events(Protocol):
@@ -80,6 +103,12 @@ class Events(Protocol):
     def for_process(self, body: bytes) -> None:
         """A TO_PROCESS message for this edge."""
         ...
+
+
+class Unreadable(Struct):
+    """What could not be read."""
+
+    answers_total: int = 0
 
 
 class _Request:
@@ -115,6 +144,7 @@ class Uplink:
         self._unsent: dict[int, None] = {}  # no router took them yet
         self._next_id = 1
         self._doubtful: dict[Stream, None] = {}
+        self._lingering: OrderedDict[Stream, int] = OrderedDict()  # heard for nobody, until when
         self._changed_slots: set[int] = set()
         self._slots = view.cluster.slots
         self._seed = view.cluster.seed
@@ -122,15 +152,25 @@ class Uplink:
         self.unknown = 0
         self.resent = 0
         self.broken = 0  # messages and answers that made us fail: our bugs
+        self.unreadable = Unreadable()  # answers that are none: what was asked failed at once
+        self._unreadable_logged = (0, -SECOND_MS)  # how many of them, when
 
     def slot_of(self, app: str, key: str) -> int:
         """The slot of a stream."""
         return slot_of(app, key, self._slots, self._seed)
 
+    def slots_of(self, app: str, keys: Iterable[str]) -> list[int]:
+        """The slots of many streams."""
+        return slots_of(app, keys, self._slots, self._seed)
+
     def leader_of(self, slot: int) -> str:
         """The node that leads a slot by the map, "" if it names none."""
         leader = self._view.slot_map.leader_of(slot)
         return leader.node if leader else ""
+
+    def leaders_of(self, slots: Iterable[int]) -> list[str]:
+        """The same of many slots."""
+        return self._view.slot_map.nodes_of(slots)
 
     @property
     def waiting(self) -> int:
@@ -165,6 +205,10 @@ class Uplink:
         request = requests[request_id] = _Request(kind, app, key, slot, body, deadline, done)
         self._send(request_id, request, answer_ms)
 
+    def ask_leader(self, kind: Kind, app: str, body: bytes, slot: int, done: Done) -> None:
+        """A request for whoever leads this slot, about many streams."""
+        self.request(kind, app, "", body, done, slot=slot)
+
     def to_process(self, process: str, body: bytes) -> bool:
         """Hand bytes to the process `name.boot_id` through any live router that is asked to."""
         message = encode_message(Kind.TO_PROCESS, body, key=process)
@@ -197,10 +241,16 @@ class Uplink:
     def interest(self, stream: Stream, wanted: bool) -> None:
         """Take or drop interest; a DELTA goes out before any later request on the same link."""
         if wanted:
-            self.carriers.add(stream)
-        else:
+            if self._lingering.pop(stream, None) is None:
+                self.carriers.add(stream)
+            return
+        self._doubtful.pop(stream, None)
+        if stream[1][:1] != "#":
             self.carriers.remove(stream)
-            self._doubtful.pop(stream, None)
+            return
+        self._lingering[stream] = self._clock.monotonic_ms() + LINGER_MS
+        if len(self._lingering) > LINGERING_MAX:
+            self.carriers.remove(self._lingering.popitem(last=False)[0])
 
     def tick(self) -> None:
         """Deadlines, requests without a router, streams in doubt, interest that only shrank."""
@@ -216,6 +266,8 @@ class Uplink:
             if waiting is not None:
                 self.resent += 1
                 self._send(request_id, waiting, waiting.deadline_ms - now)
+        while self._lingering and next(iter(self._lingering.values())) <= now:
+            self.carriers.remove(self._lingering.popitem(last=False)[0])
         for router in self.carriers.sets:
             self._send_interest(router)
         if self._changed_slots:
@@ -273,7 +325,11 @@ class Uplink:
         if kind == _EVENT:
             self.events.event(app, key, body)
         elif kind == _RESULT:
-            self._finish(request_id, _STATUSES[flags], body)
+            status = _STATUSES.get(flags)
+            if status is not None:
+                self._finish(request_id, status, body)
+            elif request_id in self._requests:
+                self._fail(self._requests.pop(request_id), None)
         elif kind == _SIGNAL:
             self.events.signal(app, key, SignalKind(flags), body)
         elif kind == Kind.INTEREST_PULL:
@@ -316,12 +372,32 @@ class Uplink:
         token = TRACE.set(request.trace) if request.trace else None
         try:
             request.done(status, body)
-        except Exception:  # noqa: BLE001 - boundary: whoever asked, the next answer is another's
-            self.broken += 1
-            _log.error("link.answer_failed", kind=request.kind, exc_info=True)
+        except Exception as failure:  # noqa: BLE001 - boundary: whoever asked, the next is another's
+            # Whoever reads an answer does so before anything else, so he has not begun.
+            if isinstance(failure, _NOT_READ) and not _is_readable(request.kind, status, body):
+                self._fail(request, status)
+            else:
+                self.broken += 1
+                _log.error("link.answer_failed", kind=request.kind, exc_info=True)
         finally:
             if token is not None:
                 TRACE.reset(token)
+
+    def _fail(self, request: _Request, status: Status | None) -> None:
+        """Its answer, of this status, cannot be read."""
+        self.unreadable.answers_total += 1
+        total = self.unreadable.answers_total
+        now, (count, logged_ms) = self._clock.monotonic_ms(), self._unreadable_logged
+        if now - logged_ms >= SECOND_MS:
+            self._unreadable_logged = (total, now)
+            _log.error("link.answer_unreadable", kind=request.kind, since_last=total - count)
+        is_unknown = request.kind in _COMMANDS and status is not Status.REJECTED
+        told, body = (_UNKNOWN, b"") if is_unknown else (Status.REJECTED, _UNREADABLE)
+        try:
+            request.done(told, body)
+        except Exception:  # noqa: BLE001 - boundary, as in _finish
+            self.broken += 1
+            _log.error("link.answer_failed", kind=request.kind, exc_info=True)
 
     def _send_interest(self, router: str) -> None:
         held = self.carriers.sets.get(router)
@@ -363,23 +439,6 @@ class Uplink:
         for group in groups.values():
             for portion in _portions(group):
                 self._question(portion, answered, failed)
-
-    def ask_lines(self, ask: LinesAsk, came: Callable[[LinesAsk, Lines | None], None]) -> None:
-        """Lines of many streams: one question for each leader; `came` is called once for each."""
-        groups: dict[str, tuple[list[int], list[str]]] = {}
-        for slot, key in zip(ask.slots, ask.keys, strict=True):
-            slots, theirs = groups.setdefault(self.leader_of(slot), ([], []))
-            slots.append(slot)
-            theirs.append(key)
-        for slots, theirs in groups.values():
-            self._ask_part(LinesAsk(ask.app, ask.user, tuple(slots), tuple(theirs)), came)
-
-    def _ask_part(self, part: LinesAsk, came: Callable[[LinesAsk, Lines | None], None]) -> None:
-        def done(status: Status, body: bytes) -> None:
-            came(part, decode_pack(body, HeadsAnswer).lines if status is Status.OK else None)
-
-        body = encode_pack(HeadsQuery(self._process, (), lines=part))
-        self.request(Kind.HEADS, part.app, "", body, done, slot=part.slots[0])
 
     def ask_newest(
         self,
@@ -446,6 +505,22 @@ def _portions(asks: list[HeadAsk]) -> Iterator[list[HeadAsk]]:
             yield asks[start:at]
             start, names = at, sum(map(len, ask.blocked))
     yield asks[start:]
+
+
+def _is_readable(kind: Kind, status: Status, body: bytes) -> bool:
+    """Whether an answer is what its kind and status promise."""
+    try:
+        if status is Status.REJECTED:
+            decode_pack(body, Refusal)
+        elif status is Status.OK and kind in (Kind.QUERY, Kind.QUERY_ANY) and body:
+            parse_json(body)
+        elif status is Status.OK and kind in ANSWERS:
+            answer: object = decode_pack(body, ANSWERS[kind])
+            if isinstance(answer, SubmitsAnswer):
+                return all(_is_readable(Kind.SUBMIT, row.status, row.body) for row in answer.rows)
+    except _NOT_READ:
+        return False
+    return True
 
 
 def _is_final(body: bytes) -> bool:

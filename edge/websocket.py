@@ -20,7 +20,8 @@ from typing import Final, cast
 from aiohttp import web
 
 from edge import websocket_frames as frames
-from edge.connection import Peer, SessionHost
+from edge.addresses import FORWARDED, NO_PROXIES, Addresses
+from edge.connection import Peer
 from edge.framing import (
     WEBSOCKET_JSON,
     WEBSOCKET_PING,
@@ -31,7 +32,7 @@ from edge.framing import (
 from edge.handshake import accept_of, negotiate, plain_head, response
 from edge.origins import Origins
 from edge.outgoing import Flusher, Outgoing
-from edge.session import Session
+from edge.session import Session, SessionHost
 from edge.takeover import GoneResponse, take_over
 from hubbub.base.errors import CloseCode
 
@@ -202,11 +203,18 @@ class WebSocketEndpoint:
     """`GET /connection/websocket`."""
 
     def __init__(
-        self, host: SessionHost, flusher: Flusher, origins: Origins, *, message_bytes_max: int
+        self,
+        host: SessionHost,
+        flusher: Flusher,
+        origins: Origins,
+        *,
+        message_bytes_max: int,
+        addresses: Addresses = NO_PROXIES,
     ) -> None:
         self._host = host
         self._flusher = flusher
         self._origins = origins
+        self._addresses = addresses
         self._message_bytes_max = message_bytes_max
 
     def accept(self, data: bytes, transport: asyncio.Transport) -> WebSocketConnection | None:
@@ -219,10 +227,11 @@ class WebSocketEndpoint:
             return None
         subprotocol, encoding = negotiate(headers, {})
         address = transport.get_extra_info("peername")
+        forwarded = headers.get(FORWARDED.lower(), "")
         peer = Peer(
             encoding=encoding,
             transport="websocket",
-            remote=address[0] if address else "",
+            remote=self._addresses.of(address[0] if address else "", forwarded),
             origin=headers.get("origin", ""),
             user_agent=headers.get("user-agent", "")[:USER_AGENT_MAX],
         )
@@ -241,7 +250,7 @@ class WebSocketEndpoint:
         peer = Peer(
             encoding=encoding,
             transport="websocket",
-            remote=request.remote or "",
+            remote=self._addresses.of_request(request),
             origin=origin or "",
             user_agent=headers.get("User-Agent", "")[:USER_AGENT_MAX],
             application_pings=request.query.get("cf_ws_frame_ping_pong") != "true",
