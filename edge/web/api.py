@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -26,16 +26,18 @@ import msgspec
 import msgspec.inspect
 from aiohttp import web
 
+from edge.addresses import NO_PROXIES, Addresses
 from edge.auth import Auth, KeyHolder
 from edge.blocking import NOBODY, Blocked, scrub
-from edge.dispatch import WISHES, App, Dispatch, Reply
+from edge.dispatch import WISHES, Answered, App, Dispatch, Reply, Sealed
 from edge.ignored import known_fields, with_ignored
 from edge.limits import Allowance, rates
+from edge.origins import Origins
 from edge.web.app_rows import APP_ROWS
 from edge.web.apps import AppRoutes, require_scope
-from edge.web.batch import BatchAnswer, BatchRequest, Operation, parts, run_all
+from edge.web.batch import Answer, BatchAnswer, BatchRequest, Held, Operation, parts, run_all
 from edge.web.fields import explained
-from edge.web.guard import RATE, REQUEST_ID, Guard, Handler
+from edge.web.guard import RATE, REQUEST_ID, Guard, Handler, check_encoding
 from edge.web.guests import GUESTS, Guests
 from edge.web.idempotency import idempotency_cmid
 from edge.web.links import KEY, ignored, listed, once
@@ -56,6 +58,7 @@ from hubbub.base.errors import (
     RemoteProtocolError,
 )
 from hubbub.base.names import APP_STREAM, check_user
+from hubbub.base.numbers import read_number
 from hubbub.base.units import SECOND_MS
 from hubbub.coordinator.app_register import AppRegister
 from hubbub.features.contract import Command, Nothing, QueryCall, Registry, Route
@@ -66,6 +69,7 @@ from hubbub.wire.codec import convert, decode_json, dump_json, encode_json, pars
 from hubbub.wire.shapes import Viewer
 
 Ask = Callable[[Reply], None]  # starts a request whose reply is waited for
+NO_ORIGINS: Final = Origins(())
 TOKEN_TTL_S: Final = 24 * 3600
 TOKEN_TTL_S_MAX: Final = 365 * 86_400
 # JSON as it is called, and as programs call it that were told nothing (curl -d, most libraries).
@@ -80,7 +84,6 @@ MEDIA_TYPES: Final = frozenset(
 _OK, _CREATED = 200, 201
 _NAMES: Final = re.compile(r"{(\w+)}")
 _HOLDER: Final = web.RequestKey("holder", KeyHolder)
-_NUMBER: Final = re.compile(r"-?[0-9]{1,18}")
 _BOOLEANS: Final = {"true": True, "false": False}
 _log = get_logger("edge")
 
@@ -170,9 +173,32 @@ class _Row:
         self.is_read = "cmid" not in self.known  # what a command leaves behind has one
         self._readers = {field.encode_name: _reader(field.type) for field in fields}
 
+    def prepare(self, params: dict[str, Any], key: str | None) -> list[str]:
+        """Take the idempotency key among the parameters; the fields that mean nothing here.
+
+        Raises Rejected(BAD_REQUEST)."""
+        unknown = sorted(set(params) - self.known - (frozenset() if self.takes_body else WISHES))
+        if key is not None and not self.is_read:
+            params["cmid"] = idempotency_cmid(key)
+        elif key is not None:
+            unknown.append(KEY)
+        return unknown
+
     def query(self, given: Mapping[str, str]) -> dict[str, Any]:
-        """Parameters of a query string; numbers and booleans where the shape has them."""
-        return {name: self._readers.get(name, _text)(text) for name, text in given.items()}
+        """Parameters of a query string; numbers and booleans where the shape has them.
+
+        Raises Rejected(BAD_REQUEST) that says what each of them must be."""
+        found, wrong = dict[str, Any](), dict[str, str]()
+        for name, text in given.items():
+            reader = self._readers.get(name, _text)
+            found[name] = reader(text)
+            if isinstance(found[name], str) and reader in _WORDS:
+                wrong[f"#/{name}"] = _WORDS[reader]
+        if wrong:
+            rows = [{"pointer": at, "detail": why} for at, why in wrong.items()]
+            text = "; ".join(f"{at[2:]} {why}" for at, why in wrong.items())
+            raise explained(Rejected(BAD_REQUEST, text, errors=rows), found, self.route.shape)
+        return found
 
 
 def _asked_for(route: Route, params: Mapping[str, Any], viewer: Viewer) -> Viewer:
@@ -222,6 +248,8 @@ class Api:
         body_bytes_max: int,
         blocked_of: Callable[[str, str], Blocked | None] = lambda _, __: NOBODY,
         register: AppRegister,
+        origins: Origins = NO_ORIGINS,
+        addresses: Addresses = NO_PROXIES,
     ) -> None:
         self._registry = registry
         self.dispatch = dispatch
@@ -231,10 +259,13 @@ class Api:
         self._now_ms = now_ms
         self._entropy = entropy
         self._body_bytes_max = body_bytes_max
-        self.guard = Guard(self._stranger, entropy, body_bytes_max)
-        self._guests = Guests(self, apps, auth, now_ms, entropy)
+        self.guard = Guard(self._stranger, entropy, body_bytes_max, origins, addresses)
+        self._guests = Guests(self, apps, auth, addresses, now_ms, entropy)
         self._operator = AppRoutes(register, auth, apps, self.body, self._count, self._use, now_ms)
         self._rows = [_Row(row) for row in registry.routes]
+        self._rows_like: dict[tuple[str, int], list[_Row]] = {}  # [M] a fifth of looking at all
+        for row in self._rows:
+            self._rows_like.setdefault(_likeness(row.route.path), []).append(row)
         self._paths = [(row.method, _pattern(row.path)) for row in self.own_rows()]
         self._paths += [(row.route.method, row.pattern) for row in self._rows]
 
@@ -293,11 +324,7 @@ class Api:
         self, row: _Row, params: dict[str, Any], key: str | None, app: App, viewer: Viewer
     ) -> _Done:
         """One request. Raises Rejected."""
-        unknown = sorted(set(params) - row.known - (frozenset() if row.takes_body else WISHES))
-        if key is not None and not row.is_read:
-            params["cmid"] = idempotency_cmid(key)
-        elif key is not None:
-            unknown.append(KEY)
+        unknown = row.prepare(params, key)
         seal = None
         if row.pages is not None:
             seal = row.pages.seal(params, app.name, app.id_secret)
@@ -318,10 +345,7 @@ class Api:
         beside = None
         if row.pages is not None and seal is not None:
             answer, beside = row.pages.end(answer, params, seal, self._now_ms())
-        status = row.route.status
-        if status == _CREATED and not decode_json(answer, _Made).created:
-            status = _OK  # it was there before
-        return _Done(status, with_ignored(answer, unknown), beside)
+        return _Done(_status(row.route, answer), with_ignored(answer, unknown), beside)
 
     async def _blocked(self, app: App, viewer: Viewer) -> Blocked:
         """Whom the reader blocks: neither shown nor counted in what he reads. Raises Rejected."""
@@ -406,6 +430,7 @@ class Api:
 
     async def body(self, request: web.Request) -> dict[str, Any]:
         """The body as JSON object."""
+        check_encoding(request)
         if (request.content_length or 0) > self._body_bytes_max:
             raise Rejected(TOO_LARGE, limit_bytes=self._body_bytes_max)
         raw = await request.read()
@@ -465,31 +490,18 @@ class Api:
         app, viewer = self.caller(request, None)
         body = await self._raw_body(request)
         batch = shape_json(encode_json(body), BatchRequest)
-        first = batch.operations[0]
-
-        async def run(operation: Operation) -> tuple[int, bytes]:
-            request_id = request[REQUEST_ID]
-            try:
-                if operation is not first:
-                    self._count(request, app, viewer, request.get(_HOLDER))
-                return await self._operation(operation, app, viewer, request.get(_HOLDER))
-            except Rejected as refusal:
-                status, answer, _ = problem(refusal, request_id, operation.path)
-            except Exception:  # noqa: BLE001 - boundary: it costs this operation, not the batch
-                _log.error("rest.failed", path="/v1/batch", request_id=request_id, exc_info=True)
-                status, answer, _ = problem(Rejected(INTERNAL), request_id, operation.path)
-            return status, answer
-
+        runner = _Runner(self, request, app, viewer, batch.operations[0])
         unknown = ignored(request, body, known_fields(BatchRequest))
-        answer = with_ignored(await run_all(batch.operations, run), unknown)
+        answer = with_ignored(await run_all(batch.operations, runner), unknown)
         return web.Response(body=answer, content_type="application/json")
 
-    async def _operation(
-        self, wanted: Operation, app: App, viewer: Viewer, holder: KeyHolder | None
-    ) -> tuple[int, bytes]:
+    def _find(
+        self, wanted: Operation, holder: KeyHolder | None
+    ) -> tuple[_Row, dict[str, Any], str | None]:
+        """(row, its parameters, idempotency key) of an operation. Raises Rejected."""
         path, query = parts(wanted.path)
         allowed = []
-        for row in self._rows:
+        for row in self._rows_like.get(_likeness(path), ()):
             match = row.pattern.fullmatch(path)
             if match is None:
                 continue
@@ -499,9 +511,7 @@ class Api:
                 params = row.query(query) | (dict(wanted.body) if row.takes_body else {})
                 names = _NAMES.findall(row.route.path)
                 params |= dict(zip(names, map(unquote, match.groups()), strict=True))
-                key = wanted.idempotency_key or None
-                done = await self._answer(row, params, key, app, viewer)
-                return done.status, done.body
+                return row, params, wanted.idempotency_key or None
             allowed.append(row.route.method)
         if allowed:
             allow = ", ".join(sorted(allowed))
@@ -515,9 +525,12 @@ class Api:
         if viewer.authority != "server":
             raise Rejected(PERMISSION_DENIED, "tokens are issued to server keys only")
         body = await self.body(request)
-        wanted = convert(body, TokenRequest)
-        user = check_user(wanted.user)
-        token = await self.issue(app, user, wanted.ttl_s, wanted.info)
+        try:
+            wanted = convert(body, TokenRequest)
+            user = check_user(wanted.user)
+            token = await self.issue(app, user, wanted.ttl_s, wanted.info)
+        except Rejected as refusal:
+            raise explained(refusal, body, TokenRequest) from None
         answer: dict[str, object] = {"token": token, "user": user, "expires_in_s": wanted.ttl_s}
         told = with_ignored(dump_json(answer), ignored(request, body, known_fields(TokenRequest)))
         return web.Response(body=told, content_type="application/json")
@@ -556,6 +569,90 @@ class Api:
         )
 
 
+class _Runner:
+    """Runs the operations of one batch (edge.web.batch.Runner)."""
+
+    def __init__(
+        self, api: Api, request: web.Request, app: App, viewer: Viewer, first: Operation
+    ) -> None:
+        self._api = api
+        self._request = request
+        self._app = app
+        self._viewer = viewer
+        self._first = first  # the batch itself was counted for it
+        self._holder = request.get(_HOLDER)
+
+    def begin(self, operation: Operation) -> Held | Answer | None:
+        try:
+            if operation is not self._first:
+                self._api._count(self._request, self._app, self._viewer, self._holder)
+            return self._begin(operation)
+        except Rejected as refusal:
+            return self.refused(refusal, operation)
+        except Exception:  # noqa: BLE001 - boundary: it costs this operation, not the batch
+            return self._failed(operation)
+
+    def _begin(self, operation: Operation) -> Held | None:
+        row, params, key = self._api._find(operation, self._holder)
+        if row.is_read or row.pages is not None:
+            return None
+        unknown = row.prepare(params, key)
+        try:
+            sealed = self._api.dispatch.sealed(row.route, params, self._app, self._viewer)
+        except Rejected as refusal:
+            raise explained(refusal, params, row.route.shape) from None
+        if sealed is None:
+            return None
+
+        def finish(answered: Answered) -> Answer:
+            refusal, data = answered
+            try:
+                if refusal is not None:
+                    told = explained(refusal, params, row.route.shape)
+                    return self.refused(told, operation)
+                return _status(row.route, data), with_ignored(data, unknown)
+            except Exception:  # noqa: BLE001 - boundary: it costs this operation, not the batch
+                return self._failed(operation)
+
+        return Held(sealed, finish)
+
+    async def run(self, operation: Operation) -> Answer:
+        try:
+            row, params, key = self._api._find(operation, self._holder)
+            done = await self._api._answer(row, params, key, self._app, self._viewer)
+        except Rejected as refusal:
+            return self.refused(refusal, operation)
+        except Exception:  # noqa: BLE001 - boundary: it costs this operation, not the batch
+            return self._failed(operation)
+        return done.status, done.body
+
+    async def leave(self, commands: Sequence[Sealed]) -> list[Answered]:
+        future: asyncio.Future[list[Answered]] = asyncio.get_running_loop().create_future()
+
+        def reply(answered: list[Answered]) -> None:
+            if not future.done():
+                future.set_result(answered)
+
+        self._api.dispatch.leave(commands, self._app, reply)
+        return await future
+
+    def refused(self, refusal: Rejected, operation: Operation) -> Answer:
+        status, answer, _ = problem(refusal, self._request[REQUEST_ID], operation.path)
+        return status, answer
+
+    def _failed(self, operation: Operation) -> Answer:
+        request_id = self._request[REQUEST_ID]
+        _log.error("rest.failed", path="/v1/batch", request_id=request_id, exc_info=True)
+        return self.refused(Rejected(INTERNAL), operation)
+
+
+def _status(route: Route, answer: bytes) -> int:
+    """Of an answer that is no refusal."""
+    if route.status == _CREATED and not decode_json(answer, _Made).created:
+        return _OK  # it was there before
+    return route.status
+
+
 def _counted(viewer: Viewer, holder: KeyHolder | None) -> tuple[str, str]:
     """(scope, who) of a caller's own buckets."""
     return ("key", holder.id) if holder is not None else ("user", viewer.user)
@@ -564,6 +661,11 @@ def _counted(viewer: Viewer, holder: KeyHolder | None) -> tuple[str, str]:
 def _pattern(path: str) -> re.Pattern[str]:
     """Matches a path; a group for each of its names."""
     return re.compile(re.sub(r"\\{\w+\\}", "([^{}/]+)", re.escape(path)))
+
+
+def _likeness(path: str) -> tuple[str, int]:
+    """What a path has in common with its row's: the word behind /v1/, and the number of steps."""
+    return path[4:].partition("/")[0], path.count("/")
 
 
 def _never() -> Command:
@@ -593,4 +695,11 @@ def _boolean(text: str) -> bool | str:
 
 
 def _number(text: str) -> int | str:
-    return int(text) if _NUMBER.fullmatch(text) else text
+    number = read_number(text)
+    return text if number is None else number
+
+
+_WORDS: Final[Mapping[Callable[[str], Any], str]] = {
+    _number: "must be a whole number",
+    _boolean: "must be true or false",
+}

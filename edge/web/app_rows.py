@@ -17,6 +17,7 @@ from hubbub.model.server_keys import (
     Scope,
 )
 from hubbub.model.usage import Usage
+from hubbub.settings.profiles import Effective
 
 PAGE_DEFAULT: Final = 50
 PAGE_MAX: Final = 200
@@ -45,6 +46,13 @@ class AppRequest(msgspec.Struct, frozen=True):
     """One app."""
 
     app: str
+
+
+class OneApp(msgspec.Struct, frozen=True):
+    """One app. `effective`: with every setting as it counts, and who said so."""
+
+    app: str
+    effective: bool = False
 
 
 class AppsRequest(msgspec.Struct, frozen=True):
@@ -121,8 +129,8 @@ class NewSecretAnswer(msgspec.Struct, frozen=True):
 
 
 class AppAnswer(msgspec.Struct, frozen=True):
-    """`settings`: what was laid over the profile's. `usage`: of one app that is asked for, and left
-    out while no node tells it."""
+    """`settings`: what was laid over the profile's. Of one app that is asked for: `usage`, left out
+    while no node tells it, and `effective`, if it was asked for."""
 
     app: str
     created_at: str
@@ -131,6 +139,7 @@ class AppAnswer(msgspec.Struct, frozen=True):
     quotas: Quotas
     keys: tuple[KeyRow, ...]
     usage: Usage | msgspec.UnsetType = msgspec.UNSET
+    effective: dict[str, Effective] | msgspec.UnsetType = msgspec.UNSET
 
 
 class NewAppAnswer(msgspec.Struct, frozen=True):
@@ -184,7 +193,7 @@ LIST: Final = _row("GET", APPS_PATH, AppsRequest, AppsAnswer, "The apps by name.
 GET: Final = _row(
     "GET",
     _APP,
-    AppRequest,
+    OneApp,
     AppAnswer,
     "An app, its keys, what it uses. Root or own key.",
 )

@@ -47,22 +47,26 @@ from edge.web.app_rows import (
     NewAppAnswer,
     NewKeyAnswer,
     NewSecretAnswer,
+    OneApp,
     Revoked,
     SecretRequest,
     SecretRow,
     SecretsAnswer,
     UpdateApp,
 )
+from edge.web.fields import explained
 from edge.web.guard import RATE
 from edge.web.links import ignored, listed, once
 from edge.web.paging import pages_of
 from hubbub.base.errors import (
+    BAD_REQUEST,
     INTERNAL,
     PERMISSION_DENIED,
     UNAUTHORIZED,
     Rejected,
     RemoteProtocolError,
 )
+from hubbub.base.numbers import read_number
 from hubbub.coordinator.api import CoordinatorError
 from hubbub.coordinator.app_register import AppRegister, keys_of, secrets_of
 from hubbub.coordinator.records import AppRecord, TokenSecret
@@ -74,6 +78,7 @@ from hubbub.model.server_keys import (
     ServerKey,
 )
 from hubbub.model.usage import Usage
+from hubbub.settings.profiles import effective
 from hubbub.wire.codec import convert, decode_json, encode_json
 from hubbub.wire.shapes import Viewer
 
@@ -129,8 +134,10 @@ class AppRoutes:
         async def handle(request: web.Request) -> web.StreamResponse:
             self._check_caller(request, row)
             params: dict[str, Any] = once(request)
-            if isinstance(limit := params.get("limit"), str) and limit.isdecimal():
-                params["limit"] = int(limit[:9])
+            if isinstance(limit := params.get("limit"), str):
+                params["limit"] = _number("limit", limit)
+            if isinstance(word := params.get("effective"), str):
+                params["effective"] = {"true": True, "false": False}.get(word, word)
             if has_body:
                 params.update(await self._body(request))
             params.update(request.match_info)
@@ -140,6 +147,8 @@ class AppRoutes:
                 params = pages.begin(params, seal, self._now_ms())
             try:
                 answer = encode_json(await run(params))
+            except Rejected as refusal:
+                raise explained(refusal, params, row.shape) from None
             except CoordinatorError:
                 raise Rejected(INTERNAL, "the coordinator does not answer") from None
             beside = None
@@ -195,7 +204,11 @@ class AppRoutes:
         return AppsAnswer(tuple(map(_shown, page)), following)
 
     async def _get(self, params: dict[str, Any]) -> AppAnswer:
-        shown = _shown(await self._register.get(convert(params, AppRequest).app))
+        asked = convert(params, OneApp)
+        record = await self._register.get(asked.app)
+        shown = _shown(record)
+        if asked.effective:
+            shown = replace(shown, effective=effective(record.profile, record.changes))
         app = self._apps.get(shown.app)
         if app is None:  # a moment after it was made
             return shown
@@ -268,3 +281,10 @@ def _secret(one: TokenSecret) -> SecretRow:
 def _time(ms: int) -> str:
     """Empty for what is older than this field."""
     return rfc3339(ms) if ms else ""
+
+
+def _number(name: str, text: str) -> int:
+    number = read_number(text)
+    if number is None:
+        raise Rejected(BAD_REQUEST, f"{name} must be a whole number", field=name)
+    return number

@@ -8,22 +8,32 @@ Source: AsyncAPI 3.0.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from edge.web.documents import error_rows
+from msgspec import Struct
+
+from edge.web.documents import error_rows, said
 from edge.web.schemas import fields_of, properties_of
+from edge.web.signs import INNER, NUMBERED, SIGNS
 from hubbub import VERSION
-from hubbub.features.contract import Event, EventKind, Registry, Verb
+from hubbub.features.contract import EventKind, Registry, Verb
 from hubbub.wire.codec import json_schema_components
 
-_STAMPED: Final = {
+_STAMPED: Final[dict[str, Any]] = {
     "t": {"type": "string"},
     "seq": {"type": "integer", "description": "the publication's offset; absent from a signal"},
     "id": {"type": "string"},
     "cmid": {"type": "string"},
     "by": {"type": "string"},
     "ts": {"type": "string", "format": "date-time"},
+}
+# An event that shows a message does so as the message stands when it is read again.
+_RESTATED: Final[dict[str, Any]] = {
+    "rev": {"type": "integer", "description": "grows with every change of the message"},
+    "edited": {"const": True},
+    "deleted": {"const": True, "description": "a tombstone: what it said is gone"},
+    "reason": {"type": "string", "description": "of the deletion, where there is one"},
 }
 _RPC: Final = {"$ref": "#/channels/rpc"}
 _EVENTS: Final = {"$ref": "#/channels/events"}
@@ -34,15 +44,28 @@ def asyncapi(registry: Registry) -> dict[str, Any]:
     events = {
         tag: event
         for tag, event in sorted(registry.events.items())
-        if event.KIND is not EventKind.SILENT and not event.BARE
+        if event.KIND is not EventKind.SILENT and not event.BARE and tag not in INNER
     }
+    signs = {**registry.signs, **SIGNS}
     answers = list(dict.fromkeys(verb.answer for verb in registry.verbs.values()))
     shapes = list(
-        dict.fromkeys([*answers, *events.values(), *(v.shape for v in registry.verbs.values())])
+        dict.fromkeys(
+            [
+                *(*answers, *events.values(), *signs.values()),
+                *(verb.shape for verb in registry.verbs.values()),
+            ]
+        )
     )
     schemas, components = json_schema_components(shapes)
     schema_of = dict(zip(shapes, schemas, strict=True))
-    messages = {tag: _event(tag, event, schema_of) for tag, event in events.items()}
+    messages = {
+        tag: _event(tag, event, event.KIND, schema_of[event], is_restated=tag in registry.render)
+        for tag, event in events.items()
+    }
+    for tag, shape in signs.items():
+        kind = EventKind.NUMBERED if tag in NUMBERED else EventKind.SIGNAL
+        messages[tag] = _event(tag, shape, kind, schema_of[shape])
+    told = [*events, *signs]
     for name, verb in registry.verbs.items():
         messages[f"{name}.request"] = _request(name, verb)
         messages[f"{name}.answer"] = {
@@ -78,21 +101,21 @@ def asyncapi(registry: Registry) -> dict[str, Any]:
                 "address": "{channel}",
                 "description": "Publications of a chat channel, or of the user's own `#user`.",
                 "parameters": {"channel": {"description": "dm:…, group:…, open:… or #user"}},
-                "messages": _references(events),
+                "messages": _references(told),
             },
         },
-        "operations": _operations(registry.verbs, events),
+        "operations": _operations(registry.verbs, told),
         "components": {"schemas": components, "messages": messages},
         "x-errors": error_rows(),
     }
 
 
-def _operations(verbs: Mapping[str, Verb], events: Mapping[str, type[Event]]) -> dict[str, Any]:
+def _operations(verbs: Mapping[str, Verb], told: Iterable[str]) -> dict[str, Any]:
     """What the server does: receives requests and answers them, sends events."""
     rows: dict[str, Any] = {
         name: {
             "action": "receive",
-            "summary": verb.doc or name,
+            **said(verb.doc or name),
             "channel": _RPC,
             "messages": [{"$ref": f"#/channels/rpc/messages/{name}.request"}],
             "reply": {
@@ -106,23 +129,27 @@ def _operations(verbs: Mapping[str, Verb], events: Mapping[str, type[Event]]) ->
         "action": "send",
         "summary": "What has happened, to every subscriber.",
         "channel": _EVENTS,
-        "messages": [{"$ref": f"#/channels/events/messages/{tag}"} for tag in events],
+        "messages": [{"$ref": f"#/channels/events/messages/{tag}"} for tag in told],
     }
     return rows
 
 
-def _event(tag: str, event: type[Event], schema_of: Mapping[type, Any]) -> dict[str, Any]:
+def _event(
+    tag: str, shape: type[Struct], kind: EventKind, schema: Any, *, is_restated: bool = False
+) -> dict[str, Any]:
     stamped = {**_STAMPED, "t": {"const": tag}}
-    if event.KIND is EventKind.SIGNAL:
+    if kind is EventKind.SIGNAL:
         stamped.pop("seq")
+    if is_restated:
+        stamped |= _RESTATED
     return {
         "name": tag,
-        "summary": (event.__doc__ or tag).strip().splitlines()[0],
-        "x-kind": event.KIND.value,
+        **said(shape.__doc__ or tag),
+        "x-kind": kind.value,
         "payload": {
             "allOf": [
                 {"type": "object", "properties": stamped, "required": ["t"]},
-                schema_of[event],
+                schema,
             ]
         },
     }
@@ -138,7 +165,7 @@ def _request(name: str, verb: Verb) -> dict[str, Any]:
         }
     return {
         "name": f"{name}.request",
-        "summary": verb.doc or name,
+        **said(verb.doc or name),
         "payload": {
             "type": "object",
             "properties": properties,

@@ -71,6 +71,12 @@ def routes(registry: Registry, own_rows: list[Route]) -> list[web.RouteDef]:
     async def docs(_: web.Request) -> web.Response:
         return page("docs.html")
 
+    def elsewhere(place: str) -> Handler:
+        async def moved(_: web.Request) -> web.Response:
+            raise web.HTTPFound(place)
+
+        return moved
+
     return [
         web.get("/openapi.json", document(lambda: openapi(registry, own_rows, recorded()))),
         web.get("/asyncapi.json", document(lambda: asyncapi(registry))),
@@ -79,4 +85,6 @@ def routes(registry: Registry, own_rows: list[Route]) -> list[web.RouteDef]:
         web.get("/docs/limits.md", markdown(lambda: limits_page(registry, own_rows))),
         web.get("/docs", docs),
         web.get("/docs/errors", docs),
+        web.get("/docs/", elsewhere("/docs")),
+        web.get("/docs/limits", elsewhere("/docs/limits.md")),
     ]

@@ -27,8 +27,11 @@ Examples = Mapping[str, Mapping[str, Any]]  # "GET /v1/users/{user}" → {"reque
 
 WITH_BODY: Final = ("POST", "PUT", "PATCH")
 _GUESTS: Final = "/v1/guests"
+# A route whose shape has all fields of a verb's, and more for a server key.
+_SAME_FIELDS: Final = {("POST", "/v1/channels/{channel}/messages"): "message.send"}
 _PARAMETER = re.compile(r"{(\w+)}")
 _WORDS = re.compile(r"[A-Za-z0-9]+")
+_SENTENCE = re.compile(r".+?[.!?](?= [A-Z`]|$)")
 _PROBLEM = {"$ref": "#/components/schemas/Problem"}
 _BESIDE = {"$ref": "#/components/schemas/Beside"}
 _ID_HEADER = {"X-Request-Id": {"schema": {"type": "string"}, "description": "names this request"}}
@@ -63,12 +66,16 @@ def openapi(registry: Registry, extra: list[Route], examples: Examples) -> dict[
     shapes = list(dict.fromkeys([*(r.shape for r in rows), *(r.answer for r in rows)]))
     schemas, components = json_schema_components(shapes)
     schema_of = dict(zip(shapes, schemas, strict=True))
+    _name_messages(components)
     components["Problem"] = problem_schema()
     components["Beside"] = beside_schema()
     paths: dict[str, dict[str, Any]] = {}
     for row in rows:
         example = examples.get(f"{row.method} {row.path}", {})
         operation = _operation(row, schema_of, example, row in extra)
+        operation |= _said_of(row, registry)
+        if verb := verb_of(row, registry):
+            operation["x-rpc"] = verb
         paths.setdefault(row.path, {})[row.method.lower()] = operation
     return {
         "openapi": "3.1.0",
@@ -89,9 +96,40 @@ def openapi(registry: Registry, extra: list[Route], examples: Examples) -> dict[
     }
 
 
-def summary_of(row: Route) -> str:
-    """One line: the row's own, or what its shape says of itself."""
-    return row.doc or (row.shape.__doc__ or row.path).strip().splitlines()[0]
+def verb_of(row: Route, registry: Registry) -> str:
+    """The rpc that is the same with the same fields; empty: there is none."""
+    for name, verb in registry.verbs.items():
+        if (verb.shape, verb.turn) == (row.shape, row.turn):
+            return name
+    return _SAME_FIELDS.get((row.method, row.path), "")
+
+
+def said(text: str) -> dict[str, str]:
+    """`summary`: the first sentence; `description`: all of it, where there is more."""
+    whole = " ".join(text.split())
+    first = _SENTENCE.match(whole)
+    if first is None or first.end() == len(whole):
+        return {"summary": whole}
+    return {"summary": first.group(), "description": whole}
+
+
+def _said_of(row: Route, registry: Registry) -> dict[str, str]:
+    """The row's own words, or its shape's. What asks, or begins with the name of a field, is
+    introduced by the verb that takes the same shape."""
+    text = " ".join((row.doc or row.shape.__doc__ or row.path).split())
+    verbs = {verb.doc for verb in registry.verbs.values() if verb.shape is row.shape}
+    if not row.doc and len(verbs) == 1 and (row.method == "GET" or text.startswith("`")):
+        (doc,) = verbs
+        text = text if text.startswith(doc) else f"{doc} {text}"
+    return said(text)
+
+
+def _name_messages(components: dict[str, Any]) -> None:
+    """Messages are raw to the server, which passes them on as they are, and not to clients."""
+    for name, schema in components.items():
+        rows = schema.get("properties", {}).get("messages", {})
+        if rows.get("items") == {} and name != "Message":
+            rows["items"] = {"$ref": "#/components/schemas/Message"}
 
 
 def error_rows() -> list[dict[str, Any]]:
@@ -127,7 +165,6 @@ def _operation(
     operation: dict[str, Any] = {
         "operationId": "_".join([row.method.lower(), *_WORDS.findall(row.path.lower())[1:]]),
         "tags": [_tag(row)],
-        "summary": summary_of(row),
         "parameters": [
             {
                 "name": field.encode_name,

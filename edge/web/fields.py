@@ -2,7 +2,8 @@
 
 A shape tells what is of the wrong type (`hubbub.wire.field_errors`), a check the first thing that
 it meets. Here the rest is added, so that whoever filled in a form hears of all his mistakes: what
-breaks a pattern or a bound of `schemas`, and the field with whose name the refusal begins.
+breaks a pattern or a bound of `schemas`; else the field with whose name the refusal begins, or
+which it cannot but mean: `for_s`, `(by)`, a detail of that name.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from hubbub.wire.field_errors import ERRORS_MAX
 
 _EXPLAINED: Final = (BAD_REQUEST, TOO_LARGE)
 _WORD: Final = re.compile(r"\w+")
+_MEANT: Final = re.compile(r"\b[a-z]+(?:_[a-z]+)+\b|(?<=\()[a-z]+(?=\))")
 
 
 def explained(refusal: Rejected, params: Mapping[str, Any], shape: type) -> Rejected:
@@ -38,6 +40,9 @@ def explained(refusal: Rejected, params: Mapping[str, Any], shape: type) -> Reje
     first = _WORD.match(refusal.text)
     if not errors and first is not None and first.group() in rules:
         errors[f"#/{first.group()}"] = refusal.text
+    if not errors:
+        meant = {*_MEANT.findall(refusal.text), *refusal.details} & rules.keys()
+        errors = {f"#/{name}": refusal.text for name in meant}
     if not errors:
         return refusal
     rows = [{"pointer": at, "detail": errors[at]} for at in sorted(errors)[:ERRORS_MAX]]

@@ -16,12 +16,22 @@ from time import monotonic
 from typing import Final, TypeVar
 
 from aiohttp import web
-from aiohttp.http_exceptions import LineTooLong
+from aiohttp.http_exceptions import ContentEncodingError, LineTooLong
 
+from edge.addresses import Addresses
 from edge.limits import Allowance
+from edge.origins import Origins
 from edge.tracing import TRACE, trace_of
+from edge.web.cors import allow
 from edge.web.problems import problem, rate_headers
-from hubbub.base.errors import BAD_REQUEST, HEADERS_TOO_LARGE, INTERNAL, TOO_LARGE, Rejected
+from hubbub.base.errors import (
+    BAD_REQUEST,
+    HEADERS_TOO_LARGE,
+    INTERNAL,
+    TOO_LARGE,
+    UNSUPPORTED_MEDIA,
+    Rejected,
+)
 from hubbub.base.units import SECOND_MS
 from hubbub.runtime.logs import get_logger
 from hubbub.wire.tracing import SLOW_MS
@@ -34,6 +44,9 @@ REQUEST_ID: Final = web.RequestKey("request_id", str)
 # The headers that tell what the caller of a request may still ask for; there once he is known.
 RATE: Final = web.RequestKey("rate", dict[str, str])
 REQUEST_ID_CHARS_MAX: Final = 64
+# How a body may be packed (aiohttp unpacks it, up to the same limit).
+ENCODINGS: Final = ("identity", "gzip", "deflate")
+PACKED: Final = f"a body may be packed as {', '.join(ENCODINGS)}"
 _REFUSED, _FAILED = 400, 500
 _log = get_logger("edge")
 
@@ -42,11 +55,18 @@ class Guard:
     """Args: body_bytes_max: for the refusal of larger ones."""
 
     def __init__(
-        self, stranger: Stranger, entropy: Callable[[int], bytes], body_bytes_max: int
+        self,
+        stranger: Stranger,
+        entropy: Callable[[int], bytes],
+        body_bytes_max: int,
+        origins: Origins,
+        addresses: Addresses,
     ) -> None:
         self._stranger = stranger
         self._entropy = entropy
         self._body_bytes_max = body_bytes_max
+        self._origins = origins
+        self.addresses = addresses
 
     def guarded(self, handler: Handler) -> Handler:
         """A handler whose answers have all of it."""
@@ -66,6 +86,10 @@ class Guard:
             except web.HTTPRequestEntityTooLarge:
                 too_large = Rejected(TOO_LARGE, limit_bytes=self._body_bytes_max)
                 response = _refused(too_large, request_id, path)
+            except web.RequestPayloadError:
+                said = request.headers.get("Content-Encoding", "")[:100]
+                broken = Rejected(BAD_REQUEST, f"the body was cut, or is not {said or 'whole'}")
+                response = _refused(broken, request_id, path)
             except web.HTTPException:
                 raise
             except Exception:  # noqa: BLE001 - boundary: a bug is a problem document, too
@@ -75,20 +99,24 @@ class Guard:
                 TRACE.reset(token)
             _note(request, request_id, response.status, int((monotonic() - began) * SECOND_MS))
             if RATE not in request:
-                response = self._count(request.remote or "", response, request_id, path)
+                address = self.addresses.of_request(request)
+                response = self._count(address, response, request_id, path)
             for name, value in request.get(RATE, {}).items():
                 response.headers.setdefault(name, value)  # one that refused has told its own
             response.headers["X-Request-Id"] = request_id
+            allow(self._origins, request, response)
             return response
 
         return answer
 
     def unreadable(self, address: str, status: int) -> web.Response:
         """The answer to what is no HTTP request, or has too long a head."""
-        error = HEADERS_TOO_LARGE if status == HEADERS_TOO_LARGE.http_status else BAD_REQUEST
-        text = "" if error is HEADERS_TOO_LARGE else "this is no HTTP request"
+        refusal = {
+            HEADERS_TOO_LARGE.http_status: Rejected(HEADERS_TOO_LARGE),
+            UNSUPPORTED_MEDIA.http_status: Rejected(UNSUPPORTED_MEDIA, PACKED),
+        }.get(status, Rejected(BAD_REQUEST, "this is no HTTP request"))
         request_id = self._new_id()
-        response = _refused(Rejected(error, text), request_id, "/")
+        response = _refused(refusal, request_id, "/")
         return self._count(address, response, request_id, "/")
 
     def _count(self, address: str, response: R, request_id: str, path: str) -> R | web.Response:
@@ -106,8 +134,18 @@ class Guard:
 
 
 def unreadable_status(error: BaseException | None, status: int) -> int:
-    """431 for a head that is too long, which aiohttp calls a bad request."""
+    """431 for a head that is too long, 415 for a body that is packed in a way nobody here knows:
+    aiohttp calls both a bad request."""
+    if isinstance(error, ContentEncodingError):
+        return UNSUPPORTED_MEDIA.http_status
     return HEADERS_TOO_LARGE.http_status if isinstance(error, LineTooLong) else status
+
+
+def check_encoding(request: web.Request) -> None:
+    """Raises Rejected for a body that is packed in a way we do not know."""
+    encoding = request.headers.get("Content-Encoding", "identity")
+    if encoding.lower() not in ENCODINGS:
+        raise Rejected(UNSUPPORTED_MEDIA, PACKED)
 
 
 def _refused(refusal: Rejected, request_id: str, path: str) -> web.Response:

@@ -10,13 +10,17 @@ Rules (features.guests):
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 from aiohttp import web
 
+from edge.addresses import Addresses
+from edge.auth import Auth
+from edge.dispatch import App, Dispatch, Reply
+from edge.web.fields import explained
 from edge.web.idempotency import idempotency_cmid
 from hubbub.base.errors import (
     BAD_REQUEST,
@@ -30,13 +34,9 @@ from hubbub.base.names import check_user
 from hubbub.base.units import SECOND_MS
 from hubbub.features.contract import Command, Route
 from hubbub.features.publication import rfc3339
+from hubbub.model.server_keys import Scope
 from hubbub.wire.codec import convert, decode_json, dump_json
 from hubbub.wire.shapes import Viewer
-
-if TYPE_CHECKING:
-    from edge.auth import Auth
-    from edge.dispatch import App
-    from edge.web.api import Api
 
 _SYSTEM: Final = Viewer(user="", authority="system")
 
@@ -83,20 +83,46 @@ GUESTS: Final = Route(
 )
 
 
+class Front(Protocol):
+    """What every route of `/v1` has in common (edge.web.api)."""
+
+    dispatch: Dispatch
+
+    def caller(self, request: web.Request, scope: Scope | None) -> tuple[App, Viewer]:
+        """Who asks, with which rights. Raises Rejected."""
+        ...
+
+    def body(self, request: web.Request) -> Awaitable[dict[str, Any]]:
+        """The body as a JSON object. Raises Rejected."""
+        ...
+
+    def ask(self, start: Callable[[Reply], None]) -> Awaitable[bytes]:
+        """What a request of the edge's own is answered. Raises Rejected."""
+        ...
+
+    def sign(
+        self, app: App, user: str, ttl_s: int, info: object = None, guest_until_ms: int = 0
+    ) -> str:
+        """A token. Raises Rejected."""
+        ...
+
+
 class Guests:
     """The route. Args: apps: by name."""
 
     def __init__(
         self,
-        api: Api,
+        front: Front,
         apps: Mapping[str, App],
         auth: Auth,
+        addresses: Addresses,
         now_ms: Callable[[], int],
         entropy: Callable[[int], bytes],
     ) -> None:
-        self._api = api
+        self._front = front
         self._apps = apps
         self._auth = auth
+        self._addresses = addresses
         self._now_ms = now_ms
         self._entropy = entropy
 
@@ -104,12 +130,25 @@ class Guests:
         """Answer one request. Raises Rejected."""
         has_key = bool(request.headers.get("Authorization"))
         app = self._app_of_key(request) if has_key else None
-        body = await self._api.body(request)
+        body = await self._front.body(request)
+        try:
+            return await self._made(request, app, body)
+        except Rejected as refusal:
+            raise explained(refusal, body, GuestRequest) from None
+
+    async def _made(
+        self, request: web.Request, app: App | None, body: Mapping[str, Any]
+    ) -> web.Response:
+        """`app`: of the request's server key."""
+        has_key = app is not None
         wanted = convert(body, GuestRequest)
         if app is None:
-            app = self._open_app(wanted, request.remote or "")
+            app = self._open_app(wanted, self._addresses.of_request(request))
         ttl_s = wanted.ttl_s or app.settings.guest_ttl_s
-        if ttl_s < 1 or (not has_key and ttl_s > app.settings.guest_ttl_s):
+        for name, seconds in (("ttl_s", ttl_s), ("token_ttl_s", wanted.token_ttl_s)):
+            if seconds < 0:
+                raise Rejected(BAD_REQUEST, f"{name} is at least 1")
+        if not has_key and ttl_s > app.settings.guest_ttl_s:
             raise Rejected(BAD_REQUEST, f"ttl_s is at most {app.settings.guest_ttl_s} here")
         user, cmid = self._id(wanted, request if has_key else None)
         fields: dict[str, object] = {"user": user, "ttl_s": ttl_s, "cmid": cmid}
@@ -117,13 +156,13 @@ class Guests:
         if wanted.data is not None:
             fields["data"] = msgspec.Raw(dump_json(wanted.data))
         self._auth.require_included(app.name, user)
-        made = await self._api.ask(
-            lambda reply: self._api.dispatch.send("guest.create", fields, app, _SYSTEM, reply)
+        made = await self._front.ask(
+            lambda reply: self._front.dispatch.send("guest.create", fields, app, _SYSTEM, reply)
         )
         until_ms = decode_json(made, _Made).guest_until_ms
         left_s = -(-(until_ms - self._now_ms()) // SECOND_MS)
         token_ttl_s = min(wanted.token_ttl_s or ttl_s, left_s)
-        token = self._api.sign(app, user, token_ttl_s, wanted.info, until_ms)
+        token = self._front.sign(app, user, token_ttl_s, wanted.info, until_ms)
         answer: dict[str, object] = {"user": user, "token": token, "expires_in_s": token_ttl_s}
         answer["guest_until"] = rfc3339(until_ms)
         if unknown := sorted({*body, *request.query} - set(GuestRequest.__struct_fields__)):
@@ -133,7 +172,7 @@ class Guests:
         )
 
     def _app_of_key(self, request: web.Request) -> App:
-        app, viewer = self._api.caller(request, "write")
+        app, viewer = self._front.caller(request, "write")
         if viewer.authority != "server":
             raise Rejected(PERMISSION_DENIED, "guests are made by server keys, or without a token")
         if app.settings.guests == "nobody":
@@ -147,7 +186,7 @@ class Guests:
             raise Rejected(UNAUTHORIZED, "Authorization: Bearer <server key> is needed")
         if wanted.user or wanted.info is not None:
             raise Rejected(PERMISSION_DENIED, "user and info are for server keys")
-        self._api.dispatch.limits.guest(address, app.settings, self._now_ms())
+        self._front.dispatch.limits.guest(app.name, address, app.settings, self._now_ms())
         return app
 
     def _id(self, wanted: GuestRequest, keyed: web.Request | None) -> tuple[str, str]:

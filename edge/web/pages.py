@@ -1,9 +1,10 @@
 """The chat page and its files: static, from this package, under a strict
-Content-Security-Policy. And `/sdk/hubbub.js`, which pages of any origin may import.
+Content-Security-Policy. And `/sdk/hubbub.js`, which pages of any origin may import, with the types
+of its calls.
 
-The chat page takes the same library as `/static/hubbub.js`. All its scripts and looks go without
-their comments, which are types for editors and words for us, and without what indents them: a
-first load need not carry them."""
+The chat page takes the lower half of the same library as `/static/hubbub.js`: its store is its
+own. All its scripts and looks go without their comments, which are types for editors and words for
+us, and without what indents them: a first load need not carry them."""
 
 from __future__ import annotations
 
@@ -18,9 +19,12 @@ from aiohttp import web
 CONTENT_TYPES: Final = {
     ".html": "text/html",
     ".js": "text/javascript",
+    ".ts": "text/plain",
+    ".md": "text/markdown",
     ".css": "text/css",
     ".svg": "image/svg+xml",
     ".json": "application/json",
+    ".webmanifest": "application/manifest+json",
     ".png": "image/png",
 }
 POLICY: Final = (
@@ -37,9 +41,12 @@ HEADERS: Final = {
 
 
 SDK: Final = "hubbub.js"
+_UPPER_HALF: Final = b"\n// --- what a program uses"
 _COMMENT: Final = re.compile(
     r"^[ \t]*(?:/\*(?:(?!\*/).)*\*/|//[^\n]*)[ \t]*$", re.DOTALL | re.MULTILINE
 )
+# Behind code: what no string of that line can be part of.
+_ASIDE: Final = re.compile(r"""(?<=[;{},(\[]) // [^"'`\n]*$""", re.MULTILINE)
 _INDENT: Final = re.compile(r"^[ \t]+", re.MULTILINE)
 LEAN: Final = (".js", ".css")
 ANYWHERE: Final = {
@@ -63,10 +70,18 @@ def _found(folder_name: str) -> dict[str, tuple[bytes, str]]:
 
 @cache
 def lean(source: bytes) -> bytes:
-    """The same script or style sheet without lines of comments alone, and without indentation; its
-    lines keep their numbers. No template literal of ours says anything by its indentation."""
+    """The same script or style sheet without lines of comments alone, most comments behind code
+    and indentation; its lines keep their numbers. No template literal of ours says anything by its
+    indentation."""
     blank = _COMMENT.sub(lambda found: "\n" * found.group().count("\n"), source.decode())
-    return _INDENT.sub("", blank).encode()
+    return _INDENT.sub("", _ASIDE.sub("", blank)).encode()
+
+
+def as_served(name: str, source: bytes) -> bytes:
+    """A file as the chat page gets it."""
+    if name == SDK:
+        source = source.partition(_UPPER_HALF)[0]
+    return lean(source) if name.endswith(LEAN) else source
 
 
 def page(name: str) -> web.Response:
@@ -75,13 +90,16 @@ def page(name: str) -> web.Response:
     if name not in found:
         raise web.HTTPNotFound
     body, kind = found[name]
-    body = lean(body) if name.endswith(LEAN) else body
+    body = as_served(name, body)
     return web.Response(body=body, content_type=kind, charset="utf-8", headers=HEADERS)
 
 
 async def library(request: web.Request) -> web.Response:
-    """The client library, or 304 for who has this very version."""
-    body, kind = _found("sdk")[SDK]
+    """The client library, or 304 for who has this very version. Raises HTTPNotFound."""
+    found = _found("sdk").get(request.match_info["name"])
+    if found is None:
+        raise web.HTTPNotFound
+    body, kind = found
     etag = f'"{sha256(body).hexdigest()[:32]}"'
     headers = {**ANYWHERE, "ETag": etag}
     if etag in request.headers.get("If-None-Match", ""):
@@ -90,7 +108,7 @@ async def library(request: web.Request) -> web.Response:
 
 
 def routes() -> list[web.RouteDef]:
-    """`/`, `/static/<file>` and the client library."""
+    """`/`, `/static/<file>`, the client library, and links to a message (`message.locate`)."""
 
     async def index(_: web.Request) -> web.Response:
         return page("index.html")
@@ -98,8 +116,13 @@ def routes() -> list[web.RouteDef]:
     async def static(request: web.Request) -> web.Response:
         return page(request.match_info["name"])
 
+    async def message(request: web.Request) -> web.Response:
+        """A link's place is told to the page alone: who may read it is asked there."""
+        raise web.HTTPFound(f"/#{request.rel_url.raw_path}", headers=HEADERS)
+
     return [
         web.get("/", index),
+        web.get("/m/{channel}/{id}", message),
         web.get("/static/{name}", static),
-        web.get(f"/sdk/{SDK}", library),
+        web.get("/sdk/{name}", library),
     ]

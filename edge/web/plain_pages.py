@@ -36,10 +36,12 @@ Centrifuge client protocol: an rpc's method is the verb, its data the same field
 - [Limits](/docs/limits.md): what each route counts, and the headers that tell
 - [Browse and try](/docs): the same for people
 
-## Optional
+## Clients
 
-- [JavaScript client](/sdk/hubbub.js): one module without dependencies
-- [Chat page](/): an example that uses it
+- [JavaScript](/sdk/README.md): [one module](/sdk/hubbub.js), [its types](/sdk/verbs.d.ts)
+- Python: `hubbub.client`, in the package; the same names (`from hubbub.client.chat import connect`)
+- The official SDKs of the Centrifuge protocol, for Go, Dart, Swift, Java, C#
+- [Chat page](/): an example in JavaScript
 
 ## Routes
 

@@ -5,10 +5,11 @@
 // WebSocket: one connection that resumes).
 //
 // Rules:
-// 1. At most one live socket. A lost one is replaced after a full-jitter delay; `wake` tries at once.
+// 1. At most one live socket. A lost one is replaced after a full-jitter delay, and not before the time
+//    that a draining server gave in its reason; `wake` tries at once unless there is such a time.
 // 2. Positions (epoch, offset) are kept for every subscription; connect and all subscribes leave in
 //    one frame, each with its position, and what was missed is delivered before anything newer.
-// 3. A command that got no answer in time or lost its connection is Unanswered: it may have happened.
+// 3. A command that got no answer in time or lost its connection is NoAnswer: it may have happened.
 // 4. Nothing here knows what a channel or an rpc means. Sockets, timers and chance are passed in.
 
 const ANSWER_MS = 5_000; // as the official SDKs
@@ -17,7 +18,23 @@ const SILENCE_MS = 10_000; // beyond the server's ping interval
 const STEADY_MS = 5_000; // a connection that lived so long makes the next delay short again
 const DELAY_MIN_MS = 300;
 const DELAY_MAX_MS = 30_000;
+const ADVICE_MAX_MS = 60_000; // a server that says more is not believed
+const PENDING_MAX = 1_000;
+const TIMER_MAX_MS = 2 ** 31 - 1; // what is longer would fire at once
 
+/**
+ * @typedef {import("./verbs.d.ts").Verbs} Verbs each verb's fields and answer: keep that file beside this one
+ * @typedef {import("./verbs.d.ts").Lists} Lists
+ */
+/**
+ * What a verb takes; any fields where it is not known before.
+ * @template {string} V
+ * @typedef {V extends keyof Verbs ? Verbs[V]["request"] : Record<string, Json>} Asked
+ */
+/**
+ * @template {string} V
+ * @typedef {V extends keyof Verbs ? Verbs[V]["answer"] : Json} Answered
+ */
 /**
  * @typedef {any} Json a parsed JSON value; its fields are the ones of the API's documents
  * @typedef {{epoch: string, offset: number}} Position
@@ -45,29 +62,82 @@ export const ONLINE = "online";
 export const WAITING = "waiting"; // for the next attempt
 export const ENDED = "ended"; // by us, or for good
 
-/** The server said no. `reason`: the code's name, as `not_found`; `details`: the JSON object that may follow. */
+/**
+ * The server said no. `reason`: the code's name, as `not_found`, which REST calls `code`. `temporary`: the same
+ * may succeed later. `details`: the JSON object that may follow the text. A subclass says of what kind it is.
+ */
 export class Refused extends Error {
   /** @param {{code: number, message?: string, temporary?: boolean}} error */
   constructor({ code, message = "", temporary = false }) {
-    const cut = message.indexOf(" {");
-    const text = cut < 0 ? message : message.slice(0, cut);
-    super(text.includes(": ") ? text.slice(text.indexOf(": ") + 2) : text);
-    this.name = "Refused";
-    this.reason = text.includes(": ") ? text.slice(0, text.indexOf(": ")) : "";
+    const { text, details } = parted(message);
+    const colon = text.indexOf(": ");
+    super(colon < 0 ? text : text.slice(colon + 2));
+    this.name = new.target.name;
+    this.reason = colon < 0 ? "" : text.slice(0, colon);
     this.code = code;
     this.temporary = temporary;
-    /** @type {Record<string, any>} */
-    this.details = cut < 0 ? {} : parseOr(message.slice(cut + 1), {});
-    /** What is wrong with each field, by JSON pointer: all of them. @type {{pointer: string, detail: string}[]} */
-    this.errors = this.details.errors ?? [];
+    this.details = details;
+  }
+  /** How long to wait, where the server says so; else 0. @returns {number} */
+  get retryAfterMs() {
+    return this.details.retry_after_ms ?? 0;
+  }
+  /** What is wrong with the request's fields, by JSON pointer (`#/limit`): all of them. @returns {Record<string, string>} */
+  get errors() {
+    return Object.fromEntries((this.details.errors ?? []).map((/** @type {any} */ { pointer, detail }) => [pointer, detail]));
   }
 }
 
-/** No answer: whether it happened is unknown. */
-export class Unanswered extends Error {}
+/** The request is wrong as it stands. */
+export class Invalid extends Refused {}
+/** Not by this user, or not now: rights, sanctions, tokens. */
+export class NotAllowed extends Refused {}
+/** There is no such thing, or none for this user. */
+export class NotFound extends Refused {}
+/** The state is another than the request supposes. */
+export class Conflict extends Refused {}
+/** Too often, too many; `retryAfterMs` may say how long to wait. */
+export class Limited extends Refused {}
+/** The server cannot now, or failed. */
+export class Unavailable extends Refused {}
+
+// By code; a test compares them with docs/ERRORS.md.
+/** @type {[typeof Refused, number[]][]} */
+const KINDS = [
+  [Invalid, [106, 107, 408, 411, 413, 414, 415, 443, 450, 452, 453]],
+  [NotAllowed, [101, 103, 109, 110, 420, 423, 424, 425, 426, 427, 428, 447]],
+  [NotFound, [102, 104, 108, 112, 404, 405, 445, 451]],
+  [Conflict, [105, 409, 410, 421, 422, 440, 441, 442, 446, 448]],
+  [Limited, [111, 429, 444]],
+  [Unavailable, [100, 400, 430, 431]],
+];
+
+/** @param {{code: number, message?: string, temporary?: boolean}} error */
+function refused(error) {
+  const [Kind] = KINDS.find(([, codes]) => codes.includes(error.code)) ?? [Refused];
+  return new Kind(error);
+}
+
+/**
+ * A text and the JSON object behind it.
+ * @param {string} message
+ * @returns {{text: string, details: Record<string, any>}}
+ */
+function parted(message) {
+  const cut = message.indexOf(" {");
+  const details = cut < 0 ? null : parseOr(message.slice(cut + 1), null);
+  return details ? { text: message.slice(0, cut), details } : { text: message, details: {} };
+}
+
+/** Nobody answered in time, or the connection was lost: it may or may not have happened. */
+export class NoAnswer extends Error {
+  name = "NoAnswer";
+}
 
 /** Overflow: a full outbox refuses what is new, and drops nothing. */
-export class OutboxFull extends Error {}
+export class OutboxFull extends Error {
+  name = "OutboxFull";
+}
 
 /**
  * Full jitter: min + random(0 … min × 2^attempt, capped).
@@ -84,6 +154,15 @@ export function delayMs(attempt, random) {
  */
 export function comesBack(code) {
   return !((code >= 3500 && code <= 3999) || (code >= 4500 && code <= 4999));
+}
+
+/**
+ * An edge's address as that of its socket: `http://HOST` will do.
+ * @param {string} url
+ */
+function socketUrl(url) {
+  const { href, pathname } = new URL(url.replace(/^http/, "ws"));
+  return pathname === "/" ? `${href}connection/websocket` : href;
 }
 
 /**
@@ -106,9 +185,11 @@ function parseOr(text, fallback) {
  *         failed(channel, Refused), unsubscribed(channel, code), publication(channel, data, pub) }
  */
 export class Client {
-  /** @param {{url: string, token: Token, on: Handlers, name?: string, Socket?: any, random?: () => number, timers?: Timers}} parts */
+  /** @param {{url: string | string[], token: Token, on: Handlers, name?: string, Socket?: any, random?: () => number, timers?: Timers}} parts */
   constructor({ url, token, on, name = "hubbub.js", Socket = globalThis.WebSocket, random = Math.random, timers = globalThis }) {
-    this.url = url;
+    if (!Socket) throw new TypeError("no WebSocket here: give `connect` a Socket, from the package ws");
+    this.urls = [url].flat().map(socketUrl);
+    this.dials = 0;
     this.token = token;
     this.on = on;
     this.name = name;
@@ -133,6 +214,8 @@ export class Client {
     this.attempt = 0;
     this.refusals = 0;
     this.needsFreshToken = false;
+    this.why = ""; // the last try ended
+    this.isAdvised = false; // the server said when to come back
     this.turn = 0; // of the attempts: an answer to an older one is nobody's
     /** @type {Map<string, any>} */
     this.marks = new Map(); // running timers by name
@@ -154,7 +237,7 @@ export class Client {
 
   /** Tries now what would be tried later: the network came back, somebody looks at the page. */
   wake() {
-    if (this.state === WAITING) this.#open();
+    if (this.state === WAITING && !this.isAdvised) this.#open();
   }
 
   /** Loses the connection as a network does. */
@@ -191,13 +274,14 @@ export class Client {
   }
 
   /**
-   * The data of an rpc's answer. Rejects with Refused or Unanswered.
+   * The data of an rpc's answer. Rejects with Refused or NoAnswer.
    * @param {string} method
    * @param {Json} data
    * @returns {Promise<Json>}
    */
   async rpc(method, data) {
-    if (this.state !== ONLINE) throw new Unanswered("not connected");
+    if (this.state !== ONLINE) throw new NoAnswer(`not connected: ${this.why || this.state}`);
+    if (this.pending.size >= PENDING_MAX) throw refused({ code: 430, message: "overloaded: too many unanswered requests", temporary: true });
     return (await this.#command("rpc", { method, data })).data;
   }
 
@@ -217,7 +301,7 @@ export class Client {
     if (turn !== this.turn || this.state !== CONNECTING) return;
     this.needsFreshToken = false;
     /** @type {Socket} */
-    const socket = new this.Socket(this.url);
+    const socket = new this.Socket(this.urls[this.dials++ % this.urls.length]);
     this.socket = socket;
     const mine = () => this.socket === socket;
     this.#set("connect", CONNECT_MS, () => mine() && this.#lost(1006, "no answer"));
@@ -250,7 +334,7 @@ export class Client {
     this.silenceMs = result.ping ? result.ping * 1_000 + SILENCE_MS : 0;
     this.#heard();
     this.#set("steady", STEADY_MS, () => (this.attempt = 0));
-    if (result.expires && result.ttl) this.#set("refresh", result.ttl * 1_000, () => this.#refresh());
+    this.#expires(result);
     this.#enter(ONLINE, "");
     this.on.connected(result);
     for (const [channel, sub] of Object.entries(result.subs ?? {})) {
@@ -272,11 +356,17 @@ export class Client {
 
   async #refresh() {
     try {
-      const result = await this.#command("refresh", { token: await this.token(true) });
-      if (result.expires && result.ttl) this.#set("refresh", result.ttl * 1_000, () => this.#refresh());
+      this.#expires(await this.#command("refresh", { token: await this.token(true) }));
     } catch (error) {
-      if (error instanceof Refused && error.temporary) this.#set("refresh", ANSWER_MS, () => this.#refresh());
+      if (this.state !== ONLINE || error instanceof NoAnswer) return;
+      if (error instanceof Refused && !error.temporary) return; // the server closes what has expired
+      this.#set("refresh", ANSWER_MS, () => this.#refresh());
     }
+  }
+
+  /** @param {{expires?: boolean, ttl?: number}} result */
+  #expires({ expires, ttl }) {
+    if (expires && ttl) this.#set("refresh", Math.min(ttl * 1_000, TIMER_MAX_MS), () => this.#refresh());
   }
 
   /**
@@ -284,20 +374,26 @@ export class Client {
    * @param {string} reason
    */
   #lost(code, reason) {
-    this.#drop(reason);
+    const { text, details } = parted(reason ?? "");
+    this.#drop(text);
     if (this.state === ENDED) return;
     if (code === 3005 || code === 3014 || code === 3500) this.needsFreshToken = true;
     if (code === 3014) for (const place of [...this.subs.values(), ...this.serverSubs.values()]) place.epoch = "_";
     // An invalid token may be one of a cluster that was made anew: a fresh one is tried once.
     const mayReturn = comesBack(code) || (code === 3500 && ++this.refusals < 2);
-    if (mayReturn) this.#retry(reason);
-    else this.#enter(ENDED, reason || `closed with ${code}`);
+    if (mayReturn) this.#retry(text, details.retry_after_ms);
+    else this.#enter(ENDED, text || `closed with ${code}`);
   }
 
-  /** @param {string} reason */
-  #retry(reason) {
+  /**
+   * @param {string} reason
+   * @param {number} [adviceMs] when a server that drains wants us back
+   */
+  #retry(reason, adviceMs = 0) {
+    this.isAdvised = adviceMs > 0;
+    this.why = reason;
+    this.#set("retry", Math.max(delayMs(this.attempt++, this.random), Math.min(adviceMs, ADVICE_MAX_MS)), () => this.#open());
     this.#enter(WAITING, reason);
-    this.#set("retry", delayMs(this.attempt++, this.random), () => this.#open());
   }
 
   /** @param {string} reason */
@@ -309,7 +405,7 @@ export class Client {
     if (socket) socket.close();
     for (const { reject, timer } of this.pending.values()) {
       this.timers.clearTimeout(timer);
-      reject(new Unanswered(reason || "connection lost"));
+      reject(new NoAnswer(reason || "connection lost"));
     }
     this.pending.clear();
     for (const sub of this.subs.values()) {
@@ -349,7 +445,7 @@ export class Client {
     const answer = new Promise((resolve, reject) => {
       const timer = this.timers.setTimeout(() => {
         this.pending.delete(id);
-        reject(new Unanswered("no answer in time"));
+        reject(new NoAnswer("no answer in time"));
       }, name === "connect" ? CONNECT_MS : ANSWER_MS);
       this.pending.set(id, { name, resolve, reject, timer });
     });
@@ -430,7 +526,7 @@ export class Client {
     if (!waiting) return;
     this.pending.delete(reply.id);
     this.timers.clearTimeout(waiting.timer);
-    if (reply.error) waiting.reject(new Refused(reply.error));
+    if (reply.error) waiting.reject(refused(reply.error));
     else waiting.resolve(reply[waiting.name] ?? {});
   }
 
@@ -511,7 +607,9 @@ export class Client {
 //    by their cmid.
 // 2. In a channel entries leave in order, one at a time. No answer, or a temporary refusal: again,
 //    under the same cmid. Any other refusal: `failed`, until the user retries or discards it.
-// 3. An id that the server cannot take any more (too old, used) is replaced when the user retries.
+// 3. What was written long ago and never tried gets its id anew, so weeks offline cost nothing; so does,
+//    once, what a wrong clock stamped: the server tells its time. Else an id that the server cannot take
+//    any more (too old, used) is replaced when the user retries.
 
 const AGAIN_MS = 1_000;
 const AGAIN_MAX_MS = 15_000;
@@ -608,11 +706,14 @@ export class Outbox {
     /** @type {Map<string, Entry>} */
     this.entries = new Map(); // cmid → entry, in the order of writing
     /** @type {Set<string>} */
+    this.kept = new Set(); // cmids that the storage has
+    /** @type {Set<string>} */
     this.busy = new Set(); // channels with an entry under way
     /** @type {Map<string, any>} */
     this.pauses = new Map(); // channel → timer until the next try
     this.isOnline = false;
     this.last = 0; // the time of the newest entry
+    this.aheadMs = 0; // how far the server's clock is ahead of ours
     this.#load();
   }
 
@@ -628,12 +729,17 @@ export class Outbox {
     return [...this.entries.values()].filter((entry) => entry.status !== FAILED).length;
   }
 
+  /** Nothing more is taken, until something is confirmed or discarded. */
+  get isFull() {
+    return this.entries.size >= OUTBOX_MAX;
+  }
+
   /**
    * Takes {kind: send | edit | delete, channel, text?, id?, more?} and sends it when it can. Throws OutboxFull.
    * @param {Pick<Entry, "kind" | "channel" | "text" | "id" | "more">} request
    */
   add(request) {
-    if (this.entries.size >= OUTBOX_MAX) throw new OutboxFull(`at most ${OUTBOX_MAX} unsent messages`);
+    if (this.isFull) throw new OutboxFull(`at most ${OUTBOX_MAX} unsent messages`);
     const made = this.#made();
     /** @type {Entry} */
     const entry = { ...request, cmid: this.#cmid(made), made, status: QUEUED, tries: 0 };
@@ -647,11 +753,7 @@ export class Outbox {
   retry(cmid) {
     const entry = this.entries.get(cmid);
     if (entry?.status !== FAILED) return;
-    if (entry.code === UNKNOWN || entry.code === CMID_CLOCK || entry.code === CMID_REUSED) {
-      this.#forget(entry);
-      const made = this.#made();
-      Object.assign(entry, { cmid: this.#cmid(made), made });
-    }
+    if (entry.code === UNKNOWN || entry.code === CMID_CLOCK || entry.code === CMID_REUSED) this.#renew(entry);
     Object.assign(entry, { status: QUEUED, error: undefined, code: undefined, tries: 0 });
     this.#keep(entry);
     this.changed(entry);
@@ -661,6 +763,18 @@ export class Outbox {
   /** @param {string} cmid */
   discard(cmid) {
     const entry = this.entries.get(cmid);
+    if (!entry || entry.status === SENDING) return;
+    this.#forget(entry);
+    this.changed(entry);
+  }
+
+  /**
+   * Another page of this user confirmed or discarded an entry: it has removed it from the storage that both have.
+   * To be called by whoever hears of it (the browser's "storage" event).
+   * @param {string | null} name the storage's
+   */
+  removed(name) {
+    const entry = name?.startsWith(this.prefix) && this.entries.get(name.slice(this.prefix.length));
     if (!entry || entry.status === SENDING) return;
     this.#forget(entry);
     this.changed(entry);
@@ -698,8 +812,12 @@ export class Outbox {
    * @param {Entry} entry
    */
   async #try(entry) {
-    if (entry.tries && this.now() - entry.made >= REMEMBERED_MS) return this.#fail(entry, "It may have been sent.", UNKNOWN);
+    const isOld = this.#now() - entry.made >= REMEMBERED_MS;
+    if (isOld && entry.tries) return this.#fail(entry, "It may have been sent.", UNKNOWN);
+    if (isOld) this.#renew(entry);
+    if (!this.entries.has(entry.cmid)) return 0;
     entry.status = SENDING;
+    this.#keep(entry); // that it was tried outlives the page
     this.changed(entry);
     const { kind, channel, cmid, text, id, more } = entry;
     const data = { ...more, channel, cmid, ...(kind !== "send" && { id }), ...(kind !== "delete" && { text }) };
@@ -709,14 +827,20 @@ export class Outbox {
       this.changed(entry, answer);
       return 0;
     } catch (error) {
-      if (!(error instanceof Refused || error instanceof Unanswered)) throw error;
+      if (!(error instanceof Refused || error instanceof NoAnswer)) throw error;
+      if (error instanceof Refused && error.code === CMID_CLOCK && !this.aheadMs && error.details.server_time_ms) {
+        this.aheadMs = error.details.server_time_ms - this.now();
+        this.#renew(entry);
+        entry.status = QUEUED;
+        return 0;
+      }
       if (error instanceof Refused && !error.temporary) {
         Object.assign(entry, { reason: error.reason, details: error.details });
         return this.#fail(entry, error.message, error.code);
       }
       entry.status = QUEUED;
       const backoff = Math.min(AGAIN_MAX_MS, AGAIN_MS * 2 ** entry.tries++);
-      this.#keep(entry); // that it was tried outlives the page
+      this.#keep(entry);
       this.changed(entry);
       return Math.max(backoff, error instanceof Refused ? (error.details.retry_after_ms ?? 0) : 0);
     }
@@ -735,10 +859,37 @@ export class Outbox {
     return 0;
   }
 
+  #now() {
+    return this.now() + this.aheadMs;
+  }
+
   /** Its time; a later one for each, so that cmids have the order of writing after a reload too. */
   #made() {
-    this.last = Math.max(this.now(), this.last + 1);
+    this.last = Math.max(this.#now(), this.last + 1);
     return this.last;
+  }
+
+  /**
+   * Other ids for what was never tried, and for `first`, which the server has not stored: all of them, so
+   * that ids keep the order of writing. What another page has renewed meanwhile is that page's.
+   * @param {Entry} first
+   */
+  #renew(first) {
+    const all = [...this.entries.values()];
+    this.entries.clear();
+    this.last = 0;
+    for (const entry of all) {
+      if (entry === first || (entry.status === QUEUED && !entry.tries)) {
+        if (this.kept.has(entry.cmid) && this.storage.getItem(this.prefix + entry.cmid) === null) {
+          this.changed(Object.assign(entry, { status: FAILED, error: "Another page sends it.", code: UNKNOWN }));
+          continue;
+        }
+        this.storage.removeItem(this.prefix + entry.cmid);
+        const made = this.#made();
+        Object.assign(entry, { cmid: this.#cmid(made), made });
+      }
+      this.#keep(entry);
+    }
   }
 
   /** @param {number} made */
@@ -751,6 +902,7 @@ export class Outbox {
     this.entries.set(entry.cmid, entry);
     try {
       this.storage.setItem(this.prefix + entry.cmid, JSON.stringify(entry));
+      this.kept.add(entry.cmid);
     } catch {
       // Full or forbidden storage: the entry lives as long as the page.
     }
@@ -759,6 +911,7 @@ export class Outbox {
   /** @param {Entry} entry */
   #forget(entry) {
     this.entries.delete(entry.cmid);
+    this.kept.delete(entry.cmid);
     this.storage.removeItem(this.prefix + entry.cmid);
   }
 
@@ -778,6 +931,7 @@ export class Outbox {
     for (const entry of found) {
       if (entry.status === SENDING) Object.assign(entry, { status: QUEUED, tries: entry.tries || 1 });
       this.entries.set(entry.cmid, entry);
+      this.kept.add(entry.cmid);
       this.last = Math.max(this.last, entry.made);
     }
   }
@@ -806,15 +960,103 @@ const COMMANDS = new Set(
   user.update
 `.trim().split(/\s+/),
 );
+// Lists that go on: the field that begins the next page, the answer's rows. A test compares them.
+/** @type {Record<string, [string, string]>} */
+const PAGED = {
+  "bans.list": ["after", "sanctions"],
+  "bookmark.list": ["before", "bookmarks"],
+  "channel.query": ["cursor", "channels"],
+  "directory.list": ["cursor", "channels"],
+  "draft.list": ["after", "drafts"],
+  "event_type.list": ["after", "types"],
+  "join_requests.list": ["after", "requests"],
+  "members.list": ["after", "members"],
+  "mutes.list": ["after", "sanctions"],
+  "poll.voters": ["after", "voters"],
+  "reaction.list": ["cursor", "reactors"],
+  "receipts.readers": ["after", "readers"],
+  "reminder.list": ["after", "reminders"],
+  "schedule.list": ["after", "schedules"],
+  "search.messages": ["cursor", "hits"],
+  "thread.list": ["before", "threads"],
+  "thread.unread": ["before", "threads"],
+  "unread.explain": ["after", "messages"],
+  "user.channels": ["before", "channels"],
+  "user.query": ["cursor", "users"],
+};
 const COMMAND_MS = 15_000; // outlives a restart of an edge, a router and a node
 const SYNC_CHANNELS_MAX = 1_000;
+
+const ACK_MS = 250;
+// Messages that do not wait.
+const ACK_FULL = 32;
+
+/**
+ * What this device got, acknowledged in few `mark.delivered`: the last seq of each channel, one request at a time.
+ * Only messages of others, in channels with members. A channel that is refused is left alone.
+ */
+class Acks {
+  /** @type {Map<string, number>} */
+  seqs = new Map();
+  /** @type {Set<string>} */
+  refused = new Set();
+  count = 0;
+  isAsking = false;
+  /** @type {any} */
+  timer = null;
+
+  /**
+   * @param {(data: Json) => Promise<Json>} tell
+   * @param {Timers} timers
+   * @param {boolean} isOff
+   */
+  constructor(tell, timers, isOff) {
+    this.tell = tell;
+    this.timers = timers;
+    this.isOff = isOff;
+  }
+
+  /**
+   * @param {string} channel
+   * @param {number} seq
+   */
+  got(channel, seq) {
+    if (this.isOff || !/^(dm|group):/.test(channel) || this.refused.has(channel)) return;
+    this.seqs.set(channel, seq);
+    if (++this.count === ACK_FULL || !this.timer) this.#later();
+  }
+
+  #later() {
+    if (this.isAsking) return;
+    this.timers.clearTimeout(this.timer);
+    this.timer = this.timers.setTimeout(() => this.#tell(), this.count < ACK_FULL ? ACK_MS : 0);
+  }
+
+  async #tell() {
+    // The server takes no more at once.
+    const marks = [...this.seqs].slice(0, 100);
+    for (const [channel] of marks) this.seqs.delete(channel);
+    this.timer = null;
+    this.count = 0;
+    this.isAsking = true;
+    try {
+      const { refused } = await this.tell({ marks: Object.fromEntries(marks) });
+      for (const channel in refused) this.refused.add(channel);
+    } catch (error) {
+      if (error instanceof Refused && !error.temporary) this.isOff = true;
+      this.seqs = new Map([...marks, ...this.seqs]);
+    }
+    this.isAsking = false;
+    if (this.seqs.size && !this.isOff) this.#later();
+  }
+}
 
 /**
  * A chat that connects, again and again, until `close`.
  *
- * `url`: `ws(s)://HOST/connection/websocket`. `storage`: where unsent messages are kept, localStorage
+ * `acks`: whether senders are told that messages were delivered here; they are, by default. `url`: of one edge or several, tried in turn: `https://HOST`. `storage`: where unsent messages are kept, localStorage
  * say; in memory by default. `user`: whose they are, where several share a storage.
- * @param {{url: string, token: string | Token, user?: string, name?: string, storage?: Storage, Socket?: any, random?: () => number, timers?: Timers, now?: () => number, entropy?: (bytes: number) => Uint8Array, onState?: (state: State, reason: string) => void}} options
+ * @param {{url: string | string[], token: string | Token, user?: string, name?: string, acks?: boolean, storage?: Storage, Socket?: any, random?: () => number, timers?: Timers, now?: () => number, entropy?: (bytes: number) => Uint8Array, onState?: (state: State, reason: string) => void}} options
  */
 export function connect(options) {
   const chat = new Chat(options);
@@ -822,18 +1064,31 @@ export function connect(options) {
   return chat;
 }
 
+/**
+ * A program's own function: what it throws is reported, as of an event's listener, and harms nobody else.
+ * @param {() => void} listener
+ */
+function told(listener) {
+  try {
+    listener();
+  } catch (error) {
+    const report = /** @type {any} */ (globalThis).reportError ?? console.error;
+    report(error);
+  }
+}
+
 /** Made by `connect`. */
 export class Chat {
   /** @param {Parameters<typeof connect>[0]} options */
-  constructor({ url, token, user = "", name, storage = new MemoryStorage(), onState, ...parts }) {
+  constructor({ url, token, user = "", name, acks = true, storage = new MemoryStorage(), onState, ...parts }) {
     this.now = parts.now ?? Date.now;
     this.random = parts.random ?? Math.random;
     this.timers = parts.timers ?? globalThis;
     this.entropy = parts.entropy ?? randomBytes;
     /** @type {Map<string, Set<Listener>>} */
     this.listeners = new Map();
-    /** @type {Map<string, {resolve: (answer: Json) => void, reject: (error: Error) => void}>} */
-    this.settled = new Map();
+    /** @type {Map<Entry, {resolve: (answer: Json) => void, reject: (error: Error) => void}>} */
+    this.settled = new Map(); // entries somebody waits for
     /** @type {Set<() => void>} */
     this.wakers = new Set();
     /** @type {Connected | null} */
@@ -841,6 +1096,7 @@ export class Chat {
     this.onState = onState;
     const give = typeof token === "string" ? async () => token : token;
     this.client = new Client({ ...parts, url, token: give, on: this.#handlers(), ...(name && { name }) });
+    this.acks = new Acks((data) => this.#patiently("mark.delivered", data, ANSWER_MS), this.timers, !acks);
     this.outbox = new Outbox({
       user,
       rpc: (method, data) => this.client.rpc(method, data),
@@ -855,7 +1111,7 @@ export class Chat {
   /** Ends everything. What is unsent stays in the storage. */
   close() {
     this.client.stop();
-    for (const { reject } of this.settled.values()) reject(new Unanswered("closed"));
+    for (const { reject } of this.settled.values()) reject(new NoAnswer("closed"));
     this.settled.clear();
   }
 
@@ -868,23 +1124,31 @@ export class Chat {
   }
 
   /**
-   * Any verb. A command is repeated under one cmid, for 15 s; a question is asked once. Rejects with Refused
-   * or Unanswered.
-   * @param {string} verb
-   * @param {Record<string, Json>} [data]
-   * @returns {Promise<Json>}
+   * Any verb. Both wait for the connection; a command is repeated under one cmid, for 15 s, a question is asked
+   * once, within 5 s. Rejects with Refused or NoAnswer.
+   * @template {string} V
+   * @param {V} verb
+   * @param {Asked<V>} [given]
+   * @returns {Promise<Answered<V>>}
    */
-  async call(verb, data = {}) {
-    if (!COMMANDS.has(verb)) return this.client.rpc(verb, data);
+  async call(verb, given) {
+    /** @type {Record<string, Json>} */
+    const data = given ?? {};
+    if (!COMMANDS.has(verb)) return this.#patiently(verb, data, ANSWER_MS);
     const until = this.now() + COMMAND_MS;
-    const body = { cmid: this.newCmid(), ...data };
+    const isOurs = !("cmid" in data);
+    let body = { cmid: this.newCmid(), ...data };
     for (let tries = 0; ; tries++) {
       try {
         return await this.client.rpc(verb, body);
       } catch (error) {
-        const again = error instanceof Unanswered || (error instanceof Refused && error.temporary);
+        if (error instanceof Refused && isOurs && this.#learned(error)) {
+          body = { ...body, cmid: this.newCmid() };
+          continue;
+        }
+        const again = error instanceof NoAnswer || (error instanceof Refused && error.temporary);
         if (!again || this.client.state === ENDED) throw error;
-        const least = error instanceof Refused ? (error.details.retry_after_ms ?? 0) : 0;
+        const least = error instanceof Refused ? error.retryAfterMs : 0;
         const wait = Math.max(least, delayMs(tries, this.random));
         if (this.now() + wait >= until) throw error;
         await this.#pause(wait);
@@ -892,9 +1156,39 @@ export class Chat {
     }
   }
 
-  /** A UUIDv7. */
+  /**
+   * Every row of a list, page by page. Rejects as `call`; with a RangeError for what is no list.
+   * @template {string} V
+   * @param {V} verb
+   * @param {Asked<V>} [given]
+   * @returns {AsyncGenerator<V extends keyof Lists ? Lists[V] : Json>}
+   */
+  async *rows(verb, given) {
+    if (!Object.hasOwn(PAGED, verb)) throw new RangeError(`${verb} is no list that goes on: ${Object.keys(PAGED).join(", ")}`);
+    const [place, name] = PAGED[verb];
+    /** @type {Json} */
+    const data = { ...given };
+    for (;;) {
+      const page = /** @type {Json} */ (await this.call(verb, data));
+      yield* page[name];
+      if (!page.next) return;
+      data[place] = page.next;
+    }
+  }
+
+  /** A UUIDv7, by the server's clock where ours was wrong. */
   newCmid() {
-    return uuid7(this.now(), this.entropy(10));
+    return uuid7(this.now() + this.outbox.aheadMs, this.entropy(10));
+  }
+
+  /**
+   * Whether a refusal says for the first time that our clock is wrong.
+   * @param {Refused} error
+   */
+  #learned(error) {
+    if (error.code !== CMID_CLOCK || this.outbox.aheadMs) return false;
+    this.outbox.aheadMs = error.details.server_time_ms - this.now();
+    return true;
   }
 
   /**
@@ -912,7 +1206,7 @@ export class Chat {
     do {
       const asked = left.splice(0, SYNC_CHANNELS_MAX);
       const places = Object.fromEntries(asked.map((name) => [name, channels[name]]));
-      const answer = await this.#patiently("sync", { user, channels: places });
+      const answer = await this.#patiently("sync", { user, channels: places }, COMMAND_MS);
       const own = answer.user;
       if (own && (own.state === "reset" || own.events?.length)) {
         yield { events: [], ...own, channel: "" };
@@ -932,7 +1226,7 @@ export class Chat {
       }
       const more = answer.more ?? [];
       if (asked.length && !Object.keys(answer.channels).length && more.length >= asked.length) {
-        throw new Unanswered("the answer to sync holds nothing");
+        throw new NoAnswer("the answer to sync holds nothing");
       }
       for (const name of more) channels[name] ??= ["", 0];
       left = [...new Set([...left, ...more])].filter((name) => !(name in answer.channels));
@@ -941,12 +1235,13 @@ export class Chat {
   }
 
   /**
-   * A question that may wait for the connection, as long as a command.
+   * A question that may wait for the connection.
    * @param {string} verb
    * @param {Record<string, Json>} data
+   * @param {number} ms
    */
-  async #patiently(verb, data) {
-    const until = this.now() + COMMAND_MS;
+  async #patiently(verb, data, ms) {
+    const until = this.now() + ms;
     while (this.client.state !== ONLINE && this.client.state !== ENDED && this.now() < until) await this.#pause(100);
     return this.client.rpc(verb, data);
   }
@@ -970,6 +1265,7 @@ export class Chat {
     const known = this.listeners.get(channel);
     if (known) known.add(listener);
     else this.listeners.set(channel, new Set([listener]));
+    if (!known) this.acks.refused.delete(channel);
     if (!known && !channel.startsWith("#")) this.client.subscribe(channel);
     return () => {
       const all = this.listeners.get(channel);
@@ -980,15 +1276,26 @@ export class Chat {
   }
 
   /**
-   * Into the outbox; the outcome: the answer, or Refused, or Unanswered (too old to be sent again).
+   * Into the outbox; the outcome: the answer, or Refused, or NoAnswer (too old to be sent again).
    * @param {Parameters<Outbox["add"]>[0]} request
    * @returns {Promise<Json>}
    */
   post(request) {
-    return new Promise((resolve, reject) => {
-      const { cmid } = this.outbox.add(request);
-      this.settled.set(cmid, { resolve, reject });
-    });
+    return new Promise((resolve, reject) => this.settled.set(this.#added(request), { resolve, reject }));
+  }
+
+  /**
+   * Into the outbox; nobody waits for it. Throws OutboxFull, NoAnswer (closed).
+   * @param {Parameters<Outbox["add"]>[0]} request
+   */
+  leave(request) {
+    this.settled.set(this.#added(request), { resolve: () => {}, reject: () => {} });
+  }
+
+  /** @param {Parameters<Outbox["add"]>[0]} request */
+  #added(request) {
+    if (this.client.state === ENDED) throw new NoAnswer("closed");
+    return this.outbox.add(request);
   }
 
   /** @returns {Handlers} */
@@ -998,25 +1305,30 @@ export class Chat {
     return {
       state: (state, reason) => {
         this.outbox?.online(state === ONLINE);
+        if (state === ENDED) this.acks.isOff = true;
         if (state === ONLINE) for (const wake of [...this.wakers]) wake();
-        this.onState?.(state, reason);
+        told(() => this.onState?.(state, reason));
       },
       connected: (result) => {
         this.hello = result;
       },
       subscribed: (channel, result, resumed) => {
-        for (const one of all(channel)) one.subscribed?.(result, resumed);
+        for (const one of all(channel)) told(() => one.subscribed?.(result, resumed));
       },
       failed: (channel, error) => {
-        for (const one of all(channel)) one.ended?.(error);
+        const ended = all(channel);
         this.listeners.delete(channel);
+        for (const one of ended) told(() => one.ended?.(error));
       },
       unsubscribed: (channel, code) => {
-        for (const one of all(channel)) one.ended?.(new Refused({ code, message: "unsubscribed: by the server" }));
+        const ended = all(channel);
         this.listeners.delete(channel);
+        for (const one of ended) told(() => one.ended?.(refused({ code, message: "unsubscribed: by the server" })));
       },
       publication: (channel, data, pub) => {
-        for (const one of all(channel)) one.event(data, pub);
+        for (const one of all(channel)) told(() => one.event(data, pub));
+        const isMessage = data.t === "message.created" && data.by !== this.hello?.data?.user;
+        if (isMessage && pub.offset) this.acks.got(channel, pub.offset);
       },
     };
   }
@@ -1026,13 +1338,12 @@ export class Chat {
    * @param {Json} answer
    */
   #confirmed(entry, answer) {
-    const waiting = this.settled.get(entry.cmid);
+    const waiting = this.settled.get(entry);
     if (!waiting || (!answer && entry.status !== FAILED)) return;
-    this.settled.delete(entry.cmid);
+    this.settled.delete(entry);
     if (answer) return waiting.resolve(answer);
     const { error = "", code = 0, reason = "", details = {} } = entry;
-    const refused = Object.assign(new Refused({ code, message: error }), { reason, details });
-    waiting.reject(code === UNKNOWN ? new Unanswered(error) : refused);
+    waiting.reject(code === UNKNOWN ? new NoAnswer(error) : Object.assign(refused({ code, message: error }), { reason, details }));
     this.outbox.discard(entry.cmid);
   }
 
@@ -1084,11 +1395,13 @@ export class Channel {
 
   /**
    * Any verb with this channel.
-   * @param {string} verb
-   * @param {Record<string, Json>} [data]
+   * @template {string} V
+   * @param {V} verb
+   * @param {V extends keyof Verbs ? Omit<Verbs[V]["request"], "channel"> : Record<string, Json>} [data]
+   * @returns {Promise<Answered<V>>}
    */
-  call(verb, data = {}) {
-    return this.chat.call(verb, { channel: this.name, ...data });
+  call(verb, data) {
+    return this.chat.call(verb, /** @type {Json} */ ({ channel: this.name, ...data }));
   }
 
   /**
@@ -1099,6 +1412,15 @@ export class Channel {
    */
   send(text, more) {
     return this.chat.post({ kind: "send", channel: this.name, text, ...(more && { more }) });
+  }
+
+  /**
+   * The same, and nobody waits for it. Throws OutboxFull, NoAnswer (closed).
+   * @param {string} text
+   * @param {Record<string, Json>} [more]
+   */
+  post(text, more) {
+    this.chat.leave({ kind: "send", channel: this.name, text, ...(more && { more }) });
   }
 
   /**
@@ -1121,7 +1443,7 @@ export class Channel {
   /**
    * @param {string} id
    * @param {string} emoji
-   * @returns {Promise<{count: number, annotation_rev: number}>}
+   * @returns {Promise<Answered<"reaction.add">>}
    */
   react(id, emoji, { remove = false } = {}) {
     return this.call(remove ? "reaction.remove" : "reaction.add", { id, emoji });
@@ -1129,11 +1451,24 @@ export class Channel {
 
   /**
    * A page: `after_seq`, `before_seq`, `around_seq` or `at`; `limit`.
-   * @param {Record<string, Json>} [place]
-   * @returns {Promise<{messages: Json[], head: number}>}
+   * @param {Omit<Verbs["history.get"]["request"], "channel">} [place]
    */
   history(place) {
     return this.call("history.get", place);
+  }
+
+  /**
+   * All messages from the newest to the oldest, page by page. `which`: as of `history`.
+   * @param {Omit<Verbs["history.get"]["request"], "channel">} [which]
+   */
+  async *messages(which) {
+    for (let place = { ...which }; ; ) {
+      const { messages, reached } = await this.history(place);
+      yield* [...messages].reverse();
+      const last = reached || Math.min(...messages.map(({ seq }) => seq));
+      if (!(last > 1 && last < Infinity)) return;
+      place = { ...place, before_seq: last };
+    }
   }
 
   /**
@@ -1150,18 +1485,18 @@ export class Channel {
     return this.call("mark.read", { upto });
   }
 
-  typing({ stop = false } = {}) {
-    return this.chat.client.rpc(stop ? "typing.stop" : "typing.start", { channel: this.name });
+  /** A sign that passes by itself. Give it as often as you like: what is too often, or has no connection, is left out. */
+  async typing({ stop = false } = {}) {
+    try {
+      await this.chat.client.rpc(stop ? "typing.stop" : "typing.start", { channel: this.name });
+    } catch (error) {
+      if (!(error instanceof Limited || error instanceof NoAnswer)) throw error;
+    }
   }
 
-  /** @returns {AsyncGenerator<Json>} */
-  async *members() {
-    for (let after = ""; ; ) {
-      const page = await this.call("members.list", after ? { after } : {});
-      yield* page.members;
-      after = page.next;
-      if (!after) return;
-    }
+  /** All of them, page by page. */
+  members() {
+    return this.chat.rows("members.list", { channel: this.name });
   }
 }
 

@@ -1,12 +1,13 @@
 // How one message looks: who, what, quote, reactions, time and tick. Knows no list and no scrolling.
 
-import { el, icon, iconButton, looks, spoken } from "./dom.js";
+import { dressed, el, icon, iconButton, spoken } from "./dom.js";
 import { avatar, TONES } from "./faces.js";
 import { clockTime, fullTime, mentioned, oneLine, shortLabel, sizeWords, tone } from "./format.js";
 import { isFewEmoji, marked } from "./marking.js";
 import { receiptWords } from "./receipts.js";
+import { t } from "./words.js";
 
-const STATUS = { waiting: ["waiting", "sending"], sending: ["sending", "sending"], failed: ["not sent", "failed"] };
+const STATUS = { waiting: [t("waiting"), "sending"], sending: [t("sending"), "sending"], failed: [t("not sent"), "failed"] };
 const STAGES = { sent: "stored", delivered: "twice", read: "twice" };
 
 /** Everything that a message's drawing depends on. `names(user)`. */
@@ -24,7 +25,7 @@ export function partsOf(message, { starts, facts, on, opener }) {
   const showsAuthor = starts && !isOwn && !facts.isDirect;
   const author = showsAuthor
     ? el("bdi", { class: `author tone-${tone(message.by, TONES)}`, text: name })
-    : spoken(isOwn ? "You" : name);
+    : spoken(isOwn ? t("You") : name);
   const said = el("div", { class: "said" }, text(message, facts, on), footer(message, isOwn, facts, on));
   const thread = facts.underRoot ? null : threadOf(message, on);
   const bubble = el("div", { class: "bubble" }, author, forwarded(message, on), quote(message, on), said, attachments(message), poll(message, on), reactions(message, on), thread);
@@ -44,39 +45,43 @@ function poll(message, on) {
   const box = el("div", { class: "poll" });
   box.style.setProperty("--rows", message.poll.options.length);
   if (polls) polls.fill(box, message, on);
-  else Promise.all([import("./poll.js"), looks("/static/more.css")]).then(([module]) => (polls = module).fill(box, message, on));
+  else dressed(import("./poll.js")).then((module) => (polls = module).fill(box, message, on));
   return box;
 }
 
 function forwarded({ forwarded: from, deleted }, on) {
-  return from && !deleted ? el("span", { class: "forwarded", text: `Forwarded, written by ${on.author(from.by)}` }) : null;
+  return from && !deleted ? el("span", { class: "forwarded", text: t("Forwarded, written by {name}", { name: on.author(from.by) }) }) : null;
 }
 
 function quote({ quote: quoted, deleted }, on) {
   if (!quoted || deleted) return null;
-  const words = quoted.deleted ? "A deleted message" : oneLine(quoted.text || "(data)");
+  const words = quoted.deleted ? t("A deleted message") : oneLine(quoted.text || t("(data)"));
   const go = () => on.act("jump", quoted);
   return el(
     "button",
     { type: "button", class: `quote tone-${tone(quoted.by ?? "", TONES)}`, tabindex: "-1", on: { click: go } },
-    spoken("In answer to "),
+    spoken(t("In answer to ")),
     el("bdi", { class: "author", text: quoted.by ? on.author(quoted.by) : "" }),
     el("bdi", { class: "quoted", text: words }),
   );
 }
 
 function text(message, facts, on) {
-  if (message.deleted) return el("p", { class: "text", text: "This message was deleted" });
+  if (message.deleted) return el("p", { class: "text", text: t("This message was deleted") });
   const node = el("div", { class: isFewEmoji(message.text ?? "") ? "text large" : "text", dir: "auto" });
-  if (!message.text && message.data !== undefined && !message.attachments?.length) node.textContent = "(data without text)";
+  if (!message.text && message.data !== undefined && !message.attachments?.length) node.textContent = t("(data without text)");
   const people = (message.mentions ?? []).map((user) => ({ user, name: on.author(user) }));
-  node.append(...marked(message.text ?? "").flatMap((part) => drawn(part, people, facts.user)));
+  node.append(...marked(message.text ?? "").flatMap((part) => drawn(part, people, facts.user, on)));
   return node;
 }
 
 /** The nodes of one part of a text. */
-function drawn({ text: words, href, code, tag, parts }, people, me) {
-  if (tag) return [el(tag, {}, ...parts.flatMap((part) => drawn(part, people, me)))];
+function drawn({ text: words, href, code, tag, parts }, people, me, on) {
+  if (tag) return [el(tag, {}, ...parts.flatMap((part) => drawn(part, people, me, on)))];
+  if (href?.startsWith(`${location.origin}/m/`)) {
+    const go = (event) => (event.preventDefault(), on.act("follow", null, href.slice(location.origin.length)));
+    return [el("a", { href, text: words, on: { click: go } })];
+  }
   if (href) return [el("a", { href, target: "_blank", rel: "noopener noreferrer", text: words })];
   if (code) return [el("code", { class: code, text: words, dir: "ltr" })];
   return mentioned(words, people).map((piece) => mention(piece, me));
@@ -107,9 +112,10 @@ function reactions(message, on) {
       {
         type: "button",
         class: "reaction",
+        "data-at": `reaction ${emoji}`,
         tabindex: "-1",
         "aria-pressed": me ? "true" : "false",
-        "aria-label": `${emoji} ${count}${me ? ", also yours" : ""}`,
+        "aria-label": `${emoji} ${count}${me ? t(", also yours") : ""}`,
         on: { click: () => on.act("react", message, emoji), contextmenu: (event) => (event.preventDefault(), on.act("reactors", message)) },
       },
       el("span", { text: emoji }),
@@ -123,7 +129,7 @@ function reactions(message, on) {
 function threadOf(message, on) {
   const { replies, thread, participants = [], last_reply: last } = message;
   if (!replies && !thread) return null;
-  const words = replies ? (replies === 1 ? "1 reply" : `${replies} replies`) : "Reply in a thread";
+  const words = replies ? t("{n} reply|{n} replies", { n: replies }) : t("Reply in a thread");
   const faces = participants.slice(0, 3).map((user) => avatar(user, on.author(user), "tiny"));
   return el(
     "button",
@@ -137,10 +143,10 @@ function threadOf(message, on) {
 function footer(message, isOwn, facts, on) {
   const ms = Date.parse(message.ts);
   const node = el("div", { class: "footer" });
-  if (message.pinned && !message.deleted) node.append(el("span", { class: "pinned", title: "Pinned" }, icon("pin"), spoken("pinned")));
+  if (message.pinned && !message.deleted) node.append(el("span", { class: "pinned", title: t("Pinned") }, icon("pin"), spoken(t("pinned"))));
   if (message.edited && !message.deleted) {
     const show = () => on.act("edits", message);
-    node.append(el("button", { type: "button", class: "edited", tabindex: "-1", title: "What it said before", text: "edited", on: { click: show } }));
+    node.append(el("button", { type: "button", class: "edited", tabindex: "-1", title: t("What it said before"), text: t("edited"), on: { click: show } }));
   }
   node.append(el("time", { datetime: message.ts, title: fullTime(ms), text: clockTime(ms) }));
   if (isOwn && !message.deleted) node.append(tick(message, facts));
@@ -154,33 +160,43 @@ function tick({ status, receipt }, { isDirect }) {
 }
 
 function failure(message, on) {
-  const again = el("button", { type: "button", text: "Try again", on: { click: () => on.act("retry", message) } });
-  const drop = el("button", { type: "button", text: "Discard", on: { click: () => on.act("discard", message) } });
-  return el("div", { class: "failure" }, el("span", { text: `Not sent: ${message.entry.error}` }), again, drop);
+  const again = el("button", { type: "button", text: t("Try again"), on: { click: () => on.act("retry", message) } });
+  const drop = el("button", { type: "button", text: t("Discard"), on: { click: () => on.act("discard", message) } });
+  return el("div", { class: "failure" }, el("span", { text: t("Not sent: {why}", { why: message.entry.error }) }), again, drop);
 }
 
 /** The button that opens a message's actions. */
 export function openerOf(message, open) {
-  return iconButton("more", `Actions for message: ${(message.text ?? "").slice(0, 40)}`, open, {
+  return iconButton("more", t("Actions for message: {text}", { text: (message.text ?? "").slice(0, 40) }), open, {
     class: "opener",
-    title: "Actions",
+    title: t("Actions"),
     tabindex: "-1",
     "aria-haspopup": "menu",
     "aria-expanded": "false",
   });
 }
 
+/** Whether the user may change what it says: not what he passed on, nor a question that has votes. */
+export const mayEdit = (m, user) =>
+  m.by === user && m.status === "stored" && !m.deleted && !m.forwarded && m.kind !== "system" && !m.poll?.voters;
+
 /** What one may do with a message. `facts`: {user, role, underRoot}. */
 export function verbsOf(message, { user, role, underRoot }) {
-  if (message.deleted || message.status !== "stored") return [];
+  if (message.status !== "stored") return [];
   const isStaff = role === "owner" || role === "moderator";
-  const verbs = message.by === user ? ["edit", "delete"] : [];
+  if (message.deleted) return message.by === user || isStaff ? ["undelete"] : [];
+  const verbs = message.by === user && message.kind !== "system" ? ["delete"] : [];
+  if (mayEdit(message, user)) verbs.unshift("edit");
   if (!underRoot) verbs.push("thread");
-  verbs.push("reply", "forward", message.pinned ? "unpin" : "pin");
-  if (message.text && navigator.clipboard) verbs.push("copy");
+  verbs.push("reply");
+  if (!message.poll) verbs.push("forward");
+  verbs.push(message.pinned ? "unpin" : "pin");
+  if (navigator.clipboard) verbs.push(...(message.text ? ["copy"] : []), "link");
+  verbs.push("save", "remind");
   if (message.by === user) verbs.push("readers");
   if (message.poll && !message.poll.closed_at && (message.by === user || isStaff)) verbs.push("askEnd");
-  if (isStaff && message.by !== user) verbs.push("delete");
+  if (message.by !== user && message.kind !== "system") verbs.push("person");
+  if (isStaff && !verbs.includes("delete")) verbs.push("delete");
   if (Object.keys(message.reactions ?? {}).length) verbs.push("reactors");
   return verbs;
 }

@@ -1,15 +1,17 @@
 // Where a message is written, edited or answered. Drafts are kept for each channel and thread.
 
-import { el, icon, iconButton } from "./dom.js";
+import { dressed, el, icon, iconButton } from "./dom.js";
+import { boundWords } from "./bounds.js";
 import { oneLine } from "./format.js";
 import { placeOf } from "./signs.js";
+import { t } from "./words.js";
 
 const HEIGHT_MAX_PX = 160;
 const TEXT_CHARS_MAX = 5_000;
 
 export class Composer {
-  /** `on`: { send(text, {quote, mentions, draft}), edit(message, text), editLast(), typed(isEmpty), people(),
-   *  author(user), poll?() }; `drafts`: a Drafts; `of`: which of a user's composers this is. */
+  /** `on`: { mayLeave(), send(text, {quote, mentions, draft}), edit(message, text), editLast(), typed(isEmpty), people(),
+   *  author(user), poll?(), later?(text, more) }; `drafts`: a Drafts; `of`: which of a user's composers this is. */
   constructor(on, { user, drafts, of = "" }) {
     this.on = on;
     this.drafts = drafts;
@@ -17,16 +19,20 @@ export class Composer {
     this.editing = null;
     this.quote = null;
     const id = `compose${of}-${user}`;
-    this.box = el("textarea", { id, rows: "1", dir: "auto", placeholder: "Write a message", enterkeyhint: "send" });
+    this.box = el("textarea", { id, rows: "1", dir: "auto", placeholder: t("Write a message"), enterkeyhint: "send" });
     this.box.maxLength = TEXT_CHARS_MAX;
     this.id = id;
     this.naming = null; // loaded with the first "@"
-    this.button = el("button", { type: "submit", class: "send", "aria-label": "Send", title: "Send (Enter)" }, icon("send"));
+    this.button = el("button", { type: "submit", class: "send", "aria-label": t("Send"), title: t("Send (Enter)") }, icon("send"));
     this.banner = el("div", { class: "editing", hidden: true });
-    const label = el("label", { class: "spoken", for: id, text: "Message" });
-    const poll = on.poll && iconButton("poll", "New poll", () => on.poll(), { class: "plain" });
-    const writing = el("div", { class: "writing" }, this.box, poll, this.button);
-    this.root = el("form", { class: "composer" }, this.banner, label, writing);
+    const label = el("label", { class: "spoken", for: id, text: t("Message") });
+    const poll = on.poll && iconButton("poll", t("New poll"), () => on.poll(), { class: "plain when-empty" });
+    const later = on.later && iconButton("sending", t("Send later"), () => this.#later(), { class: "plain when-written" });
+    const emoji = iconButton("smile", t("Emoji"), () => this.#emoji(), { class: "plain with-mouse" });
+    const writing = el("div", { class: "writing" }, this.box, emoji, poll, later, this.button);
+    this.bounds = { words: "", until: 0 };
+    this.notice = el("p", { class: "bounds", role: "status", hidden: true });
+    this.root = el("form", { class: "composer" }, this.banner, this.notice, label, writing);
     this.root.addEventListener("submit", (event) => (event.preventDefault(), this.#submit()));
     this.box.addEventListener("input", () => this.#typed());
     this.box.addEventListener("keydown", (event) => this.#key(event));
@@ -47,7 +53,7 @@ export class Composer {
   }
 
   /** How the channel is called now. */
-  address(title, words = `Message ${title}`) {
+  address(title, words = t("Message {name}", { name: title })) {
     this.box.placeholder = words;
   }
 
@@ -79,21 +85,53 @@ export class Composer {
     this.quote = quote;
     this.banner.hidden = !editing && !quote;
     if (this.banner.hidden) return this.banner.replaceChildren();
-    const words = editing ? "Editing a message" : `Answer to ${this.on.author(quote.by)}: ${oneLine(quote.text || "(data)")}`;
-    const close = iconButton("close", editing ? "Stop editing" : "Do not answer", () => this.#stop(), { class: "plain" });
+    const words = editing ? t("Editing a message") : `${t("Answer to {name}", { name: this.on.author(quote.by) })}: ${oneLine(quote.text || t("(data)"))}`;
+    const close = iconButton("close", editing ? t("Stop editing") : t("Do not answer"), () => this.#stop(), { class: "plain" });
     this.banner.replaceChildren(icon(editing ? "edit" : "reply"), el("span", { text: words }), close);
+  }
+
+  /** What holds for who writes here: see `boundsOf`. */
+  restrict(bounds) {
+    this.bounds = bounds;
+    clearTimeout(this.tick);
+    const now = Date.now();
+    const words = boundWords(bounds, now);
+    this.notice.hidden = !words;
+    if (this.notice.textContent !== words) this.notice.textContent = words;
+    this.box.disabled = bounds.until === Infinity;
+    this.#allow();
+    if (bounds.until > now && Number.isFinite(bounds.until)) this.tick = setTimeout(() => this.restrict(bounds), 1_000);
+  }
+
+  get #isBound() {
+    return !this.editing && this.bounds.until > Date.now();
+  }
+
+  #allow() {
+    this.button.disabled = !this.box.value.trim() || this.#isBound;
+  }
+
+  #later() {
+    const text = this.box.value.trim();
+    const more = { reply_to: this.quote?.id, mentions: this.naming?.of(text) };
+    this.on.later(text, more, () => {
+      this.#begin(null, null);
+      this.drafts.sent(this.#place);
+      this.#write(this.#draft());
+    });
   }
 
   #submit() {
     const text = this.box.value.trim();
-    if (!text) return;
+    if (!text || this.#isBound || !this.on.mayLeave()) return;
     const { editing, quote } = this;
     this.naming?.close();
-    this.#begin(null, null);
     const draft = editing ? 0 : this.drafts.sent(this.#place);
-    this.#write(this.#draft());
+    // The outbox has it before the box is emptied (decision record 0048).
     if (!editing) this.on.send(text, { quote, mentions: this.naming?.of(text), draft });
     else if (text !== editing.text) this.on.edit(editing, text);
+    this.#begin(null, null);
+    this.#write(this.#draft());
   }
 
   #typed() {
@@ -104,10 +142,20 @@ export class Composer {
     this.drafts.write(this.#place, this.box.value);
   }
 
+  /** Where the keyboard has no palette of its own. */
+  async #emoji() {
+    const { box } = this;
+    const { chooseEmoji } = await dressed(import("./emoji.js"));
+    chooseEmoji((emoji) => {
+      box.focus();
+      document.execCommand("insertText", false, emoji); // what undo knows of
+    });
+  }
+
   /** Names behind an "@". */
   async #name() {
     if (!this.naming && !this.box.value.includes("@")) return;
-    const { Naming } = await import("./naming.js");
+    const { Naming } = await dressed(import("./naming.js"));
     if (!this.naming) {
       this.naming = new Naming(this.box, { id: `names-of-${this.id}`, people: () => this.on.people() });
       this.root.prepend(this.naming.list);
@@ -142,6 +190,6 @@ export class Composer {
   #fit() {
     this.box.style.height = "auto";
     this.box.style.height = `${Math.min(HEIGHT_MAX_PX, this.box.scrollHeight)}px`;
-    this.button.disabled = !this.box.value.trim();
+    this.#allow();
   }
 }

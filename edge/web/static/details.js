@@ -4,10 +4,12 @@
 import { el, iconButton } from "./dom.js";
 import { avatar } from "./faces.js";
 import { clockTime, dayLabel } from "./format.js";
+import { t } from "./words.js";
 
-function sheet(title, content) {
+/** Opens a dialog. */
+export function sheet(title, content) {
   const dialog = el("dialog", { class: "gathering details", "aria-label": title });
-  const close = iconButton("close", "Close", () => dialog.close(), { class: "plain" });
+  const close = iconButton("close", t("Close"), () => dialog.close(), { class: "plain" });
   dialog.append(el("div", { class: "head" }, el("h2", { text: title }), close), content);
   dialog.addEventListener("close", () => dialog.remove());
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
@@ -16,7 +18,7 @@ function sheet(title, content) {
   return dialog;
 }
 
-const when = (ts) => (ts ? `${dayLabel(Date.parse(ts), Date.now())}, ${clockTime(Date.parse(ts))}` : "");
+export const when = (ts) => (ts ? `${dayLabel(Date.parse(ts), Date.now())}, ${clockTime(Date.parse(ts))}` : "");
 
 function person(name, user, more, state = "") {
   return el("li", { class: "person" }, avatar(user, name, "small", state), el("bdi", { text: name }), el("span", { class: "when", text: more }));
@@ -30,55 +32,33 @@ export async function showReaders(channel, message, { ask, author }) {
   const seen = new Set(read.readers.map(({ user }) => user));
   const only = delivered.readers.filter(({ user }) => !seen.has(user));
   const rows = [
-    ...read.readers.map(({ user, ts }) => person(author(user), user, `Read ${when(ts)}`.trim())),
-    ...only.map(({ user, ts }) => person(author(user), user, `Delivered ${when(ts)}`.trim())),
+    ...read.readers.map(({ user, ts }) => person(author(user), user, t("Read {time}", { time: when(ts) }).trim())),
+    ...only.map(({ user, ts }) => person(author(user), user, t("Delivered {time}", { time: when(ts) }).trim())),
   ];
-  sheet("Seen by", rows.length ? el("ul", {}, ...rows) : el("p", { class: "muted", text: "Nobody yet" }));
+  sheet(t("Seen by"), rows.length ? el("ul", {}, ...rows) : el("p", { class: "muted", text: t("Nobody yet") }));
 }
 
 export async function showReactors(channel, message, { ask, author }) {
   const page = await ask("reaction.list", { channel, id: message.id });
-  sheet("Reactions", el("ul", {}, ...page.reactors.map(({ user, emoji }) => person(author(user), user, emoji))));
+  sheet(t("Reactions"), el("ul", {}, ...page.reactors.map(({ user, emoji }) => person(author(user), user, emoji))));
 }
 
 /** Who is in a channel, and who else of `people` could be asked in. */
-export async function showMembers(channel, people, { ask, author, state }) {
-  const page = await ask("members.list", { channel, limit: 100 });
-  const row = ({ user, role }) => person(author(user), user, role === "member" ? "" : role, state(user));
-  const more = page.next ? el("p", { class: "muted", text: `and ${page.count - page.members.length} others` }) : null;
-  const others = people.filter(({ user }) => !page.members.some((member) => member.user === user));
-  const said = el("p", { class: "muted", role: "status" });
-  const invite = async ({ user }, button) => {
-    try {
-      await ask("member.invite", { channel, users: [user] });
-      button.replaceWith(el("span", { class: "when", text: "Invited" }));
-    } catch (error) {
-      said.textContent = error.message;
-    }
-  };
-  const guest = (other) => {
-    const button = el("button", { type: "button", "aria-label": `Invite ${other.name}`, text: "Invite", on: { click: () => invite(other, button) } });
-    return el("li", { class: "person" }, avatar(other.user, other.name, "small"), el("bdi", { text: other.name }), button);
-  };
-  const asked = others.length && !channel.startsWith("open:") ? el("section", {}, el("h3", { text: "Not here yet" }), el("ul", {}, ...others.map(guest)), said) : null;
-  sheet(`${page.count} ${page.count === 1 ? "member" : "members"}`, el("div", { class: "votes" }, el("ul", {}, ...page.members.map(row)), more, asked));
-}
-
 /** Of each option of a poll, who chose it. */
 export async function showVotes(channel, { id, poll }, { ask, author }) {
   const pages = await Promise.all(poll.options.map((option) => ask("poll.voters", { channel, id, option: option.id })));
   const of = (option, { voters, next }) => {
-    const more = next ? el("p", { class: "muted", text: `and others, ${option.votes} in all` }) : null;
+    const more = next ? el("p", { class: "muted", text: t("and others, {n} in all", { n: option.votes }) }) : null;
     return el("section", {}, el("h3", { dir: "auto", text: option.text }), el("ul", {}, ...voters.map(({ user }) => person(author(user), user, ""))), more);
   };
   const chosen = poll.options.map((option, n) => [option, pages[n]]).filter(([, { voters }]) => voters.length);
-  sheet("Votes", el("div", { class: "votes" }, ...chosen.map(([option, page]) => of(option, page))));
+  sheet(t("Votes"), el("div", { class: "votes" }, ...chosen.map(([option, page]) => of(option, page))));
 }
 
 export async function showEdits(channel, message, { ask, author }) {
   const page = await ask("message.edits", { channel, id: message.id });
   const row = ({ by, ts, text }) => el("li", { class: "revision" }, el("span", { class: "when", text: `${author(by)}, ${when(ts)}` }), el("p", { dir: "auto", text }));
-  sheet("What it said before", el("ol", {}, ...page.revisions.map(row)));
+  sheet(t("What it said before"), el("ol", {}, ...page.revisions.map(row)));
 }
 
 /** `go(message)`: shows it. */
@@ -90,5 +70,5 @@ export async function showPins(channel, { ask, author, go }) {
     return el("li", {}, button);
   };
   const rows = pins.map(row);
-  const dialog = sheet("Pinned", rows.length ? el("ul", {}, ...rows) : el("p", { class: "muted", text: "Nothing is pinned here." }));
+  const dialog = sheet(t("Pinned"), rows.length ? el("ul", {}, ...rows) : el("p", { class: "muted", text: t("Nothing is pinned here.") }));
 }

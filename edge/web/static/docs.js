@@ -60,6 +60,7 @@ function operationRow({ path, verb, operation }) {
     el("span", { class: "path", text: path }),
     el("span", { class: "what", text: operation.summary }),
   ], () => [
+    ...more(operation),
     ...fieldsOf("Parameters", operation.parameters.map((p) => [p.name, p.schema, p.required, p.in])),
     ...(body ? bodyOf("Body", body.schema) : []),
     ...bodyOf(`Answer ${status}`, answer.schema),
@@ -79,6 +80,7 @@ function showMethods() {
     el("span", { class: "path", text: name }),
     el("span", { class: "what", text: socket.operations[name].summary }),
   ], () => [
+    ...more(socket.operations[name]),
     ...bodyOf("data", messages[`${name}.request`].payload),
     ...bodyOf("Answer", messages[`${name}.answer`].payload),
   ]))]));
@@ -91,7 +93,7 @@ function showEvents() {
   section("Events", [...groups].map(([noun, found]) => [noun, found.map((tag) => row(`event-${tag}`, [
     el("span", { class: "path", text: tag }),
     el("span", { class: "what", text: messages[tag].summary }),
-  ], () => [el("p", { class: "what", text: KINDS[messages[tag]["x-kind"]] }), ...bodyOf("data", messages[tag].payload)]))]));
+  ], () => [...more(messages[tag]), el("p", { class: "what", text: KINDS[messages[tag]["x-kind"]] }), ...bodyOf("data", messages[tag].payload)]))]));
 }
 
 const KINDS = {
@@ -105,6 +107,11 @@ function showErrors() {
   const rows = api["x-errors"].map((error) => el("tr", { id: error.name, "data-row": true },
     ...[error.code, error.name, error.status, error.retryable ? "yes" : "", error.text, error.hint].map((text) => el("td", { text: String(text) }))));
   main.append(el("section", { "data-group": true }, el("h2", { id: "errors", text: "Errors" }), el("table", {}, head, ...rows)));
+}
+
+// What its one line has no room for.
+function more({ description }) {
+  return description ? [el("p", { class: "what", text: description })] : [];
 }
 
 // A row that is drawn inside when it is first opened.
@@ -156,8 +163,13 @@ function noteOf(schema) {
     schema.default !== undefined && schema.default !== "" ? `default ${JSON.stringify(schema.default)}` : ""].filter(Boolean).join(", ");
 }
 
+/** Text in a box that scrolls: with the keyboard, too. */
+function block(title, text) {
+  return el("pre", { tabindex: "0", role: "group", "aria-label": title, text });
+}
+
 function samples(found = []) {
-  return found.flatMap(({ lang, source }) => [el("h3", { text: lang }), el("pre", { text: source })]);
+  return found.flatMap(({ lang, source }) => [el("h3", { text: lang }), block(lang, source)]);
 }
 
 function counted(names = []) {
@@ -167,14 +179,16 @@ function counted(names = []) {
 }
 
 function example(title, value) {
-  return value === undefined ? [] : [el("h3", { text: `${title} (recorded)` }), el("pre", { text: JSON.stringify(value, null, 2) })];
+  return value === undefined ? [] : [el("h3", { text: `${title} (recorded)` }), block(title, JSON.stringify(value, null, 2))];
 }
 
 function tryIt(method, path, body) {
   const address = el("input", { "aria-label": "Address", value: path });
   const text = body && el("textarea", { "aria-label": "Body", spellcheck: "false" });
   if (text) text.value = JSON.stringify(body.example ?? {}, null, 2);
-  const out = el("pre", { hidden: true, "aria-live": "polite" });
+  const out = block("What the server said", "");
+  out.hidden = true;
+  out.ariaLive = "polite";
   const send = el("button", { type: "button", text: "Try it", on: { click: async () => {
     out.hidden = false;
     out.textContent = "…";

@@ -2,8 +2,8 @@
 
 const SVG = "http://www.w3.org/2000/svg";
 
-// Our own drawings, on a 20 × 20 grid, drawn as lines.
-const DRAWINGS = {
+// Our own drawings, on a 20 × 20 grid, drawn as lines. A module that comes later brings its own.
+export const DRAWINGS = {
   plus: "M10 4v12M4 10h12",
   back: "M12.500 4l-6 6 6 6",
   send: "M4 10h11M10.500 5l5 5-5 5",
@@ -20,9 +20,9 @@ const DRAWINGS = {
   close: "M5 5l10 10M15 5L5 15",
   edit: "M4 16l.8-3.500L13 4.300l2.700 2.700-8.200 8.200z",
   thread: "M4 4.500h12v8H9.500L6 15.500v-3H4zM7.500 8.500h5",
+  smile: "M10 3a7 7 0 1 0 .01 0zM7.500 7.500v1M12.500 7.500v1M7 12c1.500 2 4.500 2 6 0",
   poll: "M4 5h8M4 10h12M4 15h5",
   file: "M5.500 3h6l3 3v11h-9zM11 3v3.500h3.500",
-  bell: "M5.500 13.500V9a4.500 4.500 0 0 1 9 0v4.500l1.500 1.500H4zM8.500 17h3",
   group: "M7.500 9.500a2.700 2.700 0 1 0-.01 0zM2.500 16c.4-2.800 2.400-4.200 5-4.200s4.600 1.400 5 4.200M13 5a2.300 2.300 0 0 1 0 4.500M14.500 12c1.700.4 2.800 1.700 3 4",
 };
 
@@ -64,12 +64,17 @@ export function iconButton(name, label, onClick, props = {}) {
 const loaded = new Map();
 
 /** Loads looks that the first view does not need; resolves when they are there. */
-export function looks(href) {
+function looks(href) {
   if (!loaded.has(href)) {
     const put = (done) => document.head.append(el("link", { rel: "stylesheet", href, on: { load: done, error: done } }));
     loaded.set(href, new Promise(put));
   }
   return loaded.get(href);
+}
+
+/** A module that is loaded later, once the looks of such are here as well. */
+export function dressed(module) {
+  return Promise.all([module, looks("/static/more.css")]).then(([loaded]) => loaded);
 }
 
 /** Words for screen readers only. */

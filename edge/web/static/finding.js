@@ -2,6 +2,7 @@
 
 import { el } from "./dom.js";
 import { oneLine, shortLabel } from "./format.js";
+import { t } from "./words.js";
 
 const PAGE = 20;
 const BEFORE_CHARS = 24; // shown before the first word that was found
@@ -13,8 +14,8 @@ export class Finding {
     this.turn = 0;
     this.list = el("ul", { class: "found-messages" });
     this.state = el("p", { class: "none", role: "status" });
-    this.more = el("button", { type: "button", class: "more", hidden: true, text: "Show older", on: { click: () => this.#ask() } });
-    this.root = el("section", { class: "finding", "aria-label": "Messages found", hidden: true }, el("h2", { text: "Messages" }), this.list, this.state, this.more);
+    this.more = el("button", { type: "button", class: "more", hidden: true, text: t("Show older"), on: { click: () => this.#ask() } });
+    this.root = el("section", { class: "finding", "aria-label": t("Messages found"), hidden: true }, el("h2", { text: "Messages" }), this.list, this.state, this.more);
   }
 
   /** What is looked for now; empty: nothing. */
@@ -25,7 +26,7 @@ export class Finding {
     this.list.replaceChildren();
     this.more.hidden = true;
     this.root.hidden = !q;
-    this.state.textContent = q ? "Searching…" : "";
+    this.state.textContent = q ? t("Searching…") : "";
     if (q) this.#ask();
   }
 
@@ -35,7 +36,7 @@ export class Finding {
     try {
       page = await this.on.ask("search.messages", { q: this.q, limit: PAGE, ...(this.next && { cursor: this.next }) });
     } catch (error) {
-      if (turn === this.turn) this.state.textContent = `That did not work: ${error.message}`;
+      if (turn === this.turn) this.state.textContent = t("That did not work: {why}", { why: error.message });
       return;
     }
     if (turn !== this.turn) return; // something else is looked for by now
@@ -43,8 +44,8 @@ export class Finding {
     this.more.hidden = !this.next;
     this.list.append(...page.hits.map((hit) => this.#hit(hit)));
     const count = this.list.children.length;
-    const words = count ? `${count}${this.next ? " or more" : ""} found` : "No messages found";
-    this.state.textContent = page.incomplete ? `${words}; part of the index does not answer` : words;
+    const words = count ? t(this.next ? "{n} or more found" : "{n} found", { n: count }) : t("No messages found");
+    this.state.textContent = page.incomplete ? `${words}; ${t("part of the index does not answer")}` : words;
   }
 
   #hit({ channel, message, highlights }) {

@@ -1,15 +1,17 @@
 // How things read: times, names, links in a text. Pure; the clock is passed in.
 
+import { locale, t } from "./words.js";
+
 const DAY_MS = 86_400_000;
 const LINK = /https?:\/\/[^\s<>"'`\u201c\u201d\u300c\u300d]+/gu;
 const TAIL = /[.,;:!?\u2026)\]}'"*_~]+$/u;
 
-const time = new Intl.DateTimeFormat(undefined, { hour: "numeric", minute: "2-digit" });
-const weekday = new Intl.DateTimeFormat(undefined, { weekday: "long" });
-const date = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "long" });
-const dateOfYear = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "long", year: "numeric" });
-const short = new Intl.DateTimeFormat(undefined, { day: "numeric", month: "short" });
-const full = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "medium" });
+const time = new Intl.DateTimeFormat(locale, { hour: "numeric", minute: "2-digit" });
+const weekday = new Intl.DateTimeFormat(locale, { weekday: "long" });
+const date = new Intl.DateTimeFormat(locale, { day: "numeric", month: "long" });
+const dateOfYear = new Intl.DateTimeFormat(locale, { day: "numeric", month: "long", year: "numeric" });
+const short = new Intl.DateTimeFormat(locale, { day: "numeric", month: "short" });
+const full = new Intl.DateTimeFormat(locale, { dateStyle: "full", timeStyle: "medium" });
 
 export const clockTime = (ms) => time.format(ms);
 export const fullTime = (ms) => full.format(ms);
@@ -23,8 +25,8 @@ export function dayKey(ms) {
 /** "Today", "Yesterday", a weekday of the last six days, or a date. */
 export function dayLabel(ms, nowMs) {
   const days = daysBetween(ms, nowMs);
-  if (days === 0) return "Today";
-  if (days === 1) return "Yesterday";
+  if (days === 0) return t("Today");
+  if (days === 1) return t("Yesterday");
   if (days > 1 && days < 7) return weekday.format(ms);
   const sameYear = new Date(ms).getFullYear() === new Date(nowMs).getFullYear();
   return (sameYear ? date : dateOfYear).format(ms);
@@ -34,7 +36,7 @@ export function dayLabel(ms, nowMs) {
 export function shortLabel(ms, nowMs) {
   const days = daysBetween(ms, nowMs);
   if (days === 0) return time.format(ms);
-  if (days === 1) return "Yesterday";
+  if (days === 1) return t("Yesterday");
   return days > 1 && days < 7 ? weekday.format(ms).slice(0, 3) : short.format(ms);
 }
 
@@ -80,8 +82,11 @@ export function segments(text) {
 /** "340 kB": how large a file is. */
 export function sizeWords(bytes) {
   const step = bytes < 1e3 ? 0 : bytes < 1e6 ? 1 : bytes < 1e9 ? 2 : 3;
-  return `${(bytes / 1e3 ** step).toLocaleString(undefined, { maximumFractionDigits: step > 1 ? 1 : 0 })} ${["bytes", "kB", "MB", "GB"][step]}`;
+  return `${(bytes / 1e3 ** step).toLocaleString(locale, { maximumFractionDigits: step > 1 ? 1 : 0 })} ${["bytes", "kB", "MB", "GB"][step]}`;
 }
+
+/** The link to a message behind the server's address; as the server writes it. */
+export const linkTo = (channel, id) => `/m/${channel.replace(/[^\w.:~-]/gu, encodeURIComponent)}/${id}`;
 
 /** One line for the channel list. */
 export function oneLine(text) {

@@ -1,41 +1,65 @@
 // The actions of one message, as a menu beside it: reactions first, then verbs. Loaded when one is opened.
 
 import { el } from "./dom.js";
+import { t } from "./words.js";
 
 const WORDS = {
-  thread: "Reply in thread",
-  reply: "Reply",
-  forward: "Forward…",
-  edit: "Edit",
-  delete: "Delete…",
-  askEnd: "End the poll…",
-  endPoll: "End it for everyone",
-  copy: "Copy text",
-  pin: "Pin",
-  unpin: "Unpin",
-  readers: "Seen by…",
-  reactors: "Reactions…",
-  sure: "Delete for everyone",
-  keep: "Keep it",
+  thread: t("Reply in thread"),
+  reply: t("Reply"),
+  forward: t("Forward…"),
+  edit: t("Edit"),
+  delete: t("Delete…"),
+  askEnd: t("End the poll…"),
+  endPoll: t("End it for everyone"),
+  copy: t("Copy text"),
+  link: t("Copy link"),
+  save: t("Save for later"),
+  remind: t("Remind me…"),
+  person: t("Person…"),
+  undelete: t("Bring it back"),
+  pin: t("Pin"),
+  unpin: t("Unpin"),
+  readers: t("Seen by…"),
+  reactors: t("Reactions…"),
+  sure: t("Delete for everyone"),
+  keep: t("Keep it"),
 };
-const SURE = { delete: "sure", askEnd: "endPoll" }; // what is asked again
+const MINUTE_MS = 60_000;
+// What is asked again: the answers, as [verb, words, what goes with it].
+const ASKED = {
+  delete: [["sure"], ["keep"]],
+  askEnd: [["endPoll"], ["keep"]],
+  remind: [
+    ["remind", t("In 20 minutes"), 20 * MINUTE_MS],
+    ["remind", t("In an hour"), 60 * MINUTE_MS],
+    ["remind", t("In three hours"), 180 * MINUTE_MS],
+    ["remind", t("Tomorrow"), 24 * 60 * MINUTE_MS],
+    ["remind", t("In a week"), 7 * 24 * 60 * MINUTE_MS],
+  ],
+};
 const EMOJI = ["👍", "❤️", "😂", "🎉", "😮", "😢"];
-const HEIGHT_PX = 370;
+const ITEM_PX = 35;
+const REACTIONS_PX = 60;
 
 export class Menu {
-  /** Opens it in `article`; `act(verb, emoji)`; `room`: how many pixels are free below. */
-  constructor(article, verbs, { act, room, closed }) {
+  /** Opens it in `article`; `act(verb, more)`; `below`, `above`: how many pixels are free there. */
+  constructor(article, verbs, { act, below, above, closed }) {
     this.article = article;
     this.verbs = verbs;
     this.act = act;
     this.closed = closed;
-    this.node = el("div", { class: "menu", role: "menu", "aria-label": "Message actions" });
-    this.node.classList.toggle("upwards", room < HEIGHT_PX);
+    this.node = el("div", { class: "menu", role: "menu", "aria-label": t("Message actions") });
+    const height = REACTIONS_PX + verbs.length * ITEM_PX;
+    const isUpwards = below < height && above > below;
+    this.node.classList.toggle("upwards", isUpwards);
+    this.node.style.maxHeight = `${Math.max(160, isUpwards ? above : below)}px`;
     this.node.addEventListener("keydown", (event) => this.#key(event));
     const kinds = EMOJI.map((emoji) =>
-      el("button", { type: "button", role: "menuitem", class: "emoji", tabindex: "-1", "aria-label": `React with ${emoji}`, text: emoji, on: { click: () => this.#choose("react", emoji) } }),
+      el("button", { type: "button", role: "menuitem", class: "emoji", tabindex: "-1", "aria-label": t("React with {emoji}", { emoji }), text: emoji, on: { click: () => this.#choose("react", emoji) } }),
     );
-    this.#fill(verbs, el("div", { class: "emojis", role: "none" }, ...kinds));
+    kinds.push(el("button", { type: "button", role: "menuitem", class: "emoji", tabindex: "-1", "aria-label": t("Another reaction"), text: "＋", on: { click: () => this.#another() } }));
+    const isGone = verbs.includes("undelete");
+    this.#fill(verbs.map((verb) => [verb]), ...(isGone ? [] : [el("div", { class: "emojis", role: "none" }, ...kinds)]));
     article.append(this.node);
     this.hangAt(article.querySelector(".opener"));
     this.#items().find((item) => !item.classList.contains("emoji")).focus({ preventScroll: true });
@@ -54,24 +78,31 @@ export class Menu {
     this.closed();
   }
 
+  async #another() {
+    const { act } = this;
+    this.close();
+    const { chooseEmoji } = await import("./emoji.js");
+    chooseEmoji((emoji) => act("react", emoji));
+  }
+
   #items() {
     return [...this.node.querySelectorAll("[role=menuitem]")];
   }
 
-  #fill(verbs, ...before) {
-    const item = (verb) =>
-      el("button", { type: "button", role: "menuitem", class: verb, tabindex: "-1", text: WORDS[verb], on: { click: () => this.#choose(verb) } });
-    this.node.replaceChildren(...before, ...verbs.map(item));
+  #fill(choices, ...before) {
+    const item = ([verb, words = WORDS[verb], more]) =>
+      el("button", { type: "button", role: "menuitem", class: verb, tabindex: "-1", text: words, on: { click: () => this.#choose(verb, more) } });
+    this.node.replaceChildren(...before, ...choices.map(item));
   }
 
-  #choose(verb, emoji) {
-    if (verb in SURE) {
-      this.#fill([SURE[verb], "keep"]);
+  #choose(verb, more) {
+    if (verb in ASKED && more === undefined) {
+      this.#fill(ASKED[verb]);
       this.#items()[0].focus();
       return;
     }
     this.close();
-    if (verb !== "keep") this.act(verb === "sure" ? "delete" : verb, emoji);
+    if (verb !== "keep") this.act(verb === "sure" ? "delete" : verb, more);
   }
 
   #key(event) {

@@ -5,6 +5,7 @@
 
 import { el } from "./dom.js";
 import { avatar } from "./faces.js";
+import { t } from "./words.js";
 
 const SHOWN_MAX = 6;
 const WORD = /(?:^|\s)@([^\s@]*)$/u;
@@ -16,7 +17,7 @@ export class Naming {
     this.people = people;
     this.chosen = new Map(); // user → name
     this.place = 0;
-    this.list = el("ul", { class: "names", role: "listbox", id, "aria-label": "People", hidden: true });
+    this.list = el("ul", { class: "names", role: "listbox", id, "aria-label": t("People"), hidden: true });
     box.setAttribute("aria-autocomplete", "list");
     box.setAttribute("aria-controls", id);
     box.addEventListener("blur", () => this.close());

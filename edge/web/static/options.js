@@ -1,44 +1,36 @@
-// What one may do with the opened channel: members, pins, mute, archive, block, leave. Loaded when it is opened.
+// What one may do with the opened channel: members, pins, mute, archive, hide, block, leave. Loaded when it is opened.
 
-import { el } from "./dom.js";
+import { block } from "./blocking.js";
+import { dropDown } from "./dropdown.js";
+import { t } from "./words.js";
+
+const SLOW_S = 30;
 
 /** A menu below `opener`. `on`: {members(), pins(), left()}. */
 export function showOptions(opener, session, on) {
-  const old = opener.parentElement.querySelector(".menu");
-  if (old) return old.remove();
-  const row = session.list.rows.get(session.room.channel) ?? {};
+  const { room } = session;
+  const row = session.list.of(room.channel) ?? {};
   const { channel, peer, kind } = row;
   const isBlocked = session.blocked.has(peer);
+  const isStaff = row.role === "owner" || row.role === "moderator";
+  const settle = (settings) => session.command("channel.set_mine", { channel, ...settings });
   const leave = async () => (await session.command("member.leave", { channel })) && on.left();
+  const hide = async (hidden) => (await settle({ hidden })) && on.left();
+  const askHide = () => dropDown(opener, t("Hide…"), [[t("Until the next message"), () => hide("until_message")], [t("For good"), () => hide("for_good")]]);
   const items = [
-    ...(peer ? [] : [["Members", on.members]]),
-    ["Pinned messages", on.pins],
-    [row.muted ? "Unmute" : "Mute", () => session.settle(channel, { muted: !row.muted })],
-    [row.archived ? "Take out of the archive" : "Archive", () => session.settle(channel, { archived: !row.archived })],
+    ...(peer ? [] : [[t("Members"), on.members]]),
+    [t("Pinned messages"), on.pins],
+    [row.muted ? t("Unmute") : t("Mute"), () => settle({ muted: !row.muted })],
+    [row.favourite ? t("Unpin from the list") : t("Pin to the top of the list"), () => settle({ favourite: !row.favourite })],
+    [row.archived ? t("Take out of the archive") : t("Archive"), () => settle({ archived: !row.archived })],
+    (row.hidden ?? "no") === "no" ? [t("Hide…"), askHide] : [t("Show in the list again"), () => settle({ hidden: "no" })],
   ];
-  if (peer) items.push([isBlocked ? "Unblock" : "Block", () => session.block(peer, !isBlocked), "sure"]);
-  else if (kind === "group") items.push(["Leave", leave, "sure"]);
-
-  const menu = el("div", { class: "menu", role: "menu", "aria-label": "Conversation options" });
-  const close = () => {
-    menu.remove();
-    opener.setAttribute("aria-expanded", "false");
-    opener.focus();
-  };
-  const item = ([words, act, look]) =>
-    el("button", { type: "button", role: "menuitem", tabindex: "-1", class: look, text: words, on: { click: () => (close(), act()) } });
-  menu.append(...items.map(item));
-  menu.addEventListener("keydown", (event) => {
-    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    const all = [...menu.children];
-    if (event.key === "Escape") close();
-    else if (step) all.at((all.indexOf(document.activeElement) + step) % all.length).focus();
-    else return;
-    event.preventDefault();
-    event.stopPropagation();
-  });
-  menu.addEventListener("focusout", (event) => !menu.contains(event.relatedTarget) && event.relatedTarget && menu.remove());
-  opener.after(menu);
-  opener.setAttribute("aria-expanded", "true");
-  menu.firstChild.focus();
+  if (isStaff && !peer) {
+    const { frozen, slow } = room;
+    items.push([frozen ? t("Let everybody write") : t("Let only moderators write"), () => session.command(frozen ? "channel.unfreeze" : "channel.freeze", { channel })]);
+    items.push([slow ? t("End slow mode") : t("Slow mode: one message in {n} s", { n: SLOW_S }), () => session.command("channel.set_slow_mode", { channel, seconds: slow ? 0 : SLOW_S })]);
+  }
+  if (peer) items.push([isBlocked ? t("Unblock") : t("Block"), () => block(session, peer, !isBlocked), "sure"]);
+  else if (kind === "group") items.push([t("Leave"), leave, "sure"]);
+  dropDown(opener, t("Conversation options"), items);
 }

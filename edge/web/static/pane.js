@@ -1,20 +1,27 @@
 // One user's pane: connection bar, channel list, opened channel. Draws what its Session knows. Long because all
 // that a person can do begins here; what is done stands elsewhere.
 
+import { mayEdit } from "./bubble.js";
 import { Composer } from "./composer.js";
-import { arrange, el, icon, iconButton, looks, spoken } from "./dom.js";
+import { arrange, dressed, el, icon, iconButton, spoken } from "./dom.js";
+import { boundsOf } from "./bounds.js";
 import { avatar, placeAvatar } from "./faces.js";
-import { oneLine, shortLabel } from "./format.js";
-import { CONNECTING, ENDED, ONLINE, Unanswered, WAITING } from "/static/hubbub.js";
+import { linkTo, oneLine, shortLabel } from "./format.js";
+import { CONNECTING, ENDED, ONLINE, NoAnswer, WAITING } from "/static/hubbub.js";
 import { Session } from "./session.js";
 import { typingWords } from "./signs.js";
 import { themeButton } from "./theme.js";
 import { Timeline } from "./timeline.js";
+import { t, told } from "./words.js";
 
 const PATIENCE_MS = 1_500; // a cut that heals sooner is nobody's concern
 const FIND_FROM = 2; // characters
 const FIND_AFTER_MS = 300; // of quiet
+const OUTDATED = ["bad request", "inappropriate protocol"]; // how it ends for a page that an update has overtaken
 const SAID_MS = 5_000;
+const NOTICES = "hubbub.notices"; // of what comes unseen: shown, heard
+const ALOUD = "hubbub.aloud"; // which messages are read out: all, mentions, off
+const CHOICES = { away: t("Away"), busy: t("Busy"), invisible: t("Invisible") };
 
 export class Pane {
   /** `people`: those one can write to; `opens`: a user whose dm is opened first; `isAlone`: no other pane. */
@@ -30,12 +37,14 @@ export class Pane {
     /** @type {import("./threads.js").ThreadPanel | undefined} once a thread was opened */
     this.threads = undefined;
     this.shownChannel = "";
+    this.link = null; // a message that is led to once there is a connection
     this.wasOnline = false;
     const on = {
       changed: (what) => this.#changed(what),
-      arrived: (message) => this.timeline.announce(message),
+      arrived: (message) => this.#announce(message),
       drafted: (place) => [this.composer, this.threads?.composer].forEach((one) => one?.renew(place)),
       said: (words) => this.#tell(words),
+      reminded: (reminder) => this.#remind(reminder),
     };
     this.session = new Session({ user, token, names, on, parts });
     this.timeline = new Timeline({
@@ -47,6 +56,7 @@ export class Pane {
       act: (verb, message, more) => this.#act(verb, message, more),
     });
     const writing = {
+      mayLeave: () => this.session.hasRoom(),
       send: (text, more) => (this.session.send(text, more), this.timeline.toEnd()),
       edit: (message, text) => this.session.edit(message, text),
       editLast: () => this.#editLast(),
@@ -54,6 +64,7 @@ export class Pane {
       people: () => this.session.others().map((id) => ({ user: id, name: this.session.author(id) })),
       author: (id) => this.session.author(id),
       poll: () => this.#poll(),
+      later: (text, more, done) => this.#later(text, more, done),
     };
     this.composer = new Composer(writing, { user, drafts: this.session.drafts });
     this.#build();
@@ -64,35 +75,38 @@ export class Pane {
     addEventListener("online", () => this.session.client.wake());
     addEventListener("offline", () => this.#changed("state"));
     addEventListener("focus", () => this.session.client.wake());
+    addEventListener("storage", ({ key, newValue }) => newValue === null && this.session.outbox.removed(key));
   }
 
   // --- drawing
 
   #build() {
     this.bar = el("div", { class: "bar", role: "status", "data-state": "connecting" });
-    this.me = el("div", { class: "me" });
-    this.filter = el("input", { type: "search", class: "filter", placeholder: "Search", "aria-label": "Search conversations and messages" });
+    this.me = el("button", { type: "button", class: "me", "aria-haspopup": "menu", on: { click: () => this.#ownMenu() } });
+    this.filter = el("input", { type: "search", class: "filter", placeholder: t("Search"), "aria-label": t("Search conversations and messages") });
     this.filter.addEventListener("input", () => this.#sought());
     this.filter.addEventListener("keydown", (event) => event.key === "Escape" && this.#endSearch());
     this.channels = el("ul", { class: "channels" });
-    const add = iconButton("plus", "New conversation", () => this.#gather(), { class: "plain add" });
+    const add = iconButton("plus", t("New conversation"), () => this.#gather(), { class: "plain add" });
     this.side = el(
       "aside",
-      { class: "side", "aria-label": "Conversations" },
+      { class: "side", "aria-label": t("Conversations") },
+      el("h1", { class: "spoken", text: t("Conversations") }),
       el("header", {}, this.me, themeButton(this.storage), add),
       this.filter,
       (this.own = el("button", { type: "button", class: "own-list", hidden: true, on: { click: () => this.#thread("") } })),
-      (this.listed = el("nav", { "aria-label": "Conversations" }, this.channels)),
+      (this.listed = el("nav", { "aria-label": t("Conversations") }, this.channels)),
     );
-    this.back = iconButton("back", "Back to conversations", () => this.#leave(), { class: "plain back" });
+    this.back = iconButton("back", t("Back to conversations"), () => this.#leave(), { class: "plain back" });
     this.title = el("div", { class: "title" });
     this.card = el("div", { class: "card" });
-    this.options = iconButton("more", "Conversation options", () => this.#options(), { class: "plain", "aria-haspopup": "menu" });
+    this.options = iconButton("more", t("Conversation options"), () => this.#options(), { class: "plain", "aria-haspopup": "menu" });
     this.roomHead = el("header", {}, this.back, this.title, this.options);
     this.typing = el("div", { class: "typing", "aria-live": "off" });
+    this.live = el("div", { class: "spoken", role: "status", "aria-live": "polite" });
     this.toast = el("div", { class: "toast", role: "status" });
-    this.roomNode = el("section", { class: "room", "aria-label": "Conversation" }, this.roomHead, this.timeline.root, this.typing, this.composer.root, this.card, this.toast);
-    this.root = el("section", { class: "pane", "data-user": this.user, "data-view": "list" }, this.bar, this.side, this.roomNode);
+    this.roomNode = el("section", { class: "room", "aria-label": t("Conversation") }, this.roomHead, this.timeline.root, this.typing, this.composer.root, this.card, this.toast);
+    this.root = el("section", { class: "pane", "data-user": this.user, "data-view": "list" }, this.bar, this.side, this.roomNode, this.live);
     this.root.addEventListener("keydown", (event) => this.#key(event));
     this.#changed("state");
     this.#changed("list");
@@ -128,30 +142,33 @@ export class Pane {
       this.patience = setTimeout(() => this.#drawState(), left);
       return;
     }
-    const waiting = outbox.waitingCount ? ` · ${outbox.waitingCount} waiting to be sent` : "";
-    if (client.state === ENDED) this.#say("ended", `Signed out: ${this.session.reason || "the connection ended"}`);
-    else if (!navigator.onLine) this.#say("offline", `Offline${waiting}`);
-    else if (this.wasOnline) this.#say("reconnecting", `Reconnecting…${waiting}`);
-    else if (client.state === CONNECTING || client.state === WAITING) this.#say("connecting", `Connecting…${waiting}`);
+    const waiting = outbox.waitingCount ? ` · ${t("{n} waiting to be sent", { n: outbox.waitingCount })}` : "";
+    const { reason } = this.session;
+    if (client.state === ENDED && OUTDATED.includes(reason)) this.#say("ended", t("Update needed: load this page anew"));
+    else if (client.state === ENDED) this.#say("ended", `${t("Signed out")}: ${told(`end ${reason}`, reason) || t("the connection ended")}`);
+    else if (!navigator.onLine) this.#say("offline", t("Offline") + waiting);
+    else if (this.wasOnline) this.#say("reconnecting", t("Reconnecting…") + waiting);
+    else if (client.state === CONNECTING || client.state === WAITING) this.#say("connecting", t("Connecting…") + waiting);
   }
 
   #say(state, words) {
     this.root.dataset.state = state;
     this.bar.dataset.state = state;
     if (this.bar.textContent !== words) this.bar.textContent = words;
-    const shown = { online: "Online", connecting: "Connecting", reconnecting: "Reconnecting", offline: "Offline", ended: "Signed out" };
+    const shown = { online: t("Online"), connecting: t("Connecting"), reconnecting: t("Reconnecting"), offline: t("Offline"), ended: t("Signed out") };
     this.presence = shown[state];
     this.#drawMe();
   }
 
   #drawMe() {
     const name = this.session.author(this.user);
-    const shape = `${name} ${this.presence}`;
+    const words = (this.presence === t("Online") && CHOICES[this.session.choice]) || this.presence;
+    const shape = `${name} ${words}`;
     if (this.me.dataset.shape === shape) return;
     this.me.dataset.shape = shape;
     this.root.setAttribute("aria-label", name);
-    const state = el("span", { class: "presence" }, el("span", { class: "dot" }), el("span", { text: this.presence }));
-    this.me.replaceChildren(avatar(this.user, name), el("div", {}, el("bdi", { class: "name", text: name }), state));
+    const state = el("span", { class: "presence" }, el("span", { class: "dot" }), el("span", { text: words }));
+    this.me.replaceChildren(avatar(this.user, name), el("span", {}, el("bdi", { class: "name", text: name }), state));
   }
 
   /** Leads to the threads that one follows, once there are any. */
@@ -163,7 +180,7 @@ export class Pane {
     this.own.hidden = !threads;
     if (!threads) return;
     this.own.classList.toggle("unread", threads.unread > 0);
-    this.own.replaceChildren(el("span", { class: "avatar plain-face" }, icon("thread")), el("span", { class: "name", text: "Threads" }));
+    this.own.replaceChildren(el("span", { class: "avatar plain-face" }, icon("thread")), el("span", { class: "name", text: t("Threads") }));
     if (threads.unread) this.own.append(badges(threads.unread, threads.mentions));
     this.threads?.renew();
   }
@@ -176,10 +193,13 @@ export class Pane {
     const found = rows.filter((row) => this.session.title(row).toLocaleLowerCase().includes(wanted));
     const old = new Map([...this.channels.children].map((node) => [node.dataset.channel, node]));
     const items = found.map((row) => this.#item(row, old.get(row.channel)));
-    if (!items.length && this.session.isListed) items.push(el("li", { class: "none", text: wanted ? "No conversation of this name" : "No conversations yet" }));
+    if (!items.length && this.session.isListed) items.push(el("li", { class: "none", text: wanted ? t("No conversation of this name") : t("No conversations yet") }));
     arrange(this.channels, items);
     if (this.isAlone) {
       const unread = this.session.list.unread + (this.session.list.threads?.unread ?? 0);
+      const notices = this.storage.getItem(NOTICES);
+      if (notices && document.hidden && unread > this.unread) import("./notices.js").then(({ notify }) => notify(this.session, notices, (channel) => this.open(channel)));
+      this.unread = unread;
       document.title = unread ? `(${unread}) Hubbub` : "Hubbub";
     }
   }
@@ -194,15 +214,15 @@ export class Pane {
     const state = row.peer ? this.session.people.state(row.peer) : "";
     const isTyping = this.session.signs.number(row.channel) > 0;
     const when = row.ms ? shortLabel(row.ms, Date.now()) : "";
-    const shape = JSON.stringify([title, line, isOpen, unread, mentions, state, isTyping, when, row.muted, row.archived]);
+    const shape = JSON.stringify([title, line, isOpen, unread, mentions, state, isTyping, when, row.muted, row.archived, row.favourite]);
     if (old?.dataset.shape === shape) return old;
     const button = el(
       "button",
       { type: "button", class: `channel${unread ? " unread" : ""}${row.muted || row.archived ? " quiet" : ""}`, "aria-current": isOpen ? "true" : undefined, on: { click: () => this.open(row.channel) } },
       row.kind === "dm" ? avatar(row.peer || row.channel, title, "", state) : placeAvatar(row.channel),
       el("bdi", { class: "name", text: title }),
-      el("span", { class: "when" }, row.muted ? icon("muted") : null, row.muted ? spoken("muted ") : null, when),
-      el("bdi", { class: isTyping ? "last is-typing" : "last", text: isTyping ? "typing…" : line }),
+      el("span", { class: "when" }, row.favourite ? icon("pin") : null, row.favourite ? spoken(t("pinned")) : null, row.muted ? icon("muted") : null, row.muted ? spoken(t("muted ")) : null, when),
+      el("bdi", { class: isTyping ? "last is-typing" : "last", text: isTyping ? t("typing…") : line }),
       unread ? badges(unread, mentions) : null,
     );
     const item = old ?? el("li", { "data-channel": row.channel });
@@ -214,20 +234,20 @@ export class Pane {
   }
 
   #lastLine(row) {
-    if (row.state === "invited") return "You are invited";
-    if (row.archived) return "Archived";
+    if (row.state === "invited") return t("You are invited");
+    if (row.archived) return t("Archived");
     const draft = this.session.room?.channel === row.channel ? "" : this.session.drafts.text(row.channel);
-    if (draft) return `Draft: ${oneLine(draft)}`;
+    if (draft) return t("Draft: {text}", { text: oneLine(draft) });
     const { preview } = row;
-    if (!preview) return row.kind === "open" ? "Open to everybody" : "No messages yet";
-    const text = preview.deleted ? "Message deleted" : (preview.poll ? "Poll: " : "") + oneLine(preview.text || "(data)");
-    if (preview.by === this.user) return `You: ${text}`;
+    if (!preview) return row.kind === "open" ? t("Open to everybody") : t("No messages yet");
+    const text = preview.deleted ? t("Message deleted") : (preview.poll ? t("Poll: ") : "") + oneLine(preview.text || t("(data)"));
+    if (preview.by === this.user) return t("You: {text}", { text });
     return row.kind === "dm" ? text : `${this.session.author(preview.by).split(" ")[0]}: ${text}`;
   }
 
   #drawRoom() {
     const { room, list, problem } = this.session;
-    const row = room && list.rows.get(room.channel);
+    const row = room && list.of(room.channel);
     const isInvited = row?.state === "invited";
     this.root.dataset.view = room || problem || this.threads?.isOpen ? "room" : "list";
     this.#drawCard(room, isInvited, problem);
@@ -235,15 +255,17 @@ export class Pane {
     this.timeline.root.hidden = this.composer.root.hidden = this.typing.hidden = this.options.hidden = !shows;
     this.roomHead.hidden = !room && !problem;
     if (row) this.#drawTitle(row, room);
-    else this.title.replaceChildren();
+    else this.title.replaceChildren(), (this.title.dataset.shape = "");
     if ((room?.channel ?? "") !== this.shownChannel) {
       this.shownChannel = room?.channel ?? "";
       this.timeline.clear();
+      this.live.textContent = "";
       if (room) this.composer.use(room.channel);
     }
     this.threads?.draw();
     if (room) this.composer.address(row ? this.session.title(row) : room.channel);
     if (!shows) return;
+    for (const one of [this.composer, this.threads?.composer]) one?.restrict(boundsOf(room, row, this.user));
     this.#drawTyping(room);
     const shown = this.session.shown;
     const isPast = shown !== room;
@@ -271,9 +293,9 @@ export class Pane {
     const { people } = this.session;
     const state = row.peer ? people.state(row.peer) : "";
     const online = this.session.others().filter((user) => (people.state(user) || "offline") !== "offline").length + 1;
-    const group = [plural(room.members, "member"), online > 1 ? `${online} online` : ""].filter(Boolean).join(", ");
-    const direct = this.session.blocked.has(row.peer) ? "Blocked" : (people.words(row.peer, Date.now()) || "Direct message");
-    const about = { dm: direct, group, open: "Open to everybody" }[row.kind];
+    const group = [room.members ? t("{n} member|{n} members", { n: room.members }) : "", online > 1 ? t("{n} online", { n: online }) : ""].filter(Boolean).join(", ");
+    const direct = this.session.blocked.has(row.peer) ? t("Blocked") : (people.words(row.peer, Date.now()) || t("Direct message"));
+    const about = { dm: direct, group, open: t("Open to everybody") }[row.kind];
     const shape = `${row.channel} ${name} ${about} ${state}`;
     if (this.title.dataset.shape === shape) return;
     this.title.dataset.shape = shape;
@@ -291,12 +313,12 @@ export class Pane {
     if (problem) this.card.replaceChildren(el("p", { text: problem }));
     else if (isInvited) {
       this.card.replaceChildren(
-        el("p", { text: "You are invited to this conversation." }),
-        el("button", { type: "button", class: "primary", text: "Join", on: { click: () => answer(true) } }),
-        el("button", { type: "button", text: "Decline", on: { click: () => answer(false) } }),
+        el("p", { text: t("You are invited to this conversation.") }),
+        el("button", { type: "button", class: "primary", text: t("Join"), on: { click: () => answer(true) } }),
+        el("button", { type: "button", text: t("Decline"), on: { click: () => answer(false) } }),
       );
     } else {
-      this.card.replaceChildren(el("p", { class: "muted", text: "Choose a conversation, or start a new one." }));
+      this.card.replaceChildren(el("p", { class: "muted", text: t("Choose a conversation, or start a new one.") }));
     }
   }
 
@@ -319,7 +341,11 @@ export class Pane {
   /** The first look: the agreed conversation, or the latest one where list and room fit side by side. */
   #openFirst() {
     this.hasOpened = true;
-    if (this.opens) {
+    const { link } = this;
+    this.link = null;
+    if (link) {
+      this.#lookUp(link);
+    } else if (this.opens) {
       this.#attempt(() => this.#openAgreed());
     } else if (getComputedStyle(this.back).display === "none") {
       // Times of the last messages come with the first heads.
@@ -334,14 +360,14 @@ export class Pane {
       const channel = await this.session.direct(this.opens);
       if (!this.session.room) this.session.open(channel);
     } catch (error) {
-      if (!(error instanceof Unanswered)) throw error;
+      if (!(error instanceof NoAnswer)) throw error;
       this.hasOpened = Boolean(this.session.room); // the connection broke: the next list asks again
     }
   }
 
   /** A thread of the opened channel, or one message in it; without an id the list of those that one follows. */
   async #thread(id, seq = 0) {
-    const [{ ThreadPanel }] = await Promise.all([import("./threads.js"), looks("/static/more.css")]);
+    const { ThreadPanel } = await dressed(import("./threads.js"));
     this.threads ??= new ThreadPanel(this.roomNode, {
       session: this.session,
       drafts: this.session.drafts,
@@ -349,6 +375,7 @@ export class Pane {
         act: (verb, message, more) => this.#act(verb, message, more),
         open: (channel, root) => (this.open(channel, false), this.#thread(root)),
         changed: () => this.#changed("room"),
+        arrived: (message) => this.#announce(message),
         said: (words) => this.#tell(words),
       },
     });
@@ -360,29 +387,55 @@ export class Pane {
   async #forward({ id }) {
     const { session } = this;
     const { channel } = session.room;
-    const { chooseChannel } = await import("./gathering.js");
+    const { chooseChannel } = await dressed(import("./gathering.js"));
     const rows = session.list.sorted().filter((row) => row.state !== "invited");
-    chooseChannel("Forward to", rows.map((row) => ({ ...row, title: session.title(row) })), async (to) => {
+    chooseChannel(t("Forward to"), rows.map((row) => ({ ...row, title: session.title(row) })), async (to) => {
       if (await session.command("message.forward", { channel, id, to })) this.open(to);
     });
   }
 
   async #poll() {
-    const [{ askPoll }] = await Promise.all([import("./polling.js"), looks("/static/more.css")]);
-    askPoll({ create: (poll) => this.session.poll(poll).then(() => this.timeline.toEnd()), now: Date.now });
+    const { session } = this;
+    const { askPoll } = await dressed(import("./polling.js"));
+    askPoll({ create: (poll) => session.ask("poll.create", { channel: session.room.channel, ...poll }).then(() => this.timeline.toEnd()), now: Date.now });
   }
 
-  async #gather() {
-    const { gather } = await import("./gathering.js");
-    gather(this.people, {
-      direct: async (user) => this.open(await this.session.direct(user)),
-      group: async (name, users) => this.open(await this.session.group(name, users)),
+  async #later(text, more, done) {
+    const { channel } = this.session.room;
+    const { askLater } = await dressed(import("./own.js"));
+    askLater(text, async (at) => {
+      await this.session.ask("schedule.create", { channel, at, message: { text, ...more } });
+      done();
+      this.#tell(t("It will be sent then. “Scheduled messages” below your name shows it."), true);
     });
   }
 
+  async #gather() {
+    const { gather } = await dressed(import("./gathering.js"));
+    gather(this.people, this.session, (channel) => this.open(channel));
+  }
+
   async #options() {
-    const { showOptions } = await import("./options.js");
-    showOptions(this.options, this.session, { members: () => this.#detail("showMembers", this.people), pins: () => this.#detail("showPins"), left: () => this.#leave() });
+    const { showOptions } = await dressed(import("./options.js"));
+    showOptions(this.options, this.session, { members: () => this.#members(), pins: () => this.#detail("showPins"), left: () => this.#leave() });
+  }
+
+  async #members(user = "") {
+    const { showMembers, showPerson } = await dressed(import("./members.js"));
+    const means = { people: this.people, write: (other) => this.#attempt(async () => this.open(await this.session.direct(other))), said: (words) => this.#tell(words) };
+    if (user) showPerson(user, this.session, means);
+    else showMembers(this.session, means).catch((error) => this.#tell(error.message));
+  }
+
+  /** The menu below one's own name. */
+  async #ownMenu() {
+    const { showOwn } = await dressed(import("./own.js"));
+    showOwn(this.me, this.session, { chosen: { aloud: this.storage.getItem(ALOUD) ?? "all", notices: this.storage.getItem(NOTICES) ?? "" }, choose: (what, which) => this.storage.setItem(`hubbub.${what}`, which), follow: (place) => this.follow(place), open: (channel) => this.open(channel), said: (words) => this.#tell(words), help: () => this.#help() });
+  }
+
+  async #help() {
+    const { showKeys } = await dressed(import("./own.js"));
+    showKeys();
   }
 
   /** One of the sheets of details.js. */
@@ -390,7 +443,7 @@ export class Pane {
     const { session } = this;
     const means = { ask: (verb, data) => session.ask(verb, data), author: (id) => session.author(id), state: (id) => session.people.state(id), go: (message) => this.#lead(message) };
     try {
-      await (await import("./details.js"))[name](session.room.channel, ...about, means);
+      await (await dressed(import("./details.js")))[name](session.room.channel, ...about, means);
     } catch (error) {
       this.#tell(error.message);
     }
@@ -416,16 +469,31 @@ export class Pane {
 
   async #find(q) {
     if (!this.finding) {
-      const { Finding } = await import("./finding.js");
+      const { Finding } = await dressed(import("./finding.js"));
       this.finding ??= new Finding({
         ask: (verb, data) => this.session.ask(verb, data),
         author: (id) => this.session.author(id),
-        title: (channel) => this.session.title(this.session.list.rows.get(channel) ?? { channel }),
+        title: (channel) => this.session.title(this.session.list.of(channel) ?? { channel }),
         go: (channel, message) => this.#goTo(channel, message),
       });
       this.listed.append(this.finding.root);
     }
     this.finding.find(q);
+  }
+
+  /** Leads to a message by its `link`, or by `channel` and `id`, in whatever conversation. */
+  follow(place) {
+    if (this.session.client.state === ONLINE && this.session.isListed) return this.#lookUp(place);
+    this.link = place;
+    this.hasOpened = false;
+    return undefined;
+  }
+
+  async #lookUp(place) {
+    const found = await this.session.command("message.locate", place);
+    if (found) await this.#goTo(found.channel, found);
+    else if (!this.session.room) this.hasOpened = false; // the message is not for this user: as if it were not asked for
+    this.#changed("list");
   }
 
   async #goTo(channel, message) {
@@ -445,11 +513,33 @@ export class Pane {
     this.#sought();
   }
 
-  /** Words for a moment: why something did not work. */
-  #tell(words) {
+  /** Words for a moment: why something did not work, or that it did. */
+  #tell(words, isGood = false) {
     clearTimeout(this.said);
+    this.toast.classList.toggle("good", isGood);
     this.toast.textContent = words;
     this.said = setTimeout(() => (this.toast.textContent = ""), SAID_MS);
+  }
+
+  /** A reminder is due: it stays until it is followed or closed. */
+  async #remind(reminder) {
+    const { reminded } = await dressed(import("./own.js"));
+    this.#tell("", true);
+    clearTimeout(this.said);
+    this.toast.append(...reminded(this.session, reminder, { follow: (place) => this.follow(place), close: () => this.#tell("") }));
+  }
+
+  /** Reads a new message out once, though it stands in the conversation and in its thread. */
+  #announce({ id, by, text, mentions, mention_all: all, mention_here: here }) {
+    const wanted = this.storage.getItem(ALOUD) ?? "all";
+    const isHeard = wanted === "all" || (wanted === "mentions" && (all || here || mentions?.includes(this.user)));
+    if (!isHeard || this.live.dataset.id === id) return;
+    this.live.dataset.id = id;
+    this.live.textContent = `${this.session.author(by)}: ${text}`;
+  }
+
+  async #noted(verb, data, words) {
+    if (await this.session.command(verb, data)) this.#tell(words, true);
   }
 
   async #attempt(action) {
@@ -463,6 +553,7 @@ export class Pane {
 
   #act(verb, message, more) {
     const { session } = this;
+    const channel = session.room?.channel;
     const acts = {
       compose: () => this.composer.focus(),
       reply: () => this.composer.answer(message),
@@ -470,18 +561,24 @@ export class Pane {
       delete: () => session.remove(message),
       copy: () => navigator.clipboard.writeText(message.text),
       react: () => session.react(message, more),
-      pin: () => session.pin(message),
-      unpin: () => session.pin(message),
+      pin: () => session.command("message.pin", { channel, id: message.id }),
+      unpin: () => session.command("message.unpin", { channel, id: message.id }),
       readers: () => this.#detail("showReaders", message),
       reactors: () => this.#detail("showReactors", message),
+      person: () => this.#members(message.by),
       edits: () => this.#detail("showEdits", message),
       vote: () => session.vote(message, more),
-      ownVote: () => session.ownVote(message),
+      ownVote: () => import("./poll.js").then(({ askOwn }) => askOwn(session, message)),
       votes: () => this.#detail("showVotes", message),
-      addOption: () => session.command("poll.add_option", { channel: session.room.channel, id: message.id, text: more }),
+      addOption: () => session.command("poll.add_option", { channel, id: message.id, text: more }),
       forward: () => this.#forward(message),
-      endPoll: () => session.command("poll.close", { channel: session.room.channel, id: message.id }),
-      jump: () => this.#show(message.seq),
+      endPoll: () => session.command("poll.close", { channel, id: message.id }),
+      undelete: () => session.command("message.undelete", { channel, id: message.id }),
+      jump: () => this.#lead(message),
+      follow: () => this.follow({ link: more }),
+      link: () => navigator.clipboard.writeText(location.origin + linkTo(channel, message.id)).then(() => this.#tell(t("Link copied"), true)),
+      save: () => this.#noted("bookmark.add", { channel, message: message.id, title: oneLine(message.text ?? "") }, t("Saved")),
+      remind: () => this.#noted("reminder.create", { channel, message: message.id, at: Date.now() + more, note: oneLine(message.text ?? "") }, t("You will be reminded")),
       thread: () => this.#thread(message.thread || message.id),
       retry: () => session.outbox.retry(message.entry.cmid),
       discard: () => session.outbox.discard(message.entry.cmid),
@@ -491,12 +588,16 @@ export class Pane {
 
   #editLast() {
     const { room } = this.session;
-    const own = room?.view(this.session.entries()).findLast((m) => m.by === this.user && m.status === "stored" && !m.deleted);
+    const own = room?.view(this.session.entries()).findLast((m) => mayEdit(m, this.user));
     if (own) this.composer.edit(own);
   }
 
-  /** Alt+Up and Alt+Down change the channel. */
+  /** Alt+Up and Alt+Down change the channel; "?" outside of a text shows all keys. */
   #key(event) {
+    if (event.key === "?" && !event.target.matches("input, textarea, select")) {
+      event.preventDefault();
+      this.#help();
+    }
     const step = event.altKey && { ArrowUp: -1, ArrowDown: 1 }[event.key];
     if (!step) return;
     event.preventDefault();
@@ -507,13 +608,8 @@ export class Pane {
   }
 }
 
-function plural(count, word) {
-  if (!count) return "";
-  return `${count} ${word}${count === 1 ? "" : "s"}`;
-}
-
 function badges(unread, mentions) {
-  const figure = el("span", { class: "badge" }, el("span", { text: unread > 99 ? "99+" : unread }), spoken(" unread"));
+  const figure = el("span", { class: "badge" }, el("span", { text: unread > 99 ? "99+" : unread }), spoken(t(" unread")));
   if (!mentions) return figure;
-  return el("span", { class: "badges" }, el("span", { class: "at" }, el("span", { text: "@" }), spoken(" you are mentioned")), figure);
+  return el("span", { class: "badges" }, el("span", { class: "at" }, el("span", { text: "@" }), spoken(t(" you are mentioned"))), figure);
 }

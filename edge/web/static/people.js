@@ -4,6 +4,7 @@
 // after every connect.
 
 import { shortLabel } from "./format.js";
+import { t } from "./words.js";
 
 const WATCHED_MAX = 200; // the server's bound
 
@@ -45,8 +46,8 @@ export class People {
   words(user, nowMs) {
     const row = this.rows.get(user);
     if (!row) return "";
-    const known = { online: "Online", away: "Away", busy: "Busy" }[row.state];
+    const known = { online: t("Online"), away: t("Away"), busy: t("Busy") }[row.state];
     if (known) return known;
-    return row.last_seen ? `Last seen ${shortLabel(Date.parse(row.last_seen), nowMs)}` : "Offline";
+    return row.last_seen ? t("Last seen {time}", { time: shortLabel(Date.parse(row.last_seen), nowMs) }) : t("Offline");
   }
 }

@@ -2,6 +2,7 @@
 
 import { el, icon, spoken } from "./dom.js";
 import { clockTime, dayLabel } from "./format.js";
+import { t } from "./words.js";
 
 /** Fills `box`. `on`: {act(verb, message, more)}. */
 export function fill(box, message, on) {
@@ -11,7 +12,7 @@ export function fill(box, message, on) {
   const isOpen = isOpenAt(poll, Date.now());
   const most = Math.max(1, ...poll.options.map(({ votes = 0 }) => votes));
   const rows = poll.options.map((option) => row(option, { own, isOpen, most, poll, choose: (options) => on.act("vote", message, options) }));
-  const group = el("div", { class: "options", role: "group", "aria-label": message.text || "Poll" }, ...rows);
+  const group = el("div", { class: "options", role: "group", "aria-label": message.text || t("Poll") }, ...rows);
   box.replaceChildren(group, ...(poll.may_add && isOpen ? [adding(message, on)] : []), foot(message, isOpen, on));
 }
 
@@ -24,7 +25,7 @@ function row({ id, text, votes = 0 }, { own, isOpen, most, poll, choose }) {
   const share = poll.voters ? Math.round((votes / poll.voters) * 100) : 0;
   const bar = el("span", { class: "bar-of" });
   bar.style.inlineSize = `${share}%`;
-  const count = votes === 1 ? "1 vote" : `${votes} votes`;
+  const count = t("{n} vote|{n} votes", { n: votes });
   return el(
     "button",
     {
@@ -51,19 +52,19 @@ export function chosen(id, own, most) {
 
 function foot({ poll, ...message }, isOpen, on) {
   const { voters = 0, votes_max: most = 1, anonymous } = poll;
-  const parts = [voters === 1 ? "1 person voted" : `${voters} people voted`];
-  if (isOpen && most > 1) parts.push(`choose up to ${most}`);
-  if (anonymous) parts.push("anonymous");
-  if (!isOpen) parts.unshift("Final result");
-  else if (poll.closes_at) parts.push(`ends ${dayLabel(Date.parse(poll.closes_at), Date.now())}, ${clockTime(Date.parse(poll.closes_at))}`);
+  const parts = [t("{n} person voted|{n} people voted", { n: voters })];
+  if (isOpen && most > 1) parts.push(t("choose up to {n}", { n: most }));
+  if (anonymous) parts.push(t("anonymous"));
+  if (!isOpen) parts.unshift(t("Final result"));
+  else if (poll.closes_at) parts.push(t("ends {time}", { time: `${dayLabel(Date.parse(poll.closes_at), Date.now())}, ${clockTime(Date.parse(poll.closes_at))}` }));
   const words = parts.join(" · ");
   if (anonymous || !voters) return el("p", { class: "poll-foot", text: words });
   const show = () => on.act("votes", { ...message, poll });
-  return el("p", { class: "poll-foot" }, `${words} · `, el("button", { type: "button", class: "who", text: "Who?", "data-at": "who", on: { click: show } }, spoken(" Show the votes")));
+  return el("p", { class: "poll-foot" }, `${words} · `, el("button", { type: "button", class: "who", text: t("Who?"), "data-at": "who", on: { click: show } }, spoken(t(" Show the votes"))));
 }
 
 function adding(message, on) {
-  const input = el("input", { class: "new-option", "aria-label": "One more option", placeholder: "Add an option…", maxlength: "100", dir: "auto", "data-at": "new option" });
+  const input = el("input", { class: "new-option", "aria-label": t("One more option"), placeholder: t("Add an option…"), maxlength: "100", dir: "auto", "data-at": "new option" });
   input.addEventListener("keydown", (event) => {
     event.stopPropagation();
     const text = input.value.trim();
@@ -73,4 +74,22 @@ function adding(message, on) {
     on.act("addOption", message, text);
   });
   return input;
+}
+
+const asking = new Set(); // users and polls whose own vote is asked for
+
+/** What the user chose before: pages and events do not say it. */
+export async function askOwn(session, { id }) {
+  const key = `${session.user} ${id}`;
+  if (asking.has(key) || !session.room) return;
+  asking.add(key);
+  const { channel } = session.room;
+  const { answer } = await session.tried("poll.get", { channel, id });
+  asking.delete(key);
+  if (!answer) return;
+  for (const room of [session.rooms.get(channel), session.reading.past, session.thread?.room]) {
+    const message = room?.byId.get(id);
+    if (message?.poll) message.poll = { ...message.poll, own: answer.own ?? [] };
+  }
+  session.on.changed("room");
 }

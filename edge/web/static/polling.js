@@ -1,9 +1,10 @@
 // The dialog that makes a poll. Loaded when it is opened.
 
 import { el, iconButton } from "./dom.js";
+import { t } from "./words.js";
 
 const OPTIONS_MAX = 10; // more do not read well; the server takes 100
-const ENDS = [["0", "Stays open"], ["3600", "In an hour"], ["86400", "In a day"], ["604800", "In a week"]];
+const ENDS = [["0", t("Stays open")], ["3600", t("In an hour")], ["86400", t("In a day")], ["604800", t("In a week")]];
 
 /** `create(poll)` resolves when it is sent, or rejects with an Error whose message is shown. */
 export function askPoll({ create, now }) {
@@ -14,14 +15,14 @@ export function askPoll({ create, now }) {
   const mayAdd = el("input", { type: "checkbox" });
   const ends = el("select", { id: "poll-ends" }, ...ENDS.map(([value, text]) => el("option", { value, text })));
   const error = el("p", { class: "error", role: "alert" });
-  const begin = el("button", { type: "submit", class: "primary", text: "Create poll", disabled: true });
+  const begin = el("button", { type: "submit", class: "primary", text: t("Create poll"), disabled: true });
   const boxes = () => [...list.querySelectorAll("input")];
   const options = () => boxes().map((box) => box.value.trim()).filter(Boolean);
 
   const grow = () => {
     const all = boxes();
     if (all.length < OPTIONS_MAX && (all.length < 2 || all.at(-1).value.trim())) {
-      const words = `Option ${all.length + 1}`;
+      const words = t("Option {n}", { n: all.length + 1 });
       list.append(el("input", { "aria-label": words, placeholder: words, maxlength: "100", autocomplete: "off", dir: "auto" }));
       if (all.length < 1) grow();
     }
@@ -30,7 +31,7 @@ export function askPoll({ create, now }) {
     grow();
     const found = options();
     const isDouble = new Set(found).size < found.length;
-    error.textContent = isDouble ? "Two options are the same." : "";
+    error.textContent = isDouble ? t("Two options are the same.") : "";
     begin.disabled = !question.value.trim() || found.length < 2 || isDouble;
   };
   const submit = async (event) => {
@@ -48,26 +49,26 @@ export function askPoll({ create, now }) {
       });
       dialog.close();
     } catch (failure) {
-      error.textContent = `That did not work: ${failure.message}`;
+      error.textContent = t("That did not work: {why}", { why: failure.message });
       begin.disabled = false;
     }
   };
   const check = (box, words) => el("label", { class: "check" }, box, words);
-  const close = iconButton("close", "Close", () => dialog.close(), { class: "plain" });
+  const close = iconButton("close", t("Close"), () => dialog.close(), { class: "plain" });
   const form = el(
     "form",
     { on: { submit, input: refresh } },
-    el("div", { class: "head" }, el("h2", { text: "New poll" }), close),
-    el("p", { class: "field" }, el("label", { for: "poll-question", text: "Question" }), question),
-    el("fieldset", { class: "field" }, el("legend", { text: "Options" }), list),
-    check(many, "Several answers"),
-    check(anonymous, "Anonymous: nobody sees who chose what"),
-    check(mayAdd, "Others may add options"),
-    el("p", { class: "field" }, el("label", { for: "poll-ends", text: "Ends" }), ends),
+    el("div", { class: "head" }, el("h2", { text: t("New poll") }), close),
+    el("p", { class: "field" }, el("label", { for: "poll-question", text: t("Question") }), question),
+    el("fieldset", { class: "field" }, el("legend", { text: t("Options") }), list),
+    check(many, t("Several answers")),
+    check(anonymous, t("Anonymous: nobody sees who chose what")),
+    check(mayAdd, t("Others may add options")),
+    el("p", { class: "field" }, el("label", { for: "poll-ends", text: t("Ends") }), ends),
     error,
     begin,
   );
-  const dialog = el("dialog", { class: "gathering", "aria-label": "New poll" }, form);
+  const dialog = el("dialog", { class: "gathering", "aria-label": t("New poll") }, form);
   grow();
   dialog.addEventListener("close", () => dialog.remove());
   document.body.append(dialog);

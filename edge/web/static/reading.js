@@ -3,9 +3,10 @@
 // Rules:
 // 1. A room is an unbroken run that ends at the newest message. A place that it does not reach is a run of its
 //    own (`past`), shown in its stead, until newer pages lead it up to the room: then both are one.
-// 2. A page that fails for now is asked for again; one that is refused is said.
+// 2. A page that fails is asked for again, at the earliest after AGAIN_MS: whoever draws asks with each drawing, and a
+//    client without a connection answers at once. A newest page that is refused is said instead.
 
-import { ONLINE, Refused, Unanswered } from "/static/hubbub.js";
+import { ONLINE, Refused, NoAnswer } from "/static/hubbub.js";
 import { Room } from "./store.js";
 
 const PAGE = 50;
@@ -18,11 +19,13 @@ export class Reading {
     this.on = on;
     this.timers = timers;
     this.past = null;
-    this.under = new Set(); // channels with a page under way
+    this.turn = 0; // of whoever wanted another place last
+    this.under = new Set(); // rooms with a page under way
+    this.resting = new Set(); // rooms whose last page failed just now
   }
 
   isLoading(room) {
-    return this.under.has(room.channel);
+    return this.under.has(room);
   }
 
   /** The newest page. */
@@ -38,8 +41,8 @@ export class Reading {
 
   /** The page before the oldest message shown. */
   async older(room) {
-    if (!room.isLoaded || room.atStart || this.isLoading(room)) return;
-    const page = await this.#page(room, { before_seq: room.oldestSeq });
+    if (!room.isLoaded || room.atStart || this.resting.has(room) || this.isLoading(room)) return;
+    const page = await this.#page(room, { before_seq: room.oldestSeq }, () => this.#rest(room));
     if (page?.messages.length) room.merge(page.messages);
     else if (page) room.atStart = true;
     this.on.changed();
@@ -48,10 +51,10 @@ export class Reading {
   /** The page behind what is shown of the past; at its end the past is over. */
   async newer(room) {
     const { past } = this;
-    if (!past || this.isLoading(past)) return;
-    const page = await this.#page(past, { after_seq: past.last.seq });
+    if (!past || this.resting.has(past) || this.isLoading(past)) return;
+    const page = await this.#page(past, { after_seq: past.last.seq }, () => this.#rest(past));
     if (page) past.merge(page.messages);
-    if (page && past === this.past && (!page.messages.length || past.last.seq >= room.oldestSeq)) {
+    if (page && past === this.past && room.isLoaded && (!page.messages.length || past.last.seq >= room.oldestSeq)) {
       room.join(past);
       this.past = null;
     }
@@ -61,10 +64,11 @@ export class Reading {
   /** Shows the message at `seq`. Resolves to its key, or to nothing if it is not there. */
   async jump(room, seq) {
     let shown = room;
+    const turn = ++this.turn;
     if (!room.isLoaded || (seq < room.oldestSeq && !room.atStart)) {
       shown = new Room(room.channel, room.user);
       const page = await this.#page(shown, { around_seq: seq });
-      if (!page) return undefined;
+      if (!page || turn !== this.turn) return undefined;
       Object.assign(shown, { receipts: room.receipts, mark: room.mark });
       shown.load(page.messages, page.head, false);
       const reaches = room.isLoaded && (shown.last?.seq ?? 0) >= room.oldestSeq;
@@ -80,23 +84,29 @@ export class Reading {
 
   /** Back to the newest. */
   present() {
+    this.turn++;
     if (!this.past) return;
     this.past = null;
     this.on.changed();
   }
 
+  #rest(room) {
+    this.resting.add(room);
+    this.timers.setTimeout(() => (this.resting.delete(room), this.on.changed()), AGAIN_MS);
+  }
+
   async #page(room, place, failed = (_error) => {}) {
     if (this.isLoading(room)) return undefined;
-    this.under.add(room.channel);
+    this.under.add(room);
     this.on.changed();
     try {
       return await this.client.rpc("history.get", { channel: room.channel, limit: PAGE, ...place });
     } catch (error) {
-      if (!(error instanceof Refused || error instanceof Unanswered)) throw error;
+      if (!(error instanceof Refused || error instanceof NoAnswer)) throw error;
       failed(error);
       return undefined;
     } finally {
-      this.under.delete(room.channel);
+      this.under.delete(room);
     }
   }
 }

@@ -6,6 +6,8 @@
 // 2. In a larger one the counts of the messages on the screen are pushed, since they were asked for.
 // 3. Who joined behind a message is none of its recipients; nor is who left.
 
+import { t } from "./words.js";
+
 export class Receipts {
   constructor(user) {
     this.user = user;
@@ -80,6 +82,6 @@ function raise(marks, news) {
 
 /** How a stage is called under a message. */
 export function receiptWords({ stage, readers }, isDirect) {
-  if (stage === "read") return isDirect ? "Read" : `Read by ${readers}`;
-  return stage === "delivered" ? "Delivered" : "Sent";
+  if (stage === "read") return isDirect ? t("Read") : t("Read by {n}", { n: readers });
+  return stage === "delivered" ? t("Delivered") : t("Sent");
 }

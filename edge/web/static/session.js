@@ -10,13 +10,14 @@
 //
 // Long because what the connection says touches the list, the opened channel and its thread at once.
 
-import { Client, ONLINE, Outbox, Refused, Unanswered } from "/static/hubbub.js";
+import { Client, ONLINE, Outbox, Refused, NoAnswer } from "/static/hubbub.js";
 import { Drafts } from "./drafts.js";
 import { People } from "./people.js";
 import { Reading } from "./reading.js";
 import { placed, Signs } from "./signs.js";
 import { ChannelList, Room } from "./store.js";
 import { Telling } from "./telling.js";
+import { t, told } from "./words.js";
 
 /** Display names of users: as given until the user's profile, asked for once, says it. */
 export class Names {
@@ -38,8 +39,24 @@ export class Names {
   }
 }
 
+/** Says why not in the reader's language. */
+class Speaking extends Client {
+  async rpc(method, data) {
+    try {
+      return await super.rpc(method, data);
+    } catch (error) {
+      throw inWords(error);
+    }
+  }
+}
+
+function inWords(error) {
+  error.message = error instanceof NoAnswer ? t("No connection. Try again.") : told(`error ${error.code}`, error.message);
+  return error;
+}
+
 export class Session {
-  /** `on`: {changed(what), arrived(message), drafted(place), said(words)}; `parts`: what Client and Outbox take from outside. */
+  /** `on`: {changed(what), arrived(message), drafted(place), said(words), reminded(event)}; `parts`: what Client and Outbox take from outside. */
   constructor({ user, token, names, on, parts }) {
     this.user = user;
     this.names = names;
@@ -54,10 +71,11 @@ export class Session {
     this.isLooking = false; // at the end of the opened channel
     this.isListed = false; // the list came at least once
     this.blocked = new Set();
+    this.choice = "online"; // how the user wants to be seen
     /** @type {import("./threading.js").Threading | null} the opened thread of the opened channel */
     this.thread = null;
     this.timers = parts.timers ?? globalThis;
-    this.client = new Client({ ...parts, name: "chat-page", token, on: this.#handlers() });
+    this.client = new Speaking({ ...parts, name: "chat-page", token, on: this.#handlers() });
     this.outbox = new Outbox({
       ...parts,
       user,
@@ -86,7 +104,6 @@ export class Session {
       tried: (verb, data) => this.tried(verb, data),
       changed: (place) => (on.drafted(place), changed("list")),
     });
-    this.voting = new Set(); // polls whose own vote is asked for
     this.reading = new Reading({ client: this.client, on: reads, timers: this.timers });
     this.telling = new Telling(this, (verb, data) => this.#quiet(verb, data));
   }
@@ -116,7 +133,7 @@ export class Session {
     this.room = room;
     this.problem = "";
     room.newAfter = 0;
-    if (this.list.rows.get(channel)?.state !== "invited") this.client.subscribe(channel, this.positions.get(channel));
+    if (this.list.of(channel)?.state !== "invited") this.client.subscribe(channel, this.positions.get(channel));
     this.on.changed("room");
     this.on.changed("list");
   }
@@ -127,12 +144,18 @@ export class Session {
     this.thread = null;
     const position = this.client.unsubscribe(channel);
     if (position) this.positions.set(channel, position);
-    const row = this.list.rows.get(channel);
+    const row = this.list.of(channel);
     if (row) row.unread = this.room.unread();
     this.room = null;
-    this.reading.past = null;
+    this.reading.present();
     this.isLooking = false;
     this.on.changed("room");
+  }
+
+  /** Whether one thing more may wait to be sent; if not, it is said. */
+  hasRoom() {
+    if (this.outbox.isFull) this.on.said(t("Too much waits to be sent: try again later, or discard some of it."));
+    return !this.outbox.isFull;
   }
 
   /**
@@ -159,11 +182,6 @@ export class Session {
     return this.command(reactions?.[emoji]?.me ? "reaction.remove" : "reaction.add", { channel: this.room.channel, id, emoji });
   }
 
-  /** Makes a poll in the opened channel. Rejects with Refused or Unanswered. */
-  poll(poll) {
-    return this.client.rpc("poll.create", { channel: this.room.channel, ...poll });
-  }
-
   /** The whole choice of the user; empty: none. */
   async vote({ id }, options) {
     const { channel } = this.room;
@@ -171,52 +189,14 @@ export class Session {
     if (answer) this.#event(channel, { ...answer, t: "poll.voted", id, by: this.user, seq: 0 });
   }
 
-  /** What the user chose before: pages and events do not say it. */
-  async ownVote({ id }) {
-    if (this.voting.has(id) || !this.room) return;
-    this.voting.add(id);
-    const { channel } = this.room;
-    const page = await this.#quiet("poll.get", { channel, id });
-    this.voting.delete(id);
-    if (!page) return;
-    for (const room of [this.rooms.get(channel), this.reading.past, this.thread?.room]) {
-      const message = room?.byId.get(id);
-      if (message?.poll) message.poll = { ...message.poll, own: page.own ?? [] };
-    }
-    this.on.changed("room");
-  }
-
-  pin({ id, pinned }) {
-    return this.command(pinned ? "message.unpin" : "message.pin", { channel: this.room.channel, id });
-  }
-
-  /** Mutes, archives or favours a channel of the own list. */
-  settle(channel, settings) {
-    return this.command("channel.set_mine", { channel, ...settings });
-  }
-
-  async block(user, isBlocked) {
-    const answer = await this.command(isBlocked ? "user.block" : "user.unblock", { blocked: user });
-    if (!answer) return;
-    if (isBlocked) this.blocked.add(user);
-    else this.blocked.delete(user);
-    // What is hidden is decided by the server: everything is read anew.
-    const channel = this.room?.channel;
-    this.close();
-    this.rooms.clear();
-    this.positions.clear();
-    if (channel) this.open(channel);
-    this.on.changed("list");
-  }
-
   /** A command that people see the effect of; refused, it is said why. Resolves to the answer, or to nothing. */
   async command(verb, data) {
     const { answer, error } = await this.tried(verb, data);
-    if (error) this.on.said(error instanceof Refused ? error.message : "No connection. Try again.");
+    if (error) this.on.said(error.message);
     return answer;
   }
 
-  /** A question. Rejects with Refused or Unanswered. */
+  /** A question. Rejects with Refused or NoAnswer. */
   ask(verb, data) {
     return this.client.rpc(verb, data);
   }
@@ -244,7 +224,7 @@ export class Session {
   }
 
   remove(message) {
-    return this.outbox.add({ kind: "delete", channel: this.room.channel, id: message.id });
+    if (this.hasRoom()) this.outbox.add({ kind: "delete", channel: this.room.channel, id: message.id });
   }
 
   older() {
@@ -269,13 +249,11 @@ export class Session {
   /** The channel with another person, made if there is none. */
   async direct(user) {
     const { channel } = await this.client.rpc("channel.open", { with: user });
-    if (!this.list.rows.has(channel)) this.list.extend([{ channel, kind: "dm", state: "joined", role: "member", peer: user }]);
-    return channel;
-  }
-
-  async group(name, members) {
-    const { channel } = await this.client.rpc("channel.create", { kind: "group", name, members });
-    if (!this.list.rows.has(channel)) this.list.extend([{ channel, kind: "group", state: "joined", role: "owner", name }]);
+    if (!this.list.rows.has(channel)) {
+      this.list.extend([{ channel, kind: "dm", state: "joined", role: "member", peer: user }]);
+      // It may have been hidden for good.
+      this.tried("channel.set_mine", { channel, hidden: "no" });
+    }
     return channel;
   }
 
@@ -283,7 +261,7 @@ export class Session {
   async answer(accepts) {
     const { channel } = this.room;
     await this.client.rpc(accepts ? "member.join" : "member.leave", { channel });
-    const row = this.list.rows.get(channel);
+    const row = this.list.of(channel);
     if (accepts && row) {
       row.state = "joined";
       this.client.subscribe(channel);
@@ -327,7 +305,7 @@ export class Session {
       connected: (result) => this.#connected(result),
       subscribed: (channel, result, resumed) => this.#subscribed(channel, result, resumed),
       failed: (channel, error) => this.#refusedChannel(channel, error),
-      unsubscribed: (channel) => this.#gone(channel, "You are no longer a member of this conversation."),
+      unsubscribed: (channel) => this.#gone(channel, t("You are no longer a member of this conversation.")),
       publication: (channel, data) => this.#published(channel, data),
     };
   }
@@ -344,7 +322,7 @@ export class Session {
     this.isListed = true;
     this.telling.anew();
     this.drafts.connected(Boolean(hello?.channels));
-    this.#askBlocks();
+    this.#askOwn();
     this.telling.looksAt();
     this.on.changed("list");
     // A page that the lost connection did not bring.
@@ -376,9 +354,9 @@ export class Session {
     this.problem = "";
     room.mark = Math.max(room.mark, data?.mark ?? 0);
     room.head = Math.max(room.head, data?.channel?.head ?? 0);
-    room.members = data?.channel?.members ?? room.members;
+    room.take(data);
     if (!room.newAfter && data?.unread) room.newAfter = room.mark;
-    const row = this.list.rows.get(channel);
+    const row = this.list.of(channel);
     if (row && data?.channel?.name) row.name = data.channel.name;
     room.receipts.load(data ?? {});
     if (!room.isLoaded) this.reading.load(room);
@@ -397,7 +375,7 @@ export class Session {
   #refusedChannel(channel, error) {
     this.positions.delete(channel);
     if (this.room?.channel === channel) {
-      this.problem = error.message;
+      this.problem = inWords(error).message;
       this.on.changed("room");
     }
   }
@@ -406,9 +384,10 @@ export class Session {
     this.client.unsubscribe(channel);
     this.rooms.delete(channel);
     this.positions.delete(channel);
-    this.list.rows.delete(channel);
+    this.list.drop(channel);
     if (this.room?.channel === channel) {
       this.room = this.thread = null;
+      this.reading.present();
       this.problem = why;
       this.on.changed("room");
     }
@@ -421,17 +400,22 @@ export class Session {
   }
 
   #own(data) {
-    if (data.t === "channel.removed") return this.#gone(data.channel, "You are no longer a member of this conversation.");
+    if (data.t === "channel.removed") return this.#gone(data.channel, t("You are no longer a member of this conversation."));
     if (data.t === "user.updated" && data.name) this.names.set(this.user, data.name);
     if (data.t.startsWith("draft.")) return this.drafts.take(data);
     if (data.t === "presence") return this.people.take(data.users);
-    if (data.t === "user.blocked") this.blocked.add(data.blocked);
+    if (data.t === "presence.chosen") this.#chosen(data.state);
+    if (data.t === "reminder.fired") this.on.reminded(data);
+    if (data.t === "user.blocked") {
+      this.blocked.add(data.blocked);
+      this.signs.drop(data.blocked);
+    }
     if (data.t === "user.unblocked") this.blocked.delete(data.blocked);
     if (!this.list.apply(data)) return;
     if (data.t === "channel.added" && this.room?.channel === data.channel) {
       this.client.subscribe(data.channel, this.positions.get(data.channel));
     }
-    const open = this.room && this.list.rows.get(this.room.channel);
+    const open = this.room && this.list.of(this.room.channel);
     if (open) open.unread = this.room.unread();
     this.telling.delivered();
     this.telling.looksAt();
@@ -445,8 +429,8 @@ export class Session {
     const fresh = room.apply(data);
     this.thread?.apply(channel, data);
     if (this.reading.past?.channel === channel && data.t !== "message.created") this.reading.past.apply(data);
-    if (data.t === "channel.deleted") return this.#gone(channel, "This conversation was deleted.");
-    const row = this.list.rows.get(channel);
+    if (data.t === "channel.deleted") return this.#gone(channel, t("This conversation was deleted."));
+    const row = this.list.of(channel);
     if (data.t === "channel.updated" && row) row.name = data.name ?? "";
     if (data.t === "member.joined") room.members += data.users.length;
     if (data.t === "member.left" || data.t === "member.removed") room.members -= data.users.length;
@@ -459,7 +443,7 @@ export class Session {
 
   #afterRoom(room) {
     if (room !== this.room) return;
-    const row = this.list.rows.get(room.channel);
+    const row = this.list.of(room.channel);
     if (row) row.unread = room.unread();
     if (row) row.seq = Math.max(row.seq ?? 0, room.head);
     this.telling.delivered();
@@ -491,14 +475,20 @@ export class Session {
   /** Everything up to a seq is read. */
   marked(room, upto) {
     room.mark = Math.max(room.mark, upto);
-    const row = this.list.rows.get(room.channel);
+    const row = this.list.of(room.channel);
     if (row) Object.assign(row, { unread: room.unread(), mentions: 0 });
     this.on.changed("list");
   }
 
-  async #askBlocks() {
-    const answer = await this.#quiet("block.list", {});
+  #chosen(state) {
+    this.choice = state || "online";
+    this.on.changed("names");
+  }
+
+  async #askOwn() {
+    const [answer, seen] = await Promise.all([this.#quiet("block.list", {}), this.#quiet("presence.get", { users: [this.user] })]);
     if (answer) this.blocked = new Set(answer.blocks.map(({ user }) => user));
+    this.#chosen(seen?.users[this.user]?.choice);
   }
 
   #name(user) {
@@ -512,12 +502,12 @@ export class Session {
       const profile = await this.client.rpc("user.get", { user });
       if (profile.name) this.names.set(user, profile.name);
     } catch (error) {
-      if (error instanceof Unanswered || error.temporary) this.names.asked.delete(user);
+      if (error instanceof NoAnswer || error.temporary) this.names.asked.delete(user);
       else if (!isFailure(error)) throw error;
     }
   }
 }
 
 function isFailure(error) {
-  return error instanceof Refused || error instanceof Unanswered;
+  return error instanceof Refused || error instanceof NoAnswer;
 }

@@ -3,7 +3,10 @@
 // Rules:
 // 1. A sign of another holds as long as it says, or until his next message or his "stopped". Where
 //    there are too many for names, a number holds as long as it says.
-// 2. An own sign is given at most once in AGAIN_MS while one goes on typing: the server refuses more.
+// 2. An own sign is given at most once in AGAIN_MS: the server refuses more. Who sent or took back what
+//    he typed, and types again, is told of when it may be.
+
+import { t } from "./words.js";
 
 const AGAIN_MS = 3_200;
 
@@ -25,7 +28,9 @@ export class Signs {
     this.timers = timers;
     this.typists = new Map(); // "channel user" → {channel, user, timer}
     this.numbers = new Map(); // channel → {count, timer}
-    this.own = { channel: "", at: 0 };
+    this.own = ""; // where one types
+    this.told = { channel: "", at: 0 }; // the last time that it was said
+    this.later = null;
   }
 
   /** One publication's data of a channel. */
@@ -37,6 +42,11 @@ export class Signs {
     else if (t === "typing.stopped" || t === "message.created") this.#end(`${place} ${by}`);
   }
 
+  /** Nothing of this user is shown any more: one has blocked him. */
+  drop(user) {
+    for (const [key, one] of this.typists) if (one.user === user) this.#end(key);
+  }
+
   /** Users who type in a channel now, the first one first. */
   of(channel) {
     return [...this.typists.values()].filter((one) => one.channel === channel).map((one) => one.user);
@@ -44,27 +54,43 @@ export class Signs {
 
   /** How many others type in a channel, whoever they are. */
   number(channel) {
-    const isOne = this.own.channel === channel && this.own.at + AGAIN_MS > this.now();
+    const isOne = this.own === channel && this.#waits(channel) > 0;
     const counted = (this.numbers.get(channel)?.count ?? 0) - (isOne ? 1 : 0);
     return Math.max(counted, this.of(channel).length);
   }
 
   /** One typed something (`isEmpty`: or took all of it back). */
   typed(channel, isEmpty) {
-    const { own } = this;
-    const isTold = own.channel === channel && own.at + AGAIN_MS > this.now();
     if (isEmpty) {
-      if (isTold) this.tell("typing.stop", channel);
+      if (this.own === channel && this.#waits(channel) > 0 && !this.later) this.tell("typing.stop", channel);
       this.sent();
-    } else if (!isTold) {
-      this.own = { channel, at: this.now() };
-      this.tell("typing.start", channel);
+      return;
     }
+    if (this.own !== channel) this.sent();
+    const isNew = this.own !== channel;
+    this.own = channel;
+    const waits = this.#waits(channel);
+    if (waits <= 0) this.#say(channel);
+    else if (isNew) this.later = this.timers.setTimeout(() => this.#say(channel), waits);
   }
 
   /** What was typed was sent: the message ends the sign. */
   sent() {
-    this.own = { channel: "", at: 0 };
+    this.own = "";
+    this.timers.clearTimeout(this.later);
+    this.later = null;
+  }
+
+  /** Until it may be said again, in ms. */
+  #waits(channel) {
+    return this.told.channel === channel ? this.told.at + AGAIN_MS - this.now() : 0;
+  }
+
+  #say(channel) {
+    this.timers.clearTimeout(this.later);
+    this.later = null;
+    this.told = { channel, at: this.now() };
+    this.tell("typing.start", channel);
   }
 
   #hold(channel, user, ms) {
@@ -93,7 +119,7 @@ export class Signs {
 /** "Bob is typing…"; of more than three, or where there are no names, only the number. */
 export function typingWords(names, number = names.length) {
   if (!number) return "";
-  if (number > 3 || number > names.length) return `${number} ${number === 1 ? "person is" : "people are"} typing…`;
-  if (number === 1) return `${names[0]} is typing…`;
-  return `${names.slice(0, -1).join(", ")} and ${names.at(-1)} are typing…`;
+  if (number > 3 || number > names.length) return t("{n} person is typing…|{n} people are typing…", { n: number });
+  if (number === 1) return t("{name} is typing…", { name: names[0] });
+  return t("{names} and {last} are typing…", { names: names.slice(0, -1).join(", "), last: names.at(-1) });
 }

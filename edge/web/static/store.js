@@ -35,7 +35,22 @@ export class Room {
     this.mark = 0;
     this.newAfter = 0; // messages of others behind it were new when the channel was opened
     this.members = 0;
+    this.frozen = false;
+    this.slow = 0; // seconds between two messages of one user
+    this.muted = 0; // until when the user is, in ms
     this.receipts = new Receipts(this.user);
+  }
+
+  /**
+   * The channel as a subscription describes it.
+   * @param {any} [snapshot]
+   */
+  take({ channel: info, muted } = {}) {
+    if (!info) return;
+    this.muted = endMs(muted);
+    this.members = info.members ?? this.members;
+    this.frozen = Boolean(info.frozen);
+    this.slow = info.slow_mode_s ?? 0;
   }
 
   get oldestSeq() {
@@ -85,6 +100,7 @@ export class Room {
     } else if (data.t === "message.created") {
       return this.#holds(data) ? this.merge([data])[0] : undefined;
     }
+    this.#bound(data);
     if (data.t === "message.bulk_deleted") {
       for (const one of data.messages) this.apply({ ...one, t: "message.deleted" });
     } else if (CHANGES.has(data.t)) {
@@ -154,12 +170,25 @@ export class Room {
     Object.assign(message, { rev, text: deleted ? "" : text, data: deleted ? undefined : data, deleted, edited });
   }
 
+  /** What holds for who writes here changed. */
+  #bound({ t, seconds, users, until }) {
+    if (t === "channel.frozen" || t === "channel.unfrozen") this.frozen = t === "channel.frozen";
+    else if (t === "channel.slow_mode_changed") this.slow = seconds;
+    else if (t === "member.unmuted" && users.includes(this.user)) this.muted = 0;
+    else if (t === "member.muted" && users.includes(this.user)) this.muted = endMs(until ?? "");
+  }
+
   #keepLate(change) {
     const old = this.late.get(change.id);
     if (old && old.rev >= change.rev) return;
     if (this.late.size >= LATE_MAX) this.late.delete(this.late.keys().next().value);
     this.late.set(change.id, change);
   }
+}
+
+/** When a mute ends, in ms: it has no end, or there is none. */
+function endMs(until) {
+  return until ? Date.parse(until) : until === "" ? Infinity : 0;
 }
 
 /**
@@ -202,31 +231,45 @@ export function timeline(messages, { dayOf, user, newAfter = 0, gapMs = 300_000,
   return rows;
 }
 
+// What the server leaves out of a row.
+const NOTHING_SET = { hidden: "no", hidden_seq: 0, muted: false, archived: false, favourite: false };
+
 /** The channels of a user's list. */
 export class ChannelList {
   constructor(user) {
     this.user = user;
+    this.hidden = new Map(); // channel → row of one that is not shown
     this.rows = new Map(); // channel → {channel, kind, state, role, name, peer, seq, ms, preview, unread}
   }
 
   /** The list as it came with a connection: what is not in it is not ours any more. */
   replace(channels) {
-    const old = this.rows;
+    const old = new Map([...this.hidden, ...this.rows]);
     this.rows = new Map();
-    channels.forEach((row, place) => this.#put({ ...old.get(row.channel), place: -place, ...row }));
+    this.hidden = new Map();
+    channels.forEach((row, place) => this.#put({ ...old.get(row.channel), ...NOTHING_SET, place: -place, ...row }));
   }
 
   /** More of the list: older entries of a long one. */
   extend(channels) {
-    channels.forEach((row) => this.#put({ place: -this.rows.size, ...this.rows.get(row.channel), ...row }));
+    channels.forEach((row) => this.#put({ place: -this.rows.size, ...this.of(row.channel), hidden: "no", ...row }));
+  }
+
+  /** A channel's row, shown or not. */
+  of(channel) {
+    return this.rows.get(channel) ?? this.hidden.get(channel);
+  }
+
+  drop(channel) {
+    return [this.rows, this.hidden].map((rows) => rows.delete(channel)).some(Boolean);
   }
 
   /** One publication of the user's own stream. Returns whether anything changed. */
   apply(data) {
-    const row = this.rows.get(data.channel);
+    const row = this.of(data.channel);
     switch (data.t) {
       case "channel.added":
-        this.#put({ ...row, ...listed(data), state: "joined", place: data.seq, ms: row?.ms || Date.parse(data.ts) });
+        this.#put({ ...row, ...listed(data), hidden: data.hidden ?? row?.hidden, state: "joined", place: data.seq, ms: row?.ms || Date.parse(data.ts) });
         return true;
       case "channel.invited":
         this.#put({ ...row, ...listed(data), state: "invited", place: data.seq, ms: Date.parse(data.ts) });
@@ -241,8 +284,12 @@ export class ChannelList {
       case "channel.sorted":
         if (row) Object.assign(row, { archived: Boolean(data.archived), favourite: Boolean(data.favourite) });
         return Boolean(row);
+      case "channel.hidden":
+      case "channel.unhidden":
+        if (row) this.#put(Object.assign(row, { hidden: data.hidden ?? "no", hidden_seq: data.up_to ?? 0 }));
+        return Boolean(row);
       case "channel.removed":
-        return this.rows.delete(data.channel);
+        return this.drop(data.channel);
       case "heads":
         for (const [channel, head] of Object.entries(data.heads)) this.head(channel, head);
         return true;
@@ -253,7 +300,7 @@ export class ChannelList {
 
   /** Where a channel stands: its last message, if the head shows one, and the unread figure. */
   head(channel, { seq, ts, preview, unread, mentions, mark, threads }) {
-    const row = this.rows.get(channel);
+    const row = this.of(channel);
     if (!row) return;
     row.seq = Math.max(row.seq ?? 0, seq);
     if (preview) this.preview(channel, preview);
@@ -266,18 +313,20 @@ export class ChannelList {
 
   /** The last message of a channel, unless a newer one is known. */
   preview(channel, message) {
-    const row = this.rows.get(channel);
+    const row = this.of(channel);
     const old = row?.preview;
     if (!row || (old && old.seq > message.seq)) return;
     if (old && old.seq === message.seq && (old.rev ?? 0) > (message.rev ?? 0)) return;
     row.preview = message;
     row.ms = Date.parse(message.ts);
+    if (this.hidden.has(channel)) this.#put(row);
   }
 
-  /** Most recent first; the archive behind all others. */
+  /** Favourites, then most recent first; the archive behind all others. */
   sorted() {
     const order = (a, b) => (b.ms ?? 0) - (a.ms ?? 0) || (b.place ?? 0) - (a.place ?? 0);
-    return [...this.rows.values()].sort((a, b) => Number(Boolean(a.archived)) - Number(Boolean(b.archived)) || order(a, b));
+    const rank = (row) => (row.archived ? 1 : row.favourite ? -1 : 0);
+    return [...this.rows.values()].sort((a, b) => rank(a) - rank(b) || order(a, b));
   }
 
   /** Of all that is neither muted nor archived. */
@@ -294,8 +343,11 @@ export class ChannelList {
     return rows.length ? { unread: sum("unread"), mentions: sum("mentions") } : null;
   }
 
+  /** What is hidden is not among the rows: for good, or until a message comes after the last one there was. */
   #put(row) {
-    this.rows.set(row.channel, row);
+    const isHidden = row.hidden === "for_good" || (row.hidden === "until_message" && (row.preview?.seq ?? 0) <= row.hidden_seq);
+    this.drop(row.channel);
+    (isHidden ? this.hidden : this.rows).set(row.channel, row);
   }
 }
 

@@ -11,7 +11,7 @@ import { ONLINE } from "/static/hubbub.js";
 const SCREEN_MAX = 100; // contracts.md 6
 const WATCHED_MAX = 100; // messages whose counts are pushed
 const READ_MS = 250;
-const DELIVERED_MS = 500;
+const DELIVERED_MS = 250;
 
 export class Telling {
   /** `session`: whose list, room and people these are; `say(verb, data)` resolves to nothing if it failed. */
@@ -57,7 +57,10 @@ export class Telling {
   /** Unread figures come for what is on the screen: the top of the list; and so does how people are. */
   async looksAt() {
     this.people();
-    const channels = this.session.list.sorted().slice(0, SCREEN_MAX).map((row) => row.channel).sort();
+    const { list } = this.session;
+    // A hidden one is looked at, too: its next message, however long, brings it back.
+    const waiting = [...list.hidden.values()].filter((row) => row.hidden === "until_message");
+    const channels = [...list.sorted(), ...waiting].slice(0, SCREEN_MAX).map((row) => row.channel).sort();
     const screen = channels.join(" ");
     if (screen === this.screen || !this.#isOnline) return;
     this.screen = screen;

@@ -1,10 +1,11 @@
 // Light, dark, or as the system has it: chosen by one button, kept in this browser.
 
 import { iconButton } from "./dom.js";
+import { t } from "./words.js";
 
 const KEY = "hubbub.theme";
 const NEXT = { "": "light", light: "dark", dark: "" };
-const WORDS = { "": "as the system", light: "light", dark: "dark" };
+const WORDS = { "": t("as the system"), light: t("light"), dark: t("dark") };
 
 /** Puts the kept choice into effect. */
 export function applyTheme(storage) {
@@ -13,7 +14,7 @@ export function applyTheme(storage) {
 }
 
 export function themeButton(storage) {
-  const words = () => `Colours: ${WORDS[document.documentElement.dataset.theme]}`;
+  const words = () => t("Colours: {which}", { which: WORDS[document.documentElement.dataset.theme] });
   const turn = () => {
     storage.setItem(KEY, NEXT[document.documentElement.dataset.theme]);
     applyTheme(storage);

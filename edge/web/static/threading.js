@@ -11,6 +11,7 @@ import { Room } from "./store.js";
 
 const PAGE = 50;
 const READ_MS = 250;
+const AGAIN_MS = 1_500;
 
 export class Threading {
   /** `on`: {changed(), arrived(message), refused(words)}. */
@@ -22,6 +23,7 @@ export class Threading {
     this.id = id; // of the first message, once it is loaded
     this.isFollowing = false;
     this.isLoading = false;
+    this.isResting = false; // after a page that failed, as in reading.js
     this.isLooking = false;
     this.mark = 0;
   }
@@ -45,8 +47,8 @@ export class Threading {
 
   async older() {
     const { room } = this;
-    if (!room.isLoaded || room.atStart || this.isLoading) return;
-    const page = await this.#page({ before_seq: room.messages[1]?.seq ?? room.oldestSeq });
+    if (!room.isLoaded || room.atStart || this.isResting || this.isLoading) return;
+    const page = await this.#page({ before_seq: room.messages[1]?.seq ?? room.oldestSeq }, () => this.#rest());
     if (!page) return;
     room.merge(page.messages);
     room.atStart = page.messages.length < PAGE;
@@ -97,6 +99,11 @@ export class Threading {
     this.look(this.isLooking);
   }
 
+  #rest() {
+    this.isResting = true;
+    this.session.timers.setTimeout(() => ((this.isResting = false), this.on.changed()), AGAIN_MS);
+  }
+
   async #page(place, refused = (_error) => {}) {
     if (this.isLoading) return undefined;
     this.isLoading = true;
@@ -104,8 +111,7 @@ export class Threading {
     const asked = { channel: this.channel, id: this.room.thread, limit: PAGE, ...place };
     const { answer, error } = await this.session.tried("thread.get", asked);
     this.isLoading = false;
-    if (error) refused(error);
-    this.on.changed();
+    if (error) refused(error), this.on.changed(); // with an answer whoever asked says so, once it is in its place
     return answer;
   }
 }

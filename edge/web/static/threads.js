@@ -5,17 +5,21 @@
 //    stays in it. Escape closes it; the focus goes back to where it came from.
 // 2. A thread belongs to its channel: another conversation closes it.
 
+import { mayEdit } from "./bubble.js";
 import { Composer } from "./composer.js";
-import { el, icon, iconButton, spoken } from "./dom.js";
+import { DRAWINGS, el, icon, iconButton, spoken } from "./dom.js";
 import { avatar } from "./faces.js";
 import { oneLine, shortLabel } from "./format.js";
 import { placeOf, typingWords } from "./signs.js";
 import { ownThreads, Threading } from "./threading.js";
 import { Timeline } from "./timeline.js";
+import { t } from "./words.js";
+
+DRAWINGS.bell = "M5.500 13.500V9a4.500 4.500 0 0 1 9 0v4.500l1.500 1.500H4zM8.500 17h3";
 
 export class ThreadPanel {
   /** `room`: the conversation's section, which it stands in; `on`: {act(verb, message, more), open(channel, id),
-   *  changed(), said(words)}; `session` and `drafts` as the pane has them. */
+   *  changed(), arrived(message), said(words)}; `session` and `drafts` as the pane has them. */
   constructor(room, { session, drafts, on }) {
     this.session = session;
     this.on = on;
@@ -26,7 +30,7 @@ export class ThreadPanel {
     this.title = el("h2", {});
     this.about = el("span", { class: "about" });
     this.follow = el("button", { type: "button", class: "follow", on: { click: () => this.threading?.follow(!this.threading.isFollowing) } });
-    const close = iconButton("close", "Close the thread", () => this.close(), { class: "plain" });
+    const close = iconButton("close", t("Close the thread"), () => this.close(), { class: "plain" });
     const head = el("header", {}, el("div", { class: "title" }, el("div", {}, this.title, this.about)), this.follow, close);
     this.timeline = new Timeline(
       {
@@ -37,9 +41,10 @@ export class ThreadPanel {
         author: (id) => session.author(id),
         act: (verb, message, more) => this.#act(verb, message, more),
       },
-      "Messages of the thread",
+      t("Messages of the thread"),
     );
     const writing = {
+      mayLeave: () => session.hasRoom(),
       send: (text, more) => this.#send(text, more),
       edit: (message, text) => session.edit(message, text),
       editLast: () => this.#editLast(),
@@ -49,7 +54,7 @@ export class ThreadPanel {
     };
     this.composer = new Composer(writing, { user: session.user, drafts, of: "-thread" });
     this.also = el("input", { type: "checkbox" });
-    this.alsoLine = el("label", { class: "also" }, this.also, "Also send to the conversation");
+    this.alsoLine = el("label", { class: "also" }, this.also, t("Also send to the conversation"));
     this.composer.root.append(this.alsoLine);
     this.typing = el("div", { class: "typing", "aria-live": "off" });
     this.list = el("div", { class: "own-threads", hidden: true });
@@ -69,14 +74,14 @@ export class ThreadPanel {
     if (this.threading && session.thread === this.threading && this.threading.id === id) return this.#reveal(seq);
     this.threading = new Threading(session, id, {
       changed: () => this.on.changed(),
-      arrived: (message) => this.timeline.announce(message),
+      arrived: (message) => this.on.arrived(message),
       refused: (words) => (this.on.said(words), this.close()),
     });
     session.thread = this.threading;
     this.#show(false);
     this.timeline.clear();
     this.composer.use(this.threading.channel, id);
-    this.composer.address("", "Reply…");
+    this.composer.address("", t("Reply…"));
     this.also.checked = false;
     this.draw();
     this.threading.load().then(() => this.#reveal(seq));
@@ -101,8 +106,8 @@ export class ThreadPanel {
   async openList() {
     this.threading = this.session.thread = null;
     this.#show(true);
-    this.#entitle("Threads", "that you follow");
-    this.list.replaceChildren(el("p", { class: "none", role: "status", text: "Loading…" }));
+    this.#entitle(t("Threads"), t("that you follow"));
+    this.list.replaceChildren(el("p", { class: "none", role: "status", text: t("Loading…") }));
     this.root.querySelector("header button:last-child").focus();
     await this.#fillList();
   }
@@ -118,11 +123,11 @@ export class ThreadPanel {
       if (this.list.hidden) return;
       const at = [...this.list.querySelectorAll("button")].indexOf(document.activeElement);
       const rows = threads.map((one) => this.#line(one));
-      const none = el("p", { class: "none", text: "You follow no threads yet. Reply to a message in a thread, and it stands here." });
+      const none = el("p", { class: "none", text: t("You follow no threads yet. Reply to a message in a thread, and it stands here.") });
       this.list.replaceChildren(rows.length ? el("ul", {}, ...rows) : none);
       if (at >= 0) this.list.querySelectorAll("button")[at]?.focus();
     } catch (error) {
-      this.list.replaceChildren(el("p", { class: "none", role: "alert", text: `That did not work: ${error.message}` }));
+      this.list.replaceChildren(el("p", { class: "none", role: "alert", text: t("That did not work: {why}", { why: error.message }) }));
     }
   }
 
@@ -144,10 +149,10 @@ export class ThreadPanel {
     if (session.thread !== threading) return this.close(); // another conversation
     const { room, root } = threading;
     const count = root?.replies ?? room.messages.length - 1;
-    this.#entitle("Thread", session.title(session.list.rows.get(threading.channel) ?? { channel: threading.channel }));
+    this.#entitle(t("Thread"), session.title(session.list.of(threading.channel) ?? { channel: threading.channel }));
     this.follow.hidden = !room.isLoaded;
     this.follow.setAttribute("aria-pressed", String(threading.isFollowing));
-    const shape = threading.isFollowing ? "Following" : "Follow";
+    const shape = threading.isFollowing ? t("Following") : t("Follow");
     if (this.follow.textContent !== shape) this.follow.replaceChildren(icon(threading.isFollowing ? "stored" : "bell"), shape);
     const typists = session.signs.of(placeOf(threading.channel, threading.id)).map((user) => session.author(user).split(" ")[0]);
     const words = typingWords(typists);
@@ -156,7 +161,7 @@ export class ThreadPanel {
       user: session.user,
       isDirect: false,
       newAfter: 0,
-      underRoot: count > 0 ? `${count} ${count === 1 ? "reply" : "replies"}` : "No replies yet",
+      underRoot: count > 0 ? t("{n} reply|{n} replies", { n: count }) : t("No replies yet"),
       atStart: room.atStart,
       isPast: false,
       isLoaded: room.isLoaded,
@@ -189,17 +194,17 @@ export class ThreadPanel {
 
   #line({ channel, root, unread, mentions }) {
     const { session } = this;
-    const title = session.title(session.list.rows.get(channel) ?? { channel });
-    const replies = root.replies === 1 ? "1 reply" : `${root.replies ?? 0} replies`;
+    const title = session.title(session.list.of(channel) ?? { channel });
+    const replies = t("{n} reply|{n} replies", { n: root.replies ?? 0 });
     const button = el(
       "button",
       { type: "button", class: "own-thread", on: { click: () => this.on.open(channel, root.id) } },
       avatar(root.by, session.author(root.by), "small"),
       el("bdi", { class: "name", text: session.author(root.by) }),
       el("span", { class: "when", text: root.last_reply ? shortLabel(Date.parse(root.last_reply), Date.now()) : "" }),
-      el("bdi", { class: "snippet", text: root.deleted ? "A deleted message" : oneLine(root.text || "(data)") }),
+      el("bdi", { class: "snippet", text: root.deleted ? t("A deleted message") : oneLine(root.text || t("(data)")) }),
       el("span", { class: "about" }, `${title} · ${replies}`),
-      unread ? el("span", { class: "badge" }, String(unread), spoken(mentions ? " unread, you are mentioned" : " unread")) : null,
+      unread ? el("span", { class: "badge" }, String(unread), spoken(mentions ? t(" unread, you are mentioned") : t(" unread"))) : null,
     );
     return el("li", {}, button);
   }
@@ -214,7 +219,7 @@ export class ThreadPanel {
   }
 
   #editLast() {
-    const own = this.threading?.view().findLast((m) => m.by === this.session.user && m.status === "stored" && !m.deleted);
+    const own = this.threading?.view().findLast((m) => mayEdit(m, this.session.user));
     if (own) this.composer.edit(own);
   }
 

@@ -7,9 +7,10 @@
 // 3. A row's element lives as long as its key is in the window, so that focus and selection stay.
 
 import { openerOf, partsOf, shapeOf, verbsOf } from "./bubble.js";
-import { arrange, el, icon } from "./dom.js";
+import { arrange, dressed, el, icon } from "./dom.js";
 import { dayKey, dayLabel } from "./format.js";
 import { timeline } from "./store.js";
+import { t } from "./words.js";
 
 const END_PX = 48;
 const NEAR_PX = 500; // begin to fetch or to move the window here
@@ -21,22 +22,22 @@ const FOUND_MS = 2_000; // how long a message that was jumped to stands out
 export class Timeline {
   /** `on`: { older(), newer(), latest(), looking(isLooking), author(user), act(verb, message, more) }; `name`: what it
    *  holds. */
-  constructor(on, name = "Messages") {
+  constructor(on, name = t("Messages")) {
     this.on = on;
     this.rows = [];
     this.nodes = new Map(); // key → {node, shape}
     this.log = el("div", { class: "log", role: "log", "aria-live": "off", "aria-label": name, tabindex: "0" });
     this.jump = el("button", { type: "button", class: "jump", hidden: true, on: { click: () => this.#latest() } });
-    this.live = el("div", { class: "spoken", "aria-live": "polite", role: "status" });
-    this.root = el("div", { class: "timeline" }, this.log, this.jump, this.live);
+    this.root = el("div", { class: "timeline" }, this.log, this.jump);
     this.top = el("div", { class: "top-of-history" });
     this.menu = null;
     this.Menu = null; // its class, once it was needed
     this.clear();
     this.log.addEventListener("scroll", () => this.#scrolled(), { passive: true });
     this.log.addEventListener("keydown", (event) => this.#key(event));
+    this.log.addEventListener("contextmenu", (event) => this.#pressed(event));
     this.root.addEventListener("focusout", (event) => this.#focusLeft(event));
-    new ResizeObserver(() => this.isAtEnd && this.#stick()).observe(this.log);
+    new ResizeObserver(() => this.#stay(this.anchor)).observe(this.log);
     document.addEventListener("visibilitychange", () => this.#tellLooking());
   }
 
@@ -48,8 +49,8 @@ export class Timeline {
     this.from = null; // key of the first row in the document; null: as many as fit in the first view
     this.to = null; // key of the last one; null: the newest
     this.isAtEnd = true;
+    this.anchor = null; // what is read and is not to move, as it stood last
     this.seen = null; // key of the newest row that was seen
-    this.live.textContent = "";
   }
 
   /** Shows messages. `facts`: {user, isDirect, newAfter, atStart, isPast, isLoading, isLoaded}; `isPast`: the
@@ -87,11 +88,6 @@ export class Timeline {
     this.toEnd();
   }
 
-  /** Reads a new message out once. */
-  announce(message) {
-    this.live.textContent = `${this.on.author(message.by)}: ${message.text}`;
-  }
-
   focusLast() {
     this.nodes.get(this.rows.findLast((row) => row.type === "message")?.key)?.node.focus();
   }
@@ -103,14 +99,14 @@ export class Timeline {
   // --- drawing
 
   #render() {
-    const anchor = this.isAtEnd ? null : this.#anchor();
+    // A scroll that is not told yet counts; a new width that is not told yet does not.
+    const anchor = this.log.scrollTop === this.anchor?.top ? this.anchor : this.#anchor();
     const shown = this.#window();
     const keys = new Set(shown.map((row) => row.key));
     for (const key of this.nodes.keys()) if (!keys.has(key)) this.nodes.delete(key);
     this.#drawTop();
     arrange(this.log, [this.top, ...shown.map((row) => this.#row(row))]);
-    if (this.isAtEnd) this.#stick();
-    else if (anchor?.node.isConnected) this.log.scrollTop += anchor.node.offsetTop - anchor.offset;
+    this.#stay(anchor);
     this.#tellJump();
     this.#tellLooking();
     this.#fill();
@@ -143,10 +139,10 @@ export class Timeline {
   #drawTop() {
     const { isLoading, atStart, isLoaded } = this.facts;
     let text = "";
-    if (!isLoaded) text = "Loading messages…";
-    else if (isLoading) text = "Loading older messages…";
+    if (!isLoaded) text = t("Loading messages…");
+    else if (isLoading) text = t("Loading older messages…");
     else if (this.facts.underRoot) text = "";
-    else if (atStart && this.start === 0) text = this.rows.length ? "This is where it began" : "No messages yet. Say hello!";
+    else if (atStart && this.start === 0) text = this.rows.length ? t("This is where it began") : t("No messages yet. Say hello!");
     if (this.top.textContent !== text) this.top.textContent = text;
   }
 
@@ -178,7 +174,7 @@ export class Timeline {
     if (row.type !== "message") {
       const text = lineWords(row);
       node.replaceChildren(el("span", { text }));
-      node.setAttribute("aria-label", row.type === "new" ? "New messages" : text);
+      node.setAttribute("aria-label", row.type === "new" ? t("New messages") : text);
       return;
     }
     const { message, starts } = row;
@@ -215,22 +211,33 @@ export class Timeline {
     const wasHere = this.menu?.article === article;
     this.closeMenu();
     // Not waited for again: the menu is there before the next key.
-    this.Menu ??= (await import("./menu.js")).Menu;
+    this.Menu ??= (await dressed(import("./menu.js"))).Menu;
     if (wasHere || this.menu || !article.isConnected || !article.querySelector(".opener")) return;
     this.menu = new this.Menu(article, verbsOf(article.row.message, this.facts), {
       act: (verb, emoji) => this.on.act(verb, article.row.message, emoji),
-      room: this.log.clientHeight - (article.offsetTop + article.offsetHeight - this.log.scrollTop),
+      below: this.log.clientHeight - (article.offsetTop + article.offsetHeight - this.log.scrollTop),
+      above: article.offsetTop - this.log.scrollTop,
       closed: () => (this.menu = null),
     });
+  }
+
+  /** Long, by a finger. */
+  #pressed(event) {
+    const article = event.target.closest("article");
+    if (event.pointerType !== "touch" || !article || event.defaultPrevented || event.target.closest("a")) return;
+    event.preventDefault();
+    this.#openMenu(article);
   }
 
   #focusLeft(event) {
     if (this.menu && event.relatedTarget && !this.menu.article.contains(event.relatedTarget)) this.closeMenu();
   }
 
-  /** Arrows move by message, Enter opens the actions, Escape goes back to the composer. */
+  /** Arrows move by message, and along what one can press in it; Enter opens the actions, Escape goes back: to the
+   *  message, then to the composer. */
   #key(event) {
     const article = event.target.closest("article");
+    if (article && !event.target.matches("input") && this.#along(event, article)) return event.preventDefault();
     if (event.target !== article && event.target !== this.log) return;
     const step = { ArrowDown: "nextElementSibling", ArrowUp: "previousElementSibling" }[event.key];
     if (step) {
@@ -245,10 +252,19 @@ export class Timeline {
     event.preventDefault();
   }
 
+  #along({ key, target }, article) {
+    const step = { ArrowRight: 1, ArrowLeft: -1, Escape: -Infinity }[key];
+    if (!step || (key === "Escape" && target === article)) return false;
+    const stops = [article, ...article.querySelectorAll("button:enabled, a")];
+    stops[Math.max(0, Math.min(stops.length - 1, stops.indexOf(target) + step))].focus();
+    return true;
+  }
+
   // --- scrolling
 
   #scrolled() {
     const { log } = this;
+    this.anchor = this.#anchor();
     this.isAtEnd = this.to === null && !this.facts.isPast && log.scrollHeight - log.scrollTop - log.clientHeight <= END_PX;
     this.#tellJump();
     this.#tellLooking();
@@ -276,16 +292,21 @@ export class Timeline {
     this.#render();
   }
 
+  /** The first row that begins in view, else the one that fills it; `at`: how far below the top. */
   #anchor() {
-    const top = this.log.scrollTop;
-    for (const node of this.log.children) {
-      if (node !== this.top && node.offsetTop + node.offsetHeight > top) return { node, offset: node.offsetTop };
-    }
-    return null;
+    const { scrollTop: top, clientHeight: height, children } = this.log;
+    if (!height) return this.anchor; // not on the screen: as it was when it was
+    const rows = [...children].slice(1);
+    const node = rows.find((row) => row.offsetTop >= top && row.offsetTop < top + height) ?? rows.findLast((row) => row.offsetTop < top);
+    return node && { node, top, at: node.offsetTop - top };
   }
 
-  #stick() {
-    this.log.scrollTop = this.log.scrollHeight;
+  /** At the end, or with what is read where it was. */
+  #stay(anchor) {
+    const { log } = this;
+    if (this.isAtEnd) log.scrollTop = log.scrollHeight;
+    else if (anchor?.node.isConnected) log.scrollTop = anchor.node.offsetTop - anchor.at;
+    this.anchor = this.#anchor();
   }
 
   #tellLooking() {
@@ -300,7 +321,7 @@ export class Timeline {
     // Of what lies behind a place in the past nothing is known here.
     const unseen = this.facts?.isPast ? [] : this.rows.slice(this.#place(this.seen) + 1);
     const count = unseen.filter((row) => row.message && row.message.by !== this.facts.user).length;
-    const words = count && this.seen ? `${count} new` : "Latest";
+    const words = count && this.seen ? t("{n} new", { n: count }) : t("Latest");
     if (this.jump.dataset.words === words) return;
     this.jump.dataset.words = words;
     this.jump.replaceChildren(icon("down"), el("span", { text: words }));
@@ -310,5 +331,5 @@ export class Timeline {
 /** What a line between messages says. */
 function lineWords(row) {
   if (row.type === "day") return dayLabel(row.ms, Date.now());
-  return row.words ?? "New";
+  return row.words ?? t("New");
 }
