@@ -38,6 +38,7 @@ COMMANDS: dict[str, Row] = {
     "ring": Row("ops.commands.ring", "ring", "Show where slots are and whether all agree."),
     "check": Row("ops.commands.check", "check", "Check one thing, for a monitoring system."),
     "apps": Row("ops.commands.apps", "apps", "Make, list and delete apps and their keys."),
+    "explain": Row("ops.commands.explain", "explain", "Say why: unread figures, permissions."),
     "nodes": Row("ops.commands.nodes", "nodes", "Add, drain and remove storage nodes."),
     "rebalance": Row("ops.commands.rebalance", "rebalance", "Move copies to where they should be."),
     "backup": Row("ops.commands.backup", "backup", "Make, list and verify backups."),

@@ -12,9 +12,8 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
-from hubbub.client.aio import Client, NoToken, connected
+from hubbub.client.aio import Client, connected
 from hubbub.client.events import Closed, Connected, Event, NoAnswer, Published, Refused, Reset
-from ops.answer import Failure
 from ops.demo.conversations import ANSWERS, GREETING, WELCOME
 from ops.demo.people import NAMES, ROBIN
 
@@ -40,10 +39,7 @@ class Robin:
             await asyncio.sleep(RETRY_S)  # the server refused us for good: what is it now?
 
     async def _fresh_token(self) -> str:
-        try:
-            return await asyncio.to_thread(self._token, ROBIN)
-        except Failure as failure:
-            raise NoToken(failure.text) from None
+        return await asyncio.to_thread(self._token, ROBIN)
 
     async def _hear(self, client: Client, event: Event) -> None:
         try:
