@@ -1,13 +1,16 @@
-"""What a message costs in the log: one entry, however many members its channel has.
+"""What the log is asked for: one entry a message at any size, none for who joins an open channel.
 
-Whole form: HUBBUB_APPENDS_MEMBERS=10000 HUBBUB_APPENDS_MESSAGES=2000 (300 and 200 by default), with
-pytest's `--timeout 600`.
+Each on a cluster of its own: users of other tests go offline meanwhile, an entry each.
+
+Whole form: HUBBUB_APPENDS_MEMBERS=10000 HUBBUB_APPENDS_MESSAGES=2000 HUBBUB_APPENDS_JOINS=20000
+(300, 200 and 300 by default), with pytest's `--timeout 600`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from functools import partial
 
@@ -20,12 +23,19 @@ from tests.support.metrics import of_nodes
 
 MEMBERS = int(os.environ.get("HUBBUB_APPENDS_MEMBERS", "300"))
 MESSAGES = int(os.environ.get("HUBBUB_APPENDS_MESSAGES", "200"))
+JOINS = int(os.environ.get("HUBBUB_APPENDS_JOINS", "300"))
 SENDERS = 4
 LISTENERS = 20
 APPENDS_MAX = 1.1  # a message
 COMMAND_USERS = 1_000  # members added by one request
 LOOK_S = 0.2
-SETTLED_LOOKS = 4
+SETTLED_LOOKS = 8  # 1.6 s: nodes delete rows of finished Forwards once a second
+
+
+@pytest.fixture
+def cluster() -> Iterator[Cluster]:
+    with Cluster("--profile", "bench", nodes=3, routers=2, edges=2, copies=3) as running:
+        yield running
 
 
 async def appended(cluster: Cluster) -> float:
@@ -66,6 +76,21 @@ async def test_a_message_is_one_entry_at_any_size(cluster: Cluster, members: int
     sent = MESSAGES // SENDERS * SENDERS
     print(f"{members} members: {appends / sent:.3f} log entries a message, {sent} messages")
     assert sent <= appends <= APPENDS_MAX * sent
+
+
+async def test_joining_an_open_channel_writes_nothing(cluster: Cluster) -> None:
+    hall = "open:join-hall"
+    made = await patience.rest(cluster, "POST", "/v1/channels", {"channel": hall})
+    async with Client(cluster.url, cluster.token("join-one")) as client:
+        before = await settled(cluster)  # the user came to be
+        for _ in range(JOINS):
+            answer = await patience.rpc(partial(client.rpc, "member.join", channel=hall))
+            assert answer["seq"] == made["seq"]
+        await client.subscribe(hall)
+        await client.send(hall, "no member, and yet")
+        assert await settled(cluster) - before == 1
+    info = await patience.rest(cluster, "GET", f"/v1/channels/{hall}")
+    assert (info["members"], info["head"]) == (0, made["seq"] + 1)
 
 
 async def settled(cluster: Cluster) -> float:

@@ -38,11 +38,22 @@ async def test_a_sees_nothing_of_b(cluster: Cluster) -> None:
         await ann.wait_until(lambda: hears(ann, "user.blocked"), "the edge knows")
         ann.pushes.clear()
 
+        def has_read(client: Client) -> int:
+            """How far Ben has read, as this client was told."""
+            told = [pub["data"].get("read", {}) for pub in client.publications(channel)]
+            return max((marks.get("bl-ben", 0) for marks in told), default=0)
+
         sent = await ben.rpc("message.send", channel=channel, text=SECRET, mentions=["bl-ann"])
         assert sent.keys() == before.keys()
         await ben.rpc("typing.start", channel=channel)
         await ben.rpc("reaction.add", channel=channel, id=sent["id"], emoji=":tea:")
         await cid.rpc("message.pin", channel=channel, id=sent["id"])
+        await asyncio.to_thread(
+            cluster.rest,
+            "PATCH",
+            f"/v1/channels/{channel}/messages/{sent['id']}",
+            {"text": SECRET + ", milder"},
+        )
         root = await cid.rpc("message.send", channel=channel, text="root")
         await ben.rpc("message.send", channel=channel, text=SECRET, thread=root["id"])
         last = await cid.rpc("message.send", channel=channel, text="last")
@@ -67,15 +78,42 @@ async def test_a_sees_nothing_of_b(cluster: Cluster) -> None:
             ("pin.list", {"channel": channel}),
             ("reaction.list", {"channel": channel, "id": sent["id"]}),
             ("presence.get", {"users": ["bl-ben"]}),
+            ("message.get", {"channel": channel, "id": sent["id"]}),
+            ("message.edits", {"channel": channel, "id": sent["id"]}),
+            ("message.locate", {"channel": channel, "id": sent["id"]}),
+            ("thread.list", {"channel": channel}),
         ):
             answer: dict[str, Any] = await ann.rpc(verb, **params)
             text = json.dumps(answer)
             assert SECRET not in text, verb
+            assert verb == "presence.get" or "bl-ben" not in text, verb
             if verb == "history.get":
                 assert "message.hidden" in text
                 assert SECRET in json.dumps(await cid.rpc(verb, **params))
             if verb == "presence.get":
                 assert answer["users"]["bl-ben"] == {"state": "offline"}
+        here = (await ann.command(presence={"channel": channel}))["presence"].values()
+        assert {info["user"] for info in here} == {"bl-ann", "bl-cid"}, "who is connected"
+        here = (await cid.command(presence={"channel": channel}))["presence"].values()
+        assert "bl-ben" in {info["user"] for info in here}
+        told = [push for push in ann.pushes if push.get("channel") == channel]
+        assert "bl-ben" not in json.dumps(told), "nor is he in what came live"
+        rude = await ben.rpc(
+            "channel.create", channel=channel + "-rude", name=SECRET, members=["bl-ann"]
+        )
+        polite = await cid.rpc("channel.create", channel=channel + "-ok", members=["bl-ann"])
+        assert rude.keys() == polite.keys()
+        await ann.wait_until(lambda: hears(ann, channel + "-ok"), "both are listed")
+        await ann.wait_until(lambda: hears(ann, channel + "-rude"), "hidden")
+        shown = await ann.rpc("channel.query", limit=50)
+        assert channel + "-rude" not in json.dumps(shown)
+        assert SECRET not in json.dumps([shown, ann.pushes])
+        await ben.rpc("mark.read", channel=channel, upto=last["seq"])
+        await cid.wait_until(lambda: has_read(cid) == last["seq"], "others see how far he read")
+        assert has_read(ann) == 0
+        readers = {"channel": channel, "id": root["id"]}
+        assert '"bl-ben"' in json.dumps(await cid.rpc("receipts.readers", **readers))
+        assert '"bl-ben"' not in json.dumps(await ann.rpc("receipts.readers", **readers))
         own = json.dumps(await ben.rpc("history.get", channel=channel))
         assert SECRET in own
         assert "hidden" not in own
@@ -91,6 +129,7 @@ async def test_a_sees_nothing_of_b(cluster: Cluster) -> None:
             joined = {"recover": True, "offset": sent["seq"] - 1, "epoch": position["epoch"]}
             missed = await again.subscribe(channel, **joined)
             assert missed["recovered"]
+            assert "bl-ben" not in json.dumps(missed["data"]), "whose marks are shown"
             assert missed["publications"][0]["data"]["t"] == "message.hidden"
             page = await again.command(history={"channel": channel, "limit": 50})
             assert len(page["publications"]) >= 4

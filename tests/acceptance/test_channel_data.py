@@ -76,6 +76,10 @@ async def test_own_event_types_are_validated_and_metadata_compared(cluster: Clus
     registered = await asyncio.to_thread(
         cluster.rest, "PUT", "/v1/event_types/move.made", {"schema": schema}
     )
+    ours = await asyncio.to_thread(
+        cluster.rest_answer, "PUT", "/v1/event_types/message.created", {"schema": schema}
+    )
+    assert (ours.status, ours.body["code"]) == (422, "name_reserved")
     async with Client(cluster.urls[1], cluster.token("type-ann")) as ann:
         await ann.subscribe(group)
         sent = await ann.rpc("event.send", channel=group, type="move.made", data={"x": 3})
@@ -124,7 +128,7 @@ async def test_what_is_too_old_goes_and_history_says_so(cluster: Cluster) -> Non
         [gone] = page["removed"]
         assert (gone["from"], gone["why"]) == (1, "retention")
         assert 22 <= gone["to"] < new["seq"]
-        truncated = await ann.rpc("channel.truncate", channel=group)
+        truncated = await ann.rpc("channel.truncate", channel=group, before_seq=0)
         after = await ann.rpc("history.get", channel=group)
         assert after["messages"] == []
         assert after["head"] == truncated["seq"] > new["seq"]
@@ -160,7 +164,7 @@ async def test_thousands_of_members_are_added_by_a_job(cluster: Cluster) -> None
 
 async def test_a_long_list_is_paged_by_its_last_messages(cluster: Cluster) -> None:
     """Prints how long the first page takes, asked again and again, and at an edge that knows
-    nothing of the list."""
+    nothing of the list; and pages of what is unread or has custom data that no channel has."""
     user = "many-ann"
 
     await batch(
@@ -199,10 +203,22 @@ async def test_a_long_list_is_paged_by_its_last_messages(cluster: Cluster) -> No
         connected = time.perf_counter()
         again = await elsewhere.rpc("channel.query", limit=20)
         asked = time.perf_counter()
+        filters = {"sort": "unread"}, {"unread": True}, {"data": {"no": "such"}}
+        filtered = [await _page_ms(elsewhere, **wish) for wish in filters for _ in range(2)]
+    by_unread, _, unread, _, with_data, _ = (channels for channels, _ in filtered)
+    assert (by_unread, unread, with_data) == (newest, [], []), "all is his own"
     assert [row["channel"] for row in again["channels"]] == newest
     print(f"{CHANNELS} channels: first page in {[round(ms) for ms in took_ms]} ms")
     connect_ms, cold_ms = (connected - began) * 1_000, (asked - connected) * 1_000
+    print(f"by unread, unread, custom data, each twice: {[round(ms) for _, ms in filtered]} ms")
     print(f"at another edge: connect and first screen {connect_ms:.0f} ms, then {cold_ms:.0f} ms")
+
+
+async def _page_ms(client: Client, **wish: Any) -> tuple[list[str], float]:
+    """The channels of a first page, and how long it took."""
+    began = time.perf_counter()
+    page = await patience.rpc(partial(client.rpc, "channel.query", limit=20, **wish))
+    return [row["channel"] for row in page["channels"]], (time.perf_counter() - began) * 1_000
 
 
 async def _count(client: Client) -> int:

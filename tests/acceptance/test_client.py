@@ -44,13 +44,23 @@ async def test_typed_calls_and_events(cluster: Cluster) -> None:
         own = ben.channel(tea)
         assert (await own.react(sent["id"], "🫖"))["count"] == 1
         assert (await own.mark_read(sent["seq"]))["upto"] == sent["seq"]
-        await own.typing()
+        for _ in range(3):
+            await own.typing()  # what is too often is left out
         [message] = (await own.history(limit=1))["messages"]
         assert (message["text"], message["reactions"]["🫖"]["count"]) == ("It boils", 1)
         assert {m["user"] async for m in own.members()} == {"sdk-ann", "sdk-ben"}
+        paged = [m["user"] async for m in ann.rows("members.list", channel=tea, limit=1)]
+        assert sorted(paged) == ["sdk-ann", "sdk-ben"]
+        for n in range(3):
+            await own.send(str(n))
+        assert [m["text"] async for m in own.messages(limit=2)] == ["2", "1", "0", "It boils"]
+        poll = await ann.verbs.poll.create(channel=tea, question="Sugar?", options=["yes", "no"])
+        assert poll["seq"] == (await ann.verbs.channel.get(channel=tea))["head"]
+        with pytest.raises(ValueError, match=r"message\.get is no list"):
+            await anext(ann.rows("message.get"))
         with pytest.raises(Invalid) as refused:
             await own.delete("no id")
-        assert refused.value.name == "bad_request"
+        assert refused.value.reason == "bad_request"
         assert (await ann.channel(tea).delete(sent["id"]))["seq"]
 
 
@@ -95,6 +105,12 @@ async def test_a_cut_loses_and_doubles_nothing(cluster: Cluster) -> None:
                         await post
             wanted = [f"{number}-{n}" for number in range(4) for n in range(5)]
             assert await texts(events, len(wanted)) == wanted
+            seq = posts[-1].result()["seq"]
+            async with asyncio.timeout(WAIT_S):  # what was handed on is acknowledged
+                while True:
+                    page = await chat.call("receipts.get", channel=hut, seqs=[seq])
+                    if page["receipts"][0]["delivered"] == 1:
+                        break
 
 
 async def test_sync_after_an_absence_from_a_store(cluster: Cluster) -> None:
@@ -112,6 +128,43 @@ async def test_sync_after_an_absence_from_a_store(cluster: Cluster) -> None:
         changes = await synced(cluster, token, store)
         assert said(changes, first) == ["meanwhile"]
         assert said(changes, second) == ["new here"]
+
+
+async def test_a_bot_takes_every_event_once_over_cuts_and_restarts(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    """The loop of hubbub/client/README.md: `sync` at first, and whenever the bell rings."""
+    room, store, taken = "group:sdk-bot", FileStore(tmp_path / "positions"), list[str]()
+    token = cluster.token("sdk-bot")
+
+    async def bot(until: str) -> None:
+        seen = 0
+        async with connect(cluster.urls, token) as chat, chat.channel(room).subscribe() as bell:
+            while until not in taken:
+                async for change in chat.sync(store):
+                    if change.channel == room:
+                        assert change.gap is None
+                        taken.extend(said([change], room))
+                        seen = change.position[1]
+                if until in taken:
+                    return
+                if len(taken) % 2:
+                    _cut(chat)
+                async for event in bell:
+                    if getattr(event, "offset", 0) > seen:
+                        break
+
+    wish = [str(n) for n in range(12)]
+    async with connect(cluster.url, cluster.token("sdk-asks")) as chat, asyncio.timeout(3 * WAIT_S):
+        await chat.call("channel.create", channel=room, members=["sdk-bot"])
+        for start in (0, 4, 8):
+            await chat.channel(room).send(wish[start])  # while there is no bot
+            async with asyncio.TaskGroup() as group:
+                group.create_task(bot(wish[start + 3]))
+                for text in wish[start + 1 : start + 4]:
+                    await chat.channel(room).typing()
+                    await chat.channel(room).send(text)
+    assert taken == wish
 
 
 async def synced(cluster: Cluster, token: str, store: MemoryStore) -> list[Change]:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from hubbub.base.errors import CHANNEL_NOT_FOUND
 from tests.support.client import Client, ReplyError, new_cmid
 from tests.support.cluster import Cluster
 
@@ -35,6 +36,15 @@ async def test_a_draft_follows_its_user_and_goes_with_the_message(cluster: Clust
         second = await laptop.rpc("draft.set", channel=ROOM, message={"text": "hello"})
         await phone.wait_until(lambda: len(seen(phone, mine, "draft.updated")) >= 2, "the draft")
         assert seen(phone, mine, "draft.updated")[-1]["message"] == {"text": "hello"}
+        hidden = {"channel": "group:drawer-hidden", "members": ["drawer-ben"]}
+        cluster.rest("POST", "/v1/channels", hidden)
+        for nowhere in (
+            "group:drawer-nowhere",
+            hidden["channel"],
+        ):  # it answers as if it did not exist
+            with pytest.raises(ReplyError) as unknown:
+                await laptop.rpc("draft.set", channel=nowhere, message={"text": "x"})
+            assert unknown.value.code == CHANNEL_NOT_FOUND.code
         with pytest.raises(ReplyError) as caught:
             await phone.rpc("draft.set", channel=ROOM, message={"text": "x"}, seen=first["rev"])
         assert caught.value.code == 409

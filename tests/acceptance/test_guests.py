@@ -68,3 +68,38 @@ def test_an_expired_guest_gets_no_token(cluster: Cluster) -> None:
     wait_for(lambda: guest.call("GET", "/v1/limits").status == 401, 10.0, lambda: "still in")
     cluster.rest("POST", f"/v1/users/{made['user']}/convert")
     assert server.call(*ask).status == 200
+
+
+def test_when_his_time_is_over_he_is_a_member_of_nothing(cluster: Cluster) -> None:
+    user = cluster.rest("POST", "/v1/guests", {"ttl_s": 3})["user"]
+    group, owned = "group:guests-a", "group:guests-b"
+    for channel, owner in ((group, "guests-o"), (owned, user)):
+        people = [one for one in (user, "guests-o") if one != owner]
+        new = {"channel": channel, "owner": owner, "members": people}
+        cluster.rest("POST", "/v1/channels", new)
+    said = {"text": "still here", "user": user}
+    cluster.rest("POST", f"/v1/channels/{group}/messages", said)
+
+    def members(channel: str) -> dict[str, str]:
+        rows = cluster.rest("GET", f"/v1/channels/{channel}/members")["members"]
+        return {row["user"]: row["role"] for row in rows}
+
+    for channel in (group, owned):
+        wait_for(
+            lambda channel=channel: members(channel) == {"guests-o": "owner"},  # type: ignore[misc]
+            20.0,
+            lambda channel=channel: f"{channel}: {members(channel)}",  # type: ignore[misc]
+        )
+        assert cluster.rest("GET", f"/v1/channels/{channel}")["members"] == 1
+    page = cluster.rest("GET", f"/v1/channels/{group}/messages")["messages"]
+    assert [row["text"] for row in page if row.get("by") == user] == ["still here"]
+
+
+def test_no_guest_is_made_of_somebody_who_has_channels(cluster: Cluster) -> None:
+    new = {"channel": "group:guests-c", "owner": "guests-o", "members": ["guests-known"]}
+    cluster.rest("POST", "/v1/channels", new)
+    server = Rest(cluster.url, cluster.server_key)
+    listed = ("GET", "/v1/users/guests-known/channels")
+    wait_for(lambda: bool(server.call(*listed).body.get("channels")), 10.0, lambda: "no list")
+    answer = server.call("POST", "/v1/guests", {"user": "guests-known", "ttl_s": 60})
+    assert (answer.status, answer.body["code"]) == (409, "conflict")

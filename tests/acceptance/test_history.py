@@ -11,16 +11,18 @@ import asyncio
 import os
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from random import Random
 from typing import Any
 
-from tests.support.client import Client
+from tests.support.client import Client, new_cmid
 from tests.support.cluster import Cluster
-from tests.support.patience import batch
+from tests.support.patience import rpc
 
 MESSAGES = int(os.environ.get("HUBBUB_HISTORY_MESSAGES", "600"))
 JUMPS = int(os.environ.get("HUBBUB_HISTORY_JUMPS", "40"))
 PAGE = 200
+UNDER_WAY = 128
 ROOM = "group:long-room"
 USER = "long-ann"
 
@@ -28,18 +30,22 @@ Page = Callable[..., Awaitable[dict[str, Any]]]
 
 
 async def filled(cluster: Cluster) -> dict[int, str]:
-    """The channel's messages, seq → id."""
+    """The channel's messages, seq → id: sent by one connection, many under way."""
     body = {"channel": ROOM, "owner": USER, "members": ["long-ben"]}
     await asyncio.to_thread(cluster.rest, "POST", "/v1/channels", body)
-    path = f"/v1/channels/{ROOM}/messages"
-    sent = await batch(
-        cluster,
-        [
-            {"method": "POST", "path": path, "body": {"text": f"message {n}", "by": USER}}
-            for n in range(MESSAGES)
-        ],
-    )
-    found = {one["seq"]: one["id"] for one in sent}
+    found = dict[int, str]()
+    numbers = iter(range(MESSAGES))
+    async with Client(cluster.urls[0], cluster.token(USER)) as ann:
+
+        async def sender() -> None:
+            for n in numbers:
+                cmid = new_cmid()
+                sent = await rpc(partial(ann.send, ROOM, f"message {n}", cmid=cmid))
+                found[sent["seq"]] = sent["id"]
+
+        async with asyncio.TaskGroup() as senders:
+            for _ in range(UNDER_WAY):
+                senders.create_task(sender())
     assert len(found) == MESSAGES
     return found
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from hubbub.base.errors import CHANNEL_NOT_FOUND
 from tests.support.client import Client, ReplyError
 from tests.support.cluster import Cluster
 
@@ -212,7 +213,7 @@ async def test_pins_end_and_forwards_name_their_origin(cluster: Cluster) -> None
         for client, place in ((b, where), (owner, where)):  # may not read, may not send
             with pytest.raises(ReplyError) as refused:
                 await client.rpc("message.forward", **place, to=target)
-            assert refused.value.code == 420
+            assert refused.value.code == CHANNEL_NOT_FOUND.code
         located = await a.rpc("message.locate", **where)
         assert located["seq"] == sent["seq"]
         by_link = cluster.rest("GET", f"/v1/locate?link={located['link']}")

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from ops.api import Rest
-from tests.support.client import Client, ReplyError
+from tests.support.client import Client, ReplyError, new_cmid
 from tests.support.cluster import Cluster
 from tests.support.official import centrifuge, leave
 
@@ -152,6 +152,28 @@ def same(answer: Any, *names: str) -> str:
     return re.sub(r"\d{4}-\d\d-\d\dT[\d:.]+Z", "<time>", text)
 
 
+async def listed(client: Client, room: str, users: set[str]) -> None:
+    """The protocol's own lists and numbers."""
+    found = await client.command(presence={"channel": room})
+    assert {one["user"] for one in found["presence"].values()} == users
+    stats = await client.command(presence_stats={"channel": room})
+    assert (stats["num_clients"], stats["num_users"]) == (len(users), len(users))
+
+
+async def no_traces(eye: Client, hides: Client, room: str) -> None:
+    """Nobody learns what an invisible member has got, has read, or begins to write."""
+    sent = await eye.rpc("message.send", channel=room, text="anybody?", cmid=new_cmid())
+    await hides.wait_until(lambda: len(hides.publications(room)) > 0)
+    await hides.rpc("mark.delivered", marks={room: sent["seq"]})
+    await hides.rpc("mark.read", channel=room, upto=sent["seq"])
+    assert (await hides.rpc("typing.start", channel=room))["shown"] is False
+    [receipt] = (await eye.rpc("receipts.get", channel=room, seqs=[sent["seq"]]))["receipts"]
+    counts = {name: receipt[name] for name in ("read", "read_of", "delivered", "delivered_of")}
+    assert counts == {"read": 0, "read_of": 2, "delivered": 0, "delivered_of": 2}
+    told = [pub["data"]["t"] for pub in eye.publications(room)]
+    assert not [name for name in told if name.startswith(("typing", "receipts"))]
+
+
 async def test_invisible_is_offline_to_everybody_else(cluster: Cluster) -> None:
     hidden, gone, room = "pr-hides", "pr-leaves", "group:pr-room"
     members = [hidden, gone, "pr-eye"]
@@ -166,8 +188,13 @@ async def test_invisible_is_offline_to_everybody_else(cluster: Cluster) -> None:
             for name in (hidden, gone):
                 await eye.wait_until(lambda name=name: last(eye, name) != "offline")
             await hides.rpc("presence.set", state="invisible")
+            await eye.subscribe(room)
+            await hides.subscribe(room)
+            await listed(eye, room, {"pr-eye"})
         for name in (hidden, gone):
             await becomes(eye, name, "offline", GONE_S)
+        await listed(eye, room, {"pr-eye"})
+        await listed(hides, room, {"pr-eye"})
         seen: dict[str, list[str]] = {}
         for name in (hidden, gone):
             pushes = [users[name] for users in pushed(eye) if name in users]
@@ -182,6 +209,7 @@ async def test_invisible_is_offline_to_everybody_else(cluster: Cluster) -> None:
         assert seen[hidden] == seen[gone]
         assert '"last_seen": "<time>"' in seen[hidden][0]
         assert await eye.rpc("presence.counts", channel=room) == {"online": 1, "users": ["pr-eye"]}
+        await no_traces(eye, hides, room)
         own = await hides.rpc("presence.get", users=[hidden])
         assert own["users"][hidden]["choice"] == "invisible"
         await eye.rpc("presence.watch", users=[hidden])
@@ -276,6 +304,7 @@ async def test_a_large_room_has_a_number(cluster: Cluster) -> None:
         await guests[5].command(unsubscribe={"channel": hall})
         await guests[0].wait_until(lambda: counted(guests[0])[-1] == 5, "five", TOLD_S)
         assert await guests[1].rpc("presence.counts", channel=hall) == {"watchers": 5}
+        assert (await guests[5].subscribe(hall))["data"]["watchers"] == 5, "before this one"
 
 
 async def test_the_official_client_hears_of_it(cluster: Cluster) -> None:

@@ -94,15 +94,17 @@ async def test_in_an_open_channel_counters_are_told(cluster: Cluster) -> None:
             data = [pub["data"] for pub in clients[0].publications(channel)]
             return [one for one in data if one["t"] == "reaction.counted"]
 
+        page = await clients[2].rpc("history.get", channel=channel)
+        shown = page["messages"][-1]
+        # By the revision: the counts alone may have stood like this in between.
         await clients[0].wait_until(
-            lambda: told() and told()[-1]["reactions"] == counts, "the counters"
+            lambda: told() and told()[-1]["annotation_rev"] == shown["annotation_rev"],
+            "the counters",
         )
+        assert told()[-1]["reactions"] == counts
         assert len(told()) <= REACTIONS / 4, "not one a reaction"
         numbered = [pub["offset"] for pub in clients[0].publications(channel) if "offset" in pub]
         assert numbered == [sent["seq"]], "reactions take no offset"
-        page = await clients[2].rpc("history.get", channel=channel)
-        shown = page["messages"][-1]
         assert {kind: row["count"] for kind, row in shown["reactions"].items()} == counts
         mine = {kind for kind, row in shown["reactions"].items() if row.get("me")}
         assert mine == {kind for user, kind in chosen if user == users[2]}
-        assert shown["annotation_rev"] == told()[-1]["annotation_rev"]

@@ -13,7 +13,7 @@ import pytest
 from ops.api import Rest
 from tests.support.client import Client, ReplyError
 from tests.support.cluster import Cluster, wait_for
-from tests.support.official import centrifuge
+from tests.support.official import centrifuge, leave
 
 
 def ended(sdk: Any) -> tuple[Any, asyncio.Future[int]]:
@@ -63,7 +63,7 @@ def test_a_ban_ends_subscriptions_on_every_edge_and_is_over_in_time(cluster: Clu
                 assert caught.value.code == 423
         finally:
             for client in clients:
-                await client.disconnect()
+                await leave(client)
 
     asyncio.run(banned())
     own = Rest(cluster.url, bob)

@@ -55,7 +55,7 @@ async def test_a_three_party_order(cluster: Cluster) -> None:
             "permission_denied"
         )
         assert await refusal(buyer.call("member.leave")) == "permission_denied"
-        assert await refusal(who["stranger"].channel(order).history()) == "not_a_member"
+        assert await refusal(who["stranger"].channel(order).history()) == "channel_not_found"
         await who["platform"].channel(order).call("channel.freeze")
         assert await refusal(seller.send("One more thing")) == "channel_frozen"
         await who["platform"].channel(order).send("Thank you both.")
@@ -179,7 +179,7 @@ async def refusal(call: Json) -> str:
     try:
         await call
     except Refused as refused:
-        return refused.name
+        return refused.reason
     return ""
 
 

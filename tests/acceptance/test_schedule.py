@@ -116,7 +116,7 @@ async def test_who_was_removed_is_told_that_nothing_was_sent(cluster: Cluster) -
         kind = "message.schedule_failed"
         await dan.wait_until(lambda: seen(dan, f"#{user}", kind), "the refusal")
         (failed,) = seen(dan, f"#{user}", kind)
-        assert failed["error"]["name"] == "not_a_member"
+        assert failed["error"]["name"] == "channel_not_found"
         assert failed["message"] == {"text": "bye"}
     page = cluster.rest("GET", f"/v1/channels/{room}/messages?linear=true")
     assert page["messages"] == []

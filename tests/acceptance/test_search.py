@@ -15,7 +15,7 @@ from typing import Any
 from ops.api import Rest
 from tests.support.client import Client, new_cmid
 from tests.support.cluster import Cluster, wait_for
-from tests.support.official import centrifuge
+from tests.support.official import centrifuge, leave
 
 MESSAGES = int(os.environ.get("HUBBUB_SEARCH_MESSAGES", "600"))
 FRESH_S = 2.0  # from the acknowledgement of a message until it is found
@@ -225,7 +225,7 @@ async def test_an_official_client_searches(cluster: Cluster) -> None:
                     break
                 await asyncio.sleep(0.05)
     finally:
-        await client.disconnect()
+        await leave(client)
 
 
 def test_killed_children_and_deleted_files(cluster: Cluster) -> None:

@@ -60,7 +60,7 @@ async def test_one_call_brings_each_channel_to_the_present(cluster: Cluster) -> 
         now = await b.rpc("sync", **body)
         assert now["more"] == []
         found = now["channels"]
-        assert found[left] == {"state": "gone", "reason": "not_a_member"}
+        assert found[left] == {"state": "gone", "reason": "channel_not_found"}
         assert found[loud]["state"] == "head"
         assert found[loud]["gap"] == [positions[loud][1] + 1, found[loud]["seq"] - 50]
         assert found[loud]["figures"]["unread"] == DELTA_EVENTS_MAX + 2
@@ -149,7 +149,7 @@ class Play:
         kinds = (
             ["send"] * 5
             + ["react"] * 2
-            + ["edit", "delete", "heard", "read", "mute", "set", "leave", "join"]
+            + ["edit", "delete", "heard", "read", "mute", "set", "leave", "join", "draft"]
         )
         kind = self.random.choice(kinds)
         self.counts[kind] = self.counts.get(kind, 0) + 1
@@ -182,6 +182,11 @@ class Play:
                 key = f"key-{number % 9}"
                 value = None if number % 4 == 0 else number
                 await sdk.command("settings.set", settings={key: value})
+            case "draft" if number % 3:
+                begun = {"text": f"draft {number}"}
+                await sdk.command("draft.set", channel=name, message=begun)
+            case "draft":
+                await sdk.command("draft.clear", channel=name)
             case "leave" if len(self.inside) > LOUD + 8 and name not in self.loud:
                 self.inside.remove(name)
                 self.outside.append(name)
@@ -265,3 +270,4 @@ async def test_a_device_that_was_away_has_the_same_state(
     assert away == (set(play.loud) if beyond else set())
     assert {n for n, state in b.states.items() if state == "gone"} <= set(play.outside)
     assert sum(len(c.messages) for c in b.channels.values()) > CHANNELS
+    assert b.drafts

@@ -1,5 +1,5 @@
 """Apps know nothing of one another: what names things of app B answers, in app A, exactly as what
-names things that are nowhere.
+names things that are nowhere. Neither does a stranger know of private channels in his own app.
 
 (The routes of `/v1/apps`, which name apps themselves: test_apps.py.)
 
@@ -15,6 +15,7 @@ import asyncio
 import json
 import re
 import time
+from collections.abc import Container, Iterable
 from typing import Any
 
 import aiohttp
@@ -34,6 +35,7 @@ NOWHERE = "group:tenant-nothing"
 NOWHERE_OPEN = "open:tenant-no-such"
 THEIRS, NOBODY = "tenant-eve", "tenant-zoe"
 ME = "tenant-me"
+PRIVATE, PRIVATE_TOO = "group:tenant-private", "group:tenant-private-too"
 
 # Values that are the same on both sides: what a request needs besides ids.
 SAME: dict[str, Any] = {
@@ -55,6 +57,7 @@ SAME: dict[str, Any] = {
     "job": "tenant-job",
     "emoji": "👍",
     "seq": 1,
+    "before_seq": 1,
     "seqs": [1],
     "since": 1,
     "marks": {},
@@ -76,7 +79,7 @@ LEFT_OUT = frozenset({
     "may_add", "read", "rev", "seen",
     "typing", "until", "votes_max",
     "after", "after_seq", "also_in_channel", "approval", "archived", "around_seq", "as_of",
-    "attachments", "avatar", "before", "before_seq", "by", "cmid", "cursor", "deny", "draft",
+    "attachments", "avatar", "before", "by", "cmid", "cursor", "deny", "draft",
     "favourite", "grant", "hidden", "history", "if_rev", "jti", "kinds", "limit", "linear",
     "created_since", "created_until", "guest",
     "max", "member", "mention_all", "mention_here", "mentions", "min", "min_seq", "muted",
@@ -154,7 +157,7 @@ _COUNT = re.compile(r'"(seq|head|offset|ts_ms)":\d+')
 def plain(answer: Any, ids: dict[str, Any]) -> str:
     """An answer without what differs between any two: the names themselves, times, new ids."""
     text = json.dumps(answer, sort_keys=True, separators=(",", ":"))
-    for name in sorted({v for v in _flat(ids) if v != ME}, key=len, reverse=True):
+    for name in sorted({v for v in _flat(ids) if v not in (ME, "")}, key=len, reverse=True):
         text = text.replace(name, f"<{name.partition(':')[0]}>" if ":" in name else "<name>")
     text = re.sub(r"dm:[a-z0-9]+", "<dm>", text)
     text = _COUNT.sub(r'"\1":0', text)
@@ -178,45 +181,135 @@ def test_verbs_and_routes_answer_as_if_the_other_app_were_not_there(
 
 async def ask_everything(cluster: Cluster, theirs: dict[str, Any], nowhere: dict[str, Any]) -> None:
     token = await asyncio.to_thread(cluster.token, ME)
-    different: list[str] = []
+    sides = (theirs, nowhere)
+    pairs = ((SECRET, NOWHERE), (PUBLIC, NOWHERE_OPEN))
     async with (
         aiohttp.ClientSession() as http,
         Client(cluster.urls[0], token) as user,
         Client(cluster.urls[1], token) as second,
     ):
-        for verb in REGISTRY.verbs.values():
-            answers = [
-                plain(await rpc(client, verb.name, filled(verb.shape, ids)), ids)
-                for client, ids in ((user, theirs), (second, nowhere))
-            ]
-            if answers[0] != answers[1]:
-                different.append(f"rpc {verb.name}: {answers}")
-            assert "secret text" not in answers[0]
-        for who, bearer in (("user", token), ("server", cluster.server_key)):
-            for route in REGISTRY.routes:
-                answers = []
-                for ids in (theirs, nowhere):
-                    params = filled(route.shape, ids)
-                    if "{by}" in route.path:
-                        params["by"] = ids["user"]
-                    found = await rest(http, cluster.url, bearer, route.method, route.path, params)
-                    answers.append(plain(found, ids))
-                if answers[0] != answers[1]:
-                    different.append(f"{who} {route.method} {route.path}: {answers}")
-                assert "secret text" not in answers[0]
-        for command in ("subscribe", "history", "presence", "presence_stats", "publish"):
-            for here, absent in ((SECRET, NOWHERE), (PUBLIC, NOWHERE_OPEN)):
-                answers = []
-                for client, name in ((user, here), (second, absent)):
-                    more = {"data": {}} if command == "publish" else {}
-                    try:
-                        found = await client.command(**{command: {"channel": name, **more}})
-                    except ReplyError as error:
-                        found = [error.code, error.message]
-                    answers.append(plain(found, {"channel": name}))
-                if answers[0] != answers[1]:
-                    different.append(f"{command} {here}: {answers}")
+        different = [
+            *await over_rpc((user, second), sides),
+            *await over_rest(http, cluster.url, (token, token), sides),
+            *await over_rest(http, cluster.url, (cluster.server_key, cluster.server_key), sides),
+            *await by_protocol((user, second), pairs),
+        ]
     assert not different, "\n".join(different)
+
+
+Clients = tuple[Client, Client]
+Sides = tuple[dict[str, Any], dict[str, Any]]
+
+
+async def over_rpc(clients: Clients, sides: Sides, but: Container[str] = ()) -> list[str]:
+    """Which verbs answer otherwise, of all but these."""
+    different = []
+    for verb in REGISTRY.verbs.values():
+        if verb.name in but:
+            continue
+        answers = [
+            plain(await rpc(client, verb.name, filled(verb.shape, ids)), ids)
+            for client, ids in zip(clients, sides, strict=True)
+        ]
+        if answers[0] != answers[1]:
+            different.append(f"rpc {verb.name}: {answers}")
+        assert "secret text" not in answers[0]
+    return different
+
+
+async def over_rest(
+    http: aiohttp.ClientSession,
+    url: str,
+    bearers: tuple[str, str],
+    sides: Sides,
+    but: Container[str] = (),
+) -> list[str]:
+    """Which routes answer otherwise, of all but these."""
+    different = []
+    for route in REGISTRY.routes:
+        if (name := f"{route.method} {route.path}") in but:
+            continue
+        answers = []
+        for bearer, ids in zip(bearers, sides, strict=True):
+            params = filled(route.shape, ids)
+            if "{by}" in route.path:
+                params["by"] = ids.get("by", ids["user"])
+            found = await rest(http, url, bearer, route.method, route.path, params)
+            answers.append(plain(found, ids))
+        if answers[0] != answers[1]:
+            different.append(f"{name}: {answers}")
+        assert "secret text" not in answers[0]
+    return different
+
+
+async def by_protocol(clients: Clients, pairs: Iterable[tuple[str, str]]) -> list[str]:
+    """Which of the protocol's own commands answer otherwise."""
+    different = []
+    for command in ("subscribe", "history", "presence", "presence_stats", "publish"):
+        for names_of_both in pairs:
+            answers = []
+            for client, name in zip(clients, names_of_both, strict=True):
+                more = {"data": {}} if command == "publish" else {}
+                try:
+                    found = await client.command(**{command: {"channel": name, **more}})
+                except ReplyError as error:
+                    found = [error.code, error.message]
+                answers.append(plain(found, {"channel": name}))
+            if answers[0] != answers[1]:
+                different.append(f"{command} {names_of_both[0]}: {answers}")
+    return different
+
+
+# A name that is taken is told to be: the one thing that a stranger may find out.
+TAKEN = frozenset({"channel.create", "POST /v1/channels"})
+
+
+def test_a_stranger_is_told_nothing_of_a_private_channel(cluster: Cluster) -> None:
+    """Whatever he asks, over the socket and over REST, also with the ids of its messages."""
+    for channel in (PRIVATE, PRIVATE_TOO):
+        body = {"channel": channel, "owner": THEIRS, "members": ["tenant-tom"], "name": "secret"}
+        cluster.rest("POST", "/v1/channels", body)
+    poll = {"by": THEIRS, "question": "the secret text", "options": ["a", "b"]}
+    message = cluster.rest("POST", f"/v1/channels/{PRIVATE}/polls", poll)["id"]
+    cluster.rest("PUT", f"/v1/channels/{PRIVATE}/counters/a-key", {"value": 1})
+    asyncio.run(ask_as_strangers(cluster, message))
+
+
+async def ask_as_strangers(cluster: Cluster, message: str) -> None:
+    """Two a transport, so that nobody's own rows make the difference."""
+    users = [f"tenant-stranger-{n}" for n in range(4)]
+    tokens = [await asyncio.to_thread(cluster.token, user) for user in users]
+    async with (
+        aiohttp.ClientSession() as http,
+        Client(cluster.urls[0], tokens[0]) as first,
+        Client(cluster.urls[0], tokens[1]) as second,
+    ):
+        pairs = [(PRIVATE, NOWHERE)]
+        async with asyncio.TaskGroup() as group:
+            asked = (
+                over_rpc((first, second), as_strangers(message, users[0], users[1]), TAKEN),
+                over_rest(
+                    http,
+                    cluster.urls[1],
+                    (tokens[2], tokens[3]),
+                    as_strangers(message, users[2], users[3]),
+                    TAKEN,
+                ),
+                by_protocol((first, second), pairs),
+            )
+            tasks = [group.create_task(one) for one in asked]
+    different = [line for task in tasks for line in task.result()]
+    assert not different, "\n".join(different)
+
+
+def as_strangers(message: str, one: str, two: str) -> Sides:
+    """What is in private channels, and what is nowhere; people are the same on both sides."""
+    there, nowhere = names(message)
+    there |= {"channel": PRIVATE, "to": PRIVATE_TOO, "channels": [PRIVATE, PRIVATE_TOO]}
+    there |= {"link": f"/m/{PRIVATE}/{message}"}
+    nowhere |= {"to": NOWHERE, "channels": [NOWHERE, "group:tenant-no-such"]}
+    same = {"user": THEIRS, "with": THEIRS, "blocked": THEIRS}
+    return there | same | {"by": one}, nowhere | same | {"by": two}
 
 
 async def rpc(client: Client, verb: str, params: dict[str, Any]) -> Any:

@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.support.client import Client
 from tests.support.cluster import Cluster
-from tests.support.official import centrifuge
+from tests.support.official import centrifuge, leave
 
 REPLIES = int(os.environ.get("HUBBUB_REPLIES", "120"))
 PEOPLE = [f"thr-{name}" for name in "abcdef"]
@@ -121,7 +121,7 @@ async def test_the_official_client_sees_a_thread_and_its_figures(cluster: Cluste
             async with asyncio.timeout(10):
                 await told.wait()
     finally:
-        await official.disconnect()
+        await leave(official)
     kinds = [data["t"] for _, data in seen]
     assert kinds == ["message.created", "message.created", "thread.created", "thread.updated"]
     offsets = [offset for offset, _ in seen]

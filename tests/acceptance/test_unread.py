@@ -6,11 +6,14 @@ Whole form: HUBBUB_UNREAD_OPERATIONS=10000 (default 140).
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import random
+import subprocess
+import sys
 from typing import Any
 
-from tests.support.client import Client
+from tests.support.client import Client, new_cmid
 from tests.support.cluster import Cluster
 
 OPERATIONS = int(os.environ.get("HUBBUB_UNREAD_OPERATIONS", "140"))
@@ -84,6 +87,21 @@ class Device:
         return {name: found.get(name, -1) for name in ("seq", "unread", "mentions", "mark", "rev")}
 
 
+def explained(cluster: Cluster) -> dict[str, int]:
+    """What `hubbub explain unread` says; it fails if its messages do not add up to that."""
+    words = ["explain", "unread", ROOM, USER, "--json", "--dir", str(cluster.dir)]
+    done = subprocess.run(
+        [sys.executable, "-m", "ops", *words],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=True,
+    )
+    data = json.loads(done.stdout)["data"]
+    assert data["agrees"]
+    return {name: data[name] for name in ("unread", "mentions")}
+
+
 async def at_once(*calls: Any) -> None:
     async with asyncio.TaskGroup() as group:
         for call in calls:
@@ -100,6 +118,9 @@ async def test_three_devices_always_agree_with_the_definition(cluster: Cluster) 
         while done < OPERATIONS:
             done += await one_round(cluster, devices, model, dice)
             await compare(devices, model)
+        assert explained(cluster) == {
+            name: model.figures()[name] for name in ("unread", "mentions")
+        }
     finally:
         for device in devices:
             await device.go_off()
@@ -240,6 +261,36 @@ async def test_the_badge_and_all_read_over_many_channels(cluster: Cluster) -> No
         await laptop.wait_until(
             lambda: unread_at_laptop() == dict.fromkeys(rooms, 0), "all read there, too", TOLD_S
         )
+
+
+async def test_here_names_who_is_online_over_socket_and_rest(cluster: Cluster) -> None:
+    room, author, there, hidden, away = "group:unread-here", "uh-ann", "uh-bob", "uh-cid", "uh-dan"
+    members = [author, there, hidden, away]
+    cluster.rest("POST", "/v1/channels", {"channel": room, "members": members})
+
+    def mentions(user: str) -> int:
+        path = f"/v1/channels/{room}/unread/{user}"
+        return int(cluster.rest("GET", path)["mentions"])
+
+    cluster.rest("PUT", f"/v1/users/{hidden}/presence", {"state": "invisible"})
+    async with (
+        Client(cluster.urls[0], cluster.token(author)) as ann,
+        Client(cluster.urls[1], cluster.token(there)),
+        Client(cluster.urls[1], cluster.token(hidden)),
+    ):
+        async with asyncio.timeout(TOLD_S):  # his edge tells his leader
+            while True:
+                if (await ann.rpc("presence.counts", channel=room))["online"] == 2:
+                    break
+                await asyncio.sleep(0.05)
+        cmid = new_cmid()
+        first = await ann.send(room, "lunch?", mention_here=True, cmid=cmid)
+        again = await ann.send(room, "lunch?", mention_here=True, cmid=cmid)
+        assert (again["seq"], again["dup"]) == (first["seq"], True)
+        assert [mentions(user) for user in members] == [0, 1, 0, 0]
+        body = {"text": "now", "by": author, "mention_here": True}
+        cluster.rest("POST", f"/v1/channels/{room}/messages", body)
+        assert [mentions(user) for user in members] == [0, 2, 0, 0]
 
 
 async def test_threads_have_figures_of_their_own_and_all_read_clears_them(

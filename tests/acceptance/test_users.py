@@ -33,18 +33,27 @@ async def test_out_on_every_edge_and_in_again(
     user, room = f"users-{act}", f"{ROOM}-{act}"
     cluster.rest("PUT", f"/v1/users/{user}", {"name": "Bob"})
     cluster.rest("POST", "/v1/channels", {"channel": room, "owner": "users-o", "members": [user]})
-    token = cluster.token(user)
+    owned = {"channel": f"{room}-owned", "owner": user, "members": [f"{user}-heir"]}
+    cluster.rest("POST", "/v1/channels", owned)
+    token, heir = cluster.token(user), Rest(cluster.url, cluster.token(f"{user}-heir"))
     rests = [Rest(url, token) for url in cluster.urls]
     send = ("POST", f"/v1/channels/{room}/messages")
-    async with Client(cluster.urls[0], token) as one, Client(cluster.urls[1], token) as two:
+    eye = Client(cluster.urls[1], cluster.token("users-o"))
+    async with eye, Client(cluster.urls[0], token) as one, Client(cluster.urls[1], token) as two:
+        seen = await eye.rpc("presence.watch", users=[user])
+        assert seen["users"][user] == {"state": "online"}
         await one.rpc("message.send", channel=room, text="in", cmid=new_cmid())
+        await eye.subscribe(room)
+        assert (await one.rpc("typing.start", channel=room))["shown"]
         with pytest.raises(ReplyError):
             await one.rpc(f"user.{act}", user=user)
         began = time.monotonic()
         await asyncio.to_thread(cluster.rest, "POST", f"/v1/users/{user}/{act}", {"reason": "x"})
         for client in (one, two):
             assert (await client.wait_closed()).code == close.code
+        await eye.wait_until(lambda: last(eye, user) == "offline", "he is still shown")
         assert time.monotonic() - began < 2
+        await eye.wait_until(lambda: "typing.stopped" in heard_in(eye, room), "he types no more")
     for url, rest in zip(cluster.urls, rests, strict=True):
         with pytest.raises(ReplyError) as refused:
             async with Client(url, token):
@@ -56,6 +65,9 @@ async def test_out_on_every_edge_and_in_again(
         assert (acted.status, acted.body["code"]) == (403, refusal.name)
         new = Rest(url, cluster.server_key).call("POST", "/v1/tokens", {"user": user})
         assert (new.status, new.body["code"]) == (403, refusal.name)
+    roles(cluster, owned["channel"], {user: "owner", f"{user}-heir": "owner"})
+    leave = ("POST", f"/v1/channels/{owned['channel']}/leave")
+    assert heir.call(*leave, {}).body["code"] == "last_owner"
     assert cluster.rest("GET", f"/v1/users/{user}/state")["reason"] == "x"
     assert cluster.rest("GET", f"/v1/users/{user}")["name"] == "Bob"
     members = cluster.rest("GET", f"/v1/channels/{room}/members")["members"]
@@ -79,6 +91,29 @@ async def test_out_on_every_edge_and_in_again(
         while await heard() != wanted:
             assert time.monotonic() < ends, await heard()
             await asyncio.sleep(0.05)
+    wait_for(lambda: heir.call(*leave, {}).status == 200, 5.0, lambda: "nobody owns it")
+
+
+def heard_in(client: Client, channel: str) -> list[str]:
+    """The types of what a client was told in a channel."""
+    return [pub["data"]["t"] for pub in client.publications(channel)]
+
+
+def last(client: Client, user: str) -> str:
+    """How the client was told last that this one is; empty: never."""
+    told = [push["pub"]["data"] for push in client.pushes if "pub" in push]
+    states = [data["users"][user]["state"] for data in told if data.get("t") == "presence"]
+    return states[-1] if states else ""
+
+
+def roles(cluster: Cluster, channel: str, wanted: dict[str, str]) -> None:
+    """Wait until the members' roles are these."""
+
+    def found() -> dict[str, str]:
+        members = cluster.rest("GET", f"/v1/channels/{channel}/members")["members"]
+        return {member["user"]: member["role"] for member in members}
+
+    wait_for(lambda: found() == wanted, 5.0, lambda: str(found()))
 
 
 async def test_a_ban_ends_by_itself(cluster: Cluster) -> None:

@@ -29,7 +29,7 @@ class Column:
 
     kind: ChannelKind
     role: Role
-    state: str = ""  # "banned", "muted", "frozen"
+    state: str = ""  # "banned", "muted", "frozen"; "public" of a group that takes requests
 
     @property
     def name(self) -> str:
@@ -50,7 +50,6 @@ class Call:
     only: tuple[tuple[ChannelKind, Role], ...] = ()
     idle: tuple[Role, ...] = ()
     rest_params: dict[str, Any] | None = None
-    gathered: bool = False
 
 
 DM, GROUP, OPEN = ChannelKind.DM, ChannelKind.GROUP, ChannelKind.OPEN
@@ -60,6 +59,7 @@ COLUMNS = (
     Column(DM, Role.MEMBER),
     Column(DM, Role.MEMBER, "muted"),
     *(Column(GROUP, role) for role in Role),
+    Column(GROUP, Role.NONE, "public"),
     Column(GROUP, Role.NONE, "banned"),
     Column(GROUP, Role.MEMBER, "muted"),
     Column(GROUP, Role.MODERATOR, "muted"),
@@ -85,7 +85,7 @@ WALK: dict[Action, Call] = {
     A.SEE: Call("channel.get", "GET " + C),
     A.READ: Call("history.get", "GET " + MESSAGES),
     A.LIST_MEMBERS: Call("members.list", f"GET {C}/members"),
-    A.MARK: Call("mark.read", "", {"upto": 1}, gathered=True),
+    A.MARK: Call("mark.read", "", {"upto": 1}),
     A.SEND: Call("message.send", "POST " + MESSAGES, HI),
     A.SEND_SILENT: Call("message.send", "POST " + MESSAGES, {**HI, "silent": True}, SEND),
     A.SEND_SYSTEM: Call("message.send", "POST " + MESSAGES, {**HI, "kind": "system"}, SEND),
@@ -162,7 +162,7 @@ WALK: dict[Action, Call] = {
         "event.send", f"POST {C}/custom_events", {"type": "perm.note", "data": {"a": 1}}
     ),
     A.SET_RETENTION: Call("channel.set_retention", f"PUT {C}/retention", {"retention_s": 86_400}),
-    A.TRUNCATE: Call("channel.truncate", f"POST {C}/truncate", fresh=True),
+    A.TRUNCATE: Call("channel.truncate", f"POST {C}/truncate", {"before_seq": 0}, fresh=True),
     A.PROMOTE: Call("channel.promote", f"POST {C}/promote", {"kind": "{next_kind}"}, fresh=True),
     A.ARCHIVE_CHANNEL: Call("channel.archive", f"PUT {C}/archived", fresh=True),
     A.DELETE_CHANNEL: Call("channel.delete", "DELETE " + C, fresh=True),

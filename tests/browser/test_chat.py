@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import re
 from uuid import uuid4
 
@@ -10,12 +12,15 @@ import pytest
 from playwright.async_api import Locator, Page, WebSocket, WebSocketRoute, expect
 
 from tests.browser.conftest import Chat, Demo
+from tests.support.requirement import program
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 LINES = 360  # more than the rows that may be in the document at once
 ROWS_MAX = 300
 STILL_PX = 1.0
+CURL_S = 10
+ANSWERS_S = 10
 
 
 def fresh(word: str) -> str:
@@ -75,12 +80,16 @@ async def test_alice_writes_to_bob_and_back(chat: Chat) -> None:
 
     await write(bob, answer)
     await expect(bubble(alice, answer)).to_be_visible()
-    await expect(alice.locator(".timeline [aria-live=polite]")).to_contain_text(answer)
+    await expect(alice.locator("> [aria-live=polite]")).to_contain_text(answer)
     await expect(alice.locator("textarea")).to_have_value("")
     for side in (alice, bob):
         await expect(bubble(side, question)).to_have_count(1)
         await expect(bubble(side, answer)).to_have_count(1)
     await chat.shoot(page, "split")
+    loaded = (
+        "performance.getEntriesByType('resource').some(({ name }) => name.endsWith('/idling.js'))"
+    )
+    await page.wait_for_function(loaded)  # what it does: js/drafts.test.mjs
 
 
 async def test_edit_and_delete_show_on_both_sides(chat: Chat) -> None:
@@ -113,6 +122,28 @@ async def test_edit_and_delete_show_on_both_sides(chat: Chat) -> None:
     await expect(bubble(alice, gone)).to_have_count(0)
 
 
+# Nobody looks at the page, and its notices are heard of in `told`.
+UNSEEN = """() => {
+  globalThis.told = [];
+  Object.defineProperty(document, "hidden", { configurable: true, value: true });
+  globalThis.Notification = class {
+    static requestPermission() {
+      told.push("asked");
+      return "granted";
+    }
+    constructor(title, { body }) {
+      told.push([title, body]);
+    }
+  };
+}"""
+
+
+TOLD = """() => new Promise((done) => {
+  const look = () => (told.length > 1 ? done(told) : setTimeout(look, 20));
+  look();
+})"""
+
+
 async def test_unread_figures_come_and_go(chat: Chat, demo: Demo) -> None:
     name = fresh("Tea")
     channel = demo.group(f"group:{uuid4().hex}", ["alice", "dan"], name=name)
@@ -126,6 +157,15 @@ async def test_unread_figures_come_and_go(chat: Chat, demo: Demo) -> None:
     await expect(line(alice, name).locator(".badge")).to_have_text("3 unread")
     await expect(line(alice, name).locator(".last")).to_have_text(f"Dan: {last}")
     await expect(alice.locator(".channel").first).to_contain_text(name)
+    # Who asked for it is told of what comes while he does not look.
+    await alice.locator(".me").click()
+    await page.get_by_role("menuitem", name="Notices…").click()
+    await page.evaluate(UNSEEN)
+    await page.get_by_role("menuitemradio", name="Notices", exact=True).click()
+    last = fresh("and biscuits")
+    demo.write(channel, "dan", last)
+    assert await page.evaluate(TOLD) == ["asked", [name, f"Dan Okafor: {last}"]]
+    await page.evaluate("delete document.hidden")
 
     await enter(alice, name)
     await expect(alice.locator(".line-new")).to_be_visible()
@@ -148,6 +188,8 @@ async def test_history_pages_without_moving_what_is_read(chat: Chat, demo: Demo)
     alice = pane(page, "alice")
     await enter(alice, name)
     await expect(alice.locator("article.message")).not_to_have_count(0)
+    # A place that nobody wants any more by the time it comes is not gone to.
+    assert await page.evaluate(LATE) == [None, None]
     moved, rows, steps = await page.evaluate(PAGE_UP)
     assert moved <= STILL_PX
     assert rows <= ROWS_MAX
@@ -171,6 +213,85 @@ async def test_history_pages_without_moving_what_is_read(chat: Chat, demo: Demo)
     await expect(alice.locator(".jump")).to_be_visible()
     await write(alice, mine)
     await expect(bubble(alice, mine)).to_be_in_viewport()
+
+    # Whatever changes above it, and however wide the log is: what begins in view stays there.
+    above = await page.evaluate(ANCHOR)
+    path = f"/v1/channels/{channel}/messages/{above[0]}"
+    demo.rest("PATCH", path, {"by": "bob", "text": "much longer " * 60})
+    await expect(bubble(alice, "much longer")).to_have_count(1)
+    assert await page.evaluate(MOVED) <= STILL_PX
+    demo.rest("DELETE", f"/v1/channels/{channel}/messages/{above[1]}?by=bob")
+    await expect(alice.locator("article.deleted")).to_have_count(1)
+    assert await page.evaluate(MOVED) <= STILL_PX
+    await page.set_viewport_size({"width": 800, "height": 600})
+    assert await page.evaluate(MOVED) <= STILL_PX
+    await page.set_viewport_size({"width": 1440, "height": 700})
+    assert await page.evaluate(MOVED) <= STILL_PX
+
+    # Of 20,000 messages no more rows are in the document; own words lead to the end of them.
+    assert await page.evaluate(MANY) <= ROWS_MAX
+    await write(alice, fresh("Far down"))
+    await expect(alice.locator("article.message").last).to_contain_text("Far down")
+    assert await page.evaluate(BELOW) <= STILL_PX
+    await page.evaluate(ANCHOR)
+    await page.evaluate("hubbub.panes[0].timeline.on.act('thread', marked.row.message)")
+    await expect(alice.locator(".beside textarea")).to_be_focused()
+    assert await page.evaluate(MOVED) <= STILL_PX
+
+
+# Scrolls back and marks the first message that begins in view. Returns the ids of the two before.
+ANCHOR = """async () => {
+  const log = document.querySelector(".log");
+  log.scrollTop -= 3000;
+  await new Promise((done) => requestAnimationFrame(() => setTimeout(done, 30)));
+  const { top } = log.getBoundingClientRect();
+  const all = [...log.querySelectorAll("article")];
+  const place = all.findIndex((node) => node.getBoundingClientRect().top >= top);
+  globalThis.marked = all[place];
+  globalThis.markedTop = marked.getBoundingClientRect().top;
+  return [all[place - 2].dataset.id, all[place - 1].dataset.id];
+}"""
+
+# How far the marked message is from where it was, in px.
+MOVED = """async () => {
+  await new Promise((done) => requestAnimationFrame(() => setTimeout(done, 30)));
+  return marked.isConnected ? Math.abs(marked.getBoundingClientRect().top - markedTop) : 9999;
+}"""
+
+# How far the end is below what is seen, in px.
+BELOW = """(() => {
+  const { log } = hubbub.panes[0].timeline;
+  return log.scrollHeight - log.scrollTop - log.clientHeight;
+})()"""
+
+# Takes in 20,000 older messages and scrolls among them. Returns the most rows there were.
+MANY = """async () => {
+  const { session, timeline } = hubbub.panes[0];
+  const { room } = session;
+  const first = room.oldestSeq - 20_000;
+  const ts = "2024-01-01T00:00:00Z";
+  const older = (n) => ({ id: `old ${n}`, seq: first + n, by: "bob", ts, text: `old ${n}` });
+  room.messages.unshift(...Array.from({ length: 20_000 }, (_, n) => older(n)));
+  let rows = 0;
+  timeline.show(room.view([]), timeline.facts);
+  for (const seq of [first + 12_000, room.last.seq]) {
+    timeline.reveal(seq);
+    for (let n = 0; n < 3; n++) {
+      timeline.log.scrollTop -= 4_000;
+      await new Promise((done) => requestAnimationFrame(() => setTimeout(done, 0)));
+      rows = Math.max(rows, timeline.log.querySelectorAll("article").length);
+    }
+  }
+  return rows;
+}"""
+
+# Goes far back, and to the end before that is answered. Returns where it led, and what is shown.
+LATE = """async () => {
+  const { reading, room } = hubbub.panes[0].session;
+  const far = reading.jump(room, 2);
+  reading.present();
+  return [await far, reading.past];
+}"""
 
 
 # What is on the screen is marked as read, and the log has answered.
@@ -246,13 +367,188 @@ async def test_a_cut_heals_with_nothing_lost_or_doubled(chat: Chat, demo: Demo) 
 
 
 async def test_a_short_cut_is_not_shown(chat: Chat) -> None:
-    page = await chat.open("/?user=emma")
+    page = await chat.open("/?user=emma&debug")
     emma = pane(page, "emma")
     await online(emma)
     assert await page.evaluate(SHORT_CUT) == []
+    # A developer sees what goes on; tokens are nobody's.
+    await expect(page.locator(".drawer header")).to_contain_text("answered in")
+    frames = await page.locator(".drawer li").all_inner_texts()
+    assert {"→", "←", "×"} <= {frame[0] for frame in frames}
+    assert not [frame for frame in frames if "eyJ" in frame]
+
+
+async def test_older_messages_are_wanted_while_nothing_is_connected(chat: Chat, demo: Demo) -> None:
+    """They come with the connection; until then the page does not stand still for asking."""
+    name = fresh("Cellar")
+    channel = demo.group(f"group:{uuid4().hex}", ["emma", "dan"], name=name)
+    await asyncio.to_thread(demo.fill, channel, "dan", LINES)
+    chat.is_cut = True
+    context = await chat.context()
+    page = await chat.open("/?user=emma", context)
+    emma = pane(page, "emma")
+    await enter(emma, name)
+    await expect(emma.locator("article.message").last).to_contain_text("line ")
+    await context.set_offline(True)
+    await page.evaluate("hubbub.panes[0].session.client.cut()")
+    await page.evaluate("document.querySelector('.log').scrollTop = 0")
+    async with asyncio.timeout(ANSWERS_S):
+        await page.evaluate(TURNS)
+    await context.set_offline(False)
+    await expect(emma.locator(".top-of-history")).to_have_text("This is where it began")
+
+
+async def test_a_tab_that_is_closed_at_once_loses_nothing(chat: Chat, demo: Demo) -> None:
+    name, text = fresh("Closed"), fresh("Just in time")
+    channel = demo.group(f"group:{uuid4().hex}", ["emma", "dan"], name=name)
+    context = await chat.context()
+    page = await chat.open("/?user=emma", context)
+    await enter(pane(page, "emma"), name)
+    kept = await page.evaluate(SEND_AND_LOOK, text)
+    assert [(entry["text"], box) for entry, box in kept] == [(text, text)]
+    await page.close()
+
+    # Two tabs find it; both send it, and the channel has it once.
+    tabs = [await context.new_page() for _ in range(2)]
+    for tab in tabs:
+        chat.watch(tab)
+        await tab.add_init_script(KEPT_BACK)
+    for tab in tabs:
+        await tab.goto(f"{demo.url}/?user=emma")
+        await enter(pane(tab, "emma"), name)
+        await expect(bubble(pane(tab, "emma"), text)).to_have_attribute("data-status", "waiting")
+    assert demo.rest("GET", f"/v1/channels/{channel}/messages")["messages"] == []
+    async with asyncio.TaskGroup() as both:
+        for tab in tabs:
+            both.create_task(tab.evaluate("hubbub.release()"))
+    for tab in tabs:
+        await expect(bubble(pane(tab, "emma"), text)).to_have_attribute("data-status", "stored")
+        await expect(bubble(pane(tab, "emma"), text)).to_have_count(1)
+    found = demo.rest("GET", f"/v1/channels/{channel}/messages")["messages"]
+    assert [message["text"] for message in found] == [text]
+    assert await tabs[0].evaluate(KEPT) == []
+
+
+async def test_what_one_tab_discards_no_other_sends(chat: Chat, demo: Demo) -> None:
+    name, text, after = fresh("Regret"), fresh("Not this"), fresh("But this")
+    channel = demo.group(f"group:{uuid4().hex}", ["emma", "dan"], name=name)
+    context = await chat.context()
+    await context.add_init_script(KEPT_BACK)
+    first = await chat.open("/?user=emma", context)
+    await enter(pane(first, "emma"), name)
+    await write(pane(first, "emma"), text)
+    second = await chat.open("/?user=emma", context)
+    await enter(pane(second, "emma"), name)
+    await expect(bubble(pane(second, "emma"), text)).to_be_visible()
+    await first.evaluate(DISCARD)
+    for tab in (first, second):
+        await expect(bubble(pane(tab, "emma"), text)).to_have_count(0)
+    await second.evaluate("hubbub.release()")
+    await write(pane(second, "emma"), after)
+    await expect(bubble(pane(second, "emma"), after)).to_have_attribute("data-status", "stored")
+    found = demo.rest("GET", f"/v1/channels/{channel}/messages")["messages"]
+    assert [message["text"] for message in found] == [after]
+
+
+# What the storage has, and [entry, what the box says] at the moment when an entry is stored.
+KEPT = (
+    """() => Object.keys(localStorage).filter((name) => name.startsWith("hubbub.outbox.emma."))"""
+)
+SEND_AND_LOOK = """(text) => {
+  const { outbox } = hubbub.panes[0].session;
+  outbox.online(false);
+  const box = document.querySelector("textarea");
+  const kept = [];
+  const { setItem } = Storage.prototype;
+  Storage.prototype.setItem = function (name, value) {
+    setItem.call(this, name, value);
+    if (name.startsWith("hubbub.outbox.")) kept.push([JSON.parse(value), box.value]);
+  };
+  box.value = text;
+  box.form.requestSubmit();
+  if (box.value !== "") throw new Error("the box is not empty");
+  return kept;
+}"""
+# The outbox of this page says nothing until `hubbub.release()`.
+KEPT_BACK = """(() => {
+  let given;
+  Object.defineProperty(globalThis, "hubbub", {
+    configurable: true,
+    get: () => given,
+    set: (value) => {
+      given = value;
+      let panes = [];
+      Object.defineProperty(given, "panes", {
+        get: () => panes,
+        set: (made) => {
+          panes = made;
+          for (const { session: { outbox } } of made) {
+            const online = outbox.online.bind(outbox);
+            outbox.online = () => {};
+            given.release = () => online(true);
+          }
+        },
+      });
+    },
+  });
+})()"""
+DISCARD = """() => {
+  const { outbox } = hubbub.panes[0].session;
+  for (const cmid of [...outbox.entries.keys()]) outbox.discard(cmid);
+}"""
+
+
+async def test_a_frame_is_copied_as_curl(chat: Chat, demo: Demo) -> None:
+    """The line asks over REST, as the same user, what the socket was asked."""
+    program("curl")
+    name, text = fresh("Shell"), fresh("It's 'quoted' & said")
+    channel = demo.group(f"group:{uuid4().hex}", ["emma", "dan"], name=name)
+    context = await chat.context(permissions=["clipboard-read", "clipboard-write"])
+    page = await chat.open("/?user=emma&debug", context)
+    emma = pane(page, "emma")
+    await enter(emma, name)
+    await write(emma, text)
+    await expect(bubble(emma, text)).to_have_attribute("data-status", "stored")
+    drawer = page.locator(".drawer")
+    token = demo.rest("POST", "/v1/tokens", {"user": "emma"})["token"]
+
+    async def copied(verb: str) -> str:
+        await drawer.get_by_role("button", name=f"Copy as curl: {verb}", exact=True).last.click()
+        await expect(drawer.locator(".copied")).to_contain_text("token of emma")
+        line: str = await page.evaluate("navigator.clipboard.readText()")
+        await page.evaluate("document.querySelector('.copied').textContent = ''")
+        assert "eyJ" not in line
+        return line
+
+    sent = await copied("message.send")
+    assert sent.startswith(f"curl -X POST '{demo.url}/v1/channels/")
+    for verb, line in [
+        ("message.send", sent),
+        ("block.list", await copied("block.list")),
+        ("mark.read", await copied("mark.read")),
+    ]:
+        script = f"{line} --fail-with-body --silent --show-error"
+        process = await asyncio.create_subprocess_exec(
+            "bash", "-c", script, env={**os.environ, "TOKEN": token}, stdout=-1, stderr=-1
+        )
+        async with asyncio.timeout(CURL_S):
+            said, wrong = await process.communicate()
+        assert process.returncode == 0, f"{verb}: {line}\n{said.decode()}{wrong.decode()}"
+        if verb == "message.send":  # with its cmid: the server has it already
+            assert json.loads(said)["dup"] is True
+    stored = demo.rest("GET", f"/v1/channels/{channel}/messages")["messages"]
+    assert [message["text"] for message in stored] == [text]
+
+    button = drawer.get_by_role("button", name="Copy as curl: screen.set", exact=True).last
+    await button.click()
+    await expect(drawer.locator(".copied")).to_have_text("REST has no such thing: screen.set")
 
 
 # Cuts the connection, waits until it is back, and returns what the bar said meanwhile.
+# Some turns of the page's loop, with what it draws in each.
+TURNS = """async () => {
+  for (let turn = 0; turn < 20; turn++) await new Promise((done) => setTimeout(done, 20));
+}"""
 SHORT_CUT = """async () => {
   const bar = document.querySelector(".bar");
   const { client } = hubbub.panes[0].session;
@@ -280,6 +576,12 @@ async def test_unsent_messages_survive_a_reload(chat: Chat, demo: Demo) -> None:
     text = fresh("Kept")
     await write(dan, text)
     await expect(bubble(dan, text)).to_have_attribute("data-status", "waiting")
+    await page.evaluate(FILL_OUTBOX)
+    await write(dan, "One too many")
+    await expect(dan.locator(".toast")).to_contain_text("Too much waits to be sent")
+    await expect(dan.locator("textarea")).to_have_value("One too many")
+    await page.evaluate(EMPTY_OUTBOX)
+    await dan.locator("textarea").fill("")
     await page.evaluate("hubbub.panes[0].session.stop()")
     await context.set_offline(False)
     await page.reload()
@@ -355,6 +657,15 @@ async def test_a_refused_message_says_why_and_can_be_discarded(chat: Chat, demo:
     page_of = demo.rest("GET", f"/v1/channels/{channel}/messages?limit=10")
     assert [message["text"] for message in page_of["messages"]] == [text]
 
+
+FILL_OUTBOX = """() => {
+  const { outbox } = hubbub.panes[0].session;
+  while (!outbox.isFull) outbox.add({ kind: "send", channel: "group:elsewhere", text: "waits" });
+}"""
+EMPTY_OUTBOX = """() => {
+  const { outbox } = hubbub.panes[0].session;
+  for (const { cmid } of outbox.of("group:elsewhere")) outbox.discard(cmid);
+}"""
 
 # Empties the text of the next send on its way, which the real server then refuses.
 REFUSE_NEXT = """() => {

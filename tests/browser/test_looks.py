@@ -169,6 +169,13 @@ async def test_touch_targets_are_larger(chat: Chat) -> None:
     await line(emma, "Trail run").tap()
     await expect(emma.locator("textarea")).to_be_in_viewport(ratio=1)
     assert await page.evaluate(FAULTS, 44) == []
+    # A long press, as the browser tells of it.
+    press = (
+        'new PointerEvent("contextmenu", {bubbles: true, cancelable: true, pointerType: "touch"})'
+    )
+    await emma.locator("article.message").last.evaluate(f"node => node.dispatchEvent({press})")
+    await expect(page.get_by_role("menuitem", name="Reply", exact=True)).to_be_visible()
+    assert await page.evaluate(FAULTS, 44) == []
 
 
 async def test_the_keyboard_alone(chat: Chat, demo: Demo) -> None:
@@ -227,7 +234,7 @@ async def test_a_reader_hears_new_messages_of_others_once(chat: Chat, demo: Demo
     dan = pane(page, "dan")
     await enter(dan, name)
     await expect(bubble(dan, "Old")).to_be_visible()
-    live = dan.locator(".timeline [aria-live=polite]")
+    live = dan.locator("> [aria-live=polite]")
     await expect(live).to_be_empty()
     await write(dan, "Mine")
     await expect(bubble(dan, "Mine")).to_have_attribute("data-status", "stored")
@@ -235,6 +242,15 @@ async def test_a_reader_hears_new_messages_of_others_once(chat: Chat, demo: Demo
     demo.write(channel, "emma", "New")
     await expect(live).to_have_text("Emma Schneider: New")
     await expect(dan.get_by_role("log")).to_have_attribute("aria-live", "off")
+    await dan.locator(".me").click()
+    await page.get_by_role("menuitem", name="Read out…").click()
+    await page.get_by_role("menuitemradio", name="Only those that name you").click()
+    demo.write(channel, "emma", "To all")
+    await expect(bubble(dan, "To all")).to_be_visible()
+    await expect(live).to_have_text("Emma Schneider: New")
+    body = {"by": "emma", "text": "To you", "mentions": ["dan"]}
+    demo.rest("POST", f"/v1/channels/{channel}/messages", body)
+    await expect(live).to_have_text("Emma Schneider: To you")
 
 
 async def test_the_first_load_is_small_and_its_policy_strict(chat: Chat, demo: Demo) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -9,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from edge.web.pages import LEAN, lean
+from edge.web.pages import as_served
+from hubbub.base.errors import all_closes, all_errors
 from tests.support.requirement import program
 
 HERE = Path(__file__).parent
@@ -19,6 +21,15 @@ IMPORT = re.compile(r'^import .*?from "(?:\./|/static/)([\w.]+)";', re.M)
 LATER = re.compile(r'\b(?:import|looks)\("(?:\./|/static/)([\w.]+)"\)')
 LOAD_BYTES_MAX = 150_000  # uncompressed, of everything that the first load fetches
 LATER_BYTES_MAX = 12_000  # of each file that comes when it is first used
+LANGUAGE_BYTES_MAX = 20_000  # comes with the first load of who does not read English
+LITERAL = re.compile(r'"(?:[^"\\]|\\.)*"')
+# What stands in a call of `t` before what is filled in.
+ASKED = re.compile(r'(?<![\w.])t\((?:[\w. ]+\? )?("(?:[^"\\]|\\.)*"(?: : "(?:[^"\\]|\\.)*")?)')
+# What the server says to users: a table may have words for it.
+OF_THE_SERVER = {f"error {row.code}" for row in all_errors()} | {
+    f"end {row.reason}" for row in all_closes()
+}
+FILLED = re.compile(r"\{\w+\}")
 
 # An address of somebody else; and text that would be parsed, or needs a laxer policy.
 FOREIGN = re.compile(r"""(?:src|href|from|import)\s*[=(]?\s*["'](?:https?:)?//""")
@@ -46,8 +57,7 @@ def test_pure_modules(name: str) -> None:
 
 
 def served(name: str) -> bytes:
-    source = (SDK if name == SDK.name else STATIC / name).read_bytes()
-    return lean(source) if name.endswith(LEAN) else source
+    return as_served(name, (SDK if name == SDK.name else STATIC / name).read_bytes())
 
 
 def imported(*names: str) -> dict[str, bytes]:
@@ -84,6 +94,25 @@ def test_what_comes_later_is_small_and_not_in_the_first_load() -> None:
         "menu.js",
     } <= later
     assert {name: len(served(name)) for name in later if len(served(name)) > LATER_BYTES_MAX} == {}
+
+
+def test_a_table_of_another_language_has_all_words_and_no_others() -> None:
+    said: set[str] = set()
+    for path in STATIC.glob("*.js"):
+        if path.name != "docs.js":
+            said |= {str(json.loads(word)) for word in asked_for(path.read_text(encoding="utf-8"))}
+    for path in STATIC.glob("*.json"):
+        table: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+        assert said - table.keys() == set()
+        assert table.keys() - said - OF_THE_SERVER == set()
+        assert len(path.read_bytes()) <= LANGUAGE_BYTES_MAX
+        for english, words in table.items():
+            assert set(FILLED.findall(words)) == set(FILLED.findall(english)), english
+
+
+def asked_for(source: str) -> list[str]:
+    """The words, as literals, that a script asks of `t`."""
+    return [word for call in ASKED.findall(source) for word in LITERAL.findall(call)]
 
 
 def test_the_page_is_small_and_all_its_own() -> None:

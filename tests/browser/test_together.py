@@ -25,6 +25,25 @@ async def choose(where: Locator, text: str, verb: str) -> None:
     await where.page.get_by_role("menuitem", name=verb, exact=True).click()
 
 
+async def option(where: Locator, entry: str) -> None:
+    """One of the opened conversation's options."""
+    await where.get_by_role("button", name="Conversation options").click()
+    await where.page.get_by_role("menuitem", name=entry, exact=True).click()
+
+
+async def person(where: Locator, name: str, act: str) -> None:
+    """What may be done with a member of the opened conversation."""
+    await option(where, "Members")
+    await where.page.get_by_role("dialog").get_by_role("button", name=name).click()
+    await where.page.get_by_role("dialog").get_by_role("button", name=act, exact=True).click()
+
+
+async def own(where: Locator, entry: str) -> None:
+    """One of the entries below one's own name."""
+    await where.locator(".me").click()
+    await where.locator("[role^=menuitem]").filter(has_text=entry).click()
+
+
 async def both(chat: Chat, demo: Demo, **more: object) -> tuple[Page, Locator, Locator, str]:
     """Alice and Bob side by side in a group of their own, whose name comes last. Frida, the third
     of it, is never there."""
@@ -38,8 +57,18 @@ async def both(chat: Chat, demo: Demo, **more: object) -> tuple[Page, Locator, L
     return page, alice, bob, name
 
 
+# Bob's conversation as if he came to it for the first time.
+ANEW = """(({ session }) => {
+  const { channel } = session.room;
+  session.close();
+  session.rooms.clear();
+  session.positions.clear();
+  session.open(channel);
+})(hubbub.panes[1])"""
+
+
 async def test_ticks_signs_and_presence(chat: Chat, demo: Demo) -> None:
-    _, alice, bob, name = await both(chat, demo)
+    page, alice, bob, name = await both(chat, demo)
     await expect(line(bob, "Alice Moreau").locator(".here-online")).to_be_visible()
     await expect(alice.locator(".about")).to_have_text("3 members, 2 online")
     text = fresh("Is the door open?")
@@ -55,6 +84,63 @@ async def test_ticks_signs_and_presence(chat: Chat, demo: Demo) -> None:
     await expect(dialog).to_contain_text("Bob")
     await expect(dialog).not_to_contain_text("Frida")
     await alice.page.keyboard.press("Escape")
+
+    # What holds for who writes here is said where one writes.
+    notice = bob.locator(".bounds")
+    await option(alice, "Let only moderators write")
+    await expect(notice).to_have_text("Only moderators can write here now")
+    await expect(bob.locator("textarea")).to_be_disabled()
+    await option(alice, "Let everybody write")
+    await expect(notice).to_be_hidden()
+    await option(alice, "Slow mode: one message in 30 s")
+    await expect(notice).to_have_text("Slow mode: one message in 30 s")
+    await write(bob, "Once")
+    await expect(notice).to_contain_text("s left")
+    await bob.locator("textarea").fill("Twice")
+    await expect(bob.get_by_role("button", name="Send", exact=True)).to_be_disabled()
+    await bob.locator("textarea").fill("")
+    await option(alice, "End slow mode")
+    await person(alice, "Bob Tanaka", "For an hour")
+    await expect(notice).to_contain_text("You are muted here until")
+    # Not only who was there as it happened is told so.
+    await page.evaluate(ANEW)
+    await expect(notice).to_contain_text("You are muted here until")
+    dialog = page.get_by_role("dialog")
+    await choose(alice, "Once", "Person…")
+    await dialog.get_by_role("button", name="Unmute").click()
+    await expect(notice).to_be_hidden()
+    # What one owner may do with another.
+    await person(alice, "Bob Tanaka", "Make owner")
+    await choose(alice, "Once", "Person…")
+    await expect(dialog).to_contain_text("owner")
+    await expect(dialog.get_by_role("button", name="Unmute")).to_have_count(0)
+    await expect(dialog.get_by_role("button", name="Ban", exact=True)).to_be_visible()
+    await dialog.get_by_role("button", name="Make member").click()
+    await expect(dialog).to_have_count(0)
+
+    # A public conversation is found; who asks to be let in is let in there.
+    club = fresh("Club")
+    public = demo.group(f"group:{uuid4().hex}", ["alice"], name=club, public=True, approval=True)
+    await own(bob, "Public conversations")
+    await bob.page.get_by_role("button", name=f"Ask to join: {club}").click()
+    await expect(bob.page.get_by_role("dialog")).to_contain_text("Asked to join")
+    await bob.page.keyboard.press("Escape")
+    await enter(alice, club)
+    await option(alice, "Members")
+    await alice.page.get_by_role("button", name="Let Bob Tanaka in").click()
+    await expect(line(bob, club)).to_be_visible()
+    await alice.page.keyboard.press("Escape")
+    demo.rest("DELETE", f"/v1/channels/{public}")
+    await enter(alice, name)
+
+    # What was deleted comes back.
+    await choose(alice, text, "Delete…")
+    await alice.page.get_by_role("menuitem", name="Delete for everyone").click()
+    gone = alice.locator("article.message.deleted")
+    await gone.hover()
+    await gone.get_by_role("button", name="Actions").click()
+    await alice.page.get_by_role("menuitem", name="Bring it back").click()
+    await expect(bubble(bob, text)).to_be_visible()
 
     await bob.locator("textarea").press_sequentially("Ye")
     await expect(alice.locator(".typing")).to_have_text("Bob is typing…")
@@ -99,6 +185,18 @@ async def test_reactions_answers_and_names(chat: Chat, demo: Demo) -> None:
     await expect(chip).to_have_text("🎉1")
     await expect(chip).to_have_attribute("aria-pressed", "false")
 
+    # By keys alone, and back to where one was.
+    await bubble(alice, "Who brings").focus()
+    await page.keyboard.press("ArrowRight")
+    await expect(chip).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(bubble(bob, "Who brings").locator(".reaction")).to_have_text("🎉2")
+    await expect(chip).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(chip).to_have_text("🎉1")
+    await page.keyboard.press("Escape")
+    await expect(bubble(alice, "Who brings")).to_be_focused()
+
     await choose(bob, "Who brings", "Reply")
     await expect(bob.locator(".editing")).to_contain_text("Answer to Alice")
     await bob.locator("textarea").press_sequentially("Me! @Al")
@@ -113,10 +211,24 @@ async def test_reactions_answers_and_names(chat: Chat, demo: Demo) -> None:
     await choose(alice, "Me!", "Pin")
     await expect(answer.locator(".pinned")).to_be_visible()
     await chat.shoot(page, "together-dark")
+    await choose(alice, "Me!", "Another reaction")
+    palette = page.get_by_role("dialog").locator("button.emoji")  # it is loaded now
+    await expect(palette.nth(0)).to_be_focused()
+    await page.keyboard.press("ArrowRight")
+    await expect(palette.nth(1)).to_be_focused()
+    await chat.shoot(page, "emoji-dark")
+    await page.keyboard.press("Enter")
+    await expect(bubble(bob, "Me!").locator(".reaction")).to_have_text("😃1")
+    await alice.locator("textarea").fill("Good ")
+    await alice.get_by_role("button", name="Emoji").click()
+    await page.get_by_role("dialog").get_by_role("button", name="🍰").click()
+    await expect(alice.locator("textarea")).to_have_value("Good 🍰")
+    await alice.locator("textarea").fill("")
 
     # Named where one does not look.
     await alice.get_by_role("button", name="Back").or_(line(alice, "Robin")).first.click()
     await bob.locator("textarea").press_sequentially("@Ali")
+    await expect(bob.get_by_role("option")).to_have_count(1)
     await bob.locator("textarea").press("Enter")
     await bob.locator("textarea").press("Enter")
     await expect(line(alice, name).locator(".at")).to_have_text("@ you are mentioned")
@@ -144,6 +256,33 @@ async def test_search_leads_to_a_message_far_back(chat: Chat, demo: Demo) -> Non
     held = await page.evaluate("hubbub.panes[0].session.room.messages.map(({seq}) => seq)")
     assert held == list(range(held[0], held[-1] + 1))
 
+    # A link to it leads there from anywhere, also where nothing of the conversation is loaded yet.
+    demo.write(
+        demo.group(f"group:{uuid4().hex}", ["emma", "dan"], name=fresh("Later")), "dan", "Hi"
+    )
+    await page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    await hit.click()
+    await choose(emma, word, "Copy link")
+    await expect(emma.locator(".toast")).to_have_text("Link copied")
+    link = await page.evaluate("navigator.clipboard.readText()")
+    assert link.startswith(f"{demo.url}/m/")
+    await page.goto(link)
+    await page.get_by_role("link", name="Emma Schneider").click()
+    await expect(found).to_be_focused()
+    await expect(found).to_be_in_viewport()
+    await expect(emma.locator(".room h1")).to_have_text(name)
+    await emma.get_by_role("button", name="Latest").click()
+    await expect(emma.locator("article.message").last).to_contain_text("line ")
+    held = await page.evaluate("hubbub.panes[0].session.room.messages.map(({seq}) => seq)")
+    assert held == list(range(held[0], held[-1] + 1))
+    # In a text as well; who may not read it is told so and stays where he is.
+    await write(emma, f"See {link}")
+    await bubble(emma, "See http").get_by_role("link").click()
+    await expect(found).to_be_focused()
+    await page.evaluate("location.hash = '#/m/group:none/abcdefgh'")
+    await expect(emma.locator(".toast")).not_to_be_empty()
+    await expect(emma.locator(".room h1")).to_have_text(name)
+
 
 async def test_what_one_sets_for_oneself(chat: Chat, demo: Demo) -> None:
     name = fresh("Noise")
@@ -160,13 +299,75 @@ async def test_what_one_sets_for_oneself(chat: Chat, demo: Demo) -> None:
     await bubble(chloe, "Better words").get_by_role("button", name="edited").click()
     await expect(page.get_by_role("dialog")).to_contain_text("First words")
     await page.keyboard.press("Escape")
+
+    # What is saved leads back to where it stands; so does a reminder, which also is told when due.
+    await choose(chloe, "Better words", "Save for later")
+    await expect(chloe.locator(".toast")).to_have_text("Saved")
+    await choose(chloe, "Better words", "Remind me…")
+    await page.get_by_role("menuitem", name="In an hour").click()
+    await write(chloe, "Later words")
+    await expect(bubble(chloe, "Later words")).to_have_attribute("data-status", "stored")
+    await chloe.locator("textarea").fill("Much later words")
+    await chloe.get_by_role("button", name="Send later").click()
+    await page.get_by_role("button", name="Schedule", exact=True).click()
+    await expect(chloe.locator("textarea")).to_have_value("")
+    await chloe.get_by_role("button", name="Back to conversations").click()
+    await own(chloe, "Scheduled messages")
+    dialog = page.get_by_role("dialog")
+    await expect(dialog).to_contain_text("Much later words")
+    await dialog.get_by_role("button", name="Edit…").click()
+    await dialog.get_by_label("Message").fill("Better late words")
+    await dialog.get_by_role("button", name="Save").click()
+    await expect(dialog).to_contain_text("Better late words")
+    await dialog.get_by_role("button", name="Send now").click()
+    await expect(page.get_by_role("dialog")).to_contain_text("Nothing waits")
+    await page.keyboard.press("Escape")
+    await expect(line(chloe, name)).to_contain_text("You: Better late words")
+    soon = await page.evaluate("""async () => {
+        const { session } = hubbub.panes[0];
+        const { reminders } = await session.ask("reminder.list", {});
+        return session.ask("reminder.snooze", { id: reminders[0].id, at: Date.now() + 900 });
+    }""")
+    assert soon["seq"]
+    await own(chloe, "Saved messages")
+    await page.get_by_role("dialog").get_by_role("button", name="Better words").click()
+    await expect(bubble(chloe, "Better words")).to_be_focused()
+    await expect(chloe.locator(".toast")).to_contain_text("Reminder: Better words")
+    await chloe.locator(".toast").get_by_role("button", name="Show").click()
+    await expect(chloe.locator(".toast")).to_be_empty()
+    await expect(bubble(chloe, "Better words")).to_be_focused()
+
+    # Escape closes what is on top, and nothing else.
+    await page.keyboard.press("?")
+    await expect(page.get_by_role("dialog")).to_contain_text("These keys")
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+    await expect(bubble(chloe, "Better words")).to_be_focused()
+
+    await chloe.get_by_role("button", name="Back to conversations").click()
+    await own(chloe, "Invisible")
+    await expect(chloe.locator(".me .presence")).to_have_text("Invisible")
+    await own(chloe, "Online")
+    await expect(chloe.locator(".me .presence")).to_have_text("Online")
+    await enter(chloe, name)
     await chloe.get_by_role("button", name="Conversation options").click()
     await chat.shoot(page, "options-390")
+    await page.get_by_role("menuitem", name="Pin to the top of the list").click()
+    await chloe.get_by_role("button", name="Conversation options").click()
     await page.get_by_role("menuitem", name="Mute").click()
     await chloe.get_by_role("button", name="Back to conversations").click()
     await expect(line(chloe, name).locator(".icon-muted")).to_be_visible()
+    await expect(line(chloe, name).locator(".icon-pin")).to_be_visible()
     await chloe.get_by_role("button", name="Colours").click()
     assert await page.evaluate("document.documentElement.dataset.theme") == "light"
-    await page.reload()
+    await own(chloe, "Deutsch")
+    await expect(chloe.get_by_role("searchbox")).to_have_attribute("placeholder", "Suchen")
     await expect(line(chloe, name).locator(".icon-muted")).to_be_visible()
     assert await page.evaluate("document.documentElement.dataset.theme") == "light"
+    assert await page.evaluate("document.documentElement.lang") == "de"
+    await enter(chloe, name)
+    await expect(chloe.locator(".line-day")).to_have_text("Heute")
+    await chat.shoot(page, "german-390")
+    # What the server refuses is said in it, too.
+    await page.evaluate(f"location.hash = '#/m/group:none/{made['id']}'")
+    await expect(chloe.locator(".toast")).to_have_text("Diese Unterhaltung gibt es nicht")

@@ -1,10 +1,10 @@
 """Hooks of schemathesis: its requests get ids that exist, and a file says what was answered.
 
-Of each operation's requests the first one becomes a good one of the `stage`; of the others
-three of four keep all that was generated but the ids in the path and who acts. A parameter that is
-meant to be wrong stays so. Schemathesis picks names out of answers, too: what would be done to the
-stage's own, or to apps, is done to what is made for it. HUBBUB_SEEN names the file: one line an
-answer, status and operation.
+Of each operation's requests the first one that is not meant to be wrong becomes a good one of the
+`stage`; of the others three of four keep all that was generated but the ids in the path and who
+acts. A parameter that is meant to be wrong stays so. Schemathesis picks names out of answers, too:
+what would be done to the stage's own, or to apps, is done to what is made for it. HUBBUB_SEEN names
+the file: one line an answer, status and operation.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ class _Seen:
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
-        self.asked: Counter[str] = Counter()
+        self.asked: Counter[tuple[str, bool]] = Counter()
         self.file = open(os.environ["HUBBUB_SEEN"], "a", encoding="utf-8")  # noqa: SIM115 - whole run
 
-    def number(self, label: str) -> int:
+    def number(self, label: str, *, is_wrong: bool) -> int:
         with self.lock:
-            self.asked[label] += 1
-            return self.asked[label]
+            self.asked[label, is_wrong] += 1
+            return self.asked[label, is_wrong]
 
 
 STAGE: Final[Stage] = of_environment()
@@ -51,8 +51,10 @@ def before_call(context: HookContext, case: Case, kwargs: dict[str, Any]) -> Non
     label, meta = case.operation.label, case.meta
     if not label.partition(" ")[2].startswith("/v1/") or meta is None:
         return
-    number = SEEN.number(label)
-    if number == 1:
+    is_wrong = any(meta.is_negative_at(place) for place in ParameterLocation)
+    number = SEEN.number(label, is_wrong=is_wrong)
+    is_good = number == 1 and not is_wrong
+    if is_good:
         good = STAGE.good(label)
         case.path_parameters = dict(good.path)
         case.query = dict(good.query)
@@ -70,7 +72,7 @@ def before_call(context: HookContext, case: Case, kwargs: dict[str, Any]) -> Non
             and not meta.is_negative_at(ParameterLocation.BODY)
         ):
             case.body = {**body, "by": _BY}
-    if number > 1 and label == DELETE_MESSAGES and _names_own(_ids(case.body)):
+    if not is_good and label == DELETE_MESSAGES and _names_own(_ids(case.body)):
         case.body = STAGE.good(label).body
 
 

@@ -90,6 +90,7 @@ SAID: Final[dict[str, dict[str, Any]]] = {
     f"PUT {_C}/timeouts/{{user}}": {"for_s": 60},
     f"PUT {_C}/slow_mode": {"seconds": 5},
     f"POST {_C}/promote": {"kind": "open"},
+    f"POST {_C}/truncate": {"before_seq": 0},
     f"POST {_C}/members/jobs": {"users": ["dora", "emil"]},
     f"PUT {_C}/members/{{user}}/metadata/{{key}}": {"value": "green"},
     "PUT /v1/event_types/{name}": {"schema": {"type": "object"}},

@@ -24,7 +24,24 @@ MODULE = HERE.parents[1] / "edge" / "web" / "sdk" / "hubbub.js"
 PAGE = MODULE.parents[1] / "static"
 TYPESCRIPT = "5.9.3"
 USERS = ("js-ann", "js-ben", "js-off", "js-cut", "js-see", "js-src", "js-dev")
-TESTS = 5
+TESTS = 7
+# Each line is refused: a wrong type, a wrong field, a missing one, a wrong use of an answer.
+WRONG = """
+connect({ url: 1, token: "" });
+new Chat({ url: "", token: "" }).call("poll.vote", { channel: "group:x", id: 1, options: [1] });
+new Chat({ url: "", token: "" }).call("poll.vote", { chanel: "group:x", id: "1", options: [1] });
+new Chat({ url: "", token: "" }).call("message.edit", { channel: "group:x" });
+new Chat({ url: "", token: "" }).channel("group:x").call("message.edit", { name: "" });
+new Chat({ url: "", token: "" }).call("user.get", { user: "" }).then(({ nome }) => nome);
+"""
+RIGHT = """
+async function right(/** @type {string} */ any, /** @type {Chat} */ chat) {
+  await chat.call(any, { what: 1 });
+  for await (const member of chat.rows("members.list", { channel: "group:x" })) member.user.trim();
+  for await (const message of chat.channel("group:x").messages({ limit: 5 })) message.id.trim();
+  return (await chat.channel("group:x").call("thread.get", { id: "" })).messages[0].seq.toFixed();
+}
+"""
 
 pytestmark = [pytest.mark.conformance, pytest.mark.timeout(240)]
 
@@ -46,20 +63,27 @@ def test_its_types_hold(tmp_path: Path) -> None:
         *["--target", "es2022", "--module", "esnext", "--lib", "es2022,dom"],
     ]
     tsc = tmp_path / "node_modules" / ".bin" / "tsc"
-    broken = tmp_path / "broken.js"  # the same module and one wrong call: the only error
+    broken = tmp_path / "broken.js"  # the same module and wrong calls: the only errors
+    shutil.copy(MODULE.with_name("verbs.d.ts"), tmp_path)
     text = MODULE.read_text(encoding="utf-8")
-    broken.write_text(text + '\nconnect({ url: 1, token: "" });\n', encoding="utf-8")
+    broken.write_text(text + WRONG + RIGHT, encoding="utf-8")
     done = run([str(tsc), *checked, str(MODULE), str(broken)], cwd=tmp_path)
     errors = [line for line in done.stdout.splitlines() if ": error TS" in line]
-    assert errors, done.stdout
-    assert all(line.startswith("broken.js") and "TS2322" in line for line in errors), errors
+    wrong = {f"broken.js({n}," for n in wrong_lines(text)}
+    assert {line.split(",")[0] + "," for line in errors} == wrong, done.stdout
     check_page(tsc, tmp_path / "page")
+
+
+def wrong_lines(text: str) -> range:
+    """The numbers of the lines of WRONG behind the module."""
+    first = text.count("\n") + 2
+    return range(first, first + WRONG.strip().count("\n") + 1)
 
 
 def check_page(tsc: Path, folder: Path) -> None:
     """The chat page's modules by their inferred types: names, calls and their arguments."""
     folder.mkdir()
-    for path in (*PAGE.glob("*.js"), MODULE):
+    for path in (*PAGE.glob("*.js"), MODULE, MODULE.with_name("verbs.d.ts")):
         if path.name != "docs.js":  # asks elements of its HTML for what their tags have
             shutil.copy(path, folder)
     options = {"noEmit": True, "allowJs": True, "checkJs": True, "lib": ["es2023", "dom"]}

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any
 
@@ -206,7 +206,7 @@ class EdgeStage:
             self.hub,
             ask=lambda *question: self.head_asks.append(question[:3]),
             slot_of=lambda app, key: 3,
-            ask_lines=lambda ask, came: self.line_asks.append((ask, came)),
+            ask_lines=self.ask_lines,
         )
         self.dispatch = Dispatch(
             REGISTRY, self.request, now_ms=self.clock.wall_ms, entropy=SeededEntropy()
@@ -266,6 +266,15 @@ class EdgeStage:
         slot: int = -1,
     ) -> None:
         self.on_ask(Ask(kind, app, key, body, done))
+
+    def ask_lines(
+        self,
+        app: str,
+        user: str,
+        keys: Sequence[str],
+        came: Callable[[LinesAsk, Lines | None], None],
+    ) -> None:
+        self.line_asks.append((LinesAsk(app, user, tuple(3 for _ in keys), tuple(keys)), came))
 
     def take(self, kind: Kind, key: str = "") -> Ask:
         """The oldest question of that kind (about that key)."""

@@ -10,12 +10,11 @@ import pytest
 from hubbub.base.errors import (
     UNRECOVERABLE_POSITION,
 )
-from hubbub.wire.codec import decode_pack, encode_pack
+from hubbub.wire.codec import decode_pack, encode_json, encode_pack
+from hubbub.wire.presence import Looked, Sees
 from hubbub.wire.reads import StreamHistory
-from hubbub.wire.shapes import Kind, Outcome, Query, Submit
-from tests.edge.stage import (
-    EdgeStage,
-)
+from hubbub.wire.shapes import HeadRow, Kind, Outcome, Query, Submit
+from tests.edge.stage import EPOCH, EdgeStage
 
 ROOM = "group:x"
 
@@ -67,6 +66,32 @@ def test_presence_is_for_subscribers() -> None:
     listed, counted = ann.take()
     assert listed["presence"] == {"presence": {"c1": {"user": "ann", "client": "c1"}}}
     assert counted["presence_stats"] == {"num_clients": 1, "num_users": 1}
+
+
+def test_of_a_chat_channel_those_are_listed_whom_one_may_see() -> None:
+    stage = EdgeStage()
+    ann = stage.person()
+    stage.subscriber(ann, ROOM, presence=True)
+    here = {n: {"user": user, "client": n} for n, user in (("c1", "ann"), ("c2", "bob"))}
+    shown = {"ann": Looked("online", 0, Sees.STATE), "bob": Looked("offline", 0, Sees.STATE)}
+    own = b'{"presence":"everybody","last_seen":"everybody"}'
+
+    def answers(command: str) -> Any:
+        stage.head_asks.clear()
+        ann.send({command: {"channel": ROOM}})
+        for key, answer in (
+            (ROOM, b'{"members":["ann","bob"],"watchers":0}'),
+            (ROOM, json.dumps({"presence": here}).encode()),
+            ("#ann", own),
+        ):
+            stage.take(Kind.QUERY, key).ok(answer)
+        [(asks, answered, _)] = stage.head_asks
+        rows = {f"#{user}": encode_json(row) for user, row in shown.items()}
+        answered([(a, HeadRow("demo", a.key, True, EPOCH, 0, answer=rows[a.key])) for a in asks])
+        return ann.take()[0][command]
+
+    assert answers("presence") == {"presence": {"c1": here["c1"]}}
+    assert answers("presence_stats") == {"num_clients": 1, "num_users": 1}
 
 
 def test_history_asks_for_events() -> None:

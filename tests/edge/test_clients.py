@@ -17,6 +17,7 @@ from hubbub.base.errors import (
     NOT_A_MEMBER,
     RATE_LIMITED,
     REMOVED_FROM_CHANNEL,
+    SHUTDOWN,
     UNRECOVERABLE_POSITION,
 )
 from hubbub.settings.app import Rate
@@ -586,6 +587,39 @@ def test_heads_of_channels_that_are_not_open() -> None:
     assert [list(heads) for heads in pushed_heads(ann)] == [[ROOM]]
     assert stage.hub.channels[("demo", ROOM)].ahead is None
     ann.gone()
+    nothing_left(stage)
+
+
+def test_what_was_open_when_a_session_went_is_known_when_it_comes_back() -> None:
+    stage = EdgeStage()
+    ann = stage.person(channels=(ROOM,))
+    stage.subscriber(ann, ROOM, head=4)
+    stage.subscriber(ann, "raw:1")
+    stage.answer_heads(4)
+    ann.gone()
+    assert stage.interest == {("demo", ROOM)}, "what is not of the list is let go"
+    stage.event(ROOM, 5)
+    lines = Lines((5,), b'"%b":{"seq":5}' % ROOM.encode())
+    stage.person(channels=(ROOM,), data=b'{"user":"ann"}', heads=lines)
+    stage.heads.flush()
+    assert stage.head_asks == [], "where it stands is known here"
+    stage.event(ROOM, 6)
+    assert stage.hub.channels[("demo", ROOM)].position == 6
+
+
+def test_what_a_closed_session_had_open_is_watched_once() -> None:
+    """Whoever else has it open, and however often they go and come."""
+    stage = EdgeStage()
+    people = [stage.person(f"u{n}", channels=(ROOM,)) for n in range(3)]
+    stage.answer_heads(4)
+    for person in people:
+        stage.subscriber(person, ROOM, head=4)
+    people[0].session.close(SHUTDOWN)  # its subscriptions end before its transport does
+    for person in people:
+        person.gone()
+    again = stage.person("u0", channels=(ROOM,))
+    assert stage.hub.channels[("demo", ROOM)].watch == 1
+    again.gone()
     nothing_left(stage)
 
 

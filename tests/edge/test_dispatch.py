@@ -386,6 +386,19 @@ def test_signs_are_paced_before_they_leave() -> None:
     assert len(stage.sent) == 2
 
 
+def test_who_is_put_out_types_no_more() -> None:
+    stage = Stage(REGISTRY)
+    for channel in ("group:x", "group:y"):
+        stage.verb("typing.start", b'{"channel":"%b"}' % channel.encode())
+    stage.verb("typing.start", b'{"channel":"group:x"}', viewer=Viewer("bob", client="c2"))
+    stage.verb("typing.stop", b'{"channel":"group:y"}')
+    stage.sent.clear()
+    for _ in range(2):
+        stage.dispatch.end_signs(APP, "ann")
+    assert [(sent[0], sent[2]) for sent in stage.sent] == [(Kind.SUBMIT, "group:x")]
+    assert (stage.submit.tag, stage.submit.viewer) == ("typing.stop", ANN)
+
+
 def test_messages_of_a_user_are_counted_over_all_channels() -> None:
     """The bucket had no caller: one user over many channels was bounded by nothing but the sum."""
     stage = Stage(REGISTRY)

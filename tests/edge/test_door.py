@@ -112,6 +112,15 @@ async def test_the_session_learns_who_came() -> None:
         assert peer.application_pings
 
 
+@pytest.mark.parametrize("start", [START, START.replace(" HTTP", "?a=b HTTP")])
+async def test_a_proxy_says_who_came(start: str) -> None:
+    async with serve() as server, socket_to(server) as (reader, writer):
+        writer.write(head(start, "X-Forwarded-For: 198.51.100.1, 203.0.113.9"))
+        await reader.readuntil(b"\r\n\r\n")
+        [session] = server.host.sessions
+        assert session.peer.remote == "203.0.113.9"
+
+
 async def test_a_full_edge_refuses_before_the_handshake() -> None:
     async with serve() as server:
         server.host.is_full = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from edge.dispatch import App
-from edge.errands import AGAIN_MS, DEADLINE_MS, STEPS_MAX, Errands
+from edge.errands import AGAIN_MS, DEADLINE_MS, HEADS_AT_ONCE, STEPS_MAX, Errands
 from hubbub.base.errors import INTERNAL, PROMOTED, UNKNOWN_OUTCOME, ErrorCode, Rejected
 from hubbub.features.contract import (
     Errand,
@@ -185,6 +185,40 @@ def test_heads_of_a_leader_that_goes_are_asked_again() -> None:
         assert [ask.key for ask in again] == ["a"]
     answered([(again[0], HeadRow("demo", "a", True, seq=1))])
     assert stage.replies == [(None, b"a:1,b:2")]
+
+
+def test_many_heads_are_asked_for_in_portions() -> None:
+    def steps() -> Steps:
+        rows = yield HeadsCall([f"c{n}" for n in range(HEADS_AT_ONCE + 2)])
+        return b"%d" % len(rows)
+
+    stage = Stage()
+    stage.start(steps)
+    asks, answered, failed = stage.questions.pop()
+    assert len(asks) == HEADS_AT_ONCE
+    failed([("demo", "c0")])
+    answered([(ask, HeadRow("demo", ask.key, True)) for ask in asks[1:]])
+    others, answered, _ = stage.questions.pop()
+    assert [ask.key for ask in others] == [f"c{HEADS_AT_ONCE}", f"c{HEADS_AT_ONCE + 1}"]
+    answered([(ask, HeadRow("demo", ask.key, True)) for ask in others])
+    assert stage.replies == stage.questions == []
+    stage.errands.tick()
+    [again], answered, _ = stage.questions.pop()
+    answered([(again, HeadRow("demo", again.key, True))])
+    assert (again.key, stage.replies) == ("c0", [(None, b"%d" % (HEADS_AT_ONCE + 2))])
+
+
+def test_portions_end_with_the_errand() -> None:
+    def steps() -> Steps:
+        yield HeadsCall([f"c{n}" for n in range(HEADS_AT_ONCE + 1)])
+        return b"{}"
+
+    stage = Stage()
+    stage.start(steps)
+    asks, answered, _ = stage.questions.pop()
+    stage.clock.advance(DEADLINE_MS)
+    answered([(ask, HeadRow("demo", ask.key, True)) for ask in asks])
+    assert (stage.refused(), stage.questions) == (INTERNAL, [])
 
 
 def test_the_newest_are_asked_for_again() -> None:

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from edge.fanout import Fanout
 from edge.framing import SSE, WEBSOCKET_JSON, WEBSOCKET_PROTOBUF
-from edge.hub import PLAIN
 from edge.outgoing import FLUSH_BYTES, Flusher, Outgoing
+from edge.variants import PLAIN
 from hubbub.base.errors import SLOW, CloseCode
 from hubbub.base.units import KIB
 from tests.edge.test_outgoing import Loop, Wire, connect

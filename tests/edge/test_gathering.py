@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from edge.dispatch import App, Reply
-from edge.gathering import GATHER_MS, INTERVAL_MS, Gathering
+from edge.gathering import ASKED_MAX, GATHER_MS, INTERVAL_MS, Gathering
 from hubbub.base.errors import CHANNEL_NOT_FOUND, NOT_A_MEMBER, TOO_LARGE, Rejected
 from hubbub.features.contract import Command, Gather
 from hubbub.features.marks import GATHER as MARKS_GATHER
@@ -137,6 +137,35 @@ def test_more_users_than_fit_fill_the_next_command() -> None:
     stage.vote("dan")
     assert [command.votes for command, *_ in stage.take()] == [{"ann": 1, "bob": 2, "cid": 1}]
     assert stage.after(INTERVAL_MS) == [{"dan": 1}]
+
+
+def test_what_one_user_asks_for_is_bounded() -> None:
+    stage = Stage()
+    for n in range(2 * ASKED_MAX + 1):
+        stage.vote("ann", n)
+    assert [command.votes for command, *_ in stage.take()] == [
+        {"ann": ASKED_MAX - 1},
+        {"ann": 2 * ASKED_MAX - 1},
+    ]
+    assert stage.after(INTERVAL_MS) == [{"ann": 2 * ASKED_MAX}]
+
+
+def test_an_edge_that_closes_lets_all_leave_and_waits_for_the_answers() -> None:
+    stage = Stage()
+    assert not stage.gathering.flush(), "nothing waits"
+    stage.vote("ann")
+    stage.vote("bob", channel="group:y")
+    assert stage.gathering.flush()
+    [(first, *_, answer_first), (_, *_, answer_second)] = stage.take()
+    assert first == Votes(channel="group:x", votes={"ann": 1})
+    answer_first(None, b'{"refused":[]}')
+    assert stage.gathering.flush(), "one is left"
+    answer_second(Rejected(NOT_A_MEMBER), b"")
+    assert not stage.gathering.flush()
+    assert [user for user, _ in stage.replies] == ["ann", "bob"]
+    stage.refusal = Rejected(NOT_A_MEMBER)
+    stage.vote("ann")
+    assert not stage.gathering.flush(), "refused on the way: answered"
 
 
 def test_a_refusal_of_the_whole_command_is_everybodys() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -63,12 +64,16 @@ class Stage:
             self.hub,
             ask=self.ask,
             slot_of=lambda a, k: 3,
-            ask_lines=lambda ask, came: self.lines.append((ask, came)),
+            ask_lines=self.ask_lines,
         )
 
     def ask(self, asks: list[HeadAsk], answered: Any, failed: Any, fresh: Any) -> None:
         self.questions.append((asks, answered, failed))
         self.fresh.append(set(fresh))
+
+    def ask_lines(self, app: str, user: str, keys: Sequence[str], came: Any) -> None:
+        ask = LinesAsk(app, user, tuple(3 for _ in keys), tuple(keys))
+        self.lines.append((ask, came))
 
     def open(self, user: str, *channels: str, limit: int = 10) -> tuple[Listener, HeadsOf]:
         listener = Listener(user)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import random
 
 from edge.framing import WEBSOCKET_JSON
-from edge.hub import DELTA_CHAINED, DELTA_FRESH, Channel, Hub, Repair, Variant
+from edge.hub import Channel, Hub, Repair
 from edge.outgoing import Outgoing
+from edge.variants import DELTA_CHAINED, DELTA_FRESH, Variant
 from hubbub.base.errors import CloseCode
 from hubbub.wire.codec import dump_json
 from hubbub.wire.event import EVICTS, StoredEvent, encode_event_body, encode_row
@@ -15,6 +16,7 @@ from tests.edge.test_outgoing import Loop, Wire
 
 STREAM = ("demo", "group:x")
 JSON = Variant("json", 0, 0)
+GUEST = Variant("json", 0, 0, guest=True)
 LOOP = Loop()  # turned by whoever looks at what a person got
 FLUSHER = LOOP.flusher(tick_ms=0)  # nothing waits beyond the turn
 
@@ -62,7 +64,7 @@ class Person:
 class Stage:
     """A hub with everything it asks for written down."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, guests_see: bool = True) -> None:
         self.repairs: list[Repair] = []
         self.interest: list[tuple[tuple[str, str], bool]] = []
         self.heads: list[int] = []
@@ -73,6 +75,7 @@ class Stage:
             interest=lambda stream, wanted: self.interest.append((stream, wanted)),
             head=lambda channel, event: self.heads.append(event.seq),
             listed=lambda channel, event: None,
+            guests_see=lambda _, __: guests_see,
         )
 
     def event(self, seq: int, flags: int = 0, info: bytes = b"") -> None:
@@ -238,3 +241,44 @@ def test_any_order_and_loss_ends_in_the_same_sequence() -> None:
                 answer = tuple(body(s) for s in log if position < s <= lost)
                 stage.hub.repaired(STREAM, "e", 39, True, answer)
         assert ann.got == [f"json {seq}".encode() for seq in log], seed
+
+
+def test_what_the_app_does_not_let_guests_see_passes_them_by() -> None:
+    moved = b'{"t":"receipts.moved","by":"","read":{"bob":3}}'
+    here = b'{"t":"presence.counted","by":"","watchers":7}'
+    typing = b'{"t":"typing.started","by":"bob"}'
+    for guests_see in (False, True):
+        stage = Stage(guests_see=guests_see)
+        ann, gil, new = Person("ann"), Person("gil", GUEST), Person("new", GUEST)
+        stage.enter(ann)
+        stage.enter(gil)
+        stage.hub.join(STREAM, new)
+        for data in (moved, here, typing):
+            stage.hub.signal(*STREAM, SignalKind.PUBLICATION, data)
+        all_of_it = [b"PUBLICATION " + data for data in (moved, here, typing)]
+        assert ann.got == all_of_it
+        assert gil.got == (all_of_it if guests_see else all_of_it[2:])
+        assert [push for _, push in new.held] == gil.got
+
+
+def test_the_edge_may_follow_a_channel_for_a_while() -> None:
+    class Ear:
+        def __init__(self) -> None:
+            self.heard: list[int] = []
+
+        def event(self, event: StoredEvent) -> None:
+            self.heard.append(event.seq)
+
+        def reset(self) -> None:
+            raise AssertionError
+
+    stage, ear, ann = Stage(), Ear(), Person("ann")
+    stage.enter(ann)
+    stage.hub.listen(STREAM, ear)
+    stage.event(1)
+    stage.hub.unlisten(STREAM, ear)
+    stage.hub.unlisten(STREAM, ear)
+    stage.event(2)
+    assert ear.heard == [1]
+    stage.hub.leave(stage.hub.channels[STREAM], ann)
+    assert stage.interest == [(STREAM, True), (STREAM, False)]

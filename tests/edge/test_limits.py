@@ -65,11 +65,12 @@ def test_a_user_is_counted_over_connections() -> None:
 def test_loopback_has_no_limit_per_address() -> None:
     limits = SharedLimits()
     for _ in range(1_000):
-        limits.handshake("127.0.0.1", SETTINGS, 0)
+        limits.handshake("demo", "127.0.0.1", SETTINGS, 0)
     for _ in range(60):
-        limits.handshake("192.0.2.7", SETTINGS, 0)
+        limits.handshake("demo", "192.0.2.7", SETTINGS, 0)
     with pytest.raises(Rejected):
-        limits.handshake("192.0.2.7", SETTINGS, 0)
+        limits.handshake("demo", "192.0.2.7", SETTINGS, 0)
+    limits.handshake("other", "192.0.2.7", SETTINGS, 0)
 
 
 def test_a_profile_switches_limits_off() -> None:

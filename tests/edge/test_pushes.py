@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from edge.hub import DELTA_CHAINED, DELTA_FRESH, Variant
 from edge.pushes import PushEncoder
+from edge.variants import DELTA_CHAINED, DELTA_FRESH, Variant
 from hubbub.base.errors import LocalProtocolError
 from hubbub.wire.event import EVICTS, TRANSIENT, EventHead, StoredEvent, encode_signal
 from hubbub.wire.protobuf_fields import decode

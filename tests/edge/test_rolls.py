@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.rolls import Rolls
+from edge.rolls import Rolls, Want
 from hubbub.base.roll import CHANGES_MAX, Roll
 from hubbub.wire.codec import decode_pack, encode_pack
 from hubbub.wire.shapes import HeadRow, HeadsAnswer, HeadsQuery, Kind, NewestAsk, Status
@@ -30,11 +31,14 @@ class Cluster:
         self.asks: list[NewestAsk] = []
         self.lost = 0  # so many of the next answers
         self.rolls = Rolls(
-            self.send, "e.1", self.slot_of, lambda slot: self.leaders[slot], lambda: self.revision
+            self.send, "e.1", self.slots_of, lambda slot: self.leaders[slot], lambda: self.revision
         )
 
     def slot_of(self, _: str, key: str) -> int:
         return int(key.partition(":")[2]) % 5
+
+    def slots_of(self, app: str, keys: Iterable[str]) -> list[int]:
+        return [self.slot_of(app, key) for key in keys]
 
     def lead(self, slot: int, node: str) -> None:
         self.leaders[slot] = node
@@ -65,12 +69,12 @@ class Cluster:
         order = self.orders[node].take(ask, term_of)
         if order is None:
             return HeadsAnswer((), unknown=True)
-        places = order.page(ask.best, ask.after, lambda _, key: -self.ms[key])
+        places = order.page(ask.best, ask.after, lambda slots: {k: -self.ms[k] for k in slots})
         return HeadsAnswer(tuple(HeadRow(APP, key, True, ts_ms=-ms) for ms, key in places))
 
     def page(self, roll: Roll, best: int = 3, after: Any = None) -> list[str] | None:
         found: list[list[HeadRow] | None] = []
-        self.rolls.ask_newest(APP, roll, best, after, found.append)
+        self.rolls.ask(APP, roll, Want(best, after), found.append)
         [rows] = found
         if rows is None:
             return None

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from msgspec.structs import replace
+
 from edge.dispatch import App, Reply
-from edge.hub import PLAIN, Variant
 from edge.screens import SEQS_MAX, Screens
+from edge.variants import PLAIN, Variant
 from hubbub.base.errors import INTERNAL, NOT_A_MEMBER, Rejected
 from hubbub.features.contract import QueryCall
 from hubbub.settings.app import AppSettings
+from hubbub.wire.event import EventHead, StoredEvent
 from hubbub.wire.shapes import SignalKind, Viewer
 
 DEMO = App("demo", AppSettings(), b"secret")
@@ -42,10 +45,23 @@ class Stage:
         self.read: dict[int, int] = {}
         self.asked: list[tuple[tuple[int, ...], str, Reply]] = []
         self.encoded = 0
-        self.screens = Screens(self.ask, self.encode)
+        self.named: list[list[str] | None] = []  # who was asked about, by question
+        self.refused: list[str] = []
+        self.followed: list[Any] = []
+        self.app = DEMO
+        self.screens = Screens(
+            self.ask,
+            self.encode,
+            lambda _, ear: self.followed.append(ear),
+            lambda _, ear: self.followed.remove(ear),
+            lambda _: self.app,
+        )
 
     def ask(self, call: QueryCall, app: App, viewer: Viewer, reply: Reply) -> None:
-        assert (call.key, call.name, app) == (X, "receipts.get", DEMO)
+        assert (call.key, app.name) == (X, "demo")
+        users = getattr(call.args, "users", None)
+        assert call.name == ("receipts.get" if users is None else "receipts.watched")
+        self.named.append(users and sorted(users))
         self.asked.append((call.args.seqs, viewer.authority, reply))  # type: ignore[attr-defined]
 
     def encode(self, channel: str, _: Variant, kind: SignalKind, data: bytes) -> bytes:
@@ -58,11 +74,16 @@ class Stage:
         asked, self.asked = self.asked, []
         for seqs, _, reply in asked:
             rows = [{"seq": seq, "read": self.read.get(seq, 0), "read_of": 9} for seq in seqs]
-            reply(None, json.dumps({"receipts": rows}).encode())
+            reply(None, json.dumps({"receipts": rows, "refused": self.refused}).encode())
         return [seqs for seqs, _, _ in asked]
 
-    def watch(self, screen: Screen, *seqs: int) -> None:
-        self.screens.watch(DEMO, X, screen, ANN, seqs)
+    def watch(self, screen: Screen, *seqs: int, viewer: Viewer = ANN, app: App = DEMO) -> None:
+        self.screens.watch(app, X, screen, viewer, seqs)
+
+    def event(self, kind: str) -> None:
+        """Something happened in the channel."""
+        for ear in self.followed:
+            ear.event(StoredEvent(1, EventHead(0, 0, 0, kind, "ann"), b"", b"{}"))
 
     def moved(self, **_: Any) -> list[tuple[int, ...]]:
         self.screens.stirred(STREAM)
@@ -159,3 +180,59 @@ def test_only_so_many_messages_are_kept_up_to_date() -> None:
     asked = stage.moved()
     assert [len(seqs) for seqs in asked] == [100, 100, 100]
     assert {seq for seqs in asked for seq in seqs} == set(range(1_001 - SEQS_MAX, 1_001))
+
+
+def test_a_right_that_is_taken_ends_it_before_the_next_counts_and_one_given_begins_it() -> None:
+    stage, ann, bob, mod = Stage(), Screen(), Screen(), Screen()
+    stage.watch(ann, 1)
+    stage.watch(bob, 1, viewer=Viewer("bob"))
+    stage.watch(mod, 1, viewer=Viewer("bob", authority="moderator"))
+    stage.answer()
+    stage.event("message.created")
+    stage.read = {1: 1}
+    stage.moved()
+    stage.event("member.capabilities_changed")
+    stage.refused, stage.read = ["bob"], {1: 2}
+    stage.moved()
+    assert stage.named[3:] == [None, ["ann", "bob"]], "it is asked for where there is doubt"
+    stage.read = {1: 3}
+    stage.moved()
+    assert [told[1] for told in ann.told] == [0, 1, 2, 3]
+    assert [told[1] for told in bob.told] == [0, 1]
+    assert [told[1] for told in mod.told] == [0, 1, 2, 3], "he may whatever he is in the channel"
+    stage.event("member.capabilities_changed")
+    stage.refused = []
+    stage.screens.tick()
+    stage.answer()
+    assert bob.told[2:] == [{1: 3}], "at once, also where nothing moves"
+
+
+def test_what_was_asked_for_before_a_right_changed_is_not_told() -> None:
+    stage, ann, bob = Stage(), Screen(), Screen()
+    stage.watch(ann, 1)
+    stage.watch(bob, 1, viewer=Viewer("bob"))
+    stage.answer()
+    stage.screens.stirred(STREAM)
+    stage.screens.tick()
+    stage.event("channel.capabilities_changed")
+    stage.read = {1: 1}
+    stage.answer()
+    stage.refused = ["bob"]
+    stage.screens.tick()
+    stage.answer()
+    assert (ann.told[1:], bob.told[1:]) == ([{1: 1}], [])
+
+
+def test_guests_are_told_as_long_as_the_app_lets_them_see() -> None:
+    stage, gil, ann = Stage(), Screen(), Screen()
+    stage.watch(gil, 1, viewer=Viewer("gil", guest=True))
+    stage.watch(ann, 1)
+    stage.answer()
+    stage.app = replace(DEMO, settings=AppSettings(guest_capabilities=("read",)))
+    stage.read = {1: 1}
+    for _ in range(5):
+        stage.moved()
+    assert (gil.told, ann.told) == ([{1: 0}], [{1: 0}, {1: 1}])
+    stage.screens.left(STREAM, gil)
+    stage.screens.left(STREAM, ann)
+    assert stage.followed == []

@@ -11,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.connection import Peer
-from edge.hub import DELTA_OFF, Variant
 from edge.session import (
     DEFERRED_MAX,
     HELD_PUSHES_MAX,
@@ -22,6 +21,7 @@ from edge.session import (
     Subscription,
 )
 from edge.timers import Timers
+from edge.variants import DELTA_OFF, Variant
 from hubbub.base.errors import (
     ALREADY_SUBSCRIBED,
     BAD_PROTOCOL,

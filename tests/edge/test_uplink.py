@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 
 from edge.hub import Repair
-from edge.uplink import HEADS_ASKS_MAX
+from edge.uplink import ANSWERS, HEADS_ASKS_MAX, LINGER_MS
 from hubbub.base.errors import CHANNEL_NOT_FOUND, INTERNAL
 from hubbub.wire.codec import decode_pack, encode_pack
 from hubbub.wire.frame import Message, encode_message
@@ -15,8 +17,6 @@ from hubbub.wire.shapes import (
     HeadsAnswer,
     HeadsQuery,
     Kind,
-    Lines,
-    LinesAsk,
     NewestAsk,
     Refusal,
     SignalKind,
@@ -123,6 +123,57 @@ def test_interest_that_only_shrank_is_told_with_the_tick() -> None:
     stage.uplink.interest(("demo", "group:x"), False)
     stage.run(100)
     assert router.copy.keys == {("demo", "group:y")}
+
+
+def test_interest_in_a_users_stream_outlives_a_short_absence() -> None:
+    stage = Stage("r1")
+    router, ann, bob = stage.routers["r1"], ("demo", "#ann"), ("demo", "#bob")
+    for stream in (ann, bob):
+        stage.uplink.interest(stream, True)
+    stage.run(100)
+    for stream in (ann, bob):
+        stage.uplink.interest(stream, False)
+    stage.run(LINGER_MS - 1_000)
+    assert router.copy.keys == {ann, bob}
+    told = len(router.interest_kinds)
+    stage.uplink.interest(ann, True)
+    stage.run(500)
+    assert len(router.interest_kinds) == told, "who comes back costs nothing"
+    stage.run(1_000)
+    assert router.copy.keys == {ann}
+    stage.uplink.interest(ann, False)
+    stage.run(LINGER_MS + 200)
+    assert router.copy.keys == set()
+
+
+def test_interest_for_nobody_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge.uplink.LINGERING_MAX", 2)
+    stage = Stage("r1")
+    streams = [("demo", f"#u{n}") for n in range(4)]
+    for stream in streams:
+        stage.uplink.interest(stream, True)
+    for stream in streams:
+        stage.uplink.interest(stream, False)
+    stage.run(100)
+    assert stage.routers["r1"].copy.keys == set(streams[2:])
+
+
+def test_interest_for_nobody_moves_with_the_carrier_and_is_not_asked_about() -> None:
+    stage = Stage("r1", "r2")
+    streams = {("demo", f"#u{n}") for n in range(12)}
+    for stream in streams:
+        stage.uplink.interest(stream, True)
+    stage.run(100)
+    for stream in streams:
+        stage.uplink.interest(stream, False)
+    stage.arrivals.unasked = streams
+    stage.routers["r1"].links.kill()
+    stage.run(1_500)
+    heir = stage.routers["r2"]
+    assert heir.copy.keys == streams
+    assert asked(heir.of(Kind.HEADS)) == []
+    stage.run(LINGER_MS)
+    assert heir.copy.keys == set()
 
 
 def test_interest_moves_with_the_carrier_and_comes_back_as_full() -> None:
@@ -279,28 +330,6 @@ def test_what_has_its_interest_is_asked_of_a_leader_by_one_router() -> None:
     assert questions(set()) == 2
 
 
-def test_lines_are_asked_of_every_leader_at_once() -> None:
-    stage = Stage("r1", "r2")
-    for slot in range(16):
-        stage.view.lead(slot, "n1" if slot % 2 else "n2")
-    keys = tuple(f"group:{n}" for n in range(40))
-    slots = tuple(stage.uplink.slot_of("demo", key) for key in keys)
-    came: list[tuple[LinesAsk, Lines | None]] = []
-    stage.uplink.ask_lines(
-        LinesAsk("demo", "ann", slots, keys), lambda ask, lines: came.append((ask, lines))
-    )
-    stage.run(100)
-    asks = [(r, m) for r in stage.routers.values() for m in r.of(Kind.HEADS)]
-    parts = [decode_pack(message.body, HeadsQuery).lines for _, message in asks]
-    assert sorted(key for part in parts if part for key in part.keys) == sorted(keys)
-    assert [{slot % 2 for slot in part.slots} for part in parts if part] in ([{0}, {1}], [{1}, {0}])
-    told = Lines((1,), b"")
-    asks[0][0].result(asks[0][1], Status.OK, encode_pack(HeadsAnswer((), lines=told)))
-    asks[1][0].result(asks[1][1], Status.UNKNOWN, b"")
-    stage.run(100)
-    assert came == [(parts[0], told), (parts[1], None)]
-
-
 def test_the_newest_of_many_come_from_every_leader_or_not_at_all() -> None:
     stage = Stage("r1")
     keys = [f"group:{n}" for n in range(40)]
@@ -436,8 +465,56 @@ def test_one_bad_message_costs_nobody_else_his() -> None:
     router.event("demo", "group:x", b"2")
     stage.run(100)
     assert stage.arrivals.events == [("demo", "group:x", b"1"), ("demo", "group:x", b"2")]
-    assert stage.answers == [(Status.OK, b"mine")]
-    assert stage.uplink.broken == 4
+    assert stage.answers == [(Status.UNKNOWN, b"")], "at once, not at its deadline"
+    assert stage.uplink.broken == 3
+
+
+def test_an_answer_that_cannot_be_read_fails_its_request_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It used to wait for the deadline of whoever had asked, 4 s; a repair for ever."""
+    logged: list[str] = []
+    log = SimpleNamespace(error=lambda what, **_: logged.append(what))
+    monkeypatch.setattr("edge.uplink._log", log)
+    stage = Stage("r1")
+    router = stage.routers["r1"]
+    answers: list[tuple[Status, bytes]] = []
+    for kind, shape in ANSWERS.items():
+
+        def done(status: Status, body: bytes, shape: type = shape) -> None:
+            if status is Status.OK:
+                decode_pack(body, shape)
+            elif status is Status.REJECTED:
+                decode_pack(body, Refusal)
+            answers.append((status, body))
+
+        for status, body in (
+            (Status.OK, b"\xc1"),
+            (Status.OK, encode_pack("another shape")),
+            (Status.REJECTED, b""),
+        ):
+            stage.uplink.request(kind, "demo", "group:x", b"", done)
+            stage.network.advance(5)
+            router.result(router.of(kind)[-1], status, body)
+            stage.network.advance(5)
+            told, body = answers.pop()
+            assert not answers
+            if status is Status.OK and kind in (Kind.SUBMIT, Kind.SUBMITS):
+                assert (told, body) == (Status.UNKNOWN, b""), "it may have been done"
+            else:
+                assert told is Status.REJECTED
+                assert decode_pack(body, Refusal).code == INTERNAL.code
+    assert stage.uplink.waiting == stage.uplink.broken == 0
+    assert stage.uplink.unreadable.answers_total == 3 * len(ANSWERS)
+    assert logged == ["link.answer_unreadable"], "once a second at most"
+
+
+def test_a_repair_whose_answer_cannot_be_read_is_asked_for_again() -> None:
+    stage = Stage("r1")
+    hub, message = repair(stage)
+    stage.routers["r1"].result(message, Status.OK, b"\xc1")
+    stage.run(300)
+    assert hub.calls == [("failed", ("demo", "group:x"))]
 
 
 def test_an_answer_that_breaks_at_its_deadline_does_not_stop_the_others() -> None:

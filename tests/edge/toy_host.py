@@ -17,13 +17,14 @@ from aiohttp import web
 
 from edge.connection import Peer
 from edge.door import Doors, DoorSite
-from edge.hub import DELTA_FRESH, DELTA_OFF, Hub, Repair, Variant
+from edge.hub import Hub, Repair
 from edge.origins import Origins
 from edge.outgoing import Outgoing
 from edge.pace import Pace
 from edge.pushes import PushEncoder
 from edge.session import Session, SessionSettings, Subscription
 from edge.streams import StreamEndpoints
+from edge.variants import DELTA_FRESH, DELTA_OFF, Variant
 from edge.websocket import WebSocketEndpoint
 from hubbub.base.errors import (
     METHOD_NOT_FOUND,

@@ -337,7 +337,7 @@ async def test_a_user_who_is_no_member_gets_nothing(cluster: Cluster) -> None:
         ):
             with pytest.raises(ReplyError) as refused:
                 await attempt
-            assert refused.value.code in (103, 420)
+            assert refused.value.code in (103, 405)
             assert "all is well" not in refused.value.message
 
 

@@ -16,6 +16,7 @@ from node.store.api import Family, StoreError
 from node.store.rocks import RocksStore
 from tests.support.chaos.disks import PREFIX, FileDisk, MemoryDisk, cut_power, sweep
 from tests.support.chaos.signals import kill
+from tests.support.cluster import wait_for
 
 pytestmark = [pytest.mark.faults, pytest.mark.timeout(60)]
 
@@ -90,6 +91,20 @@ def test_power_is_lost_with_what_was_not_synced() -> None:
         rows = store.iterate(Family.LOG, b"", b"~", limit=1_000)
         store.close()
         assert [key for key, _ in rows] == [b"1 %08d" % n for n in range(SYNCED)]
+
+
+def test_power_comes_back_whatever_namespace_was_made_meanwhile() -> None:
+    with FileDisk(SIZE) as disk:
+        command = ["unshare", "--mount", "--propagation", "slave", "sleep", "60"]
+        with subprocess.Popen(command) as other:
+            try:
+                own, theirs = (Path(f"/proc/{of}/ns/mnt") for of in ("self", other.pid))
+                wait_for(lambda: theirs.readlink() != own.readlink(), 10.0, lambda: "no namespace")
+                disk.cut_power()
+                disk.restore_power()
+                (disk.path / "late").write_bytes(b"x")
+            finally:
+                kill(other.pid)
 
 
 def test_power_is_cut_on_ext4_only() -> None:

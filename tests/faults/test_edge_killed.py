@@ -1,4 +1,5 @@
-"""An edge dies with all its clients: everybody resumes on the other one, at the right place.
+"""An edge dies with all its clients: everybody resumes on the other one, at the right place. One
+that is asked to go answers first what it gathered.
 
 HUBBUB_EDGE_CLIENTS=1000 is the whole form.
 """
@@ -7,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import time
 from collections.abc import Iterator
 from functools import partial
 
 import pytest
 
+from tests.support.client import Client
 from tests.support.cluster import Cluster
 from tests.support.steadfast import Doors, Reader, Sender, close_all
 
@@ -34,6 +37,7 @@ async def test_all_clients_resume_on_the_other_edge(cluster: Cluster) -> None:
     users = {room: [f"{room[6:]}-{n}" for n in range(ROOM)] for room in rooms}
     for room in rooms:
         cluster.rest("POST", "/v1/channels", {"channel": room, "members": [*users[room], "sender"]})
+    token = cluster.token(users[rooms[0]][0])
     doors = Doors(cluster)
     readers = [Reader(doors, user, [room], edge=0) for room in rooms for user in users[room]]
     for reader in readers:
@@ -84,3 +88,15 @@ async def test_all_clients_resume_on_the_other_edge(cluster: Cluster) -> None:
         assert reader.recovered == reader.resumes, f"{reader.user} had to reload"
     print(f"{len(readers)} clients had everything {resumed_at - killed_at:.1f} s after the kill")
     await close_all(*readers, *senders)
+    await asked_to_go(cluster, rooms[0], token)
+
+
+async def asked_to_go(cluster: Cluster, room: str, token: str) -> None:
+    """A mark waits at an edge for others; the edge gets SIGTERM: the mark is told to be made."""
+    async with Client(cluster.urls[1], token) as client, asyncio.TaskGroup() as group:
+        mark = group.create_task(client.rpc("mark.read", channel=room, upto=2))
+        await client.rpc("unread.total")  # the mark came before it, and waits
+        assert not mark.done()
+        cluster.kill("edge-2", signal.SIGTERM)
+        assert (await mark)["upto"] == 2
+        assert (await client.wait_closed()).code == 3001

@@ -1,6 +1,7 @@
 """With three copies a dead node is replaced by its peers: within seconds, and nothing is lost.
 
-Two edges carry the traffic. HUBBUB_KILLS (3) is how often a leader dies; 200 is the long form.
+Two edges carry the traffic; who sends in batches finds his messages in his order. HUBBUB_KILLS (3)
+is how often a leader dies; 200 is the long form.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from random import Random
 
 import pytest
 
+from tests.support.batches import batches_of
 from tests.support.cluster import Cluster
 from tests.support.harm import CHANNELS, Silences, three_copies, traffic_of
 from tests.support.leaders import leaders_of
@@ -45,7 +47,9 @@ async def test_the_others_go_on_and_nothing_is_lost(cluster: Cluster) -> None:
                 silences.add(traffic, orphans, killed_at)
             await traffic.sent_more(CHANNELS * 5)
 
-        await traffic.run(kill_leaders)
+        async with batches_of(cluster, "killed", lambda: traffic.sent_more(CHANNELS)) as batches:
+            await traffic.run(kill_leaders)
+            print(f"\n{batches.stored} of each channel by batch, {batches.repeated} sent again")
         findings = await traffic.check()
         print(f"\n{silences}; {findings}")
         assert findings.is_clean, (str(findings), findings.examples[:5])

@@ -9,7 +9,7 @@ import urllib.request
 
 import pytest
 
-from hubbub.base.errors import NOT_A_MEMBER
+from hubbub.base.errors import CHANNEL_NOT_FOUND
 from hubbub.wire.codec import decode_pack
 from hubbub.wire.shapes import HeadAsk, HeadsQuery, Kind, Redirect, Status
 from tests.node.process import APP, NodeProcess, RouterPlayer, command, running_node
@@ -40,7 +40,7 @@ async def test_a_message_goes_through_a_real_process() -> None:
         assert (row.led, row.seq, json.loads(row.preview)["text"]) == (True, 2, "hi")
         assert json.loads(row.fields[0])["unread"] == 1
         refused = await router.submit(ROOM, "message.send", {"channel": ROOM, "text": "x"}, "eve")
-        assert refused.code == NOT_A_MEMBER.code
+        assert refused.code == CHANNEL_NOT_FOUND.code
         await router.view.load()
         url = router.view.nodes["node-1"].admin_url
         ready = await asyncio.to_thread(read, f"{url}/readyz")

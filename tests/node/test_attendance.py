@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from hubbub.wire.codec import decode_json, decode_pack, encode_json, encode_pack
 from hubbub.wire.presence import Looked
 from hubbub.wire.shapes import (
@@ -18,7 +20,7 @@ from hubbub.wire.shapes import (
 )
 from node.leases import GRACE_MS
 from tests.node.bench import Bench
-from tests.node.rig import APP
+from tests.node.rig import APP, START_MS
 
 ANN = "#ann"
 EDGE, OTHER = "edge-1.7", "edge-2.8"
@@ -42,6 +44,15 @@ class Stage(Bench):
 
     def choose(self, state: str) -> None:
         self.command(ANN, "presence.set", {"user": "ann", "state": state}, user="ann")
+        self.settle()
+
+    def make(self, channel: str, **fields: str) -> None:
+        self.decree("channel.create", {"channel": channel, **fields})
+
+    def decree(self, verb: str, fields: dict[str, Any]) -> None:
+        """A command of the app's own backend."""
+        made = self.rig.command(verb, fields, user="", authority="server")
+        self.ask(Kind.SUBMIT, fields["channel"], encode_pack(made))
         self.settle()
 
     def look(self) -> tuple[str, int]:
@@ -137,6 +148,31 @@ def test_invisible_is_told_answered_and_kept_as_gone() -> None:
     assert hides.told() == [("online", 0)]
 
 
+@pytest.mark.parametrize("told", [{"deactivated": True}, {"banned_ms": START_MS + 3_600_000}])
+def test_who_is_put_out_of_the_app_is_gone_at_once(told: dict[str, Any]) -> None:
+    stage = Stage()
+
+    def tell(**state: Any) -> None:
+        stage.rig.now_ms = stage.clock.wall_ms()
+        made = stage.rig.command(
+            "user.tell_exclusion", {"user": "ann", **state}, user="", authority="system"
+        )
+        stage.ask(Kind.SUBMIT, ANN, encode_pack(made))
+        stage.settle()
+
+    stage.come()
+    assert stage.told() == [("online", 0)]
+    tell(**told)
+    gone_ms = stage.clock.wall_ms()
+    assert stage.told() == [("offline", gone_ms)], "before an edge closed anything"
+    stage.say("c1")
+    assert stage.told(2 * GRACE_MS) == []
+    assert stage.look() == ("offline", gone_ms)
+    tell()
+    stage.come("c2")
+    assert stage.told() == [("online", 0)]
+
+
 def test_a_new_leader_learns_it_from_what_edges_tell_anew() -> None:
     stage = Stage()
     slot = stage.led[stage.rig.engine.target_of(APP, ANN)]
@@ -153,6 +189,7 @@ def test_a_new_leader_learns_it_from_what_edges_tell_anew() -> None:
 def test_a_number_of_an_edge_reaches_the_channel() -> None:
     stage = Stage()
     hall = "open:hall"
+    stage.make(hall)
     stage.want(hall)
     stage.ask(Kind.PRESENCE, hall, encode_pack(Presence(EDGE, (), watchers=3)))
     stage.ask(Kind.PRESENCE, hall, encode_pack(Presence(OTHER, (), watchers=2)))
@@ -163,11 +200,29 @@ def test_a_number_of_an_edge_reaches_the_channel() -> None:
     assert (signal["t"], signal["watchers"]) == ("presence.counted", 5)
 
 
+@pytest.mark.parametrize("denied", ["none", "owner", "bob", "guest"])
+def test_a_number_that_somebody_there_may_not_see_is_told_to_nobody(denied: str) -> None:
+    """Queries refused it, the signal came all the same. Guests are the edges' matter."""
+    stage = Stage()
+    hall = "open:hall"
+    stage.make(hall, owner="ann")
+    stage.want(hall)
+    fields = {"channel": hall, "deny": ["see_presence"]}
+    if denied in ("none", "owner"):
+        stage.decree("channel.set_capabilities", {**fields, "role": denied})
+    elif denied == "bob":
+        stage.decree("member.set_capabilities", {**fields, "user": "bob"})
+    stage.ask(Kind.PRESENCE, hall, encode_pack(Presence(EDGE, (), watchers=3)))
+    stage.out.clear()
+    stage.clock.advance(2_000)
+    stage.service.tick((EDGE, OTHER))
+    signals = [decode_json(m.body, dict[str, Any]) for m in stage.out if m.type == Kind.SIGNAL]
+    assert [one["watchers"] for one in signals] == ([3] if denied == "guest" else [])
+
+
 def test_who_types_in_an_open_channel_is_counted_and_told_once_a_second() -> None:
     stage, hall = Stage(), "open:hall"
-    made = stage.rig.command("channel.create", {"channel": hall}, user="", authority="server")
-    stage.ask(Kind.SUBMIT, hall, encode_pack(made))
-    stage.settle()
+    stage.make(hall)
     stage.want(hall)
 
     def counted(ms: int) -> list[int]:

@@ -22,6 +22,28 @@ def test_row_keys_come_back(key: keys.RowKey) -> None:
     assert keys.parse_row_suffix(keys.row_suffix(key)) == key
 
 
+@given(st.lists(TEXT, max_size=5))
+def test_many_texts_come_back(texts: list[str]) -> None:
+    assert keys.parse_text_suffixes([keys.row_suffix(text) for text in texts]) == texts
+
+
+@given(
+    st.one_of(
+        st.lists(TEXT | st.sampled_from(["\x00", "a\x00b", "\x00\xff"]), max_size=5),
+        st.lists(NUMBER, max_size=5),
+        st.lists(st.tuples(TEXT, NUMBER), max_size=5),
+    )
+)
+def test_many_row_keys_are_the_same_as_one_by_one(row_keys: list[Any]) -> None:
+    assert keys.row_suffixes(row_keys) == [keys.row_suffix(key) for key in row_keys]
+
+
+@given(TEXT, st.lists(TEXT, max_size=3))
+def test_prefixes_of_many_streams(app: str, names: list[str]) -> None:
+    one_by_one = [keys.stream_prefix(3, app, name) for name in names]
+    assert keys.stream_prefixes(3, app, names) == one_by_one
+
+
 @given(st.one_of(*(st.tuples(s, s) for s in (TEXT, NUMBER, st.tuples(TEXT, NUMBER, TEXT)))))
 def test_row_keys_sort_by_their_parts(pair: tuple[Any, Any]) -> None:
     one, two = pair

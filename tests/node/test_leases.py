@@ -21,12 +21,19 @@ class Book:
         self.now_ms = 0
 
     def says(
-        self, activity: Activity, *, user: tuple[str, str] = ANN, hidden: bool = False, ago: int = 0
+        self,
+        activity: Activity,
+        *,
+        user: tuple[str, str] = ANN,
+        hidden: bool = False,
+        out: bool = False,
+        ago: int = 0,
     ) -> None:
         self.leases.update(
             user,
             activity,
             is_hidden=hidden,
+            is_out=out,
             wall_ms=START_MS + self.now_ms,
             mono_ms=self.now_ms,
             ago_ms=ago,
@@ -120,6 +127,27 @@ def test_who_hides_goes_exactly_as_who_disconnects() -> None:
     assert hides.ended() == []
     hides.says(ACTIVE)
     assert hides.tick() == [ANN]
+
+
+@pytest.mark.parametrize("goes_first", [False, True])
+def test_who_is_put_out_is_gone_at_once(goes_first: bool) -> None:
+    book = Book()
+    book.says(ACTIVE)
+    book.tick(1_000)
+    if goes_first:
+        book.says(NONE)
+        assert book.tick(500) == []
+    gone_ms = START_MS + 1_000
+    book.says(ACTIVE, out=True)  # his sockets are not closed yet
+    assert book.tick() == [ANN]
+    assert book.live == Live(NONE, gone_ms)
+    assert book.ended() == [(ANN, gone_ms)]
+    book.says(ACTIVE, out=True)
+    book.says(NONE, out=True)
+    assert book.tick(2 * GRACE_MS) == [], "told once"
+    book.says(ACTIVE)
+    assert book.live == Live(ACTIVE), "in again"
+    assert book.tick() == [ANN]
 
 
 def test_of_a_silent_edge_the_grace_began_before_it_was_noticed() -> None:

@@ -31,10 +31,9 @@ class Rooms:
 
     def told(self, user: str, rooms: tuple[str, ...] = ROOMS) -> Lines:
         slots = tuple(self.rig.engine.target_of(APP, room) for room in rooms)
-        ask = HeadsQuery("edge-1.7", (), lines=LinesAsk(APP, user, slots, rooms))
+        ask = HeadsQuery("edge-1.7", (), lines=(LinesAsk(APP, user, slots, rooms),))
         message = self.bench.answer(self.bench.ask(Kind.HEADS, "", encode_pack(ask)))
-        lines = decode_pack(message.body, HeadsAnswer).lines
-        assert lines is not None
+        (lines,) = decode_pack(message.body, HeadsAnswer).lines
         return lines
 
     def plain(self, user: str, rooms: tuple[str, ...] = ROOMS) -> Lines:
@@ -108,6 +107,32 @@ def test_only_what_moved_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
     rooms.rig.send(ROOMS[3], "hi")
     assert rooms.told("bob") != first
     assert made[len(ROOMS) :] == [ROOMS[3]]
+
+
+def test_of_a_slot_that_moves_its_own_lines_alone_are_made_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rooms, made = Rooms(), list[str]()
+    line = rooms.bench.service.reads.line
+
+    def counted(slot: Any, app: str, key: str, user: str) -> Any:
+        made.append(key)
+        return line(slot, app, key, user)
+
+    monkeypatch.setattr(rooms.bench.service.reads, "line", counted)
+    whole = rooms.told("bob")
+    number = rooms.rig.engine.target_of(APP, ROOMS[3])
+    moved = [room for room in ROOMS if rooms.rig.engine.target_of(APP, room) == number]
+    slot = rooms.bench.led.pop(number)
+    made.clear()
+    without = rooms.told("bob")
+    assert made == []
+    assert [seq == NOT_LED for seq in without.seqs] == [room in moved for room in ROOMS]
+    assert not any(room.encode() in without.json for room in moved)
+    rooms.bench.led[number] = slot
+    assert (rooms.told("bob"), made) == (whole, moved)
+    slot.step_down()
+    assert [seq == NOT_LED for seq in rooms.told("bob").seqs] == [room in moved for room in ROOMS]
 
 
 def test_what_could_not_be_read_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -41,7 +43,10 @@ class Node:
         order = self.orders.take(ask, self.terms.get)
         if order is None:
             return None
-        return [key for _, key in order.page(best, after, lambda _, key: -self.ms[key])]
+        return [key for _, key in order.page(best, after, self.places)]
+
+    def places(self, slots: Mapping[str, int]) -> dict[str, int]:
+        return {key: -self.ms[key] for key in slots}
 
     def sorted(self, keys: list[str]) -> list[str]:
         return sorted(keys, key=lambda key: (-self.ms[key], key))

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from hubbub.features.contract import Table
-from hubbub.wire.event import CHANGED, encode_row
+from hubbub.wire.codec import decode_pack
+from hubbub.wire.event import CHANGED, COUNTABLE, encode_row
 from node.overlay import CACHED_ROW_BYTES_MAX, Caches, Overlay
 from node.store.memory import MemoryStore
 
@@ -33,6 +34,12 @@ class Model:
         self.events: dict[int, int] = {}  # seq → flags
         self.head = 0
         self.floor = 1
+
+    def place(self) -> int:
+        """In an order of last messages."""
+        said = [s for s, f in self.events.items() if f & COUNTABLE and s >= self.floor]
+        at = max(said, default=self.head)
+        return -(1_000 + at) if at else 0
 
     def copy(self) -> Model:
         made = Model()
@@ -65,31 +72,36 @@ class OverlayMachine(RuleBasedStateMachine):
     @rule(
         puts=st.dictionaries(KEYS, st.sampled_from(["1", "2", "x" * CACHED_ROW_BYTES_MAX])),
         deletes=st.sets(KEYS, max_size=2),
-        appends=st.integers(0, 3),
+        appends=st.lists(st.sampled_from([0, 0, COUNTABLE]), max_size=3),
         marks=st.sets(st.integers(1, 8), max_size=2),
         floor=st.integers(0, 9),
         is_abandoned=st.booleans(),
+        is_together=st.booleans(),
     )
     def entry(
         self,
         puts: dict[str, str],
         deletes: set[str],
-        appends: int,
+        appends: list[int],
         marks: set[int],
         floor: int,
         is_abandoned: bool,
+        is_together: bool,
     ) -> None:
         model = self.models[-1].copy()
         stream = self.overlay.stream("demo", "group:x")
         tables = self.overlay.live(stream)
         self.overlay.begin(self.last + 1, stream)
-        for _ in range(appends):
+        for flags in appends:
             model.head += 1
-            model.events[model.head] = 0
-            row = encode_row(0, 1_000 + model.head, 0, "t", "u", b"%d" % model.head)
+            model.events[model.head] = flags
+            row = encode_row(flags, 1_000 + model.head, 0, "t", "u", b"%d" % model.head)
             self.overlay.append_event(model.head, 1_000 + model.head, row)
+        if is_together:
+            tables[NAMES].put_many({key: Row(text) for key, text in puts.items()})
         for key, text in puts.items():
-            tables[NAMES].put(key, Row(text))
+            if not is_together:
+                tables[NAMES].put(key, Row(text))
             model.rows[key] = Row(text)
         for key in deletes:
             tables[NAMES].delete(key)
@@ -97,7 +109,7 @@ class OverlayMachine(RuleBasedStateMachine):
         tables.mark_changed(seq for seq in marks if model.floor <= seq <= model.head)
         for seq in marks:
             if model.floor <= seq <= model.head:
-                model.events[seq] = CHANGED
+                model.events[seq] |= CHANGED
         if floor > 7:
             tables.set_floor(floor - 6)
             model.floor = min(max(model.floor, floor - 6), model.head + 1)
@@ -118,6 +130,12 @@ class OverlayMachine(RuleBasedStateMachine):
         self.models = self.models[count:]
         self.overlay.commit(self.committed)
 
+    @precondition(lambda self: self.written < self.committed)
+    @rule(data=st.data())
+    def rows_are_stored(self, data: st.DataObject) -> None:
+        self.written = data.draw(st.integers(self.written + 1, self.committed))
+        self.overlay.written(self.written)
+
     @precondition(lambda self: len(self.models) > 1)
     @rule(data=st.data())
     def truncate(self, data: st.DataObject) -> None:
@@ -130,8 +148,14 @@ class OverlayMachine(RuleBasedStateMachine):
     def look_elsewhere(self) -> None:
         self.overlay.stream("demo", "group:other")
 
+    @rule()
+    def load_many(self) -> None:
+        self.overlay.load("demo", ["group:other", "group:x", "group:none"])
+
     @invariant()
     def views_agree(self) -> None:
+        places = self.overlay.places("demo", ["group:none", "group:x"])  # before it is loaded
+        assert places == {"group:none": 0, "group:x": self.models[0].place()}
         stream = self.overlay.stream("demo", "group:x")
         for tables, model, is_live in (
             (self.overlay.live(stream), self.models[-1], True),
@@ -142,10 +166,17 @@ class OverlayMachine(RuleBasedStateMachine):
             assert tables.kept("all", (NAMES,), everything) == sorted(model.rows.items())
             for key in ("a", "aa", "b", "", "z\x00"):
                 assert rows.get(key) == model.rows.get(key)
+            for names in ([], ["b"], ["z\x00", "aa", "none"], ["aa", "", "a", "b"]):
+                assert rows.get_many(names) == [model.rows.get(name) for name in names]
             for reverse in (False, True):
                 expected = sorted(model.rows.items(), reverse=reverse)
                 assert rows.scan(reverse=reverse) == expected
                 assert rows.scan(limit=1, reverse=reverse) == expected[:1]
+            for limit in (1, 9):
+                stored = rows.stored(limit)
+                assert [(k, decode_pack(row, Row)) for k, row in stored.items()] == sorted(
+                    model.rows.items()
+                )[:limit]
             behind = [(k, v) for k, v in sorted(model.rows.items()) if k > "a"]
             assert rows.scan(after="a", limit=2) == behind[:2]
             before = [(k, v) for k, v in sorted(model.rows.items(), reverse=True) if k < "aa"]
@@ -171,6 +202,24 @@ def test_a_query_cannot_write() -> None:
         overlay.committed(stream)[NAMES].put("a", Row("x"))
     with pytest.raises(AssertionError):
         overlay.live(stream)[NAMES].put("a", Row("x"))
+    for view in (overlay.committed(stream), overlay.live(stream)):
+        with pytest.raises(AssertionError):
+            view[NAMES].put_many({"a": Row("x"), "b": Row("x")})
+
+
+def test_many_rows_are_kept_decoded_but_large_ones() -> None:
+    store, caches = MemoryStore(), Caches()
+    overlay = Overlay(1, store, Caches())
+    stream = overlay.stream("demo", "k")
+    overlay.begin(1, stream)
+    rows = {"a": Row("1"), "large": Row("x" * CACHED_ROW_BYTES_MAX), "b": Row("2")}
+    overlay.live(stream)[NAMES].put_many(rows)
+    store.write(overlay.finish())
+    later = Overlay(1, store, caches)
+    read = later.committed(later.stream("demo", "k"))[NAMES]
+    for _ in range(2):
+        assert read.get_many([*rows, "none"]) == [*rows.values(), None]
+        assert len(caches.rows) == 3, "two rows, and that one is absent"
 
 
 def test_a_row_that_was_committed_under_one_that_was_cut_is_seen() -> None:
@@ -189,6 +238,47 @@ def test_a_row_that_was_committed_under_one_that_was_cut_is_seen() -> None:
     overlay.truncate(1)
     assert rows.get("a") == Row("1")
     assert overlay.committed(stream)[NAMES].get("a") == Row("1")
+
+
+def test_places_from_the_store_are_those_of_loaded_streams() -> None:
+    """However far back the last message lies, and whether anything is left."""
+    store = MemoryStore()
+    writing = Overlay(1, store, Caches())
+    flags = {
+        "none": [],
+        "last": [COUNTABLE, 0, COUNTABLE],
+        "near": [COUNTABLE, 0, 0, 0],
+        "far": [COUNTABLE, *[0] * 9],
+        "never": [0],
+        "long without": [0] * 9,
+        "deleted": [0, COUNTABLE],
+    }
+    index = 0
+    for key, events in flags.items():
+        stream = writing.stream("demo", key)
+        for seq, flag in enumerate(events, 1):
+            index += 1
+            writing.begin(index, stream)
+            writing.append_event(
+                seq, 1_000 * index, encode_row(flag, 1_000 * index, 0, "t", "u", b"{}")
+            )
+            if key == "deleted" and seq == len(events):
+                writing.set_floor(stream, seq + 1)
+            store.write(writing.finish())
+            writing.commit(index)
+            writing.written(index)
+    loaded, together = Overlay(1, store, Caches()), Overlay(1, store, Caches())
+    together.load("demo", flags)
+    for key in flags:
+        one, other = loaded.stream("demo", key).committed, together.stream("demo", key).committed
+        assert [getattr(one, name) for name in one.__slots__] == [
+            getattr(other, name) for name in one.__slots__
+        ]
+    heads = {key: loaded.stream("demo", key).committed for key in flags}
+    expected = {key: -(head.message_ms or head.ts_ms) for key, head in heads.items()}
+    assert len(set(expected.values())) == len(flags)
+    assert Overlay(1, store, Caches()).places("demo", list(flags)) == expected
+    assert loaded.places("demo", list(flags)) == writing.places("demo", list(flags)) == expected
 
 
 def test_numbers_are_not_used_again_after_everything_was_deleted() -> None:

@@ -18,6 +18,7 @@ from hubbub.wire.shapes import (
     HeadsQuery,
     Kind,
     LinesAsk,
+    NewestAsk,
     Queries,
     QueriesAnswer,
     Query,
@@ -94,12 +95,12 @@ def test_lines_of_heads_are_told_of_what_is_led_here(monkeypatch: pytest.MonkeyP
     del bench.led[bench.rig.engine.target_of(APP, "group:y")]
     names = (ROOM, "group:y", "group:z")
     slots = tuple(bench.rig.engine.target_of(APP, name) for name in names)
-    body = encode_pack(HeadsQuery("edge-1.7", (), lines=LinesAsk(APP, "alice", slots, names)))
+    body = encode_pack(HeadsQuery("edge-1.7", (), lines=(LinesAsk(APP, "alice", slots, names),)))
 
     def lines() -> tuple[tuple[int, ...], list[str]]:
         answer = decode_pack(bench.answer(bench.ask(Kind.HEADS, "", body)).body, HeadsAnswer)
-        assert answer.lines is not None
-        return answer.lines.seqs, list(decode_json(b"{%b}" % answer.lines.json, dict))
+        (told,) = answer.lines
+        return told.seqs, list(decode_json(b"{%b}" % told.json, dict))
 
     assert lines() == ((1, -1, 1), [ROOM, "group:z"])
     line = bench.service.reads.line
@@ -111,6 +112,60 @@ def test_lines_of_heads_are_told_of_what_is_led_here(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(bench.service.reads, "line", damaged)
     assert lines() == ((-1, -1, 1), ["group:z"])
+
+
+@pytest.mark.parametrize("user", ["", "alice"])
+def test_one_slot_that_cannot_be_read_costs_the_newest_of_no_other(
+    monkeypatch: pytest.MonkeyPatch, user: str
+) -> None:
+    """The whole question was refused, and the slot in the message's head blamed for it."""
+    bench = Bench()
+    names = (ROOM, "group:y", "group:z")
+    for name in names:
+        bench.create(name)
+        bench.command(name, "message.send", {"channel": name, "text": "hi"})
+    bench.settle()
+    reads, caches = bench.service.reads, bench.rig.context.caches
+    reads.orders = caches.orders
+    slots = tuple(bench.rig.engine.target_of(APP, name) for name in names)
+    assert len(set(slots)) == 3
+    bad = bench.led[slots[1]]
+    record = bad.replica.record
+    assert record is not None
+    bad.replica.record = replace(record, members=(*record.members, "disk-2", "disk-3"))
+
+    def newest(is_told: bool = False, **more: Any) -> HeadsAnswer:
+        told = ((), ()) if is_told else (slots, names)
+        ask = NewestAsk(APP, *told, 9, **more)
+        body = encode_pack(HeadsQuery("edge-1.7", (), newest=ask))
+        message = bench.answer(bench.ask(Kind.HEADS, "", body, slot=slots[0]))
+        assert message.flags == Status.OK
+        return decode_pack(message.body, HeadsAnswer)
+
+    def break_it(name: str) -> None:
+        real = getattr(type(bad.overlay), name)
+
+        def read(overlay: Any, *args: Any) -> Any:
+            if overlay is bad.overlay:
+                raise StoreError("Corruption: block checksum mismatch")
+            return real(overlay, *args)
+
+        monkeypatch.setattr(type(bad.overlay), name, read)
+
+    assert not newest(roll="r", number=1).unknown
+    for name in ("stream", "places", "load"):
+        break_it(name)
+    caches.streams.clear()
+    again = newest(is_told=True, roll="r", base=1, number=1, unread_of=user)
+    assert again.unknown, "the edge tells all once more"
+    assert bad.replica.failure == "Corruption: block checksum mismatch"
+    for more in ({"roll": "r", "number": 1, "unread_of": user}, {}):
+        answer = newest(**more)
+        assert {row.key for row in answer.rows} == {ROOM, "group:z"}
+        assert all(row.message_seq == 2 for row in answer.rows)
+        assert answer.elsewhere == ("group:y",)
+    others = [bench.led[slots[0]], bench.led[slots[2]]]
+    assert not any(slot.replica.failure for slot in others)
 
 
 def history(min_seq: int = 0, *, linear: bool = False) -> bytes:

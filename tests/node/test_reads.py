@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from random import Random
 from typing import Any
 
 import pytest
 
 from hubbub.base.errors import (
     BAD_REQUEST,
+    CHANNEL_NOT_FOUND,
     INTERNAL,
     METHOD_NOT_FOUND,
-    NOT_A_MEMBER,
     NOT_AVAILABLE,
     UNRECOVERABLE_POSITION,
     Rejected,
@@ -43,6 +44,12 @@ class Reader:
     def room(self, messages: int) -> list[Any]:
         self.rig.create(ROOM, members=("bob",))
         return [self.rig.send(ROOM, f"m{i}") for i in range(messages)]
+
+    def sorted_keys(self, keys: list[str]) -> list[str]:
+        """By their last messages, as every head says."""
+        slots = tuple(self.rig.engine.target_of(APP, key) for key in keys)
+        ask = NewestAsk(APP, slots, tuple(keys), len(keys))
+        return [row.key for row in self.reads.newest(ask, self.rig.slots.get).rows]
 
     def raw(self, count: int, key: str = RAW) -> None:
         for number in range(count):
@@ -163,9 +170,9 @@ def test_who_may_not_read_gets_nothing() -> None:
     reader.room(1)
     with pytest.raises(Rejected) as refused:
         reader.subscribe(user="eve", recover=True)
-    assert refused.value.error is NOT_A_MEMBER
-    assert reader.refused("stream.history", {"limit": 5}, user="eve") is NOT_A_MEMBER
-    assert reader.refused("stream.presence", {}, user="eve") is NOT_A_MEMBER
+    assert refused.value.error is CHANNEL_NOT_FOUND
+    assert reader.refused("stream.history", {"limit": 5}, user="eve") is CHANNEL_NOT_FOUND
+    assert reader.refused("stream.presence", {}, user="eve") is CHANNEL_NOT_FOUND
 
 
 def test_a_raw_channel_trims_by_size_at_read() -> None:
@@ -238,7 +245,7 @@ def test_how_far_a_stream_reaches_is_not_told_to_strangers() -> None:
     reader.room(1)
     for min_seq in (0, 1, 99):
         args = "history.get", {"channel": ROOM}
-        assert reader.refused(*args, user="zoe", min_seq=min_seq) is NOT_A_MEMBER
+        assert reader.refused(*args, user="zoe", min_seq=min_seq) is CHANNEL_NOT_FOUND
 
 
 def test_a_feature_query_gets_the_epoch() -> None:
@@ -328,6 +335,94 @@ def test_the_newest_of_many_streams() -> None:
     _, last = reader.reads.newest(two, reader.rig.slots.get).rows
     assert newest(2, (-last.message_ms, last.key)) == ["3", "2"]
     assert reader.reads.newest(two, lambda _: None) == HeadsAnswer((), tuple(keys))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_kept_order_has_no_gap_and_no_repeat_whatever_is_said_meanwhile(seed: int) -> None:
+    """Pages of a roll are those of all heads sorted anew: with heads in memory, in the store alone,
+    and with entries that are not committed."""
+    reader, random = Reader(), Random(seed)
+    rig, caches = reader.rig, reader.rig.context.caches
+    reader.reads.orders = caches.orders
+    keys = [f"group:n{n}" for n in range(30)]
+    for key in keys:
+        rig.now_ms += 1
+        rig.create(key)
+    slots = tuple(rig.engine.target_of(APP, key) for key in keys)
+    for name in range(6):
+        caches.streams.clear()
+        base, told, after, walked = 0, keys, None, list[str]()
+        before, moved = reader.sorted_keys(keys), set[str]()
+        while True:
+            if random.random() < 0.5:
+                caches.streams.clear()
+            part = tuple(told), slots if told else ()
+            ask = NewestAsk(APP, part[1], part[0], 7, after, f"r{name}", base, 1)
+            rows = reader.reads.newest(ask, rig.slots.get).rows
+            plain = NewestAsk(APP, slots, tuple(keys), 7, after)
+            assert rows == reader.reads.newest(plain, rig.slots.get).rows
+            walked += [row.key for row in rows]
+            if len(rows) < 7:
+                break
+            base, told, after = 1, [], (-(rows[-1].message_ms or rows[-1].ts_ms), rows[-1].key)
+            for key in random.sample(keys, 3):
+                rig.now_ms += 1
+                moved.add(key)
+                if random.random() < 0.7:
+                    rig.send(key, "hi")
+                else:  # committed with the next one that settles
+                    rig.submit(key, rig.command("message.send", {"channel": key, "text": "wait"}))
+        assert len(walked) == len(set(walked))
+        still = [key for key in before if key not in moved]
+        assert [key for key in walked if key not in moved] == still
+        rig.settle()
+
+
+@pytest.mark.parametrize("blocked", [(), ("eve",)])
+def test_what_waits_for_a_user_is_what_his_figures_say(blocked: tuple[str, ...]) -> None:
+    """Asked of a whole roll, at each step: cold, kept, and after whatever moves his marks."""
+    reader, random = Reader(), Random(5)
+    rig, caches = reader.rig, reader.rig.context.caches
+    reader.reads.orders = caches.orders
+    keys = [f"group:n{n}" for n in range(12)]
+    for key in keys:
+        rig.create(key, members=("bob", "eve"))
+    slots = tuple(rig.engine.target_of(APP, key) for key in keys)
+    sent: list[tuple[str, Any]] = []
+    counts = set[int]()
+    for turn in range(100):
+        key = random.choice(keys)
+        match random.choice(("send", "own", "eve", "read", "unread", "delete", "leave")):
+            case "send":
+                sent.append((key, rig.send(key, "hi")))
+            case "own":
+                rig.send(key, "mine", user="bob")
+            case "eve":
+                rig.send(key, "hey", user="eve")
+            case "read":
+                upto = rig.slot(key).overlay.stream(APP, key).committed.seq
+                rig.do(key, "mark.read", {"channel": key, "upto": upto}, user="bob")
+            case "unread":
+                rig.do(key, "mark.unread", {"channel": key, "seq": 2}, user="bob")
+            case "delete" if sent:
+                key, message = sent.pop()
+                rig.do(key, "message.delete", {"channel": key, "id": message.id})
+            case _ if turn % 5 == 0:
+                rig.do(key, "member.leave", {"channel": key}, user="bob")
+        if turn % 3 == 0:
+            caches.streams.clear()
+        told = (slots, tuple(keys)) if turn == 0 else ((), ())
+        base = 0 if turn == 0 else 1
+        ask = NewestAsk(APP, *told, 0, None, "r", base, 1, (), "bob", blocked)
+        found = {row.key: row.unread for row in reader.reads.newest(ask, rig.slots.get).rows}
+        hidden = (blocked,) if blocked else ()
+        expected = {}
+        for key in keys:
+            row = reader.reads.head(rig.slot(key), HeadAsk(0, APP, key, ("bob",), blocked=hidden))
+            expected[key] = decode_json(row.fields[0], dict).get("unread", 0)
+        assert found == {key: unread for key, unread in expected.items() if unread}
+        counts |= set(found.values())
+    assert len(counts) > 1
 
 
 def test_a_streams_last_message_is_found_behind_other_events() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hubbub.base.errors import NOT_A_MEMBER
+from hubbub.base.errors import CHANNEL_NOT_FOUND
 from hubbub.wire.codec import decode_pack, encode_json, encode_pack
 from hubbub.wire.shapes import Kind, Refusal, Status
 from hubbub.wire.tracing import SLOW_MS, TRACED, with_trace
@@ -32,7 +32,7 @@ def test_a_refusal_carries_its_details() -> None:
     bench.create()
     refused = bench.command(ROOM, "message.send", {"channel": ROOM, "text": "x"}, user="eve")
     refusal = decode_pack(bench.answer(refused).body, Refusal)
-    assert refusal.code == NOT_A_MEMBER.code
+    assert refusal.code == CHANNEL_NOT_FOUND.code
     old = bench.rig.command("message.send", {"channel": ROOM, "text": "x"})
     bench.clock.advance(25 * 3_600_000)
     answer = bench.answer(bench.ask(Kind.SUBMIT, ROOM, encode_pack(old)))

@@ -6,9 +6,9 @@ import msgspec
 import pytest
 
 from hubbub.base.errors import (
+    CHANNEL_NOT_FOUND,
     CMID_CLOCK,
     CMID_REUSED,
-    NOT_A_MEMBER,
     OVERLOADED,
     STORAGE_FULL,
     Rejected,
@@ -138,7 +138,7 @@ def test_a_refusal_stores_nothing() -> None:
     rig.create(ROOM)
     before = rig.dump()
     refused = rig.send(ROOM, "x", user="mallory")
-    assert refused.error is NOT_A_MEMBER
+    assert refused.error is CHANNEL_NOT_FOUND
     assert rig.dump() == before
     assert not rig.waiting
 

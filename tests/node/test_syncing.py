@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from hubbub.base.errors import INTERNAL, NOT_A_MEMBER
+from hubbub.base.errors import CHANNEL_NOT_FOUND, INTERNAL
 from node import syncing
 from node.syncing import DELTA_EVENTS_MAX, HEAD_EVENTS
 from tests.node.test_reads import ROOM, Reader
@@ -99,7 +99,7 @@ def test_a_late_replica_and_a_stranger_are_refused() -> None:
     device.room(1)
     since = {"epoch": device.epoch(), "seq": 99}
     assert device.refused("stream.sync", since) is INTERNAL
-    assert device.refused("stream.sync", {}, user="eve") is NOT_A_MEMBER
+    assert device.refused("stream.sync", {}, user="eve") is CHANNEL_NOT_FOUND
 
 
 def test_the_own_stream_is_a_delta_or_its_snapshot() -> None:

@@ -17,6 +17,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import hubbub.runtime.early  # noqa: F401 - as each of our processes does
 from hubbub.coordinator.cluster import ClusterView, ProcessRecord, claim_slots, register
 from hubbub.coordinator.open import open_coordinator
 from hubbub.runtime.admin import AdminServer

@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
+from tests.style.tidy import dotted
+
 PRODUCT = ("hubbub", "node", "router", "edge", "ops", "loadtests")
 PROCESSES = ("node", "router", "edge", "ops")
 # Rows from below; a part imports from lower rows and from itself.
@@ -74,6 +76,7 @@ OWNERS: dict[str, tuple[str, ...]] = {
         "hubbub/client/aio.py",
         "hubbub/coordinator/etcd.py",
         "hubbub/runtime/admin.py",
+        "hubbub/runtime/early.py",
         "ops/api.py",
         "ops/bench/",
     ),
@@ -114,7 +117,8 @@ PURE_FILES = {
     "node/store": "api",
     "router": "relay fanout interest",
     "edge": "connection session resume dispatch gathering errands reading searching hub outgoing "
-    "heads limits cursors delta fanout handshake repeated_tokens audience watching admission",
+    "heads limits cursors delta fanout handshake repeated_tokens audience watching admission "
+    "addresses origins",
     "edge/web": "documents asyncapi schemas paging fields",
     "edge/outbound": "cursor retries addresses",
     "ops": "render",
@@ -172,7 +176,11 @@ def read_tree(root: Path) -> dict[str, Module]:
 
 def violations(root: Path) -> list[str]:
     """All broken rules, each as `path:line: what`, sorted."""
-    modules = read_tree(root)
+    return violations_of(read_tree(root))
+
+
+def violations_of(modules: dict[str, Module]) -> list[str]:
+    """Those of a tree that was read."""
     found: set[str] = set()
     for module in modules.values():
         found |= {f"{module.path}:{line}: {what}" for line, what in _of_module(module, modules)}
@@ -188,8 +196,8 @@ def _of_module(module: Module, modules: dict[str, Module]) -> Iterator[tuple[int
             yield from _third_party(module, target, line)
         if module.is_pure:
             yield from _purity(module, target, line, modules)
-    for dotted in module.reads & OWNERS.keys():
-        yield from _third_party(module, dotted, 0)
+    for read in module.reads & OWNERS.keys():
+        yield from _third_party(module, read, 0)
     if module.is_pure:
         for call, line in module.calls.items():
             if call in IMPURE_CALLS or call.split(".")[-1] in CLOCK_CALLS:
@@ -281,7 +289,7 @@ class _Reader(ast.NodeVisitor):
         self._package = words if is_package else words[:-1]
 
     def visit_If(self, node: ast.If) -> None:
-        if "TYPE_CHECKING" in ast.dump(node.test):
+        if "TYPE_CHECKING" in dotted(node.test):
             for child in node.orelse:
                 self.visit(child)
         else:
@@ -308,7 +316,7 @@ class _Reader(ast.NodeVisitor):
 
     def visit_Call(self, node: ast.Call) -> None:
         if isinstance(node.func, ast.Name | ast.Attribute):
-            self._module.calls.setdefault(ast.unparse(node.func), node.lineno)
+            self._module.calls.setdefault(dotted(node.func), node.lineno)
         self.generic_visit(node)
 
     def visit_Constant(self, node: ast.Constant) -> None:

@@ -7,8 +7,14 @@ from pathlib import Path
 import pytest
 
 from hubbub.base.errors import all_closes, all_errors
-from hubbub.docs.pages import FOLDER, PAGES, write_pages
+from hubbub.docs.pages import CLIENTS, FOLDER, PAGES, ROOT, write_pages
 from hubbub.model.permissions import Action, Authority
+
+
+@pytest.mark.parametrize("name", CLIENTS)
+def test_what_clients_know_is_what_the_registry_says(name: str) -> None:
+    found = (ROOT / name).read_text(encoding="utf-8")
+    assert found == CLIENTS[name](), f"{name} is stale: run `python -m hubbub.docs`"
 
 
 @pytest.mark.parametrize("name", PAGES)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.style.layers import BETWEEN_SIBLINGS, read_tree, violations
+from tests.style.layers import BETWEEN_SIBLINGS, Module, read_tree, violations, violations_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -83,15 +83,19 @@ def plant(root: Path, files: dict[str, str]) -> None:
         path.write_text(text)
 
 
-def test_our_tree_keeps_to_the_layers() -> None:
-    assert read_tree(ROOT), "nothing was read: the check would pass on an empty tree"
-    assert violations(ROOT) == []
+@pytest.fixture(scope="module")
+def ours() -> dict[str, Module]:
+    return read_tree(ROOT)
 
 
-def test_every_allowance_between_siblings_is_still_used() -> None:
-    modules = read_tree(ROOT)
+def test_our_tree_keeps_to_the_layers(ours: dict[str, Module]) -> None:
+    assert ours, "nothing was read: the check would pass on an empty tree"
+    assert violations_of(ours) == []
+
+
+def test_every_allowance_between_siblings_is_still_used(ours: dict[str, Module]) -> None:
     for source, target in BETWEEN_SIBLINGS:
-        assert source not in modules or target in modules[source].imports, f"remove {source}"
+        assert source not in ours or target in ours[source].imports, f"remove {source}"
 
 
 def test_a_clean_tree_has_no_violation(tmp_path: Path) -> None:

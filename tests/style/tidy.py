@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import re
 import subprocess
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -110,7 +111,7 @@ def without_docstring(root: Path) -> Iterator[str]:
 
 def banned_calls(root: Path) -> Iterator[str]:
     for path, node in _calls(root):
-        called = ast.unparse(node.func)
+        called = dotted(node.func)
         name = "loop.create_task" if called.endswith("loop.create_task") else called
         if isinstance(node.func, ast.Attribute) and ast.unparse(node.func).endswith(
             "get_running_loop().create_task"
@@ -204,7 +205,7 @@ def sleeping_tests(root: Path) -> Iterator[str]:
             first = node.args[0] if node.args else None
             yields = isinstance(first, ast.Constant) and first.value == 0
             harms = "# harm:" in lines[(node.end_lineno or node.lineno) - 1]
-            sleeps = ast.unparse(node.func) in ("time.sleep", "asyncio.sleep")
+            sleeps = dotted(node.func) in ("time.sleep", "asyncio.sleep")
             if sleeps and not yields and not harms:
                 yield f"{_at(root, path, node)}: wait for the condition, not for time"
 
@@ -221,12 +222,12 @@ def untested_modules(root: Path) -> Iterator[str]:
 
 def dead_modules(root: Path) -> Iterator[str]:
     """A module whose dotted name nobody spells: neither imported nor in a table of lazy ones."""
-    sources = {path: path.read_text(encoding="utf-8") for path in product_files(root)}
-    for path in sources:
+    words = {p: set(re.findall(r"\w+", p.read_text(encoding="utf-8"))) for p in product_files(root)}
+    spelled_by = Counter(word for found in words.values() for word in found)
+    for path, own in words.items():
         if path.stem in ("__init__", "__main__", "locustfile"):
             continue
-        others = "\n".join(text for other, text in sources.items() if other != path)
-        if not re.search(rf"\b{re.escape(path.stem)}\b", others):
+        if spelled_by[path.stem] == (path.stem in own):
             yield f"{_at(root, path)}: nobody imports it"
 
 
@@ -241,6 +242,15 @@ def _calls(root: Path) -> Iterator[tuple[Path, ast.Call]]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call):
                 yield path, node
+
+
+def dotted(node: ast.expr) -> str:
+    """An expression as it is written; names with dots, which most are, at once."""
+    words, inner = list[str](), node
+    while isinstance(inner, ast.Attribute):
+        words.append(inner.attr)
+        inner = inner.value
+    return ".".join([inner.id, *words[::-1]]) if isinstance(inner, ast.Name) else ast.unparse(node)
 
 
 def _at(root: Path, path: Path, node: ast.stmt | ast.expr | ast.arg | None = None) -> str:

@@ -16,6 +16,7 @@ from typing import Any, Self
 import aiohttp
 
 from hubbub.base.ids import uuid7
+from tests.support.documented import undocumented
 
 DEADLINE_S = 10.0
 
@@ -58,6 +59,7 @@ class Client:
         self._arrived = asyncio.Event()
         self.connected: dict[str, Any] = {}
         self.pushes: list[dict[str, Any]] = []
+        self.undocumented: set[str] = set()
         self.closed: Closed | None = None
 
     async def __aenter__(self) -> Self:
@@ -76,6 +78,7 @@ class Client:
         _trace: TracebackType | None,
     ) -> None:
         await self.close()
+        assert _error is not None or not self.undocumented, self.undocumented
 
     async def open(self) -> None:
         """Opens the socket without connecting the client."""
@@ -124,7 +127,13 @@ class Client:
     async def subscribe(self, channel: str, **options: Any) -> dict[str, Any]:
         """The subscribe result; to recover pass `recover=True, offset=…, epoch=…`."""
         result: dict[str, Any] = await self.command(subscribe={"channel": channel, **options})
+        for publication in result.get("publications", ()):
+            self._look(channel, publication)
         return result
+
+    def _look(self, channel: str, publication: dict[str, Any]) -> None:
+        if what := undocumented(channel, publication.get("data")):
+            self.undocumented.add(what)
 
     async def send_raw(self, frame: str | bytes) -> None:
         """Any frame, well formed or not."""
@@ -210,6 +219,9 @@ class Client:
             if future is not None and not future.done():
                 future.set_result(reply)
         elif "push" in reply:
-            self.pushes.append(reply["push"])
+            push = reply["push"]
+            self.pushes.append(push)
+            if "pub" in push:
+                self._look(push["channel"], push["pub"])
         else:
             await self._socket.send_str("{}")  # a ping is answered by a pong

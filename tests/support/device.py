@@ -108,6 +108,7 @@ class Device:
         self.cursor: tuple[str, int] = ("", 0)
         self.profile: dict[str, Any] = {}
         self.settings: dict[str, Any] = {}
+        self.drafts: dict[str, dict[str, Any]] = {}  # by channel
         self.list: dict[str, dict[str, Any]] = {}
         self.channels: dict[str, Channel] = {}
         self.states: dict[str, str] = {}  # what sync said of each channel last
@@ -127,6 +128,8 @@ class Device:
         self.list = {line["channel"]: dict(line) for line in lines}
         for channel in set(self.channels) - set(self.list):
             del self.channels[channel]
+        begun = (await rpc("draft.list"))["drafts"]
+        self.drafts = {one["channel"]: _draft(one) for one in begun}
 
     def user_event(self, data: dict[str, Any], *, is_live: bool = True) -> None:
         """A publication of the own stream. In an answer to sync, `gone` says what is dropped: who
@@ -147,6 +150,10 @@ class Device:
         elif kind == "settings.changed":
             changed = self.settings | data["settings"]
             self.settings = {k: v for k, v in changed.items() if v is not None}
+        elif kind == "draft.updated":
+            self.drafts[channel] = _draft(data)
+        elif kind == "draft.cleared":
+            self.drafts.pop(channel, None)
         elif kind in ("user.created", "user.updated"):
             self.profile = self._profile(data)
         elif line is not None:
@@ -241,6 +248,7 @@ class Device:
         return {
             "profile": self.profile,
             "settings": self.settings,
+            "drafts": self.drafts,
             "list": {name: _line(line) for name, line in self.list.items()},
             "channels": channels,
         }
@@ -252,6 +260,10 @@ class Device:
 
     def _profile(self, data: dict[str, Any]) -> dict[str, Any]:
         return {k: data[k] for k in ("name", "avatar", "data") if data.get(k)}
+
+
+def _draft(data: dict[str, Any]) -> dict[str, Any]:
+    return {"rev": data["rev"], "message": data["message"]}
 
 
 def _of_line(kind: str, data: dict[str, Any]) -> dict[str, Any]:

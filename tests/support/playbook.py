@@ -30,6 +30,7 @@ from hubbub.features.contract import (
     Forward,
     Meta,
     Registry,
+    Sign,
     SubscribeArgs,
     Table,
     Undue,
@@ -68,6 +69,13 @@ class MemoryRows:
         row = self.packed.get(key)
         return None if row is None else decode_pack(row, self._table.row_type)
 
+    def get_many(self, keys: Sequence[Any]) -> list[Any]:
+        return [self.get(key) for key in keys]
+
+    def put_many(self, rows: Mapping[Any, Any]) -> None:
+        for key, row in rows.items():
+            self.put(key, row)
+
     def put(self, key: Any, row: Any) -> None:
         assert msgspec.convert(key, self._table.key_type) == key
         self.write_count += 1
@@ -84,6 +92,9 @@ class MemoryRows:
         if after is not None:
             keys = [key for key in keys if (key < after if reverse else key > after)]
         return [(key, self.get(key)) for key in keys[:limit]]
+
+    def stored(self, limit: int) -> dict[Any, bytes]:
+        return {key: self.packed[key] for key in sorted(self.packed)[:limit]}
 
 
 class MemoryTables:
@@ -207,7 +218,7 @@ class Playbook:
         self.log: list[LogEntry] = []
         self.forwards: list[Command] = []
         self.signals: list[bytes] = []
-        self.tally: tuple[str, int] | None = None  # of the last command: who counts for so many ms
+        self.sign: tuple[str, Sign] | None = None  # that the last command gave, and who
         self.noted: dict[tuple[str, int], None] = {}  # for the next `pulse`
         self.outcome = Outcome(0, 0, "")
         self.live = Live()  # what the leader has in memory of the stream
@@ -267,8 +278,7 @@ class Playbook:
         logged = [event for event in decision.events if event.KIND is not EventKind.SIGNAL]
         meta = Meta(APP, self.key, 0, ctx.now_ms, ctx.actor, ctx.cmid, "")
         self.signals += [stamp(e, meta) for e in decision.events if e.KIND is EventKind.SIGNAL]
-        tally_ms = decision.tally_ms
-        self.tally = (ctx.actor, tally_ms) if tally_ms is not None else None
+        self.sign = None if decision.sign is None else (ctx.actor, decision.sign)
         self.outcome = Outcome(
             self.tables.head_seq, self.tables.head_ts_ms, "", reply=decision.reply
         )
@@ -311,7 +321,11 @@ class Playbook:
         """The signals of what was noted since the last pulse."""
         noted, self.noted = self.noted, {}
         meta = Meta(APP, self.key, 0, self.now_ms, "", "", "")
-        events = [self.registry.pulses[name].told(what, self.tables) for name, what in noted]
+        events = [
+            self.registry.pulses[name].told(what, self.tables)
+            for name, what in noted
+            if name in self.registry.pulses
+        ]
         return [decode_json(stamp(e, meta), dict[str, Any]) for e in events if e is not None]
 
     def tick(self, ms: int) -> None:

@@ -1,4 +1,4 @@
-// Drafts, polls and threads of the chat page, in Node.js: HUBBUB_STATIC names their folder.
+// Drafts, polls, threads and idleness of the chat page, in Node.js: HUBBUB_STATIC names their folder.
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -9,6 +9,7 @@ const { Drafts } = await load("drafts.js");
 const { annotate, takePoll } = await load("annotations.js");
 const { chosen, isOpenAt } = await load("poll.js");
 const { ownThreads, Threading } = await load("threading.js");
+const { IDLE_MS, watchIdle } = await load("idling.js");
 const { Room, timeline } = await load("store.js");
 
 /** A storage as the browser's. */
@@ -275,6 +276,24 @@ test("a thread is its first message and the replies, older ones as one reads bac
   assert.deepEqual(reads, [["thread.read", { channel: "c", id: "m1", upto: 92 }]], "the last one, once");
 });
 
+test("older replies that cannot come now are not asked for with each drawing", async () => {
+  const clock = new Clock();
+  let drawing = false;
+  let asked = 0;
+  let answer = { root: said(1), messages: Array.from({ length: 50 }, (_, n) => said(n + 3, "m1")) };
+  const session = { user: "ann", room: { channel: "c" }, timers: clock, entries: () => [], tried: async () => (asked++, answer ? { answer } : { error: new Error("no connection") }) };
+  const thread = new Threading(session, "m1", { changed: () => drawing && thread.older(), arrived: () => {}, refused: assert.fail });
+  await thread.load();
+  [answer, drawing] = [undefined, true];
+  await thread.older();
+  await clock.turn(1_000);
+  assert.equal(asked, 2);
+  answer = { root: said(1), messages: [said(2, "m1")] };
+  await clock.turn(1_000);
+  assert.equal(asked, 3);
+  assert.equal(thread.room.atStart, true);
+});
+
 test("one's own threads are asked of the channels that have any, the last replied to first", async () => {
   const rows = [{ channel: "a", threads: { unread: 1 } }, { channel: "b" }, { channel: "c", threads: { unread: 0 } }];
   const answers = {
@@ -283,4 +302,38 @@ test("one's own threads are asked of the channels that have any, the last replie
   };
   const found = await ownThreads({ list: { sorted: () => rows }, ask: async (verb, data) => answers[verb](data) });
   assert.deepEqual(found.map(({ channel, unread }) => [channel, unread]), [["c", 0], ["a", 1]]);
+});
+
+test("a page that nobody touches says so once, again on another connection, and takes it back", async () => {
+  const clock = new Clock();
+  const page = new EventTarget();
+  const said = [];
+  let isDown = false;
+  const client = { clientId: "c1" };
+  client.rpc = async (verb, { idle }) => {
+    if (isDown) throw new Error("no answer");
+    said.push([verb, client.clientId, idle]);
+  };
+  const touch = (name) => page.dispatchEvent(new Event(name));
+  watchIdle([{ client }], { page, now: () => clock.at, timers: clock });
+  await clock.turn(IDLE_MS - 1_000);
+  touch("pointermove");
+  await clock.turn(IDLE_MS - 1_000);
+  assert.deepEqual(said, []);
+  await clock.turn(20_000);
+  await clock.turn(IDLE_MS);
+  assert.deepEqual(said, [["presence.set", "c1", true]]);
+  client.clientId = "c2";
+  await clock.turn(20_000);
+  isDown = true;
+  touch("keydown");
+  await clock.turn(1_000);
+  isDown = false;
+  await clock.turn(20_000);
+  touch("wheel");
+  await clock.turn(60_000);
+  assert.deepEqual(said.slice(1), [["presence.set", "c2", true], ["presence.set", "c2", false]]);
+  client.clientId = "c3";
+  await clock.turn(60_000);
+  assert.equal(said.length, 3, "another connection begins as one that is not idle");
 });

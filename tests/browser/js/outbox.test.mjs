@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { pathToFileURL } from "node:url";
 
 const load = (name) => import(new URL(name, pathToFileURL(`${process.env.HUBBUB_STATIC}/`)));
-const { Outbox, OutboxFull, Refused, Unanswered, UNKNOWN, uuid7 } = await load("../sdk/hubbub.js");
+const { Outbox, OutboxFull, Refused, NoAnswer, UNKNOWN, uuid7 } = await load("../sdk/hubbub.js");
 
 class Storage {
   map = new Map();
@@ -72,7 +72,7 @@ test("nothing leaves while offline; all of a channel in order afterwards", async
 });
 
 test("no answer: again under the same cmid, before anything newer of the channel", async () => {
-  const { outbox, sent, timers } = make({ answers: [new Unanswered("lost")] });
+  const { outbox, sent, timers } = make({ answers: [new NoAnswer("lost")] });
   outbox.online(true);
   outbox.add({ kind: "send", channel: "group:x", text: "a" });
   outbox.add({ kind: "send", channel: "group:x", text: "b" });
@@ -125,7 +125,7 @@ test("an id that the server takes no more is replaced on retry", async () => {
 });
 
 test("what was not confirmed survives a reload, for its user alone", async () => {
-  const before = make({ answers: [new Unanswered("lost")] });
+  const before = make({ answers: [new NoAnswer("lost")] });
   before.outbox.online(true);
   before.outbox.add({ kind: "send", channel: "group:x", text: "a" });
   before.outbox.add({ kind: "delete", channel: "group:x", id: "m1" });
@@ -138,6 +138,38 @@ test("what was not confirmed survives a reload, for its user alone", async () =>
   assert.deepEqual(after.sent.map(([method]) => method), ["message.send", "message.delete"]);
   assert.equal(after.sent[0][1].cmid, before.sent[0][1].cmid);
   assert.equal(before.storage.length, 0);
+});
+
+test("two pages of one user send what waits under one cmid, and neither loses it", async () => {
+  const first = make();
+  first.outbox.add({ kind: "send", channel: "group:x", text: "a" });
+  const second = make({ storage: first.storage });
+  second.outbox.add({ kind: "send", channel: "group:x", text: "b" });
+  assert.equal(first.storage.length, 2);
+  first.outbox.online(true);
+  second.outbox.online(true);
+  await quiet();
+  assert.deepEqual(first.sent.map(([, data]) => data.text), ["a"]);
+  assert.deepEqual(second.sent.map(([, data]) => data.text), ["a", "b"]);
+  assert.equal(first.sent[0][1].cmid, second.sent[0][1].cmid); // the server takes one of them
+  assert.equal(first.storage.length, 0);
+});
+
+test("what another page has confirmed or discarded is not sent here, unless it is under way", async () => {
+  const first = make();
+  for (const text of ["a", "b"]) first.outbox.add({ kind: "send", channel: "group:x", text });
+  const second = make({ storage: first.storage });
+  const [a, b] = [...first.outbox.entries.keys()];
+  first.outbox.discard(a);
+  const name = (cmid) => `hubbub.outbox.alice.${cmid}`;
+  for (const heard of [null, "hubbub.theme", name("nobody"), `hubbub.outbox.bob.${b}`]) second.outbox.removed(heard);
+  assert.deepEqual([...second.outbox.entries.keys()], [a, b]);
+  second.outbox.removed(name(a));
+  second.outbox.online(true);
+  second.outbox.removed(name(b)); // too late: its answer decides
+  await quiet();
+  assert.deepEqual(second.sent.map(([, data]) => data.text), ["b"]);
+  assert.equal(second.settled.length, 1);
 });
 
 test("an edit names its message, a deletion carries no text", async () => {
@@ -159,7 +191,7 @@ test("a full outbox refuses what is new and keeps what it has", () => {
 });
 
 test("what was tried a day ago may have happened: it fails as unknown and is not sent again", async () => {
-  const first = make({ answers: [new Unanswered("lost")] });
+  const first = make({ answers: [new NoAnswer("lost")] });
   const { cmid } = first.outbox.add({ kind: "send", channel: "group:x", text: "hello" });
   first.outbox.online(true);
   await quiet();
@@ -185,3 +217,56 @@ test("what was written in one millisecond keeps its order over a reload", async 
   await quiet();
   assert.deepEqual(again.sent.map(([, { text }]) => text), [...texts, "i"]);
 });
+
+const DAY_MS = 24 * 3_600_000;
+
+test("what was written offline and never tried leaves after days, in order, under an id of then", async () => {
+  let now = 1_700_000_000_000;
+  const { outbox, sent, storage } = make({ now: () => now });
+  for (const text of ["a", "b"]) outbox.add({ kind: "send", channel: "group:x", text });
+  const before = [...outbox.entries.keys()];
+  now += 3 * DAY_MS;
+  const stale = make({ storage, now: () => now }); // a second page, before the first one sends
+  outbox.online(true);
+  await quiet();
+  assert.deepEqual(sent.map(([, data]) => data.text), ["a", "b"]);
+  for (const [, { cmid }] of sent) {
+    assert.equal(before.includes(cmid), false);
+    assert.ok(parseInt(cmid.replaceAll("-", "").slice(0, 12), 16) >= now);
+  }
+  stale.outbox.online(true);
+  await quiet();
+  assert.deepEqual(stale.sent, []); // they were the first page's
+});
+
+test("that an entry is under way is stored before it leaves: after a crash it is not sent under a new id", async () => {
+  let now = 1_700_000_000_000;
+  const first = make({ now: () => now });
+  first.outbox.rpc = () => new Promise(() => {}); // the page ends before the answer
+  first.outbox.online(true);
+  first.outbox.add({ kind: "send", channel: "group:x", text: "once" });
+  await quiet();
+  now += 2 * DAY_MS;
+  const second = make({ storage: first.storage, now: () => now });
+  second.outbox.online(true);
+  await quiet();
+  assert.deepEqual(second.sent, []);
+  assert.equal(second.outbox.of("group:x")[0].code, UNKNOWN);
+});
+
+for (const wrong of [-2 * DAY_MS, 3 * DAY_MS]) {
+  test(`a clock that is ${wrong / DAY_MS} days off costs one refusal`, async () => {
+    const server = 1_700_000_000_000;
+    const clock = new Refused({ code: 411, message: `cmid_clock: no {"server_time_ms":${server}}` });
+    const { outbox, sent, settled } = make({ answers: [clock], now: () => server + wrong });
+    for (const text of ["a", "b"]) outbox.add({ kind: "send", channel: "group:x", text });
+    outbox.online(true);
+    await quiet();
+    assert.deepEqual(sent.map(([, data]) => data.text), ["a", "a", "b"]);
+    const times = sent.map(([, { cmid }]) => parseInt(cmid.replaceAll("-", "").slice(0, 12), 16));
+    assert.ok(Math.abs(times[0] - server) > DAY_MS);
+    assert.ok(Math.abs(times[1] - server) < 1_000 && times[2] > times[1]);
+    assert.equal(settled.length, 2);
+    assert.equal(outbox.entries.size, 0);
+  });
+}

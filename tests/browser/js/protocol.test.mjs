@@ -5,13 +5,13 @@ import { test } from "node:test";
 import { pathToFileURL } from "node:url";
 
 const load = (name) => import(new URL(name, pathToFileURL(`${process.env.HUBBUB_STATIC}/`)));
-const { Client, ONLINE, Refused, Unanswered, WAITING, ENDED, comesBack, delayMs } = await load("../sdk/hubbub.js");
+const { Client, Limited, ONLINE, Refused, NoAnswer, WAITING, ENDED, comesBack, delayMs } = await load("../sdk/hubbub.js");
 
 class FakeSocket {
   static all = [];
   readyState = 0;
   sent = [];
-  constructor() { FakeSocket.all.push(this); }
+  constructor(url) { this.url = url; FakeSocket.all.push(this); }
   open() { this.readyState = 1; this.onopen(); }
   send(frame) { this.sent.push(...frame.split("\n").map((line) => JSON.parse(line))); }
   close() { this.readyState = 3; }
@@ -32,14 +32,14 @@ class Timers {
 
 const quiet = () => new Promise((resolve) => setImmediate(resolve));
 
-async function connected({ subs, channel } = {}) {
+async function connected({ subs, channel, url = "ws://x" } = {}) {
   FakeSocket.all = [];
   const seen = [];
   const timers = new Timers();
   const note = (name) => (...rest) => seen.push([name, ...rest]);
   const on = { state: note("state"), connected: note("connected"), subscribed: note("subscribed"), failed: note("failed"), unsubscribed: note("unsubscribed"), publication: (name, data, pub) => seen.push(["publication", name, data, pub.offset]) };
   const tokens = [];
-  const client = new Client({ url: "ws://x", token: async (fresh) => (tokens.push(fresh), "token"), on, Socket: FakeSocket, random: () => 0, timers });
+  const client = new Client({ url, token: async (fresh) => (tokens.push(fresh), "token"), on, Socket: FakeSocket, random: () => 0, timers });
   if (channel) client.subscribe(channel);
   client.start();
   await quiet();
@@ -102,18 +102,18 @@ test("not recovered: said so, and the position is the server's", async () => {
   assert.deepEqual(client.unsubscribe("group:x"), { epoch: "f", offset: 90 });
 });
 
-test("a command without an answer is Unanswered, a refused one Refused with its details", async () => {
+test("a command without an answer is NoAnswer, a refused one Refused with its details", async () => {
   const { client, socket, timers } = await connected();
-  const lost = assert.rejects(client.rpc("a", {}), Unanswered);
+  const lost = assert.rejects(client.rpc("a", {}), NoAnswer);
   timers.run(5_000);
   await lost;
   const refused = client.rpc("b", {});
   socket.say({ id: socket.sent.at(-1).id, error: { code: 111, message: 'rate_limited: slow down {"retry_after_ms":7}', temporary: true } });
-  await assert.rejects(refused, (error) => error instanceof Refused && error.temporary && error.details.retry_after_ms === 7 && error.message === "slow down");
-  const cut = assert.rejects(client.rpc("c", {}), Unanswered);
+  await assert.rejects(refused, (error) => error instanceof Refused && error.temporary && error instanceof Limited && error.retryAfterMs === 7 && error.message === "slow down");
+  const cut = assert.rejects(client.rpc("c", {}), NoAnswer);
   socket.lose();
   await cut;
-  await assert.rejects(client.rpc("d", {}), Unanswered);
+  await assert.rejects(client.rpc("d", {}), NoAnswer);
 });
 
 test("silence beyond the ping interval is a loss", async () => {
@@ -200,4 +200,50 @@ test("a frame that is not JSON loses the connection and breaks nothing", async (
   const { client, socket } = await connected();
   socket.onmessage({ data: "{}\nnonsense" });
   assert.equal(client.state, WAITING);
+});
+
+test("an edge that drains says when to come back, and is believed for a minute", async () => {
+  for (const [said, waits] of [[9_000, 9_000], [3_600_000, 60_000]]) {
+    const { client, socket, seen, timers } = await connected();
+    socket.lose(3001, `shutdown {"retry_after_ms":${said}}`);
+    assert.deepEqual(seen.at(-1), ["state", WAITING, "shutdown"]);
+    timers.run(waits - 1);
+    client.wake(); // somebody looks at the page: all of them may
+    await quiet();
+    assert.equal(FakeSocket.all.length, 1);
+    timers.run(waits);
+    await quiet();
+    assert.equal(FakeSocket.all.length, 2);
+  }
+});
+
+test("edges are tried in turn; the address of an edge is enough", async () => {
+  const { socket, timers } = await connected({ url: ["http://a:1", "https://b/", "ws://c/connection/websocket"] });
+  socket.lose();
+  for (let tries = 0; tries < 2; tries++) {
+    timers.run(30_000);
+    await quiet();
+    FakeSocket.all.at(-1).lose();
+  }
+  const path = "/connection/websocket";
+  assert.deepEqual(FakeSocket.all.map(({ url }) => url), [`ws://a:1${path}`, `wss://b${path}`, `ws://c${path}`]);
+  assert.throws(() => new Client({ url: "nonsense", Socket: FakeSocket }), TypeError);
+  assert.throws(() => new Client({ url: "http://a", Socket: null }), /package ws/);
+});
+
+test("a handler that stops the client in the middle of a loss is obeyed", async () => {
+  const { client, socket, timers } = await connected();
+  client.on.state = (state) => state === WAITING && client.stop();
+  socket.lose();
+  timers.run(60_000);
+  await quiet();
+  assert.deepEqual([client.state, FakeSocket.all.length], [ENDED, 1]);
+});
+
+test("a thousand unanswered requests are enough", async () => {
+  const { client } = await connected();
+  const all = Array.from({ length: 1_000 }, () => client.rpc("a", {}).catch(() => {}));
+  await assert.rejects(client.rpc("b", {}), (error) => error.reason === "overloaded" && error.temporary);
+  client.stop();
+  await Promise.all(all);
 });

@@ -7,6 +7,7 @@ import { pathToFileURL } from "node:url";
 const load = (name) => import(new URL(name, pathToFileURL(`${process.env.HUBBUB_STATIC}/`)));
 const { isFewEmoji, marked } = await load("marking.js");
 const { ChannelList, Room, timeline } = await load("store.js");
+const { boundsOf, boundWords } = await load("bounds.js");
 const { initials, oneLine, segments, tone } = await load("format.js");
 
 const TS = "2026-01-31T12:00:00.000Z";
@@ -120,10 +121,54 @@ test("the list: most recent first, figures of the server, gone when removed", ()
   assert.equal(list.rows.get("group:b").preview.seq, 7);
   list.apply({ t: "channel.added", seq: 9, ts: "2026-02-01T00:00:00.000Z", channel: "dm:c", kind: "dm", role: "member", peer: "dan" });
   assert.equal(list.sorted()[0].peer, "dan");
+  list.apply({ t: "channel.sorted", channel: "group:b", favourite: true });
+  assert.deepEqual(list.sorted().map((row) => row.channel), ["group:b", "dm:c", "dm:a"]);
+  list.apply({ t: "channel.sorted", channel: "dm:c", archived: true });
+  assert.deepEqual(list.sorted().map((row) => row.channel), ["group:b", "dm:a", "dm:c"]);
   list.apply({ t: "channel.removed", channel: "group:b" });
   assert.equal(list.unread, 0);
   list.replace([{ channel: "dm:c", kind: "dm", state: "joined", role: "member", peer: "dan" }]);
   assert.deepEqual([...list.rows.keys()], ["dm:c"]);
+  const rude = { channel: "group:rude", kind: "group", role: "member", hidden: "for_good" };
+  list.apply({ t: "channel.added", seq: 10, ts: TS, ...rude });
+  list.extend([{ state: "joined", ...rude }]);
+  assert.ok(!list.rows.has("group:rude"), "made by somebody blocked");
+  list.extend([{ state: "joined", ...rude, hidden: undefined }]);
+  assert.ok(list.rows.has("group:rude"), "looked up by name");
+});
+
+test("a hidden channel comes back with the next message, or for good when it is asked for", () => {
+  const list = new ChannelList("alice");
+  const rows = [
+    { channel: "group:a", kind: "group", state: "joined", role: "member", name: "A" },
+    { channel: "group:b", kind: "group", state: "joined", role: "member", name: "B" },
+  ];
+  const shown = () => [...list.rows.keys()].sort();
+  list.replace(rows);
+  for (const { channel } of rows) list.head(channel, { seq: 7, ts: TS, preview: message(7), unread: 2 });
+  assert.ok(list.apply({ t: "channel.hidden", channel: "group:a", hidden: "until_message", up_to: 7 }));
+  assert.ok(list.apply({ t: "channel.hidden", channel: "group:b", hidden: "for_good", up_to: 0 }));
+  assert.deepEqual(shown(), []);
+  assert.equal(list.unread, 0, "what is hidden does not count");
+  assert.equal(list.of("group:a").name, "A");
+  for (const { channel } of rows) list.apply({ t: "heads", heads: { [channel]: { seq: 8, ts: TS, preview: message(7, { rev: 1 }) } } });
+  assert.deepEqual(shown(), [], "an edit is no message");
+  for (const { channel } of rows) list.apply({ t: "heads", heads: { [channel]: { seq: 9, ts: TS, preview: message(9) } } });
+  assert.deepEqual(shown(), ["group:a"]);
+  assert.deepEqual([...list.hidden.keys()], ["group:b"]);
+  assert.ok(list.apply({ t: "channel.unhidden", channel: "group:b" }));
+  assert.deepEqual(shown(), ["group:a", "group:b"]);
+
+  // As it comes with a connection, where the server leaves out what is not set.
+  const now = { channel: "group:a", kind: "group", state: "joined", role: "member", name: "A" };
+  list.replace([{ ...now, hidden: "until_message", hidden_seq: 9, muted: true }]);
+  assert.deepEqual(shown(), []);
+  list.replace([now]);
+  assert.deepEqual(shown(), ["group:a"]);
+  assert.ok(!list.of("group:a").muted, "unmuted on another device meanwhile");
+  list.apply({ t: "channel.hidden", channel: "group:a", hidden: "for_good", up_to: 0 });
+  assert.ok(list.apply({ t: "channel.removed", channel: "group:a" }));
+  assert.equal(list.of("group:a"), undefined);
 });
 
 test("a deleted last message is not shown by an older head", () => {
@@ -195,4 +240,21 @@ test("light markup: marks at the edge of a word; code and links are left alone",
 test("a few emoji alone are large", () => {
   for (const text of ["🎉", "😂 🎉", "👩‍👩‍👧‍👦", "🇫🇷🇩🇪", "👏🏽👏🏿", "❤️"]) assert.equal(isFewEmoji(text), true, text);
   for (const text of ["", "42", "🎉🎉🎉🎉", "ok 🎉", "#", "日本"]) assert.equal(isFewEmoji(text), false, text);
+});
+
+test("a mute is known from the subscription and from events, and its words end with it", () => {
+  const room = new Room("group:x", "alice");
+  const said = (nowMs) => boundWords(boundsOf(room, { role: "member" }, "alice"), nowMs);
+  const now = Date.parse(TS);
+  room.take({ channel: {}, muted: "2026-01-31T13:00:00.000Z" });
+  assert.match(said(now), /^You are muted here until /u);
+  assert.equal(said(now + 3_600_000), "");
+  room.take({ channel: {}, muted: "" });
+  assert.equal(said(now), "You are muted here");
+  room.take({ channel: {} });
+  assert.equal(said(now), "");
+  room.apply({ t: "member.muted", seq: 1, users: ["alice"] });
+  assert.equal(said(now), "You are muted here");
+  room.apply({ t: "member.unmuted", seq: 2, users: ["alice"] });
+  assert.equal(said(now), "");
 });

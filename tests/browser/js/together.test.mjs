@@ -98,6 +98,9 @@ test("others type until their time, their stop or their message", () => {
   assert.deepEqual(signs.of("c"), ["bob"]);
   for (const end of [...timers.values()]) end();
   assert.deepEqual(signs.of("c"), []);
+  for (const by of ["bob", "cid"]) start(by);
+  signs.drop("bob");
+  assert.deepEqual(signs.of("c"), ["cid"], "one has just blocked bob");
 });
 
 test("where nobody is named a number holds until it changes or its time is over", () => {
@@ -127,6 +130,25 @@ test("an own sign is told once in a while, and taken back", () => {
   assert.deepEqual(told.slice(2), ["typing.stop c"]);
   assert.equal(typingWords(["Bob", "Cid"]), "Bob and Cid are typing…");
   assert.equal(typingWords(["a", "b", "c", "d"]), "4 people are typing…");
+});
+
+test("who takes back what he typed, or sends it, and types again is told of when it may be", () => {
+  const { signs, told, timers, clock } = desk();
+  signs.typed("c", false);
+  clock.ms = 1_000;
+  signs.typed("c", true);
+  signs.typed("c", false);
+  signs.typed("c", false);
+  assert.deepEqual(told.splice(0), ["typing.start c", "typing.stop c"]);
+  assert.equal(timers.size, 1);
+  clock.ms = 3_200;
+  for (const due of [...timers.values()]) due();
+  assert.deepEqual(told.splice(0), ["typing.start c"]);
+  clock.ms = 4_000;
+  signs.sent();
+  signs.typed("c", false);
+  signs.typed("c", true);
+  assert.deepEqual([told, timers.size], [[], 0], "nothing was told, so nothing ends");
 });
 
 test("names are found in a text, the longer one first", () => {

@@ -13,7 +13,7 @@ const folder = await mkdtemp(join(tmpdir(), "hubbub-sdk-"));
 const served = await fetch(`${urls[0]}/sdk/hubbub.js`);
 const file = join(folder, "hubbub.mjs");
 await writeFile(file, await served.text());
-const { connect, MemoryStorage, ONLINE, Refused, Unanswered } = await import(pathToFileURL(file));
+const { connect, Invalid, MemoryStorage, ONLINE, NoAnswer } = await import(pathToFileURL(file));
 
 const open = [];
 after(() => open.forEach((chat) => chat.close()));
@@ -52,7 +52,7 @@ test("the module is served with an ETag", async () => {
 });
 
 test("typed calls and events", async () => {
-  const ann = chatOf("js-ann");
+  const ann = chatOf("js-ann", { url: urls }); // several edges, by their addresses
   const ben = chatOf("js-ben", { edge: 1 });
   await ann.call("channel.create", { channel: "group:js-tea", members: ["js-ben"] });
   await online(ben);
@@ -64,14 +64,67 @@ test("typed calls and events", async () => {
   const own = ben.channel("group:js-tea");
   assert.equal((await own.react(sent.id, "👍")).count, 1);
   assert.equal((await own.markRead(sent.seq)).upto, sent.seq);
-  await own.typing();
+  for (let n = 0; n < 3; n++) await own.typing(); // what is too often is left out
   const { messages } = await own.history({ limit: 1 });
   assert.equal(messages[0].text, "It boils");
   const members = [];
   for await (const { user } of own.members()) members.push(user);
   assert.deepEqual(members.sort(), ["js-ann", "js-ben"]);
-  await assert.rejects(own.delete("no id"), (error) => error instanceof Refused && error.reason === "bad_request");
+  const paged = [];
+  for await (const { user } of ann.rows("members.list", { channel: "group:js-tea", limit: 1 })) paged.push(user);
+  assert.deepEqual(paged.sort(), ["js-ann", "js-ben"]);
+  for (let n = 0; n < 3; n++) await own.send(String(n));
+  const all = [];
+  for await (const { text } of own.messages({ limit: 2 })) all.push(text);
+  assert.deepEqual(all, ["2", "1", "0", "It boils"]);
+  await assert.rejects(ann.rows("message.get").next(), RangeError);
+  await assert.rejects(own.delete("no id"), (error) => error instanceof Invalid && error.reason === "bad_request");
   assert.ok((await tea.delete(sent.id)).seq);
+});
+
+test("what is handed on is acknowledged, together", async () => {
+  const ann = chatOf("js-ann");
+  const channel = "group:js-ticks";
+  const silent = chatOf("js-ben", { acks: false });
+  const ben = chatOf("js-ben", { edge: 1 });
+  await ann.call("channel.create", { channel, members: ["js-ben"] });
+  for (const chat of [silent, ben]) await online(chat);
+  const calls = [];
+  for (const chat of [silent, ben]) {
+    const rpc = chat.client.rpc.bind(chat.client);
+    chat.client.rpc = (verb, data) => (verb === "mark.delivered" && calls.push([chat, data]), rpc(verb, data));
+  }
+  for (const chat of [silent, ben]) await follow(chat, channel);
+  const sent = [];
+  for (let n = 0; n < 40; n++) sent.push(ann.channel(channel).send(`tick ${n}`));
+  const { seq } = (await Promise.all(sent)).at(-1);
+  const delivered = async () => (await ann.call("receipts.get", { channel, seqs: [seq] })).receipts[0].delivered;
+  for (const end = Date.now() + 10_000; (await delivered()) !== 1; ) assert.ok(Date.now() < end, "delivered");
+  assert.ok(calls.every(([chat]) => chat === ben));
+  assert.ok(calls.length < 20, `${calls.length} acknowledgements of 40 messages`);
+  assert.equal(calls.at(-1)[1].marks[channel], seq);
+});
+
+test("a question waits for the connection; what a listener throws harms nobody; a post may be left alone", async () => {
+  const said = [];
+  const shown = console.error;
+  console.error = (error) => said.push(error.message);
+  try {
+    const chat = chatOf("js-ann", { onState: () => { throw new Error("state"); } });
+    assert.equal((await chat.call("user.get", { user: "js-ann" })).user, "js-ann"); // at once: not connected yet
+    const tea = chat.channel("group:js-tea");
+    const heard = [];
+    tea.subscribe(() => { throw new Error("listener"); });
+    await new Promise((subscribed) => tea.subscribe({ event: (data) => heard.push(data.text), subscribed }));
+    tea.post("left alone");
+    tea.post(5); // is refused: nobody is told, and nothing breaks
+    await until(() => heard.includes("left alone") && !chat.outbox.entries.size, "the post");
+    assert.ok(said.includes("state") && said.includes("listener"));
+    chat.close();
+    assert.throws(() => tea.post("late"), NoAnswer);
+  } finally {
+    console.error = shown;
+  }
 });
 
 test("what was written offline outlives the program, in order and once", async () => {
@@ -85,7 +138,7 @@ test("what was written offline outlives the program, in order and once", async (
   const posts = ["a", "b", "c"].map((text) => first.channel(den).send(text));
   for (const post of posts) post.catch(() => {});
   first.close();
-  await assert.rejects(posts[0], Unanswered);
+  await assert.rejects(posts[0], NoAnswer);
   const second = chatOf("js-off", { storage, edge: 1 });
   await second.channel(den).send("d");
   await until(() => texts.length >= 4, "all of them");

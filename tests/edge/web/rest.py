@@ -23,6 +23,7 @@ from hubbub.features.registry import REGISTRY
 from hubbub.runtime.metrics import Metrics
 from hubbub.wire.codec import decode_pack, encode_pack
 from hubbub.wire.shapes import (
+    CommandAnswer,
     Kind,
     Outcome,
     Queries,
@@ -31,6 +32,8 @@ from hubbub.wire.shapes import (
     QueryAnswer,
     Status,
     Submit,
+    Submits,
+    SubmitsAnswer,
 )
 from tests.edge.stage import SERVER_KEY, Ask, EdgeStage
 from tests.support.clock import SeededEntropy
@@ -58,6 +61,10 @@ class Rest:
     def _done(ask: Ask) -> None:
         if ask.kind is Kind.SUBMIT:
             ask.ok(encode_pack(Outcome(9, 1_760_000_000_000, "mid")))
+        elif ask.kind is Kind.SUBMITS:
+            count = len(decode_pack(ask.body, Submits).commands)
+            done = CommandAnswer(Status.OK, encode_pack(Outcome(9, 1_760_000_000_000, "mid")))
+            ask.ok(encode_pack(SubmitsAnswer((done,) * count)))
         elif ask.kind is Kind.QUERIES:
             asks = decode_pack(ask.body, Queries).asks
             row = QueryAnswer(Status.OK, b'{"found":true,"lines":[]}')
@@ -99,7 +106,10 @@ class Away:
 
 
 def api_of(
-    stage: EdgeStage, coordinator: Records | None = None, blocked: Blocked | None = NOBODY
+    stage: EdgeStage,
+    coordinator: Records | None = None,
+    blocked: Blocked | None = NOBODY,
+    origins: tuple[str, ...] = (),
 ) -> Api:
     """The `/v1` part over a stage. `blocked`: what a session knows; None: no session is here."""
     return Api(
@@ -112,16 +122,20 @@ def api_of(
         body_bytes_max=BODY_BYTES_MAX,
         blocked_of=lambda _, __: blocked,
         register=AppRegister(coordinator or Away(), stage.clock.wall_ms, SeededEntropy(7)),
+        origins=Origins(origins),
     )
 
 
 @asynccontextmanager
 async def serve(
-    coordinator: Records | None = None, blocked: Blocked | None = NOBODY, **app_changes: Any
+    coordinator: Records | None = None,
+    blocked: Blocked | None = NOBODY,
+    origins: tuple[str, ...] = (),
+    **app_changes: Any,
 ) -> AsyncIterator[Rest]:
     """The server on a free port of loopback."""
     stage = EdgeStage(**app_changes)
-    api = api_of(stage, coordinator, blocked)
+    api = api_of(stage, coordinator, blocked, origins)
 
     async def forward(process: str, session_id: str, data: bytes) -> bool:
         return False

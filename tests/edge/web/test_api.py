@@ -12,19 +12,23 @@ import pytest
 
 from edge.web import guard
 from edge.web.idempotency import idempotency_cmid
-from hubbub.base.errors import CHANNEL_NOT_FOUND, RATE_LIMITED, all_errors
+from hubbub.base.errors import CHANNEL_NOT_FOUND, OVERLOADED, RATE_LIMITED, all_errors
 from hubbub.features.registry import REGISTRY
 from hubbub.settings.app import OFF, Rate
 from hubbub.wire.codec import decode_pack, dump_json, encode_pack
 from hubbub.wire.shapes import (
+    CommandAnswer,
     Kind,
     Outcome,
     Queries,
     QueriesAnswer,
     Query,
     QueryAnswer,
+    Refusal,
     Status,
     Submit,
+    Submits,
+    SubmitsAnswer,
 )
 from tests.edge.stage import SECRET, Ask
 from tests.edge.web.rest import BODY_BYTES_MAX, BY_KEY, Rest, serve
@@ -162,8 +166,12 @@ async def test_a_word_is_a_boolean_where_the_shape_has_one() -> None:
             response, _ = await rest.call("GET", SEND, params={"replies": word})
             assert response.status == 200
             assert json.loads(rest.query.args).get("replies", False) is value
-        response, body = await rest.call("GET", SEND, params={"replies": "yes"})
+        odd = {"replies": "yes", "limit": "1e1", "after_seq": "9" * 20, "sender": "a b"}
+        response, body = await rest.call("GET", SEND, params=odd)
         check_problem(response, body, 400, "bad_request")
+        said = {row["pointer"]: row["detail"] for row in body["errors"]}
+        assert said["#/replies"] == "must be true or false"
+        assert said["#/limit"] == said["#/after_seq"] == "must be a whole number"
 
 
 @pytest.mark.parametrize("limit", ["\u00b2", "--5", "5.5", "x", "9" * 40, "", "\u0663"])
@@ -406,29 +414,61 @@ async def test_a_batch_answers_each_operation_as_if_it_had_come_alone() -> None:
         assert sent.cmid == idempotency_cmid("one")
 
 
+def messages_of(*rows: tuple[str, str]) -> list[dict[str, Any]]:
+    return [
+        {"method": "POST", "path": f"/v1/channels/{c}/messages", "body": {"text": text}}
+        for c, text in rows
+    ]
+
+
 async def test_a_batch_keeps_the_order_of_a_channel() -> None:
-    """The second send to a channel leaves after the first one's answer; other channels do not
-    wait."""
+    """What a channel is sent leaves together; what is read of it leaves after the answer, other
+    channels do not wait."""
     async with serve() as rest:
         asked: asyncio.Queue[Ask] = asyncio.Queue()
         rest.answer = asked.put_nowait
-        operations = [
-            {"method": "POST", "path": f"/v1/channels/{c}/messages", "body": {"text": text}}
-            for c, text in (("group:a", "1"), ("group:a", "2"), ("group:b", "3"))
-        ]
+        operations = messages_of(("group:a", "1"), ("group:a", "2"), ("group:b", "3"))
+        operations.append({"method": "GET", "path": "/v1/channels/group:a/messages"})
         async with asyncio.TaskGroup() as group:
             batch = rest.call("POST", "/v1/batch", json={"operations": operations})
             task = group.create_task(batch)
             first, other = await asked.get(), await asked.get()
-            assert (first.key, other.key) == ("group:a", "group:b")
+            assert (first.kind, first.key) == (Kind.SUBMITS, "group:a")
+            sent = decode_pack(first.body, Submits).commands
+            assert [json.loads(one.body)["text"] for one in sent] == ["1", "2"]
+            assert (other.kind, other.key) == (Kind.SUBMIT, "group:b")
             other.ok(encode_pack(Outcome(3, 1_760_000_000_000, "b")))
             assert asked.empty()
-            first.unknown()
-            second = await asked.get()
-            assert second.key == "group:a"
-            second.ok(encode_pack(Outcome(2, 1_760_000_000_000, "a")))
+            done = encode_pack(Outcome(2, 1_760_000_000_000, "a"))
+            refused = encode_pack(Refusal(OVERLOADED.code, ""))
+            rows = CommandAnswer(Status.OK, done), CommandAnswer(Status.REJECTED, refused)
+            first.ok(encode_pack(SubmitsAnswer(rows)))
+            read = await asked.get()
+            assert (read.kind, read.key) == (Kind.QUERY, "group:a")
+            read.ok(b'{"messages":[]}')
         _, body = task.result()
-        assert [row["status"] for row in body["results"]] == [503, 201, 201]
+        assert [row["status"] for row in body["results"]] == [201, 503, 201, 200]
+        assert body["results"][1]["body"]["code"] == "overloaded"
+
+
+async def test_behind_an_unknown_outcome_a_batch_runs_nothing_of_that_channel() -> None:
+    """Sent again under the same keys, all of it is in order, whatever became of the first."""
+    async with serve() as rest:
+        asked: asyncio.Queue[Ask] = asyncio.Queue()
+        rest.answer = asked.put_nowait
+        operations = messages_of(("group:a", "1"), ("group:b", "2"))
+        operations.append({"method": "GET", "path": "/v1/channels/group:a/messages"})
+        operations += messages_of(("group:a", "3"))
+        async with asyncio.TaskGroup() as group:
+            batch = rest.call("POST", "/v1/batch", json={"operations": operations})
+            task = group.create_task(batch)
+            first, other = await asked.get(), await asked.get()
+            first.unknown()
+            other.ok(encode_pack(Outcome(3, 1_760_000_000_000, "b")))
+        _, body = task.result()
+        assert [row["status"] for row in body["results"]] == [503, 201, 503, 503]
+        assert body["results"][3]["body"]["code"] == "unknown_outcome"
+        assert asked.empty()
 
 
 @pytest.mark.parametrize("count", [0, 101])
@@ -474,12 +514,21 @@ async def test_a_token_makes_its_user_and_carries_what_was_wished() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [{}, {"user": "a b"}, {"user": "ann", "ttl_s": 0}, {"user": "ann", "ttl_s": 10**9}]
+    ("body", "wrong"),
+    [
+        ({}, ["#/user"]),
+        ({"user": "a b"}, ["#/user"]),
+        ({"user": ""}, ["#/user"]),
+        ({"user": "ann", "ttl_s": 0}, ["#/ttl_s"]),
+        ({"user": "ann", "ttl_s": 10**9}, ["#/ttl_s"]),
+        ({"user": "a b", "ttl_s": 0}, ["#/ttl_s", "#/user"]),
+    ],
 )
-async def test_tokens_that_cannot_be(body: dict[str, Any]) -> None:
+async def test_tokens_that_cannot_be(body: dict[str, Any], wrong: list[str]) -> None:
     async with serve() as rest:
         response, answer = await rest.call("POST", "/v1/tokens", json=body)
         check_problem(response, answer, 400, "bad_request")
+        assert [row["pointer"] for row in answer["errors"]] == wrong
 
 
 async def test_a_user_cannot_make_tokens() -> None:
@@ -546,6 +595,9 @@ async def test_health_readiness_metrics() -> None:
         response, body = await rest.call("GET", "/metrics", headers={})
         assert response.status == 200
         assert "# TYPE" in body
+        through = {"X-Forwarded-For": "203.0.113.7"}  # a proxy on this machine
+        response, body = await rest.call("GET", "/metrics", headers=through)
+        check_problem(response, body, 401, "unauthorized")
 
 
 async def test_the_demos_sign_in() -> None:

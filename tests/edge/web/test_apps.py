@@ -102,7 +102,7 @@ async def test_pages_are_by_name(tmp_path: Path) -> None:
             if not cursor:
                 break
         assert seen == [["a", "b"], ["c", "e"]]
-        for wrong in ("limit=0", "limit=201", "limit=x", "cursor=x"):
+        for wrong in ("limit=0", "limit=201", "limit=x", "limit=%D9%A3", "limit=1_0", "cursor=x"):
             assert (await op.ask("GET", f"/v1/apps?{wrong}"))[0] == 400, wrong
 
 
@@ -125,7 +125,10 @@ async def test_pages_are_by_name(tmp_path: Path) -> None:
 )
 async def test_what_cannot_be_is_refused(tmp_path: Path, body: Any) -> None:
     async with operator(tmp_path) as op:
-        assert (await op.ask("POST", "/v1/apps", body))[0] == 400
+        status, told = await op.ask("POST", "/v1/apps", body)
+        assert status == 400
+        [named] = told["errors"]
+        assert named["pointer"].split("/")[1] == list(body or {"app": ""})[-1], told
 
 
 async def test_two_keys_are_active_and_one_is_revoked(tmp_path: Path) -> None:
@@ -181,3 +184,21 @@ async def test_without_its_coordinator_an_edge_says_so() -> None:
         headers = {"Authorization": f"Bearer {ROOT}"}
         response, body = await rest.call("GET", "/v1/apps", headers=headers)
         assert (response.status, body["code"], body["retryable"]) == (503, "internal", True)
+
+
+async def test_what_counts_is_told_with_who_said_so(tmp_path: Path) -> None:
+    async with operator(tmp_path) as op:
+        body = {"app": "mall", "profile": "bench", "settings": {"text_chars_max": 90}}
+        await op.need("POST", "/v1/apps", body)
+        found = await op.need("GET", "/v1/apps/mall?effective=true")
+        counts = found["effective"]
+        assert counts["text_chars_max"] == {"value": 90, "source": "app"}
+        assert counts["send_per_user"] == {"value": {"per_s": 0, "burst": 0}, "source": "profile"}
+        assert counts["history_page_max"] == {"value": 200, "source": "default"}
+        assert not [name for name in counts if "initial" in name]  # secrets
+        await op.need("PATCH", "/v1/apps/mall", {"settings": {"text_chars_max": None}})
+        found = await op.need("GET", "/v1/apps/mall?effective=true")
+        assert found["effective"]["text_chars_max"] == {"value": 5_000, "source": "default"}
+        assert "effective" not in await op.need("GET", "/v1/apps/mall")
+        status, refused = await op.ask("GET", "/v1/apps/mall?effective=perhaps")
+        assert (status, refused["code"]) == (400, "bad_request")

@@ -7,9 +7,11 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
+
 from edge.web.app_rows import APP_ROWS
 from edge.web.docs import recorded
-from edge.web.documents import openapi
+from edge.web.documents import openapi, said
 from hubbub.base.errors import all_errors
 from hubbub.features.registry import REGISTRY
 from tests.edge.stage import EdgeStage
@@ -52,6 +54,29 @@ def test_every_route_is_in_the_document_and_nothing_else() -> None:
     assert found == rows
     count = len(REGISTRY.routes) + 4 + len(APP_ROWS)
     assert count == len(rows), "no two rows share a method and path"
+
+
+def test_a_route_names_the_rpc_that_is_the_same() -> None:
+    document = made()
+    said = {
+        (method.upper(), path): operation["x-rpc"]
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+        if "x-rpc" in operation
+    }
+    assert said["POST", "/v1/channels/{channel}/messages"] == "message.send"
+    assert said["PATCH", "/v1/users/{user}/channels/{channel}"] == "channel.set_mine"
+    of_socket = {"channel.open", "mark.delivered", "presence.get", "presence.watch"}
+    of_socket |= {"receipts.get", "receipts.watch", "screen.set", "member.remove"}
+    assert REGISTRY.verbs.keys() - set(said.values()) == of_socket
+    # what the rpc takes, the route takes, too: in its path, its query or its body
+    for (method, path), verb in said.items():
+        operation = document["paths"][path][method.lower()]
+        names = {row["name"] for row in operation["parameters"]}
+        if body := operation.get("requestBody"):
+            names |= body["content"]["application/json"]["schema"]["properties"].keys()
+        fields = {row.encode_name for row in msgspec.structs.fields(REGISTRY.verbs[verb].shape)}
+        assert fields - names <= {"by", "user", "cmid"}, verb
 
 
 async def test_it_is_served() -> None:
@@ -105,3 +130,39 @@ def test_parameters_and_bodies_share_the_fields_of_a_shape() -> None:
 def test_problems_name_every_code() -> None:
     codes = made()["components"]["schemas"]["Problem"]["properties"]["code"]["enum"]
     assert codes == [row.name for row in all_errors()]
+
+
+def test_what_a_route_says_of_itself_is_not_cut_off() -> None:
+    """A summary of one line is its first sentence; `description` has all of it, from its start."""
+    routes = [route for verbs in made()["paths"].values() for route in verbs.values()]
+    for route in routes:
+        assert re.search(r"[.!?]\Z", route["summary"]), route["summary"]
+        assert route.get("description", route["summary"]).startswith(route["summary"])
+    history = made()["paths"]["/v1/channels/{channel}/messages"]["get"]
+    assert history["summary"] == "A page of messages.", "the verb introduces what asks"
+    for field in ("at", "sender", "type"):
+        assert f"`{field}`" in history["description"]
+
+
+def test_a_sentence_ends_where_another_begins() -> None:
+    assert said("One\n    line, e.g. this.") == {"summary": "One line, e.g. this."}
+    assert said("no end") == {"summary": "no end"}
+    assert said("First. `x`: more.") == {"summary": "First.", "description": "First. `x`: more."}
+
+
+def test_nothing_stops_a_generator_of_clients() -> None:
+    """openapi-python-client 0.29 refuses a whole document for one `items: false`, and drops shapes
+    whose titles are the same; a dot in a name ends a name in most languages."""
+    document = made()
+    assert not [node for node in walk(document) if node.get("items") is False]
+    schemas = document["components"]["schemas"]
+    titles = [schema["title"] for schema in schemas.values() if "title" in schema]
+    assert len(set(titles)) == len(titles)
+    assert [name for name in schemas if not re.fullmatch(r"\w+", name)] == []
+
+
+def test_messages_in_answers_are_typed() -> None:
+    schemas = made()["components"]["schemas"]
+    for name in ("HistoryPage", "ThreadPage", "MessagesFound"):
+        rows = schemas[name]["properties"]["messages"]
+        assert rows["items"] == {"$ref": "#/components/schemas/Message"}, name

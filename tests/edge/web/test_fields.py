@@ -37,6 +37,15 @@ def test_else_the_field_with_whose_name_the_refusal_begins() -> None:
     assert named(Rejected(BAD_REQUEST, "nothing of the kind"), {}) == {}
 
 
+def test_else_the_fields_that_it_cannot_but_mean() -> None:
+    said = "only members are mentioned"
+    assert named(Rejected(BAD_REQUEST, said, mentions=["zed"]), {}, SEND) == {"#/mentions": said}
+    assert named(Rejected(BAD_REQUEST, "name the user (by)"), {}, SEND).keys() == {"#/by"}
+    said = "what is also_in_channel is a reply, and not_a_field nothing"
+    assert named(Rejected(BAD_REQUEST, said), {}, SEND) == {"#/also_in_channel": said}
+    assert named(Rejected(BAD_REQUEST, "a message needs a text"), {}, SEND) == {}, "a mere word"
+
+
 def test_other_refusals_are_left_alone() -> None:
     refusal = Rejected(NOT_FOUND, "limit")
     assert explained(refusal, {"limit": 0}, MEMBERS) is refusal

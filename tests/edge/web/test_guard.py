@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import re
 from typing import Any
@@ -163,3 +164,67 @@ async def test_a_page_that_is_not_there_is_a_page_for_browsers() -> None:
     async with serve() as rest:
         response, _ = await rest.call("GET", "/nothing", headers={"Accept": "text/html"})
         assert (response.status, response.content_type) == (404, "text/plain")
+
+
+async def test_a_page_of_an_allowed_origin_may_ask_and_read() -> None:
+    there = "https://shop.example.org"
+    async with serve(origins=(there,)) as rest:
+        asked = {"Origin": there, "Access-Control-Request-Method": "POST"}
+        response, _ = await rest.call("OPTIONS", SEND, headers=asked)
+        assert response.status == 204
+        allowed = {k: v for k, v in response.headers.items() if k.startswith("Access-Control")}
+        assert allowed["Access-Control-Allow-Origin"] == there
+        assert allowed["Access-Control-Allow-Methods"] == "GET, HEAD, POST"
+        assert {"Authorization", "Content-Type", "Idempotency-Key"} <= set(
+            allowed["Access-Control-Allow-Headers"].split(", ")
+        )
+        for path, status in ((SEND, 200), ("/v1/nothing", 404), ("/v1/channels/", 404)):
+            response, _ = await rest.call("GET", path, headers={**BY_KEY, "Origin": there})
+            assert response.status == status
+            assert response.headers["Access-Control-Allow-Origin"] == there
+            shown = response.headers["Access-Control-Expose-Headers"].split(", ")
+            assert {"Retry-After", "RateLimit", "X-Request-Id", "Link"} <= set(shown)
+            assert "Origin" in response.headers["Vary"]
+        for other in ("https://evil.example.org", "null"):
+            given = {**BY_KEY, "Origin": other}
+            response, _ = await rest.call("GET", SEND, headers=given)
+            assert "Access-Control-Allow-Origin" not in response.headers
+        response, _ = await rest.call("GET", SEND)  # no browser's
+        assert not [k for k in response.headers if k.startswith("Access-Control")]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "status", "code"),
+    [
+        ("br", 415, "unsupported_media_type"),
+        ("zstd", 415, "unsupported_media_type"),
+        ("compress", 415, "unsupported_media_type"),
+        ("gzip, br", 415, "unsupported_media_type"),
+        ("gzip", 400, "bad_request"),
+        ("deflate", 400, "bad_request"),
+    ],
+)
+async def test_a_body_that_cannot_be_unpacked_is_its_senders_mistake(
+    encoding: str, status: int, code: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serve() as rest:
+        sent = {**BY_KEY, "Content-Encoding": encoding}
+        body = b'{"by":"ann","text":"not packed at all"}'
+        response, found = await rest.call("POST", SEND, headers=sent, data=body)
+        assert (response.status, found["code"], found["retryable"]) == (status, code, False)
+        assert "gzip" in found["detail"] or encoding in found["detail"]
+        response, _ = await rest.call("GET", SEND)
+        assert response.status == 200
+    assert not [row for row in caplog.records if row.levelname == "ERROR"], caplog.text
+
+
+async def test_a_packed_body_is_unpacked() -> None:
+    async with serve() as rest:
+        sent = {**BY_KEY, "Content-Encoding": "gzip"}
+        body = gzip.compress(b'{"by":"ann","text":"packed"}')
+        response, _ = await rest.call("POST", SEND, headers=sent, data=body)
+        assert response.status == 201
+        assert json.loads(rest.submit.body)["text"] == "packed"
+        bomb = gzip.compress(b'{"by":"ann","text":"' + b"a" * 50_000_000 + b'"}')
+        response, found = await rest.call("POST", SEND, headers=sent, data=bomb)
+        assert (response.status, found["code"]) == (413, "too_large")

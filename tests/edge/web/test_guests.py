@@ -119,16 +119,47 @@ async def test_without_a_key_only_where_the_app_is_open() -> None:
             assert response.status == 400
 
 
+async def test_a_time_must_be_one() -> None:
+    async with serve() as rest:
+        answered(rest)
+        for wrong in ({"ttl_s": -1}, {"ttl_s": -1, "token_ttl_s": 5}, {"token_ttl_s": -5}):
+            response, refused = await rest.call("POST", "/v1/guests", json=wrong)
+            assert (response.status, refused["code"]) == (400, "bad_request"), wrong
+            pointers = {row["pointer"] for row in refused["errors"]}
+            assert pointers == {f"#/{next(name for name in wrong if wrong[name] < 0)}"}
+        response, refused = await rest.call("POST", "/v1/guests", json={"user": "a b"})
+        assert [row["pointer"] for row in refused["errors"]] == ["#/user"]
+        for token_ttl_s, seconds in ((60, 60), (0, DAY_S), (2 * DAY_S, DAY_S)):
+            body = {"token_ttl_s": token_ttl_s}
+            _, made = await rest.call("POST", "/v1/guests", json=body)
+            assert made["expires_in_s"] == seconds
+
+
+async def test_behind_a_proxy_each_address_is_counted_by_itself() -> None:
+    async with serve() as rest:
+        answered(rest)
+        opened(rest, guests_per_address=Rate(0.01, 1))
+
+        async def made_by(said: str) -> int:
+            headers = {"X-Forwarded-For": said}
+            return (await rest.call("POST", "/v1/guests", json={}, headers=headers))[0].status
+
+        assert [await made_by("203.0.113.1"), await made_by("1.1.1.1, 203.0.113.1")] == [201, 429]
+        assert [await made_by("2001:db8::1"), await made_by("2001:db8::2")] == [201, 429]
+        assert [await made_by("junk"), await made_by("127.0.0.1")] == [201, 429], "as one"
+
+
 async def test_an_address_is_counted_and_nobody_is_nobody() -> None:
     settings = AppSettings(guests="nobody")
     async with serve() as rest:
         limits, now_ms = rest.stage.dispatch.limits, rest.stage.clock.wall_ms()
         counted = msgspec.structs.replace(settings, guests_per_address=Rate(0.1, 1))
-        limits.guest("10.0.0.1", counted, now_ms)
+        limits.guest("demo", "10.0.0.1", counted, now_ms)
         with pytest.raises(Rejected) as refusal:
-            limits.guest("10.0.0.1", counted, now_ms)
+            limits.guest("demo", "10.0.0.1", counted, now_ms)
         assert refusal.value.error is RATE_LIMITED
-        limits.guest("10.0.0.2", counted, now_ms)
+        limits.guest("demo", "10.0.0.2", counted, now_ms)
+        limits.guest("other", "10.0.0.1", counted, now_ms)
         assert limits.rejected["guest"] == 1
         app = rest.stage.apps["demo"]
         rest.stage.apps["demo"] = App(app.name, settings, app.id_secret)

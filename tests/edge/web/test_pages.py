@@ -7,7 +7,7 @@ from importlib.resources import files
 
 import pytest
 
-from edge.web.pages import CONTENT_TYPES, lean
+from edge.web.pages import CONTENT_TYPES, as_served, lean
 from tests.edge.web.rest import Rest, serve
 
 STATIC = files("edge.web") / "static"
@@ -48,6 +48,11 @@ async def test_the_page_and_its_files() -> None:
             check_headers(response)
             source = (STATIC / name).read_bytes()
             assert body == (lean(source) if name.endswith((".js", ".css")) else source)
+        _, body = await get(rest, "/static/hubbub.js")
+        library = (files("edge.web") / "sdk" / "hubbub.js").read_bytes()
+        assert body == as_served("hubbub.js", library)
+        assert b"class Outbox " in body  # what the page takes
+        assert b"class Chat " not in body  # what it does not
 
 
 def test_a_script_goes_without_comments_and_indentation_and_with_every_other_line() -> None:
@@ -55,14 +60,16 @@ def test_a_script_goes_without_comments_and_indentation_and_with_every_other_lin
 /**
  * @type {string}
  */
-const url = "http://x"; // stays
+const url = "http://x"; // goes
+const odd = "; // stays"; // "stays"
   // goes
   let a = 1; /* stays */
 /* stays */ let b = 2;
 /* goes */
 """
     assert lean(source).splitlines() == [
-        *(b"", b"", b"", b"", b'const url = "http://x"; // stays', b"", b"let a = 1; /* stays */"),
+        *(b"", b"", b"", b"", b'const url = "http://x";'),
+        *(b'const odd = "; // stays"; // "stays"', b"", b"let a = 1; /* stays */"),
         *(b"/* stays */ let b = 2;", b""),
     ]
 
@@ -87,6 +94,9 @@ async def test_the_client_library_may_be_imported_from_anywhere_and_is_asked_for
         known = {"If-None-Match": headers["ETag"]}
         async with rest.session.get("/sdk/hubbub.js", headers=known) as again:
             assert (again.status, await again.read()) == (304, b"")
+        response, body = await get(rest, "/sdk/verbs.d.ts")
+        assert response.content_type == "text/plain"  # type: ignore[attr-defined]
+        assert b"export interface Verbs" in body
         response, _ = await get(rest, "/sdk/other.js")
         assert response.status == 404  # type: ignore[attr-defined]
 

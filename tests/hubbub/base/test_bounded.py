@@ -34,6 +34,18 @@ def test_a_cache_keeps_what_was_used_last() -> None:
     assert len(cache) == 1
 
 
+def test_many_at_once_are_the_same_as_one_by_one() -> None:
+    one: BoundedCache[str, int] = BoundedCache(3)
+    many: BoundedCache[str, int] = BoundedCache(3)
+    for keys in ("ab", "bc", "ca", "ade", "f", "abcd"):
+        assert many.get_many(keys) == [one.get(key) for key in keys]
+        many.put_many({key: len(keys) for key in keys})
+        for key in keys:
+            one.put(key, len(keys))
+        assert [many.peek(key) for key in "abcdef"] == [one.peek(key) for key in "abcdef"]
+        assert len(many) == len(one)
+
+
 def test_a_cache_drops_what_a_predicate_names() -> None:
     cache: BoundedCache[int, str] = BoundedCache(4)
     for number in range(4):

@@ -16,8 +16,9 @@ Script = Callable[[dict[str, Any]], list[dict[str, Any]] | int]  # replies, or a
 class Server:
     """A WebSocket on loopback. `script` answers everything but `connect`."""
 
-    def __init__(self, script: Script) -> None:
+    def __init__(self, script: Script, **connect: Any) -> None:
         self.script = script
+        self.connect = {"client": "c", "data": "hello", **connect}
         self.url = ""
         self.tokens: list[str] = []
         self.open = 0
@@ -46,7 +47,7 @@ class Server:
     async def _command(self, socket: web.WebSocketResponse, command: dict[str, Any]) -> None:
         if "connect" in command:
             self.tokens.append(command["connect"]["token"])
-            replies: list[dict[str, Any]] | int = [{"connect": {"client": "c", "data": "hello"}}]
+            replies: list[dict[str, Any]] | int = [{"connect": self.connect}]
         else:
             replies = self.script(command)
         if isinstance(replies, int):
@@ -58,8 +59,8 @@ class Server:
 
 
 @asynccontextmanager
-async def serve(script: Script) -> AsyncIterator[Server]:
-    server = Server(script)
+async def serve(script: Script, **connect: Any) -> AsyncIterator[Server]:
+    server = Server(script, **connect)
     app = web.Application()
     app.router.add_get("/connection/websocket", server.socket)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)

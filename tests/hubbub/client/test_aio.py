@@ -4,13 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from typing import Any
 
 import pytest
 
 from hubbub.client import aio
-from hubbub.client.aio import Client, NoToken, connected
-from hubbub.client.events import Closed, Connected, Cut, NoAnswer, Published, Refused, Stopped
+from hubbub.client.aio import Client, connected
+from hubbub.client.chat import connect
+from hubbub.client.events import (
+    Closed,
+    Connected,
+    Cut,
+    NoAnswer,
+    NotAllowed,
+    Published,
+    Refused,
+    Stopped,
+)
+from hubbub.client.stores import MemoryStore
 from tests.hubbub.client.scripted import echo, publication, serve
 
 
@@ -48,7 +60,7 @@ async def test_it_comes_back_with_a_fresh_token_until_it_is_refused_for_good() -
     async def fresh() -> str:
         number = next(numbers)
         if number == 1:
-            raise NoToken("not now")
+            raise KeyError("not now")  # whatever the program's function raises
         return f"token {number}"
 
     async with serve(echo) as server, connected([server.url], fresh) as client:
@@ -114,3 +126,108 @@ async def test_what_is_not_read_is_left_in_the_socket(monkeypatch: pytest.Monkey
         assert len(client._events) <= 10
         offsets = [(await until(client, Published)).offset for _ in range(99)]
         assert offsets == list(range(2, 101))
+
+
+async def test_the_reason_of_a_close_reaches_the_core() -> None:
+    """An edge that drains says in it when to come back (0022): nobody may lose it on the way."""
+    async with serve(echo) as server, connected([server.url], token) as client:
+        await client.rpc("any")
+        await until(client, Connected)
+        await server.sockets[0].close(code=3001, message=b'shutdown {"retry_after_ms":400}')
+        assert (await until(client, Cut)).reason == "shutdown"
+        began = time.monotonic()
+        await until(client, Connected)
+        assert time.monotonic() - began >= 0.35
+
+
+async def test_a_token_is_replaced_before_it_runs_out() -> None:
+    numbers = iter(range(9))
+
+    async def fresh() -> str:
+        return f"token {next(numbers)}"
+
+    renewed: asyncio.Queue[str] = asyncio.Queue()
+
+    def script(command: dict[str, Any]) -> list[dict[str, Any]] | int:
+        if "refresh" not in command:
+            return echo(command)
+        renewed.put_nowait(command["refresh"]["token"])
+        return [{"refresh": {"expires": False}}]
+
+    async with serve(script, expires=True, ttl=1) as server, connected([server.url], fresh):
+        async with asyncio.timeout(5):
+            assert await renewed.get() == "token 1"
+        assert server.tokens == ["token 0"]  # one connection
+
+
+async def test_a_clock_that_is_wrong_costs_one_refusal() -> None:
+    server_ms = 1_000_000_000_000  # years before this machine's
+    times: list[int] = []
+
+    def script(command: dict[str, Any]) -> list[dict[str, Any]] | int:
+        stamped = command["rpc"]["data"]["cmid"]
+        times.append(int(stamped.replace("-", "")[:12], 16))
+        if abs(times[-1] - server_ms) < 60_000:
+            return echo(command)
+        text = f'cmid_clock: no {{"server_time_ms":{server_ms}}}'
+        return [{"error": {"code": 411, "message": text}}]
+
+    async with serve(script) as server, connected([server.url], token) as client:
+        await client.command("any", n=1)
+        await client.command("any", n=2)
+        assert len(times) == 3
+        kept = "01a22405-64df-720b-a73f-72cc3e6478aa"
+        with pytest.raises(Refused, match="cmid_clock"):
+            await client.command("any", cmid=kept)  # the program's own id is not replaced
+    times.clear()
+    async with serve(script) as server, connect(server.url, "t") as chat:
+        posts = [chat.channel("group:x").post(text) for text in "ab"]
+        assert [dict(await post)["text"] for post in posts] == ["a", "b"]
+        assert (len(times), chat.unsent) == (3, 0)
+
+
+async def test_a_sign_that_is_too_often_or_lost_is_left_out() -> None:
+    """A program gives it before each of its answers, and must not end because of it."""
+    answers = [
+        {"error": {"code": 111, "message": 'rate_limited: slow down {"retry_after_ms":2969}'}},
+        {"error": {"code": 420, "message": "not_a_member: not a member of this channel"}},
+    ]
+    asked = []
+
+    def script(command: dict[str, Any]) -> list[dict[str, Any]] | int:
+        asked.append(command["rpc"]["method"])
+        return 3001 if len(asked) == 1 else [answers[len(asked) - 2]]
+
+    async with serve(script) as server, connect(server.url, "t") as chat:
+        own = chat.channel("group:x")
+        await own.typing()  # the connection is cut
+        await own.typing(stop=True)
+        with pytest.raises(NotAllowed):
+            await own.typing()
+    assert asked == ["typing.start", "typing.stop", "typing.start"]
+
+
+async def test_a_cut_does_not_end_a_sync() -> None:
+    """It only reads: asked again on the next connection, as the same question."""
+    asked = []
+
+    def script(command: dict[str, Any]) -> list[dict[str, Any]] | int:
+        asked.append(command["rpc"])
+        if len(asked) == 1:
+            return 3001
+        state = {"state": "reset", "epoch": "e", "seq": 7}
+        return [{"rpc": {"data": {"user": state, "channels": {}}}}]
+
+    store = MemoryStore()
+    async with serve(script) as server, connect(server.url, "t") as chat:
+        assert [change.position async for change in chat.sync(store)] == [("e", 7)]
+    assert asked == [{"method": "sync", "data": {"user": ["", 0], "channels": {}}}] * 2
+    assert store.load() == {"user": ["e", 7], "channels": {}}
+
+
+async def test_an_address_as_it_is_printed_and_one_that_is_none() -> None:
+    async with serve(echo) as server, connect(server.url + "/", "t") as chat:
+        await chat.channel("group:x").send("here")
+    with pytest.raises(ValueError, match=r"unlike '127\.0\.0\.1:8080'"):
+        async with connect("127.0.0.1:8080", "t"):
+            raise AssertionError("nobody can be there")

@@ -10,8 +10,15 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from hubbub.base.errors import Rejected
-from hubbub.client.core import COMMAND_MS, REQUESTS_MAX, RETRY_MS, SILENCE_MS, Core, State
+from hubbub.client.core import (
+    COMMAND_MS,
+    REQUESTS_MAX,
+    RETRY_MS,
+    SILENCE_MS,
+    Core,
+    State,
+    socket_url,
+)
 from hubbub.client.events import (
     Answered,
     Closed,
@@ -26,6 +33,7 @@ from hubbub.client.events import (
     Presence,
     Published,
     Refused,
+    Renew,
     Reset,
     Stopped,
     Subscribed,
@@ -523,7 +531,7 @@ def test_too_many_unanswered_requests_are_refused() -> None:
     line = Line()
     for _ in range(REQUESTS_MAX):
         line.request()
-    with pytest.raises(Rejected):
+    with pytest.raises(Refused, match="overloaded"):
         line.request()
 
 
@@ -582,3 +590,68 @@ def test_whatever_is_cut_or_lost_every_message_is_stored_and_read_once(actions: 
     assert [e.offset for e in read] == list(range(2, len(server.log) + 1))
     assert [e.data["text"] for e in read] == server.log[1:]
     assert not any(isinstance(e, Reset) for e in server.events)
+
+
+def test_a_token_that_runs_out_is_replaced_on_the_living_connection() -> None:
+    line = Line()
+    line.open(expires=True, ttl=60)
+    assert line.core.next_ms() == line.now_ms + 60_000
+    assert line.after(59_999) == []
+    assert line.after(1) == [Renew()]
+    line.core.not_renewed(line.now_ms)  # the backend is away
+    assert line.after(ANSWER_MS) == [Renew()]
+    line.core.renewed("second", line.now_ms)
+    [asked] = line.take()
+    assert asked == {"id": asked["id"], "refresh": {"token": "second"}}
+    assert line.hear({"id": asked["id"], "refresh": {"expires": True, "ttl": 30}}) == []
+    assert line.after(30_000) == [Renew()]
+    line.core.renewed("third", line.now_ms)
+    [asked] = line.take()
+    refused = {"code": 109, "message": "token_expired: no"}
+    assert line.hear({"id": asked["id"], "error": refused}) == []  # its close follows
+    assert line.core.next_ms() is None
+
+
+def test_a_token_of_a_connection_that_is_gone_is_not_renewed() -> None:
+    line = Line()
+    line.open(expires=True, ttl=60)
+    line.core.lost(0, "gone", line.now_ms)
+    line.take()
+    assert Renew() not in line.after(120_000)
+    line.core.renewed("late", line.now_ms)
+    assert not [o for o in line.take() if isinstance(o, dict) and "refresh" in o]
+
+
+def test_what_waits_for_a_connection_in_vain_says_why_there_is_none() -> None:
+    line = Line()
+    assert line.take() == [Dial()]
+    line.core.lost(0, "ClientError: nobody listens", line.now_ms)
+    number = line.request()
+    outputs = line.after(ANSWER_MS)
+    [failed] = [o for o in outputs if isinstance(o, Failed)]
+    assert failed.number == number
+    assert str(failed.error) == "not connected: ClientError: nobody listens"
+
+
+@pytest.mark.parametrize(
+    ("url", "socket"),
+    [
+        ("http://127.0.0.1:8080", "ws://127.0.0.1:8080/connection/websocket"),
+        ("http://127.0.0.1:8080/", "ws://127.0.0.1:8080/connection/websocket"),  # as `up` prints it
+        ("https://http.example.org", "wss://http.example.org/connection/websocket"),
+        ("wss://chat.example.org", "wss://chat.example.org/connection/websocket"),
+        ("https://example.org/chat/socket", "wss://example.org/chat/socket"),
+        ("http://[::1]:8080/", "ws://[::1]:8080/connection/websocket"),
+    ],
+)
+def test_an_edges_address_is_that_of_its_socket(url: str, socket: str) -> None:
+    assert socket_url(url) == socket
+    assert socket_url(socket) == socket
+
+
+@pytest.mark.parametrize(
+    "url", ["127.0.0.1:8080", "localhost", "", "ftp://x", "http://", "http:/x"]
+)
+def test_what_is_no_address_is_said_at_once(url: str) -> None:
+    with pytest.raises(ValueError, match="begins with http:// or https://"):
+        socket_url(url)

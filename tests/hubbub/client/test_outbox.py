@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hubbub.base.errors import Rejected
+from hubbub.client.events import OutboxFull
 from hubbub.client.outbox import ENTRIES_MAX, REMEMBERED_MS, Entry, Outbox
 from hubbub.client.stores import FileStore, MemoryStore, Store
 
@@ -59,7 +59,7 @@ def test_a_full_outbox_refuses_and_loses_nothing() -> None:
     stage = Stage(MemoryStore())
     for number in range(ENTRIES_MAX):
         stage.add(str(number))
-    with pytest.raises(Rejected, match="full"):
+    with pytest.raises(OutboxFull):
         stage.add("one too many")
     assert len(stage.outbox) == ENTRIES_MAX
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import sqlite3
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -67,6 +69,34 @@ async def test_a_cancelled_call_leaves_it_usable(path: Path, solo: SoloCoordinat
     holder.close()
     async with asyncio.timeout(DEADLINE_S):
         assert (await solo.transact([], [Put("/a", b"")])).succeeded
+
+
+async def test_a_closed_one_has_let_go_of_its_files(path: Path) -> None:
+    """Whoever removes the directory next would find files that come and go."""
+    solo = SoloCoordinator(path)
+    await solo.transact([], [Put("/a", b"")])
+    await solo.lease_grant(60_000)
+    holder = sqlite3.connect(path, isolation_level=None)
+    holder.execute("BEGIN IMMEDIATE")
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.05):
+            await solo.transact([], [Put("/b", b"")])  # its thread still waits for the lock
+    assert _open_files(path)
+    async with asyncio.timeout(DEADLINE_S), asyncio.TaskGroup() as tasks:
+        tasks.create_task(solo.close())
+        await asyncio.sleep(0)
+        holder.execute("ROLLBACK")
+        holder.close()
+    assert _open_files(path) == []
+
+
+def _open_files(path: Path) -> list[str]:
+    """Those of this process beside the coordinator's."""
+    files = []
+    for descriptor in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            files.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+    return [name for name in files if name.startswith(str(path))]
 
 
 async def test_a_lost_file_ends_the_watches_loudly(path: Path, solo: SoloCoordinator) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
+import hubbub.runtime.early  # noqa: F401 - as each of our processes does
 from hubbub.coordinator.api import Coordinator, Guard, Put
 from hubbub.coordinator.open import open_coordinator
 

@@ -13,8 +13,10 @@ from hubbub.features.blocks import BlockUser, UnblockUser
 from hubbub.features.bookmarks import AddBookmark, RemoveBookmark, UpdateBookmark
 from hubbub.features.contract import Command
 from hubbub.features.drafts import ClearDraft, DropDraft, SetDraft
-from hubbub.features.guests import ConvertGuest, CreateGuest
+from hubbub.features.guests import ConvertGuest, CreateGuest, EndGuest
+from hubbub.features.here import NameHere
 from hubbub.features.polls import AddOption, ClosePoll, CreatePoll, EndPoll, Vote
+from hubbub.features.remains import ForgetRemains
 from hubbub.features.reminders import (
     CancelReminder,
     CreateReminder,
@@ -31,6 +33,7 @@ from hubbub.features.schedules import (
     TellChannel,
     UpdateSchedule,
 )
+from hubbub.features.succession import NoteOwner, TellOwned
 from hubbub.features.typing_signs import StartTyping, StopTyping
 from hubbub.features.user_lines import PutUserLine
 from tests.support.playbook import START_MS
@@ -42,7 +45,8 @@ KNOWN: frozenset[type[Command]] = frozenset(
         ClosePoll, CreatePoll, EndPoll, Vote, CancelReminder, CreateReminder, FireReminder,
         SnoozeReminder, CancelSchedule, CreateSchedule, DropScheduled, FireSchedule, PutScheduled,
         SendScheduled, UpdateSchedule, StartTyping, StopTyping, PutUserLine,
-        CreateGuest, ConvertGuest, TellChannel,
+        CreateGuest, ConvertGuest, EndGuest, TellChannel, NoteOwner, TellOwned, ForgetRemains,
+        NameHere,
     }
 )  # fmt: skip
 
@@ -64,6 +68,7 @@ def of_channel(key: str, ids: st.SearchStrategy[str]) -> st.SearchStrategy[Comma
     return st.one_of(
         make(StartTyping, thread=ids | st.just("")),
         make(StopTyping),
+        make(NoteOwner, user=st.sampled_from(["ann", "bob", "cid"]), away=st.booleans()),
         make(CreateSchedule, at=times, message=messages),
         make(UpdateSchedule, id=drawn, at=times | st.just(UNSET), message=messages),
         make(CancelSchedule, id=drawn),
@@ -88,6 +93,8 @@ def of_channel(key: str, ids: st.SearchStrategy[str]) -> st.SearchStrategy[Comma
         make(AddOption, id=ids, text=words),
         make(ClosePoll, id=ids),
         make(EndPoll, seq=st.integers(1, 20)),
+        make(ForgetRemains),
+        make(NameHere, id=ids, users=st.just(("ann", "bob"))),
     )
 
 
@@ -102,8 +109,10 @@ def of_user(user: str, ids: st.SearchStrategy[str]) -> st.SearchStrategy[Command
     return st.one_of(
         make(SetDraft, channel=channels, message=messages, seen=st.integers(0, 9)),
         make(ClearDraft, channel=channels),
+        make(TellOwned, after=channels | st.just("")),
         make(CreateGuest, ttl_s=st.integers(1, 9), name=words),
         make(ConvertGuest, name=words),
+        make(EndGuest, after=channels | st.just("")),
         make(BlockUser, blocked=blocked),
         make(UnblockUser, blocked=blocked),
         make(DropDraft, channel=channels, thread=st.just(""), rev=st.integers(0, 40)),

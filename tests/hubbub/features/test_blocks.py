@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hubbub.base.errors import BAD_REQUEST, NOT_AVAILABLE, PERMISSION_DENIED, TOO_MANY
 from hubbub.features.blocks import BLOCKS_MAX, BlocksRequest, BlockUser, UnblockUser
-from hubbub.features.channel_list import PutListed
+from hubbub.features.channel_list import DropListed, PutListed
 from hubbub.model.channel import ChannelKind
 from hubbub.model.member import Role
 from hubbub.settings.profiles import CENTRIFUGE_COMPAT
@@ -65,3 +65,30 @@ def test_an_invitation_by_somebody_blocked_leaves_the_list_alone() -> None:
     assert book.do("", put("bob"), authority="system") == []
     [event] = book.do("", put("cid"), authority="system")
     assert event.TAG == "channel.invited"
+
+
+def test_a_channel_made_by_somebody_blocked_is_hidden_and_can_be_left() -> None:
+    book = Playbook("#ann")
+    book.do("ann", BlockUser(user="ann", blocked="bob"))
+
+    def put(inviter: str, name: str = "") -> PutListed:
+        return PutListed(
+            user="ann",
+            channel="group:x",
+            kind=ChannelKind.GROUP,
+            role=Role.MEMBER,
+            name=name,
+            inviter=inviter,
+        )
+
+    [added] = book.do("", put("bob", "rude"), authority="system")
+    assert (added.TAG, "rude" in repr(added)) == ("channel.added", False)
+    assert book.do("", put("bob", "rude"), authority="system") == [], "again"
+    [line] = book.snapshot("ann")["channels"]
+    assert (line["state"], line["hidden"]) == ("joined", "for_good")
+    drop = DropListed(user="ann", channel="group:x")
+    book.do("", drop, authority="system")
+    book.do("", put("cid", "nice"), authority="system")
+    [line] = book.snapshot("ann")["channels"]
+    assert (line["name"], "hidden" in line) == ("nice", False)
+    book.assert_replay_equal()

@@ -106,9 +106,10 @@ def test_what_is_no_bookmark(book: Playbook) -> None:
         AddBookmark(channel="group:x", message="nonsense"),
         AddBookmark(channel="group:x", message=MESSAGE, url="https://a.example"),
         AddBookmark(url="javascript:alert(1)"),
-        AddBookmark(url="https://" + "x" * 2_048),
+        AddBookmark(url="https://a b"),
     ):
         assert book.refused("bob", wrong) is BAD_REQUEST
+    assert book.refused("bob", AddBookmark(url="https://" + "x" * 2_048)) is TOO_LARGE
     for long in ({"title": "x" * 256}, {"note": "x" * 1_001}, {"folder": "x" * 101}):
         assert book.refused("bob", AddBookmark(url="https://a.example", **long)) is TOO_LARGE
     mid = add(book)

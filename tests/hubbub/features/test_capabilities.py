@@ -37,6 +37,7 @@ from hubbub.features.standing import CHANNEL, ONLY, granted, rights_of, standing
 from hubbub.model.member import Role
 from hubbub.model.permissions import CAPABILITIES, Action, of_role
 from hubbub.settings.app import AppSettings, Override
+from hubbub.wire.codec import decode_json
 from hubbub.wire.shapes import Viewer
 from tests.support.playbook import Playbook
 
@@ -113,7 +114,7 @@ def test_whose_capabilities_one_sees() -> None:
     book = room()
     with pytest.raises(Rejected, match="permission"):
         get(book, "bob", user="cid")
-    with pytest.raises(Rejected, match="member"):
+    with pytest.raises(Rejected, match="not_found"):
         get(book, "eve")
     answer = book.query(
         "", "capabilities.get", CapabilitiesRequest(channel=KEY), authority="server"
@@ -352,3 +353,18 @@ def test_without_its_owner_a_channel_never_has_more_rights_than_its_staff_had(
             ctx = book.context(Viewer(""))
             held = rights_of(standing_of("ann", book.tables, ctx), ctx.settings)
             assert held == start["ann"], "nobody sanctions or freezes out the owner"
+
+
+def test_which_rights_somebody_has_is_not_told_to_everybody() -> None:
+    """Queries keep it to SEE_CAPABILITIES; the event that all members get named them."""
+    key = "group:x"
+    book = Playbook(key, owner="ann", members=["bob", "cid"])
+    book.do("ann", SetMemberCapabilities(channel=key, user="bob", grant=("pin",), deny=("react",)))
+    stored = book.tables.published(book.tables.head_seq)
+    assert stored is not None
+    told = decode_json(stored.data, dict[str, Any])
+    assert (told["t"], told["user"]) == ("member.capabilities_changed", "bob")
+    assert told.keys().isdisjoint(("grant", "deny"))
+    for user in ("ann", "bob"):
+        shown = book.query(user, "capabilities.get", CapabilitiesRequest(key, user="bob"))
+        assert (shown["grant"], shown["deny"]) == (["pin"], ["react"])

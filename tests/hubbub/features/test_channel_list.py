@@ -57,6 +57,7 @@ def test_membership_comes_to_the_users_list() -> None:
     book, bob = Playbook(X), Playbook("#bob")
     book.do("ann", CreateChannel(channel=X, members=("bob",), name="X"))
     added = ChannelAdded(channel=X, kind=ChannelKind.GROUP, role=Role.MEMBER, name="X")
+    assert [cmd.inviter for cmd in book.forwards if isinstance(cmd, PutListed)] == ["", "ann"]
     assert deliver(book, bob) == [added]
     book.do("ann", SetRole(channel=X, user="bob", role=Role.MODERATOR))
     assert deliver(book, bob) == [ChannelRoleChanged(channel=X, role=Role.MODERATOR)]

@@ -59,6 +59,25 @@ def test_a_move_may_be_bounded_more_narrowly() -> None:
     assert book.refused("bob", add(-2)) is COUNTER_BOUND
 
 
+def test_bounds_change_while_seats_are_taken() -> None:
+    book = group()
+    for user in ("bob", "cid"):
+        book.do(user, add())
+    [event] = book.do("ann", SetCounter(channel=X, name="seats", max=2))
+    assert (event.value, event.min, event.max, event.order) == (2, 0, 2, 2)
+    assert book.do("ann", SetCounter(channel=X, name="seats", max=2)) == []
+    refusal = book.refusal("ann", SetCounter(channel=X, name="seats", max=1))
+    assert (refusal.error, refusal.details["value"]) == (COUNTER_BOUND, 2)
+    book.do("ann", SetCounter(channel=X, name="seats", max=5))
+    book.do("bob", add())
+    assert book.reply == {"value": 3, "order": 3}
+    book.do("ann", SetCounter(channel=X, name="seats", value=0))
+    book.do("bob", add())
+    assert book.reply == {"value": 1, "order": 1}, "set anew, counted anew"
+    assert book.refused("ann", SetCounter(channel=X, name="new", value=-1)) is COUNTER_BOUND
+    book.assert_replay_equal()
+
+
 def test_the_staff_define_and_remove() -> None:
     book = group()
     assert book.refused("bob", SetCounter(channel=X, name="own")) is PERMISSION_DENIED
@@ -81,7 +100,6 @@ def test_the_staff_define_and_remove() -> None:
     "wrong",
     [
         SetCounter(channel=X, name="a", value=2, max=1),
-        SetCounter(channel=X, name="a", value=-1),
         SetCounter(channel=X, name="a b"),
         SetCounter(channel=X, name="a", max=VALUE_MAX + 1),
         IncrementCounter(channel=X, name="a", amount=0),

@@ -10,6 +10,7 @@ from msgspec import Raw
 
 from hubbub.base.errors import (
     BAD_REQUEST,
+    NAME_RESERVED,
     NOT_FOUND,
     PERMISSION_DENIED,
     SCHEMA_MISMATCH,
@@ -17,16 +18,18 @@ from hubbub.base.errors import (
     Rejected,
 )
 from hubbub.features.event_types import (
+    RESERVED,
     SCHEMA_BYTES_MAX,
     DeleteType,
     EventSent,
     RegisterType,
     SendEvent,
-    SendRequest,
+    SendEventRequest,
     TypeRequest,
     TypesRequest,
     turn_send,
 )
+from hubbub.features.registry import REGISTRY
 from hubbub.model.channel import ChannelKind
 from hubbub.wire.codec import encode_json
 from hubbub.wire.shapes import Viewer
@@ -55,6 +58,17 @@ def app() -> Playbook:
 def newest(book: Playbook, version: int = 0) -> tuple[int, Any]:
     found = book.query("ann", "event_type.get", TypeRequest("seat.taken", version))
     return found["version"], found["schema"]
+
+
+def test_names_of_our_own_events_are_refused() -> None:
+    assert {tag.partition(".")[:2] for tag in REGISTRY.events} == {(one, ".") for one in RESERVED}
+    book = Playbook("@app")
+    for name in ("message.created", "message.waved", "user."):
+        refused = book.refusal("", register(name=name), authority="server")
+        assert refused.error == NAME_RESERVED
+        assert refused.details == {"reserved": name.partition(".")[0]}
+    for name in ("messages.created", "order.message", "my.message.created", "message"):
+        book.do("", register(name=name), authority="server")
 
 
 def test_every_schema_is_a_version() -> None:
@@ -100,17 +114,17 @@ def test_the_edge_validates_before_it_sends() -> None:
     book = app()
     ann = book.edge_context(Viewer("ann"))
     found = encode_json(book.query("ann", "event_type.get", TypeRequest("seat.taken")))
-    request = SendRequest("group:x", "seat.taken", Raw(b'{"row": 7}'))
+    request = SendEventRequest("group:x", "seat.taken", Raw(b'{"row": 7}'))
     _, command, answer = walk(turn_send(request, ann), found, b"{}")
     assert command == SendEvent(
         channel="group:x", type="seat.taken", version=1, data=Raw(b'{"row": 7}')
     )
     assert answer == b"{}"
-    wrong = SendRequest("group:x", "seat.taken", Raw(b"{}"))
+    wrong = SendEventRequest("group:x", "seat.taken", Raw(b"{}"))
     with pytest.raises(Rejected) as caught:
         walk(turn_send(wrong, ann), found)
     assert caught.value.error is SCHEMA_MISMATCH
-    long = SendRequest("group:x", "seat.taken", Raw(b'"' + b"x" * 70_000 + b'"'))
+    long = SendEventRequest("group:x", "seat.taken", Raw(b'"' + b"x" * 70_000 + b'"'))
     with pytest.raises(Rejected) as caught:
         turn_send(long, ann)
     assert caught.value.error is TOO_LARGE

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from hubbub.base.errors import BAD_REQUEST, MESSAGE_DELETED, PERMISSION_DENIED
+from hubbub.base.errors import BAD_REQUEST, CHANNEL_NOT_FOUND, MESSAGE_DELETED, PERMISSION_DENIED
 from hubbub.features.expiry import EndMessage, ExpireMessage
+from hubbub.features.history import MessageRequest
 from hubbub.features.messages import DeleteMessage, SendMessage
 from hubbub.features.retention import SWEEP
 from tests.support.playbook import START_MS, Playbook
@@ -53,3 +54,22 @@ def test_who_may_and_when() -> None:
     book.tick(5_000)
     assert book.refused("bob", later) is BAD_REQUEST
     assert book.refused("bob", EndMessage(channel=X, id=mid)) is PERMISSION_DENIED
+
+
+def test_a_reply_that_ends_leaves_its_thread() -> None:
+    book, root = said()
+    book.do("cid", SendMessage(channel=X, text="re", thread=root))
+    book.do("cid", ExpireMessage(channel=X, id=book.outcome.id, at=START_MS + 1_000))
+    assert book.query("ann", "message.get", MessageRequest(X, root))["replies"] == 1
+    assert book.head("bob")["threads"] == {"unread": 1, "mentions": 0}
+    book.tick(1_000)
+    book.fall_due()
+    assert "replies" not in book.query("ann", "message.get", MessageRequest(X, root))
+    assert book.head("bob").get("threads", {}).get("unread", 0) == 0
+    book.assert_replay_equal()
+
+
+def test_strangers_learn_nothing() -> None:
+    book, mid = said()
+    for wanted in (mid, mid[:-1] + ("a" if mid[-1] != "a" else "b")):
+        assert book.refused("eve", ExpireMessage(channel=X, id=wanted, at=0)) is CHANNEL_NOT_FOUND

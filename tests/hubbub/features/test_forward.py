@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 from msgspec import Raw
 
-from hubbub.base.errors import BAD_REQUEST, MESSAGE_DELETED, NOT_A_MEMBER, Rejected
+from hubbub.base.errors import (
+    BAD_REQUEST,
+    CHANNEL_NOT_FOUND,
+    MESSAGE_DELETED,
+    PERMISSION_DENIED,
+    Rejected,
+)
 from hubbub.features.contract import QueryCall
 from hubbub.features.forward import (
     ForwardRequest,
@@ -17,6 +23,7 @@ from hubbub.features.forward import (
 )
 from hubbub.features.history import MessageRequest
 from hubbub.features.messages import DeleteMessage, EditMessage, MessageCreated, SendMessage
+from hubbub.features.polls import CreatePoll
 from hubbub.features.registry import REGISTRY
 from hubbub.model.message import Forwarded
 from hubbub.settings.app import OFF, AppSettings
@@ -58,7 +65,7 @@ def test_two_steps_and_no_third(book: Playbook) -> None:
     assert other.shown(2)["forwarded"] == {"channel": X, "id": mid, "by": "ann"}
     other.do("bob", DeleteMessage(channel="group:y", id=other.outcome.id))
     assert "forwarded" not in other.shown(2)
-    assert other.refused("ann", command) is NOT_A_MEMBER
+    assert other.refused("ann", command) is CHANNEL_NOT_FOUND
     other.assert_replay_equal()
 
 
@@ -74,7 +81,7 @@ def test_who_may_not_read_copies_nothing(book: Playbook) -> None:
     mid = book.outcome.id
     with pytest.raises(Rejected) as caught:
         book.query("eve", "message.copied", MessageRequest(X, mid))
-    assert caught.value.error is NOT_A_MEMBER
+    assert caught.value.error is CHANNEL_NOT_FOUND
     book.do("ann", DeleteMessage(channel=X, id=mid))
     with pytest.raises(Rejected) as caught:
         book.query("bob", "message.copied", MessageRequest(X, mid))
@@ -102,7 +109,10 @@ def test_links(book: Playbook) -> None:
         assert caught.value.error is BAD_REQUEST
     with pytest.raises(Rejected):
         turn_locate(LocateRequest(X, reply, link), ctx)
+    unnamed = book.query("ann", "message.locate", MessageRequest(X, reply), blocks=("bob",))
     located = book.query("bob", "message.locate", MessageRequest(X, reply))
+    assert located == {**unnamed, "by": "bob"}, "whoever blocks him is told where it stands"
+    assert "by" not in unnamed
     assert located == {
         "channel": X,
         "id": reply,
@@ -112,3 +122,25 @@ def test_links(book: Playbook) -> None:
         "thread": root,
         "thread_seq": 2,
     }
+
+
+def test_a_copy_keeps_its_words_and_names_who_wrote_them(book: Playbook) -> None:
+    book.do("ann", SendMessage(channel=X, text="one"))
+    origin = Forwarded(channel=X, id=book.outcome.id, by="ann")
+    other = Playbook("group:y", owner="bob", members=["cid"], settings=UNPACED)
+    other.do("bob", SendForwarded(channel="group:y", forwarded=origin, text="one"))
+    copy = other.outcome.id
+    said = EditMessage(channel="group:y", id=copy, text="another")
+    assert other.refused("bob", said) is PERMISSION_DENIED
+    assert other.refused("cid", said) is PERMISSION_DENIED
+    again = other.query("cid", "message.copied", MessageRequest("group:y", copy))
+    assert again["forwarded"] == {"channel": X, "id": origin.id, "by": "ann"}
+    other.do("", said, authority="server")
+    other.do("bob", DeleteMessage(channel="group:y", id=copy))
+
+
+def test_a_poll_is_not_copied(book: Playbook) -> None:
+    book.do("ann", CreatePoll(channel=X, question="?", options=("a", "b")))
+    with pytest.raises(Rejected) as caught:
+        book.query("bob", "message.copied", MessageRequest(X, book.outcome.id))
+    assert caught.value.error is BAD_REQUEST

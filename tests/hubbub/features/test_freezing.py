@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hubbub.base.errors import CHANNEL_FROZEN, NOT_A_MEMBER, PERMISSION_DENIED
+from hubbub.base.errors import CHANNEL_FROZEN, CHANNEL_NOT_FOUND, PERMISSION_DENIED
 from hubbub.features.freezing import FreezeChannel, UnfreezeChannel
 from hubbub.features.marks import MarkRead
 from hubbub.features.messages import DeleteMessage, EditMessage, SendMessage
@@ -21,7 +21,7 @@ def test_only_staff_speaks_while_it_is_frozen() -> None:
     assert [event.TAG for event in book.do("ann", FREEZE)] == ["channel.frozen"]
     assert book.refused("bob", HELLO) is CHANNEL_FROZEN
     assert book.refused("bob", EditMessage(channel=KEY, id=mine, text="?")) is CHANNEL_FROZEN
-    assert book.refused("dan", HELLO) is NOT_A_MEMBER
+    assert book.refused("dan", HELLO) is CHANNEL_NOT_FOUND
     book.do("ann", HELLO)
     book.do("bob", HELLO, authority="server")
     book.do("bob", MarkRead(channel=KEY, upto=2))

@@ -16,13 +16,24 @@ from hubbub.base.errors import (
     Rejected,
 )
 from hubbub.features.capabilities import CapabilitiesRequest
+from hubbub.features.channel_list import DropListed, PutListed
 from hubbub.features.channels import CreateChannel, OpenDirect
 from hubbub.features.contract import Command
-from hubbub.features.guests import GUEST_S_MAX, ConvertGuest, CreateGuest, GuestConverted
-from hubbub.features.members import JoinChannel, SetRole
+from hubbub.features.guests import (
+    GUEST_S_MAX,
+    STEP_CHANNELS,
+    ConvertGuest,
+    CreateGuest,
+    EndGuest,
+    GuestConverted,
+    GuestEnded,
+)
+from hubbub.features.members import JoinChannel, LeaveChannel, SetRole
 from hubbub.features.messages import SendMessage
+from hubbub.features.succession import NoteOwner
 from hubbub.features.user_lines import PutUserLine
 from hubbub.features.users import EnsureUser, UpdateUser, UserRequest
+from hubbub.model.channel import ChannelKind
 from hubbub.model.member import Role
 from hubbub.settings.app import AppSettings
 from hubbub.settings.profiles import CENTRIFUGE_COMPAT
@@ -138,3 +149,68 @@ def test_the_app_may_leave_him_other_things() -> None:
     assert refused(book, SendMessage(channel="open:x", text="hi"))
     new = Playbook("group:new", settings=settings)
     assert not refused(new, CreateChannel(channel="group:new"))
+
+
+def listed(book: Playbook, channel: str, kind: ChannelKind, role: Role = Role.MEMBER) -> None:
+    put = PutListed(user="ann", channel=channel, kind=kind, role=role)
+    book.do("bob", put, authority="system")
+
+
+def gone_from(book: Playbook) -> list[tuple[str, str]]:
+    """What was sent to channels, and in whose name, since the last look."""
+    sent = [one for one in book.forwards if isinstance(one, LeaveChannel | NoteOwner)]
+    book.forwards.clear()
+    return [(one.TAG, one.channel) for one in sent]
+
+
+def test_when_his_time_is_over_he_leaves_his_channels(book: Playbook) -> None:
+    listed(book, "group:a", ChannelKind.GROUP)
+    listed(book, "group:b", ChannelKind.GROUP, Role.OWNER)
+    listed(book, "group:c", ChannelKind.GROUP, Role.INVITED)
+    listed(book, "dm:d", ChannelKind.DM)
+    book.tick(59_999)
+    assert book.fall_due("guest") == []
+    book.tick(1)
+    book.forwards.clear()
+    assert book.fall_due("guest") == [GuestEnded()]
+    assert all(one.by == "ann" for one in book.forwards if isinstance(one, LeaveChannel))
+    assert gone_from(book) == [
+        ("member.leave", "group:a"),
+        ("succession.note", "group:b"),
+        ("member.leave", "group:b"),
+        ("member.leave", "group:c"),
+    ]
+    listed(book, "group:late", ChannelKind.GROUP)
+    for channel in ("group:a", "group:b", "group:c"):
+        book.do("ann", DropListed(user="ann", channel=channel), authority="system")
+    assert gone_from(book) == [], "not in the name of whoever added him"
+    book.fall_due("guest")
+    assert {entry.by for entry in book.log if entry.due} == {"ann"}
+    assert gone_from(book) == [("member.leave", "group:late")], "that was on its way"
+    book.assert_replay_equal()
+
+
+def test_of_thousands_of_channels_he_leaves_step_by_step(book: Playbook) -> None:
+    names = [f"group:{n:04d}" for n in range(STEP_CHANNELS + 1)]
+    for name in names:
+        listed(book, name, ChannelKind.GROUP)
+    book.tick(60_000)
+    assert book.fall_due("guest") == [GuestEnded(), GuestEnded(after=names[STEP_CHANNELS - 1])]
+    assert gone_from(book) == [("member.leave", name) for name in names]
+
+
+def test_who_was_converted_in_time_stays(book: Playbook) -> None:
+    listed(book, "group:a", ChannelKind.GROUP)
+    book.do("", ConvertGuest(user="ann"), authority="server")
+    book.tick(90_000)
+    assert book.fall_due("guest") == []
+    assert book.do("", EndGuest(user="ann"), authority="system") == []
+    assert book.refused("ann", EndGuest(user="ann")) is PERMISSION_DENIED
+    assert gone_from(book) == []
+
+
+def test_no_guest_is_made_of_an_id_that_has_channels() -> None:
+    book = Playbook("#ann")
+    listed(book, "group:a", ChannelKind.GROUP)
+    create = CreateGuest(user="ann", ttl_s=60)
+    assert book.refused("", create, authority="server") is CONFLICT

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from hubbub.base.errors import BAD_REQUEST, NOT_A_MEMBER, NOT_FOUND, Rejected
+from hubbub.base.errors import BAD_REQUEST, CHANNEL_NOT_FOUND, NOT_FOUND, Rejected
 from hubbub.features import history as pages
 from hubbub.features.contract import QueryCall
 from hubbub.features.history import HistoryRequest, MessageRequest, turn_get, turn_history
@@ -133,7 +133,7 @@ def test_nobody_reads_what_is_not_his(book: Playbook) -> None:
     for name, args in (("history.get", HistoryRequest(X)), ("message.get", MessageRequest(X, mid))):
         with pytest.raises(Rejected) as caught:
             book.query("eve", name, args)
-        assert caught.value.error is NOT_A_MEMBER
+        assert caught.value.error is CHANNEL_NOT_FOUND
         assert book.query("", name, args, authority="analyst")
         with pytest.raises(Rejected):
             book.query("", name, args, authority="operator")
@@ -191,3 +191,12 @@ def test_a_search_is_given_up_and_goes_on(book: Playbook, monkeypatch: pytest.Mo
         request = replace(request, after_seq=page["reached"])
     assert found == ["m0", "m50"]
     assert asked > 5
+
+
+def test_filters_are_names() -> None:
+    book = Playbook(X, owner="ann")
+    context = book.edge_context(Viewer("ann"))
+    for wrong in (HistoryRequest(X, sender="#ann"), HistoryRequest(X, type="t" * 65)):
+        with pytest.raises(Rejected):
+            turn_history(wrong, context)
+    assert turn_history(HistoryRequest(X, sender="ann", type="t"), context).key == X

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from hubbub.base.errors import CONFLICT, NOT_FOUND, PERMISSION_DENIED, TOO_LARGE, Rejected
+from hubbub.base.errors import (
+    CHANNEL_NOT_FOUND,
+    CONFLICT,
+    NOT_FOUND,
+    PERMISSION_DENIED,
+    TOO_LARGE,
+    Rejected,
+)
 from hubbub.features.channels import CreateChannel
 from hubbub.features.join_requests import (
     TEXT_CHARS_MAX,
@@ -37,7 +44,7 @@ def waiting(book: Playbook, user: str = "ann") -> list[str]:
 
 
 def test_a_request_waits_for_the_staff_who_read_its_words() -> None:
-    book = club()
+    book = club(public=True, approval=True)
     events = book.do("eve", RequestJoin(channel=X, text="please"))
     assert events[0] == JoinRequested(user="eve")
     assert "text" not in book.shown(2)
@@ -55,7 +62,7 @@ def test_a_request_waits_for_the_staff_who_read_its_words() -> None:
 
 
 def test_who_is_declined_is_told_and_may_ask_again() -> None:
-    book = club()
+    book = club(public=True, approval=True)
     book.do("eve", RequestJoin(channel=X))
     book.do("ann", DeclineRequest(channel=X, user="eve"))
     assert book.forwards[-1] == NoteDeclined(channel=X, user="eve")
@@ -68,6 +75,17 @@ def test_who_is_declined_is_told_and_may_ask_again() -> None:
     [event] = mine.do("", NoteDeclined(channel=X, user="eve"), authority="system")
     assert event.TAG == "channel.request_declined"
     assert mine.refused("eve", NoteDeclined(channel=X, user="eve")) is PERMISSION_DENIED
+
+
+def test_a_private_group_is_not_there_to_be_asked() -> None:
+    book = club()
+    nowhere = Playbook("group:nowhere")
+    for command in (RequestJoin, WithdrawRequest):
+        assert book.refused("eve", command(channel=X)) is CHANNEL_NOT_FOUND
+        assert nowhere.refused("eve", command(channel="group:nowhere")) is CHANNEL_NOT_FOUND
+    book.do("eve", RequestJoin(channel=X), authority="server")  # with a link of the app's own
+    assert waiting(book) == ["eve"]
+    assert book.do("eve", WithdrawRequest(channel=X)) != []
 
 
 def test_nobody_asks_where_he_may_join() -> None:

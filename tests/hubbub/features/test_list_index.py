@@ -15,6 +15,7 @@ from hubbub.features.channel_list import DropListed, PutListed
 from hubbub.features.channel_query import ChannelQuery, turn_query
 from hubbub.features.contract import Errand, HeadsCall, Keep, QueryCall, Recall
 from hubbub.features.list_index import IndexRequest, KeptIndex, own_index
+from hubbub.features.list_rows import NOTHING_SET
 from hubbub.features.list_settings import SetListed
 from hubbub.features.user_settings import SetSettings
 from hubbub.model.channel import ChannelKind
@@ -47,6 +48,8 @@ class Edge:
         self.heads = {key: (1, 1_000 + n) for n, key in enumerate(KEYS)}
         self.asked: list[IndexRequest] = []
         self.calls: list[HeadsCall] = []
+        self.equal: set[str] = set()  # channels with the custom data that are asked for
+        self.compared = 0
         for key in KEYS[:count]:
             self.put(key)
 
@@ -76,6 +79,9 @@ class Edge:
         self.calls.append(step)
         keys = step.roll.keys if step.roll is not None else step.keys
         rows = {key: self.row(key, step) for key in keys}
+        if step.unread:
+            assert (step.roll is not None, step.user) == (True, "ann")
+            return {key: row for key, row in rows.items() if row.unread}
         if not step.best:
             return rows
         places = sorted((-row.message_ms, key) for key, row in rows.items())
@@ -85,7 +91,12 @@ class Edge:
     def row(self, key: str, call: HeadsCall) -> HeadRow:
         seq, ms = self.heads[key]
         fields = (b'{"unread":%d}' % (seq % 3),) if call.user else ()
-        return HeadRow("demo", key, True, "e", seq, ms, b"", fields, seq, ms)
+        unread = seq % 3 if call.unread else 0
+        if call.query == "channel.data_equals":
+            self.compared += 1
+            equal = encode_json({"equal": key in self.equal})
+            return HeadRow("demo", key, True, "e", seq, ms, answer=equal)
+        return HeadRow("demo", key, True, "e", seq, ms, b"", fields, seq, ms, unread=unread)
 
     def run(self, steps: Any) -> Any:
         answer: Any = None
@@ -137,10 +148,8 @@ def test_of_a_long_list_only_what_changed_is_asked_for() -> None:
     assert again is first
     assert [ask.since for ask in edge.asked] == [0, KEPT_FROM]
     assert again.roll is not None
-    assert set(again.roll.keys) == set(again.rows) == {*KEYS[1:KEPT_FROM], KEYS[40]}
-    own = again.rows[KEYS[1]].own
-    assert own is not None
-    assert own.muted
+    assert set(again.roll.keys) == set(again.stored) == {*KEYS[1:KEPT_FROM], KEYS[40]}
+    assert again.own[KEYS[1]].muted
 
 
 def test_too_much_or_another_life_is_asked_for_whole() -> None:
@@ -148,7 +157,7 @@ def test_too_much_or_another_life_is_asked_for_whole() -> None:
     edge.index()
     for n in range(CHANGES_MAX + 1):
         edge.set(KEYS[5], muted=n % 2 == 0)
-    assert edge.index().rows[KEYS[5]].own is not None
+    assert edge.index().own[KEYS[5]].muted
     before = edge.index()
     edge.epoch = "e2"
     assert edge.index() is not before
@@ -158,12 +167,12 @@ def test_too_much_or_another_life_is_asked_for_whole() -> None:
 def test_an_answer_that_was_overtaken_changes_nothing() -> None:
     edge = Edge(KEPT_FROM)
     kept = edge.index()
-    late = list_index.Index([], head=kept.head, changed=True)
+    late = list_index.Index(head=kept.head, changed=True)
     edge.drop(KEYS[0])
     edge.index()
     kept.change(late)
     assert kept.head == KEPT_FROM + 1
-    assert KEYS[0] not in kept.rows
+    assert KEYS[0] not in kept.stored
 
 
 MANY = KEPT_FROM + 12  # however many leave, it is a long list
@@ -186,7 +195,7 @@ def test_what_is_kept_is_what_is(steps: list[tuple[str, str]]) -> None:
     edge, ms = Edge(MANY), 10_000
     for kind, name in steps:
         ms += 1
-        is_in = name in _whole(edge).rows
+        is_in = name in _whole(edge).stored
         if kind == "put":
             edge.put(name)
         elif kind == "invite":
@@ -212,14 +221,16 @@ def _whole(edge: Edge) -> KeptIndex:
 
 def _compare(edge: Edge) -> None:
     kept, whole = edge.index(), _whole(edge)
-    assert (kept.rows, kept.head, kept.blocked) == (whole.rows, whole.head, whole.blocked)
+    assert (kept.rows(), kept.head, kept.blocked) == (whole.rows(), whole.head, whole.blocked)
+    assert {c: o for c, o in kept.own.items() if c in kept.stored} == whole.own
     assert kept.by_name() == whole.by_name()
     assert kept.roll is not None
-    assert set(kept.roll.keys) == set(whole.rows)
+    assert set(kept.roll.keys) == set(whole.stored)
     shown = [
         channel
-        for channel, row in whole.rows.items()
-        if row.own is None or row.own.hidden == "no" or edge.heads[channel][0] > row.own.hidden_seq
+        for channel in whole.stored
+        for own in (whole.own.get(channel, NOTHING_SET),)
+        if own.hidden == "no" or edge.heads[channel][0] > own.hidden_seq
     ]
     assert [r["channel"] for r in edge.page(limit=100)["channels"]] == edge.newest_first(shown)[
         :100
@@ -263,7 +274,50 @@ def test_filters_of_a_long_list() -> None:
     assert edge.pages(favourite=True) == [k for k in newest if k in KEYS[:5]]
     assert edge.pages(archived=False, limit=100) == [k for k in newest if k not in KEYS[:5]]
     assert edge.pages(prefix="000") == [k for k in newest if k[6:9] == "000"]
+
+
+@pytest.mark.parametrize(("share", "compared"), [(1, 61), (4, 101), (50, len(KEYS) + 141)])
+def test_custom_data_are_asked_for_on_the_way(share: int, compared: int) -> None:
+    """A page asks of those that it passes; where next to none has them, of all."""
+    edge = Edge(len(KEYS))
+    edge.equal = set(KEYS[::share])
+    hidden = KEYS[-3::-share]
+    for name in hidden[:5]:
+        edge.set(name, hidden="for_good")
+    shown = [name for name in KEYS if name in edge.equal and name not in hidden[:5]]
+    wish = {"data": {"a": Raw(b"1")}}
+    edge.page(limit=20, **wish)
+    assert edge.compared <= compared
+    assert edge.pages(limit=20, **wish) == edge.newest_first(shown)
+    assert edge.pages(limit=20, sort="name", **wish) == sorted(shown)
+    assert edge.pages(limit=20, unread=True, sort="name", **wish) == [
+        name for name in sorted(shown) if edge.heads[name][0] % 3
+    ]
+
+
+@pytest.mark.parametrize("share", [0, 2, 5, 60])
+@pytest.mark.parametrize("limit", [7, 100])
+def test_what_waits_comes_first_and_the_others_behind_it(share: int, limit: int) -> None:
+    """One in `share` channels of a long list has something unread."""
+    edge = Edge(len(KEYS))
+    for n, name in enumerate(KEYS):
+        waits = share and n % share == 0
+        edge.heads[name] = (1 + n % 2 if waits else 3), 1_000 + (n * 37) % len(KEYS)
+    for n, name in enumerate(KEYS[:12]):
+        edge.set(name, hidden="for_good" if n % 2 else "until_message", hidden_seq=1)
+    own = edge.index().own
+    shown = [
+        name
+        for name in KEYS
+        if name not in own or (own[name].hidden != "for_good" and edge.heads[name][0] > 1)
+    ]
     figures = {name: edge.heads[name][0] % 3 for name in KEYS}
-    assert edge.pages(sort="unread", limit=100) == sorted(
-        KEYS, key=lambda k: (-figures[k], -edge.heads[k][1], k)
-    )
+    by_unread = sorted(shown, key=lambda k: (-figures[k], -edge.heads[k][1], k))
+    waiting = [name for name in shown if figures[name]]
+    assert edge.pages(sort="unread", limit=limit) == by_unread
+    assert edge.pages(unread=True, limit=limit) == edge.newest_first(waiting)
+    assert edge.pages(unread=True, sort="unread", limit=limit) == by_unread[: len(waiting)]
+    assert edge.pages(unread=True, sort="name", limit=limit) == sorted(waiting)
+    edge.calls.clear()
+    edge.page(sort="unread", limit=limit)
+    assert all(not call.keys or call.best or len(call.keys) <= limit for call in edge.calls)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from hubbub.base.errors import (
     BAD_REQUEST,
-    NOT_A_MEMBER,
+    CHANNEL_NOT_FOUND,
     NOT_AVAILABLE,
     PERMISSION_DENIED,
     TOO_MANY,
@@ -16,16 +19,22 @@ from hubbub.base.errors import (
 )
 from hubbub.features import marks
 from hubbub.features.contract import Command, Event, EventKind
+from hubbub.features.mark_rows import MARKS, WATERMARKS, MarkRow
 from hubbub.features.marks import (
     DeliveredRequest,
     MarkDelivered,
     MarkMany,
     MarkRead,
     MarksMoved,
+    MarksStirred,
     MarkUnread,
+    ReceiptsMoved,
 )
-from hubbub.features.members import AddMembers, LeaveChannel
+from hubbub.features.members import AddMembers, LeaveChannel, RemoveMembers
 from hubbub.features.messages import DeleteMessage, SendMessage
+from hubbub.features.receipts import HideReceipts
+from hubbub.features.sanctions import BanMembers
+from hubbub.features.watermarks import CountsRow, Key
 from hubbub.settings.app import OFF, AppSettings
 from hubbub.wire.codec import decode_json, encode_json
 from hubbub.wire.shapes import Viewer
@@ -116,8 +125,27 @@ def test_marks_of_many_come_from_edges(book: Playbook) -> None:
     many = MarkMany(channel=X, read={"ann": 2, "bob": 0, "eve": 2})
     assert book.refused("ann", many) is PERMISSION_DENIED
     assert moved(book, "", many, authority="edge") == MarksMoved(read={"ann": 2})
-    assert book.reply == {"elsewhere": {"bob": [1, 0]}, "refused": ["eve"]}
+    assert book.reply == {"elsewhere": {"bob": [1, 0]}, "refused": {"eve": CHANNEL_NOT_FOUND.code}}
     assert book.do("", many, authority="edge") == []
+
+
+def test_whose_mark_moves_is_told_and_whose_stands_is_not() -> None:
+    """Others hear how far members are; edges, whose own figures are others now. Reading moves both,
+    delivery what others hear alone; in an open channel nobody without a membership is counted."""
+    book = Playbook(X, owner="ann", members=["bob", "cid", "dan"], settings=UNPACED)
+    for _ in range(2):
+        book.do("ann", SendMessage(channel=X, text="hi"))
+    book.do("cid", MarkRead(channel=X, upto=2))
+    many = MarkMany(channel=X, read={"bob": 3, "cid": 2}, delivered={"dan": 3})
+    told = [e for e in book.do("", many, authority="edge") if not isinstance(e, MarksMoved)]
+    assert told == [
+        ReceiptsMoved(read={"bob": 3}, delivered={"bob": 3, "dan": 3}),
+        MarksStirred(edge="", users=("bob",), counts=False),
+    ]
+    hall = Playbook("open:hall", members=["mia"], settings=UNPACED)
+    hall.do("mia", SendMessage(channel="open:hall", text="1"))
+    (_, stirred) = hall.do("eve", MarkRead(channel="open:hall", upto=1))
+    assert stirred == MarksStirred(edge="", users=("eve",), counts=False)
 
 
 def test_what_an_edge_gathers_is_answered_to_each(book: Playbook) -> None:
@@ -136,8 +164,103 @@ def test_what_an_edge_gathers_is_answered_to_each(book: Playbook) -> None:
     assert (parts["ann"], parts["bob"]) == (b'{"upto":3}', b'{"upto":4}')
     refusal = parts["eve"]
     assert isinstance(refusal, Rejected)
-    assert refusal.error is NOT_A_MEMBER
+    assert refusal.error is CHANNEL_NOT_FOUND
     assert (book.head("ann")["mark"], book.head("bob")["unread"]) == (3, 0)
+
+
+PEOPLE = ("ann", "bob", "cid", "dan", "eve", "out")
+SEQS = st.integers(0, 12)
+ASKED = st.one_of(
+    st.builds(MarkRead, channel=st.just(X), upto=SEQS, rev=st.integers(-1, 2)),
+    st.builds(MarkDelivered, channel=st.just(X), upto=SEQS),
+    st.builds(MarkUnread, channel=st.just(X), since=SEQS),
+)
+ROUNDS = st.lists(
+    st.tuples(
+        st.sampled_from(["", "send", "hide", "out", "in", "ban", "policy"]),
+        st.sampled_from(PEOPLE),
+        st.integers(0, 63),
+        st.dictionaries(st.sampled_from(PEOPLE), ASKED, min_size=1),
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+@pytest.mark.parametrize("key", [X, "open:x"])
+@settings(max_examples=60, deadline=None)
+@given(rounds=ROUNDS)
+def test_marks_of_many_are_the_marks_of_each(
+    key: str, rounds: list[tuple[str, str, int, dict[str, marks.Mark]]]
+) -> None:
+    """Rows, histograms, answers and what is told: as if each had marked alone, while people come,
+    go, hide what they read, and are banned."""
+    alone, together = (
+        Playbook(key, owner="ann", members=["bob", "cid", "dan"], settings=UNPACED)
+        for _ in range(2)
+    )
+    for what, user, number, asked in rounds:
+        for book in (alone, together):
+            happen(book, what, user, number)
+        asked = {user: replace(cmd, channel=key) for user, cmd in asked.items()}
+        answers: dict[str, object] = {}
+        told: set[str] = set()
+        for user, cmd in asked.items():
+            try:
+                events = alone.do(user, cmd)
+            except Rejected as refusal:
+                answers[user] = refusal.error
+            else:
+                answers[user] = alone.reply
+                told |= {u for e in events if isinstance(e, MarksStirred) for u in e.users}
+        each = {user: [cmd] for user, cmd in asked.items()}
+        events = together.do("", marks.merged(each), authority="edge")
+        parts = marks.split(encode_json(together.reply), each)
+        for user, cmd in asked.items():
+            part = parts[user]
+            if isinstance(part, Rejected):
+                assert part.error is answers[user]
+            elif not isinstance(cmd, MarkDelivered):  # where that stands, nobody asks
+                assert decode_json(part, dict[str, int]) == answers[user]
+        assert told == {u for e in events if isinstance(e, MarksStirred) for u in e.users}
+        assert state(together) == state(alone)
+    together.assert_replay_equal()
+
+
+def state(book: Playbook) -> tuple[dict[str, MarkRow], dict[Key, CountsRow]]:
+    return dict(book.tables[MARKS].scan()), dict(book.tables[WATERMARKS].scan())
+
+
+def happen(book: Playbook, what: str, user: str, number: int) -> None:
+    """Something that marks hang on, where it may happen."""
+    commands: dict[str, Command] = {
+        "send": SendMessage(channel=book.key, text="hi"),
+        "hide": HideReceipts(channel=book.key, user=user, hidden=number),
+        "out": RemoveMembers(channel=book.key, user=user),
+        "in": AddMembers(channel=book.key, user=user),
+        "ban": BanMembers(channel=book.key, user=user),
+    }
+    if what == "policy":
+        kind = ("off", "optional", "required")[number % 3]
+        book.settings = replace(UNPACED, read_receipts=kind)
+    elif what:
+        authority = {"send": "client", "hide": "system"}.get(what, "server")
+        with suppress(Rejected):
+            book.do("ann" if what == "send" else "", commands[what], authority=authority)
+
+
+def test_marks_of_many_cost_three_rows_read_and_one_written_for_each() -> None:
+    """Rights by the member's row, what he asks for by his marks, which apply reads once more."""
+    people = tuple(f"u{n:03d}" for n in range(500))
+    book = Playbook(X, owner="ann", settings=UNPACED)
+    book.do("", AddMembers(channel=X, users=people), authority="server")
+    for text in "123":
+        book.do("ann", SendMessage(channel=X, text=text))
+        many = MarkMany(channel=X, read=dict.fromkeys(people, book.tables.head_seq))
+        reads, writes = book.tables.read_count, book.tables.write_count
+        book.do("", many, authority="edge")
+    assert book.tables.read_count - reads < 3 * len(people) + 20
+    assert book.tables.write_count - writes < len(people) + 5
 
 
 def test_commands_of_one_user_keep_their_order_when_gathered() -> None:
@@ -202,7 +325,7 @@ def test_one_acknowledgement_names_many_channels(book: Playbook) -> None:
 
 
 def test_refusals(book: Playbook) -> None:
-    assert book.refused("eve", MarkRead(channel=X, upto=1)) is NOT_A_MEMBER
+    assert book.refused("eve", MarkRead(channel=X, upto=1)) is CHANNEL_NOT_FOUND
     assert book.refused("bob", MarkRead(channel=X, upto=-1)) is BAD_REQUEST
     assert book.refused("", MarkRead(channel=X, upto=1), authority="server") is BAD_REQUEST
     wrong = MarkMany(channel=X, read={"ann": -1})

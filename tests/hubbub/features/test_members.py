@@ -47,7 +47,7 @@ def book() -> Playbook:
 
 
 def test_an_invited_user_joins(book: Playbook) -> None:
-    assert book.refused("cid", JoinChannel(channel=X)) is PERMISSION_DENIED
+    assert book.refused("cid", JoinChannel(channel=X)) is CHANNEL_NOT_FOUND
     assert book.do("ann", InviteMembers(channel=X, users=("cid", "bob"))) == [
         MembersInvited(users=("cid",))
     ]
@@ -65,8 +65,8 @@ def test_an_invitation_is_declined_or_taken_back(book: Playbook) -> None:
     book.do("ann", InviteMembers(channel=X, users=("cid", "dan")))
     assert book.do("cid", LeaveChannel(channel=X)) == [MembersLeft(users=("cid",))]
     assert book.do("ann", RemoveMembers(channel=X, user="dan")) == [MembersRemoved(users=("dan",))]
-    assert book.refused("cid", JoinChannel(channel=X)) is PERMISSION_DENIED
-    assert book.refused("dan", JoinChannel(channel=X)) is PERMISSION_DENIED
+    assert book.refused("cid", JoinChannel(channel=X)) is CHANNEL_NOT_FOUND
+    assert book.refused("dan", JoinChannel(channel=X)) is CHANNEL_NOT_FOUND
     assert member_count(book.tables) == 2
     book.assert_replay_equal()
 
@@ -78,8 +78,8 @@ def test_anybody_joins_a_public_group(book: Playbook) -> None:
 
 def test_who_leaves_or_is_removed_is_out_and_evicted(book: Playbook) -> None:
     assert book.do("bob", LeaveChannel(channel=X)) == [MembersLeft(users=("bob",))]
-    assert book.refused("bob", SendMessage(channel=X, text="hi")) is NOT_A_MEMBER
-    assert book.refused("bob", LeaveChannel(channel=X)) is NOT_A_MEMBER
+    assert book.refused("bob", SendMessage(channel=X, text="hi")) is CHANNEL_NOT_FOUND
+    assert book.refused("bob", LeaveChannel(channel=X)) is CHANNEL_NOT_FOUND
     book.do("", AddMembers(channel=X, users=("bob",)), authority="server")
     book.do("ann", RemoveMembers(channel=X, users=("bob", "nobody")))
     stored = book.tables.published(book.tables.head_seq)
@@ -116,7 +116,7 @@ def test_roles_rank(book: Playbook) -> None:
 def test_members_do_not_invite_or_remove(book: Playbook) -> None:
     assert book.refused("bob", InviteMembers(channel=X, user="cid")) is PERMISSION_DENIED
     assert book.refused("bob", RemoveMembers(channel=X, user="ann")) is PERMISSION_DENIED
-    assert book.refused("eve", InviteMembers(channel=X, user="cid")) is PERMISSION_DENIED
+    assert book.refused("eve", InviteMembers(channel=X, user="cid")) is CHANNEL_NOT_FOUND
 
 
 def test_a_role_needs_a_member(book: Playbook) -> None:
@@ -138,7 +138,7 @@ def test_a_dm_keeps_its_pair() -> None:
         assert book.refused("ann", command) is PERMISSION_DENIED
         assert book.refused("ann", command, authority="server") is PERMISSION_DENIED
     assert book.do("bob", JoinChannel(channel=book.key)) == []
-    assert book.refused("eve", JoinChannel(channel=book.key)) is PERMISSION_DENIED
+    assert book.refused("eve", JoinChannel(channel=book.key)) is CHANNEL_NOT_FOUND
 
 
 def test_joining_an_open_channel_keeps_nothing() -> None:

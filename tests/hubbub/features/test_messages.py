@@ -33,6 +33,7 @@ from hubbub.features.messages import (
     SendRequest,
     turn_send,
 )
+from hubbub.features.revisions import UndeleteMessage
 from hubbub.model.message import Attachment, AttachmentKind, Message, Quote, Thumbnail
 from hubbub.settings.app import OFF, AppSettings, Rate
 from hubbub.wire.codec import decode_json, encode_json
@@ -70,7 +71,7 @@ def test_a_publication_is_flat_and_stamped(book: Playbook) -> None:
 
 
 def test_who_may_send(book: Playbook) -> None:
-    assert book.refused("eve", SendMessage(channel=X, text="hi")) is NOT_A_MEMBER
+    assert book.refused("eve", SendMessage(channel=X, text="hi")) is CHANNEL_NOT_FOUND
     assert book.do("bot", SendMessage(channel=X, text="hi"), authority="server") != []
     assert book.refused("x", SendMessage(channel=X, text="hi"), authority="analyst") is NOT_A_MEMBER
     hall = Playbook("open:hall", members=["mia"], settings=UNPACED)
@@ -181,7 +182,7 @@ def test_an_edit_shows_at_every_offset_but_the_last(book: Playbook) -> None:
 def test_a_deleted_message_is_a_tombstone_at_every_offset(book: Playbook) -> None:
     mid = send(book, "bob", "secret")
     book.do("bob", EditMessage(channel=X, id=mid, text="secret too", data=Raw(b'"secret"')))
-    assert book.refused("eve", DeleteMessage(channel=X, id=mid)) is NOT_A_MEMBER
+    assert book.refused("eve", DeleteMessage(channel=X, id=mid)) is CHANNEL_NOT_FOUND
     assert book.do("ann", DeleteMessage(channel=X, id=mid)) == [
         MessageDeleted(id=mid, message_seq=2, rev=2, author="bob", reason="moderation")
     ]
@@ -212,8 +213,8 @@ def test_only_the_author_edits_and_members_delete_only_their_own(book: Playbook)
 def test_who_was_removed_changes_nothing_any_more(book: Playbook) -> None:
     mid = send(book, "bob", "mine")
     book.do("ann", RemoveMembers(channel=X, user="bob"))
-    assert book.refused("bob", EditMessage(channel=X, id=mid, text="x")) is NOT_A_MEMBER
-    assert book.refused("bob", DeleteMessage(channel=X, id=mid)) is NOT_A_MEMBER
+    assert book.refused("bob", EditMessage(channel=X, id=mid, text="x")) is CHANNEL_NOT_FOUND
+    assert book.refused("bob", DeleteMessage(channel=X, id=mid)) is CHANNEL_NOT_FOUND
 
 
 def test_an_edit_may_not_empty_or_overfill(book: Playbook) -> None:
@@ -310,7 +311,15 @@ def test_system_messages_are_the_servers(book: Playbook) -> None:
     system = SendMessage(channel=X, text="hi", kind="system")
     assert book.refused("ann", system) is PERMISSION_DENIED
     assert book.refused("ann", system, authority="moderator") is PERMISSION_DENIED
-    assert book.do("ann", system, authority="server") != []
+    book.do("bob", system, authority="server")
+    mid = book.outcome.id
+    forged = EditMessage(channel=X, id=mid, text="ann pays")
+    assert book.refused("bob", forged) is PERMISSION_DENIED
+    assert book.refused("bob", DeleteMessage(channel=X, id=mid)) is PERMISSION_DENIED
+    book.do("bob", forged, authority="server")
+    assert book.shown(2)["text"] == "ann pays"
+    book.do("bob", DeleteMessage(channel=X, id=mid), authority="server")
+    assert book.refused("bob", UndeleteMessage(channel=X, id=mid)) is PERMISSION_DENIED
 
 
 def test_a_quote_shows_what_it_quotes_as_it_stands(book: Playbook) -> None:

@@ -6,12 +6,13 @@ from random import Random
 from typing import Any
 
 import pytest
+from msgspec import Raw
 
 from hubbub.base.errors import (
     BAD_REQUEST,
+    CHANNEL_NOT_FOUND,
     CONFLICT,
     MESSAGE_DELETED,
-    NOT_A_MEMBER,
     NOT_FOUND,
     PERMISSION_DENIED,
     TOO_LARGE,
@@ -126,7 +127,7 @@ def test_what_is_no_vote(book: Playbook) -> None:
         assert book.refused("cid", Vote(channel=X, id=mid, options=options)) is BAD_REQUEST
     refusal = book.refusal("cid", Vote(channel=X, id=mid, options=(1, 2)))
     assert (refusal.error, refusal.details) == (TOO_MANY, {"limit": 1})
-    assert book.refused("zoe", Vote(channel=X, id=mid, options=(1,))) is NOT_A_MEMBER
+    assert book.refused("zoe", Vote(channel=X, id=mid, options=(1,))) is CHANNEL_NOT_FOUND
     no_user = Vote(channel=X, id=mid, options=(1,))
     assert book.refused("", no_user, authority="server") is BAD_REQUEST
     book.do("bob", SendMessage(channel=X, text="no poll"))
@@ -152,6 +153,7 @@ def test_what_is_no_poll(book: Playbook) -> None:
         {"options": ()},
         {"options": many},
         {"options": ("a", "a")},
+        {"options": ("a b", " a  b")},
         {"options": ("a", " ")},
         {"votes_max": 0},
         {"votes_max": 11},
@@ -163,7 +165,7 @@ def test_what_is_no_poll(book: Playbook) -> None:
     assert refused(options=("x" * 501,)) is TOO_LARGE
     assert refused(question="x" * 5_001) is TOO_LARGE
     assert refused(options=tuple("é" * 490 + str(n) for n in range(100))) is TOO_LARGE
-    assert refused("zoe") is NOT_A_MEMBER
+    assert refused("zoe") is CHANNEL_NOT_FOUND
     create(book, options=many[:100], votes_max=10, closes_at=START_MS + OPEN_MS_MAX)
 
 
@@ -360,3 +362,22 @@ def test_a_message_with_a_poll_is_like_others(book: Playbook) -> None:
     created = events[0]
     assert isinstance(created, MessageCreated)
     assert (created.thread, created.silent) == (root, True)
+
+
+def test_the_question_stays_once_somebody_has_voted(book: Playbook) -> None:
+    mid = create(book, "ann", options=("a", "b"))
+    book.do("ann", EditMessage(channel=X, id=mid, text="Which?"))
+    assert get(book, mid)["question"] == "Which?"
+    assert book.refused("ann", EditMessage(channel=X, id=mid, text=" ")) is BAD_REQUEST
+    vote(book, mid, "bob", 1)
+    other = EditMessage(channel=X, id=mid, text="Which not?")
+    refusal = book.refusal("ann", other)
+    assert (refusal.error, refusal.details) == (CONFLICT, {"voters": 1})
+    assert book.refused("", other, authority="server") is CONFLICT
+    book.do("ann", EditMessage(channel=X, id=mid, data=Raw(b"[1]")))
+    vote(book, mid, "bob")
+    book.do("ann", other)
+    vote(book, mid, "bob", 2)
+    book.do("ann", ClosePoll(channel=X, id=mid))
+    assert book.refused("ann", EditMessage(channel=X, id=mid, text="Why?")) is CONFLICT
+    book.assert_replay_equal()

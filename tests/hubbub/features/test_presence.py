@@ -9,7 +9,7 @@ import pytest
 
 from hubbub.base.errors import (
     BAD_REQUEST,
-    NOT_A_MEMBER,
+    CHANNEL_NOT_FOUND,
     NOT_AVAILABLE,
     PERMISSION_DENIED,
     TOO_MANY,
@@ -29,6 +29,7 @@ from hubbub.features.presence import (
     SetPresence,
     UserPresenceRequest,
     told,
+    turn_clients,
     turn_counts,
     turn_get,
     turn_get_by_text,
@@ -283,7 +284,7 @@ def test_a_small_room_is_counted_by_whom_one_may_see() -> None:
     assert answer == {"members": ["ann", "bob", "cid"], "watchers": 0}
     with pytest.raises(Rejected) as refused:
         room.query("eve", "presence.room", RoomRequest("group:x"))
-    assert refused.value.error is NOT_A_MEMBER
+    assert refused.value.error is CHANNEL_NOT_FOUND
     found = rows(ann=Looked("busy", 0, BOTH), bob=Looked("away", 0, BOTH), cid=Looked("busy"))
     turned = turn_counts(RoomRequest("group:x"), ctx(room))
     steps = walk(turned, encode_json(answer), own(), found)
@@ -291,6 +292,39 @@ def test_a_small_room_is_counted_by_whom_one_may_see() -> None:
         "online": 2,
         "users": ["ann", "bob"],
     }
+
+
+def test_connections_are_listed_of_those_alone_whom_one_may_see() -> None:
+    room = Playbook("group:x", owner="ann", members=["bob", "cid", "dan"])
+    here = {
+        f"c{n}": {"user": user} for n, user in enumerate(["ann", "bob", "bob", "cid", "dan", ""])
+    }
+    found = rows(
+        ann=Looked("online", 0, BOTH, hides=True),  # within the grace
+        bob=Looked("busy", 0, BOTH),
+        cid=Looked("online", 0, 0),
+        dan=GONE,
+    )
+    listed = encode_json({"presence": here})
+    members = encode_json({"members": ["ann", "bob", "cid", "dan"], "watchers": 0})
+    steps = walk(turn_clients("group:x", ctx(room)), members, listed, own(), found)
+    assert cast(HeadsCall, steps[3]).keys == ("#ann", "#bob", "#cid", "#dan")
+    shown = decode_json(cast(bytes, steps[-1]), dict[str, Any])["presence"]
+    assert shown == {"c1": {"user": "bob"}, "c2": {"user": "bob"}}
+    with pytest.raises(Rejected, match="keeps no list"):
+        walk(turn_clients("open:x", ctx(room)), b'{"members":null,"watchers":7}')
+    raw = Playbook("group:x", owner="ann", settings=AppSettings(namespaces={"#": Namespace()}))
+    steps = walk(turn_clients("group:x", ctx(raw)), members, listed)
+    assert steps[-1] == listed, "nobody can hide there"
+
+
+def test_who_hides_is_marked_for_edges(book: Playbook) -> None:
+    assert not look(book, viewer="bob").hides
+    choose(book, "invisible")
+    assert look(book, viewer="bob").hides
+    assert look(book).hides
+    choose(book, "online")
+    assert not look(book, viewer="bob").hides
 
 
 def test_a_larger_one_by_connections() -> None:

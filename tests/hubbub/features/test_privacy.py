@@ -4,9 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from hubbub.base.errors import BAD_REQUEST, NOT_AVAILABLE, PERMISSION_DENIED
+from hubbub.base.errors import BAD_REQUEST, NOT_AVAILABLE, PERMISSION_DENIED, RATE_LIMITED
 from hubbub.features.channel_list import PutListed
-from hubbub.features.privacy import PrivacyChanged, PrivacyRequest, SetPrivacy
+from hubbub.features.presence import PresenceChosen, SetPresence
+from hubbub.features.privacy import (
+    CHANGES_MAX,
+    CHANGES_MS,
+    PrivacyChanged,
+    PrivacyRequest,
+    SetPrivacy,
+    TracesHidden,
+)
 from hubbub.features.receipts import HideReceipts
 from hubbub.model.channel import ChannelKind
 from hubbub.model.member import Role
@@ -58,6 +66,48 @@ def test_a_channel_that_he_joins_later_learns_it_too(book: Playbook) -> None:
     assert book.forwards == [HideReceipts(channel="group:c", user="ann", hidden=2)]
 
 
+def test_who_is_invisible_leaves_no_traces_and_his_settings_stay(book: Playbook) -> None:
+    listed(book, "group:a")
+    book.do("ann", SetPrivacy(user="ann", read=False))
+    book.forwards.clear()
+    hides = book.do("ann", SetPresence(user="ann", state="invisible"))
+    assert hides == [PresenceChosen(state="invisible"), TracesHidden(hidden=8 | 16 | 32)]
+    told = {"channel": "group:a", "user": "ann"}
+    assert book.forwards == [HideReceipts(**told, hidden=1 | 8 | 16 | 32)]
+    assert book.query("ann", "privacy.get", PrivacyRequest()) == {**SHOWN, "read": False}
+    book.do("ann", SetPrivacy(user="ann", read=True, typing=False))
+    book.do("ann", SetPresence(user="ann", state="busy"))
+    book.do("ann", SetPresence(user="ann", state="online"))
+    assert book.forwards[1:] == [
+        HideReceipts(**told, hidden=4 | 8 | 16 | 32),
+        HideReceipts(**told, hidden=4),
+    ]
+    book.do("ann", SetPresence(user="ann", state="invisible"))
+    book.forwards.clear()
+    listed(book, "group:later")
+    later = HideReceipts(channel="group:later", user="ann", hidden=4 | 8 | 16 | 32)
+    assert book.forwards == [later]
+    book.assert_replay_equal()
+    settings = AppSettings(read_receipts="required", delivery_receipts="required")
+    strict = Playbook("#ann", settings=settings)
+    hides = strict.do("ann", SetPresence(user="ann", state="invisible"))
+    assert hides[1:] == [TracesHidden(hidden=32)], "nobody gets round what the app requires"
+
+
+def test_changes_that_reach_all_channels_are_counted(book: Playbook) -> None:
+    for _ in range(CHANGES_MAX // 2):
+        book.do("ann", SetPresence(user="ann", state="invisible"))
+        book.do("ann", SetPresence(user="ann", state="online"))
+    assert book.refused("ann", SetPresence(user="ann", state="invisible")) is RATE_LIMITED
+    assert book.refused("ann", SetPrivacy(user="ann", read=False)) is RATE_LIMITED
+    book.do("ann", SetPresence(user="ann", state="busy"))
+    book.do("ann", SetPrivacy(user="ann", presence="contacts"))
+    book.do("", SetPrivacy(user="ann", read=False), authority="server")
+    book.now_ms += CHANGES_MS
+    book.do("ann", SetPresence(user="ann", state="invisible"))
+    book.assert_replay_equal()
+
+
 def test_refusals(book: Playbook) -> None:
     assert book.refused("bob", SetPrivacy(user="ann", read=False)) is PERMISSION_DENIED
     assert book.refused("ann", SetPrivacy(user="ann")) is BAD_REQUEST
@@ -66,3 +116,8 @@ def test_refusals(book: Playbook) -> None:
     strict.do("ann", SetPrivacy(user="ann", delivered=False))
     raw = Playbook("#ann", settings=AppSettings(namespaces={"#": Namespace()}))
     assert raw.refused("ann", SetPrivacy(user="ann", read=False)) is NOT_AVAILABLE
+    loose = Playbook("#ann")
+    loose.do("ann", SetPrivacy(user="ann", read=False, delivered=False))
+    loose.settings = AppSettings(read_receipts="required")
+    shown = loose.query("ann", "privacy.get", PrivacyRequest())
+    assert (shown["read"], shown["delivered"]) == (True, False), "what others see now"

@@ -6,6 +6,7 @@ import pytest
 
 from hubbub.base.errors import (
     BAD_REQUEST,
+    CHANNEL_NOT_FOUND,
     CONFLICT,
     LIMIT_EXCEEDED,
     NOT_A_MEMBER,
@@ -137,7 +138,7 @@ def test_an_open_channel_is_read_by_all_from_its_promotion_on() -> None:
 
 def test_whoever_is_not_of_the_pair_or_no_owner_promotes_nothing() -> None:
     dm = Playbook.direct("ann", "bob")
-    assert dm.refused("eve", PromoteChannel(channel=dm.key, kind=GROUP)) is NOT_A_MEMBER
+    assert dm.refused("eve", PromoteChannel(channel=dm.key, kind=GROUP)) is CHANNEL_NOT_FOUND
     group = Playbook("group:x", owner="ann", members=["bob"])
     assert group.refused("bob", PromoteChannel(channel="group:x", kind=OPEN)) is PERMISSION_DENIED
     assert group.do("ann", PromoteChannel(channel="group:x", kind=GROUP)) == []

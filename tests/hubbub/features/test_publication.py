@@ -100,6 +100,7 @@ def test_times_are_what_the_library_says(ms: int) -> None:
     expected = datetime.fromtimestamp(ms // 1_000, UTC).strftime("%Y-%m-%dT%H:%M:%S")
     assert rfc3339(ms) == f"{expected}.{ms % 1_000:03}Z"
     assert parse_time(rfc3339(ms)) == ms
+    assert parse_time(str(ms)) == parse_time(ms) == ms, "in a query a number is text"
 
 
 def test_remembered_seconds_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,7 +113,17 @@ def test_remembered_seconds_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.parametrize(
     "text",
-    ["", "noon", "2026-01-31", "2026-01-31T12:00:00", "99", -1, 10**15, "0001-01-01T00:00:00Z"],
+    [
+        "",
+        "noon",
+        "2026-01-31",
+        "2026-01-31T12:00:00",
+        "9 9",
+        "9" * 16,
+        -1,
+        10**15,
+        "0001-01-01T00:00:00Z",
+    ],
 )
 def test_times_that_are_none(text: str | int) -> None:
     with pytest.raises(Rejected) as caught:

@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from hubbub.base.errors import (
     BAD_REQUEST,
-    NOT_A_MEMBER,
+    CHANNEL_NOT_FOUND,
     NOT_AVAILABLE,
     NOT_FOUND,
     PERMISSION_DENIED,
     TOO_MANY,
     Rejected,
 )
-from hubbub.features.mark_rows import Hidden
+from hubbub.features.capabilities import SetMemberCapabilities, SetRoleCapabilities
+from hubbub.features.mark_rows import Hidden, mark_row
 from hubbub.features.marks import MarkDelivered, MarkMany, MarkRead, MarkUnread
-from hubbub.features.members import AddMembers, LeaveChannel, RemoveMembers
+from hubbub.features.members import AddMembers, LeaveChannel, RemoveMembers, SetRole
 from hubbub.features.messages import SendMessage
-from hubbub.features.receipts import HideReceipts, ReadersRequest
-from hubbub.settings.app import OFF, AppSettings
-from hubbub.wire.receipts import ReceiptsRequest
+from hubbub.features.receipts import FEATURE, HideReceipts, ReadersRequest
+from hubbub.model.member import Role
+from hubbub.settings.app import OFF, AppSettings, Override
+from hubbub.wire.codec import encode_json
+from hubbub.wire.receipts import RECEIPTS_WATCHED, ReceiptsRequest, WatchedRequest
+from hubbub.wire.shapes import Viewer
 from tests.support.playbook import Playbook
 
 X = "group:x"
@@ -95,6 +101,27 @@ def test_who_hides_is_counted_in_neither_and_his_own_figures_go_on(book: Playboo
     book.assert_replay_equal()
 
 
+def test_of_who_is_invisible_receipts_stand_still_and_his_own_figures_go_on(
+    book: Playbook,
+) -> None:
+    book.do("ann", SendMessage(channel=X, text="hi"))
+    book.do("bob", MarkRead(channel=X, upto=2))
+    hide(book, "bob", Hidden.STILL_READ | Hidden.STILL_DELIVERED)
+    assert receipt(book, 2) == {"read": 1, "read_of": 2, "delivered": 1, "delivered_of": 2}
+    book.do("ann", SendMessage(channel=X, text="more"))
+    book.do("bob", MarkDelivered(channel=X, upto=3))
+    book.do("bob", MarkRead(channel=X, upto=3))
+    assert book.head("bob")["unread"] == 0
+    nobody = {"read": 0, "read_of": 2, "delivered": 0, "delivered_of": 2}
+    assert receipt(book, 3) == nobody, "as of one who is away"
+    assert receipt(book, 2)["read"] == 1
+    hide(book, "bob", 0)
+    assert receipt(book, 3) == nobody
+    book.do("bob", MarkDelivered(channel=X, upto=3))
+    assert receipt(book, 3) == nobody | {"delivered": 1}
+    book.assert_replay_equal()
+
+
 def test_the_app_may_keep_receipts_off() -> None:
     quiet = AppSettings(read_receipts="off", delivery_receipts="off")
     book = Playbook(X, owner="ann", members=["bob"], settings=quiet)
@@ -136,7 +163,7 @@ def test_refusals(book: Playbook) -> None:
             book.query(user, name, args)
         return refused.value.error
 
-    assert code("eve", "receipts.get", ReceiptsRequest(X, seqs=(2,))) is NOT_A_MEMBER
+    assert code("eve", "receipts.get", ReceiptsRequest(X, seqs=(2,))) is CHANNEL_NOT_FOUND
     many = ReceiptsRequest(X, seqs=tuple(range(1, 102)))
     assert code("ann", "receipts.get", many) is TOO_MANY
     assert code("ann", "receipts.get", ReceiptsRequest(X)) is TOO_MANY
@@ -234,14 +261,139 @@ def act(book: Playbook, model: Model, kind: str, user: str, number: int) -> None
         book.do("", RemoveMembers(channel=X, users=(user,)), authority="server")
         model.forget(user)
     elif kind == "hide":
-        model.hidden[user] = number % 4
-        hide(book, user, number % 4)
+        model.hidden[user] = number
+        hide(book, user, number)
     elif kind == "back":
         book.do(user, MarkUnread(channel=X, since=number))
     elif kind in ("read", "got"):
         mark = MarkRead if kind == "read" else MarkDelivered
         book.do(user, mark(channel=X, upto=number))
-        if not hidden & Hidden.DELIVERED:
+        if not hidden & (Hidden.DELIVERED | Hidden.STILL_DELIVERED):
             model.delivered[user] = max(upto, model.delivered.get(user, 0))
-        if kind == "read" and not hidden & Hidden.READ:
+        if kind == "read" and not hidden & (Hidden.READ | Hidden.STILL_READ):
             model.read[user] = max(upto, model.read.get(user, 0))
+
+
+def moved(book: Playbook) -> list[dict[str, Any]]:
+    """What subscribers were told of marks since the last look."""
+    found = [json.loads(signal) for signal in book.signals]
+    book.signals.clear()
+    return [
+        {name: one[name] for name in ("read", "delivered") if name in one}
+        for one in found
+        if one["t"] == "receipts.moved"
+    ]
+
+
+def test_what_the_app_keeps_off_is_not_told_live_either(book: Playbook) -> None:
+    book.do("ann", SendMessage(channel=X, text="hi"))
+    book.settings = replace(UNPACED, delivery_receipts="off")
+    book.do("bob", MarkRead(channel=X, upto=2))
+    assert moved(book) == [{"read": {"bob": 2}}], "read implies delivered, which is nobody's matter"
+    book.settings = replace(UNPACED, read_receipts="off")
+    book.do("cid", MarkRead(channel=X, upto=2))
+    assert moved(book) == [{"delivered": {"cid": 2}}]
+    book.settings = replace(UNPACED, read_receipts="off", delivery_receipts="off")
+    book.do("bob", MarkRead(channel=X, upto=3))
+    assert moved(book) == []
+    assert book.snapshot("ann").get("marks") == book.snapshot("ann").get("marks_delivered") == {}
+
+
+def test_who_may_not_see_receipts_is_not_told_of_them(book: Playbook) -> None:
+    """A signal goes to all subscribers: where one of them may not see it, others ask."""
+    denied = Override(deny=("see_receipts",))
+    book.settings = replace(UNPACED, capabilities={"group": {"member": denied}})
+    book.do("ann", SendMessage(channel=X, text="hi"))
+    book.do("bob", MarkRead(channel=X, upto=2))
+    assert moved(book) == []
+    assert "marks" not in book.snapshot("bob")
+    with pytest.raises(Rejected) as refused:
+        receipt(book, 2, "bob")
+    assert refused.value.error is PERMISSION_DENIED
+    assert receipt(book, 2)["read"] == 1, "an owner may"
+    book.settings = UNPACED
+    book.do("cid", MarkRead(channel=X, upto=2))
+    assert moved(book) == [{"read": {"cid": 2}, "delivered": {"cid": 2}}]
+    book.do("ann", SetMemberCapabilities(channel=X, user="bob", deny=("see_receipts",)))
+    book.do("cid", MarkRead(channel=X, upto=book.tables.head_seq))
+    assert moved(book) == []
+
+
+@pytest.mark.parametrize("role", ["moderator", "owner"])
+@pytest.mark.parametrize("by_app", [True, False])
+def test_staff_who_may_not_see_receipts_are_not_told_either(role: str, by_app: bool) -> None:
+    """Only members were looked at: a denial of a higher role was no matter live."""
+    book = Playbook(X, owner="ann", members=["bob", "cid"], settings=UNPACED)
+    book.do("ann", SetRole(channel=X, user="cid", role=Role.MODERATOR))
+    book.do("ann", SendMessage(channel=X, text="hi"))
+    denied = Override(deny=("see_receipts",))
+    if by_app:
+        book.settings = replace(UNPACED, capabilities={"group": {role: denied}})
+    else:
+        change = SetRoleCapabilities(channel=X, role=Role(role), deny=denied.deny)
+        book.do("", change, authority="server")
+    user = {"moderator": "cid", "owner": "ann"}[role]
+    with pytest.raises(Rejected):
+        receipt(book, 3, user)
+    book.do("bob", MarkRead(channel=X, upto=book.tables.head_seq))
+    assert moved(book) == []
+
+
+def test_denials_of_those_who_left_do_not_hide_those_of_members() -> None:
+    """Only the first hundred rows were looked at, and who has left keeps his."""
+    gone = [f"a{n:03d}" for n in range(101)]
+    book = Playbook(X, owner="ann", members=[*gone, "bob", "zoe"], settings=UNPACED)
+    for user in gone:
+        book.do("ann", SetMemberCapabilities(channel=X, user=user, deny=("see_receipts",)))
+    book.do("", RemoveMembers(channel=X, users=tuple(gone)), authority="server")
+    seq = book.do("ann", SendMessage(channel=X, text="hi")) and book.tables.head_seq
+    book.do("bob", MarkRead(channel=X, upto=seq))
+    assert moved(book) == [{"read": {"bob": seq}, "delivered": {"bob": seq}}]
+    book.do("ann", SetMemberCapabilities(channel=X, user="zoe", deny=("see_receipts",)))
+    book.do("bob", MarkRead(channel=X, upto=book.tables.head_seq))
+    assert moved(book) == []
+
+
+def test_an_edge_hears_who_of_the_watchers_may_not_see(book: Playbook) -> None:
+    book.do("ann", SendMessage(channel=X, text="hi"))
+    book.do("ann", SetMemberCapabilities(channel=X, user="bob", deny=("see_receipts",)))
+    row = book.registry.queries[RECEIPTS_WATCHED]
+    asked = WatchedRequest(X, (2,), ("ann", "bob", "eve"))
+    answer = row.run(asked, book.tables, book.context(Viewer("", "edge")))
+    shown = json.loads(encode_json(answer))
+    assert sorted(shown["refused"]) == ["bob", "eve"]
+    assert [one["seq"] for one in shown["receipts"]] == [2]
+    for authority in ("client", "moderator", "analyst"):
+        with pytest.raises(Rejected) as refused:
+            row.run(asked, book.tables, book.context(Viewer("ann", authority)))
+        assert refused.value.error is PERMISSION_DENIED
+
+
+@pytest.mark.parametrize("text", ["1_0", "+5", " 5", "٣", "1e3", "5,x"])
+def test_seqs_in_a_query_string_are_digits(book: Playbook, text: str) -> None:
+    (route,) = [r for r in FEATURE.routes if r.path.endswith("/channels/{channel}/receipts")]
+    with pytest.raises(Rejected) as refused:
+        route.turn(route.shape(X, seqs=text), book.edge_context(Viewer("ann")))
+    assert refused.value.error is BAD_REQUEST
+    assert "seqs" in refused.value.text
+
+
+def test_a_policy_holds_for_what_is_read_from_then_on(book: Playbook) -> None:
+    for _ in range(3):
+        book.do("ann", SendMessage(channel=X, text="hi"))
+    hide(book, "bob", Hidden.READ | Hidden.TYPING)
+    book.do("bob", MarkRead(channel=X, upto=2))
+    assert receipt(book, 2) == {"read": 0, "read_of": 1, "delivered": 1, "delivered_of": 2}
+    book.settings = replace(UNPACED, read_receipts="required")
+    book.do("bob", MarkRead(channel=X, upto=3))
+    assert (receipt(book, 3)["read"], receipt(book, 3)["read_of"]) == (1, 2)
+    hide(book, "cid", Hidden.READ)
+    assert receipt(book, 3)["read_of"] == 2, "nobody hides here"
+    book.settings = UNPACED
+    for user in ("bob", "cid"):
+        book.do(user, MarkRead(channel=X, upto=4))
+    assert receipt(book, 4)["read_of"] == 0, "both hide again, as they had wished"
+    row = mark_row(book.tables, "bob")
+    assert row is not None
+    assert row.hidden == Hidden.READ | Hidden.TYPING
+    book.assert_replay_equal()

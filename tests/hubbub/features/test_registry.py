@@ -75,6 +75,7 @@ from hubbub.features.sanctions import (
     UnmuteMembers,
 )
 from hubbub.features.slow_mode import SetSlowMode
+from hubbub.features.standing import AWAY, MEMBERS, STAFF
 from hubbub.features.thread_marks import ReadThread, ReadThreads, ReadThreadsMany
 from hubbub.features.threads import FollowThread, UnfollowThread
 from hubbub.features.user_lines import PutUserLine, shard_of
@@ -131,7 +132,7 @@ def of_channel(key: str, ids: st.SearchStrategy[str]) -> st.SearchStrategy[Comma
         make(OpenDirect, members=st.tuples(users, users)),
         make(UpdateChannel, name=texts, data=data),
         make(UpdateChannel, public=st.booleans(), history=histories),
-        make(SendMessage, text=texts, data=data),
+        make(SendMessage, text=texts, data=data, mention_here=st.booleans()),
         make(SendMessage, text=st.just("hello")),
         make(SendMessage, text=texts, thread=ids, also_in_channel=st.booleans()),
         make(SendMessage, text=texts, reply_to=ids, mentions=groups, silent=st.booleans()),
@@ -346,6 +347,11 @@ def test_replay_equals_live_in_channels(draw: st.DataObject, kind: str) -> None:
     ids.append(book.outcome.id)
     run(book, draw.draw(steps_of(of_channel(key, st.sampled_from(ids)))))
     book.assert_replay_equal()
+    members = book.tables[MEMBERS].scan()
+    staff = {user: row.role.value for user, row in members if row.role.rank > Role.MEMBER.rank}
+    assert dict(book.tables[STAFF].scan()) == staff
+    owners = {user for user, role in staff.items() if role == Role.OWNER}
+    assert {user for user, _ in book.tables[AWAY].scan()} <= owners
     for user in PEOPLE:
         book.head(user)
         for seq in range(book.tables.floor_seq, book.tables.head_seq + 1):

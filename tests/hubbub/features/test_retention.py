@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from hubbub.base.errors import BAD_REQUEST, PERMISSION_DENIED
-from hubbub.base.units import DAY_MS, SECOND_MS
+from hubbub.base.units import DAY_MS, KIB, SECOND_MS
+from hubbub.features.channels import UpdateChannel
 from hubbub.features.history import HistoryRequest
+from hubbub.features.members import AddMembers
 from hubbub.features.messages import FOLDED, EditMessage, SendMessage
 from hubbub.features.retention import (
     FIRST_SWEEP_MS,
@@ -18,6 +21,7 @@ from hubbub.features.retention import (
     SweepChannel,
     TruncateChannel,
 )
+from hubbub.model.channel import HistoryRule
 from hubbub.settings.app import AppSettings
 from tests.support.playbook import Playbook
 
@@ -42,6 +46,36 @@ def page(book: Playbook, **place: Any) -> dict[str, Any]:
 
 def info(book: Playbook) -> dict[str, Any]:
     return book.query("bob", "channel.retention", RetentionRequest(X))
+
+
+def test_a_page_names_what_is_gone_where_it_looked_and_nowhere_else() -> None:
+    """Also where a place was asked for that is gone; not where the bytes of a page ended it, and
+    not to those whose history begins later."""
+    book = group()
+    book.settings = msgspec.structs.replace(
+        book.settings, history_page_bytes_max=64 * KIB, text_chars_max=20_000
+    )
+    gone_at = book.now_ms
+    for text in ("one", "two"):
+        say(book, text)
+    book.tick(HOUR_MS)
+    book.do("ann", TruncateChannel(channel=X, before_seq=0))
+    book.tick(HOUR_MS)
+    for n in range(4):
+        say(book, f"{n}" * 20_000)
+    gone = [{"from": 1, "to": 3, "why": "truncated"}]
+    newest = page(book)
+    assert (len(newest["messages"]), newest.get("removed")) == (3, None), "its bytes are full"
+    before = newest["messages"][0]["seq"]
+    assert page(book, before_seq=before)["removed"] == gone
+    assert page(book, at=gone_at, limit=1)["removed"] == gone
+    assert page(book, around_seq=2, limit=2)["removed"] == gone
+    assert "removed" not in page(book, around_seq=before, limit=1)
+    assert "removed" not in page(book, at=book.now_ms, limit=1)
+    book.do("ann", UpdateChannel(channel=X, history=HistoryRule.FROM_JOIN))
+    book.do("", AddMembers(channel=X, users=("cid",)), authority="server")
+    late = book.query("cid", "history.get", HistoryRequest(X))
+    assert (late["messages"], late.get("removed")) == ([], None)
 
 
 def test_the_apps_retention_removes_what_is_too_old_and_goes_on() -> None:
@@ -119,11 +153,11 @@ def test_the_owner_empties_a_channel() -> None:
     book = group()
     for n in range(4):
         say(book, str(n))
-    assert book.refused("bob", TruncateChannel(channel=X)) is PERMISSION_DENIED
+    assert book.refused("bob", TruncateChannel(channel=X, before_seq=0)) is PERMISSION_DENIED
     book.do("ann", TruncateChannel(channel=X, before_seq=4))
     assert [m["text"] for m in page(book)["messages"]] == ["2", "3"]
     assert book.do("ann", TruncateChannel(channel=X, before_seq=4)) == []
-    book.do("ann", TruncateChannel(channel=X))
+    book.do("ann", TruncateChannel(channel=X, before_seq=0))
     assert page(book)["messages"] == []
     assert book.shown(7)["before_seq"] == 7
     assert info(book)["removed"] == [{"from": 1, "to": 6, "why": "truncated"}]
@@ -135,7 +169,7 @@ def test_the_owner_empties_a_channel() -> None:
 def test_ranges_of_different_reasons_lie_side_by_side() -> None:
     book = group()
     say(book)
-    book.do("ann", TruncateChannel(channel=X))
+    book.do("ann", TruncateChannel(channel=X, before_seq=0))
     book.do("ann", SetRetention(channel=X, retention_s=1))
     book.tick(2 * SECOND_MS)
     book.fall_due()

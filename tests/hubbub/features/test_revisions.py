@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from msgspec import Raw
 from msgspec.structs import replace
 
-from hubbub.base.errors import NOT_A_MEMBER, NOT_FOUND, PERMISSION_DENIED, Rejected
+from hubbub.base.errors import CHANNEL_NOT_FOUND, NOT_FOUND, PERMISSION_DENIED, Rejected
 from hubbub.features.bulk_delete import DeleteMessages
 from hubbub.features.contract import Command
+from hubbub.features.forward import SendForwarded
 from hubbub.features.history import MessageRequest
 from hubbub.features.messages import (
     DeleteMessage,
@@ -22,8 +23,10 @@ from hubbub.features.messages import (
     MessageUndeleted,
     SendMessage,
 )
+from hubbub.features.polls import CreatePoll, Vote
 from hubbub.features.reactions import AddReaction
 from hubbub.features.revisions import UndeleteMessage
+from hubbub.model.message import Forwarded
 from hubbub.settings.app import OFF, AppSettings
 from hubbub.wire.codec import decode_json
 from tests.support.playbook import Playbook
@@ -60,7 +63,13 @@ def test_what_a_message_said_before(book: Playbook, mid: str) -> None:
     assert [row["ts"][17:19] for row in page["revisions"]] == ["00", "01", "02"]
     with pytest.raises(Rejected) as caught:
         edits(book, "zoe", mid)
-    assert caught.value.error is NOT_A_MEMBER
+    assert caught.value.error is CHANNEL_NOT_FOUND
+
+
+def test_who_blocks_its_author_sees_no_edit_of_it_whoever_made_it(book: Playbook, mid: str) -> None:
+    book.do("", EditMessage(channel=X, id=mid, text="milder"), authority="server")
+    assert edits(book, "cid", mid, blocks=("bob",)) == {"revisions": [], "rev": 1}
+    assert len(edits(book, "cid", mid, blocks=("dan",))["revisions"]) == 2
 
 
 def test_how_many_are_shown_is_a_setting(book: Playbook, mid: str) -> None:
@@ -202,4 +211,38 @@ def test_every_event_reads_as_a_fold_of_all_says(steps: list[tuple[str, int, str
             assert event["t"] != "message.created" or not wanted["quotes"] or not wanted["text"]
     alive = sum(message["text"] is not None for message in now.values())
     assert book.head("cid")["unread"] == alive
+    book.assert_replay_equal()
+
+
+def test_what_comes_back_has_its_quote_its_origin_and_its_poll_again(book: Playbook) -> None:
+    book.do("ann", SendMessage(channel=X, text="one"))
+    first = book.outcome.id
+    book.do("bob", SendMessage(channel=X, text="so?", reply_to=first))
+    quoting, seq = book.outcome.id, book.outcome.seq
+    book.do("bob", DeleteMessage(channel=X, id=quoting))
+    book.do("ann", EditMessage(channel=X, id=first, text="two"))
+    book.do("bob", UndeleteMessage(channel=X, id=quoting))
+    back = book.shown(book.outcome.seq)
+    assert back["quote"] == book.shown(seq)["quote"] == {
+        "id": first, "seq": 2, "by": "ann", "text": "two",
+    }  # fmt: skip
+    book.do("ann", DeleteMessage(channel=X, id=first))
+    assert book.shown(back["seq"])["quote"] == {"id": first, "seq": 2, "deleted": True}
+
+    origin = Forwarded(channel="group:y", id=first, by="eve")
+    book.do("bob", SendForwarded(channel=X, forwarded=origin, text="hi"))
+    copy = book.outcome.id
+    book.do("bob", DeleteMessage(channel=X, id=copy))
+    book.do("bob", UndeleteMessage(channel=X, id=copy))
+    assert book.shown(book.outcome.seq)["forwarded"]["by"] == "eve"
+
+    book.do("bob", CreatePoll(channel=X, question="?", options=("a", "b")))
+    poll = book.outcome.id
+    book.do("ann", Vote(channel=X, id=poll, options=(2,)))
+    book.do("bob", DeleteMessage(channel=X, id=poll))
+    book.do("bob", UndeleteMessage(channel=X, id=poll))
+    again = book.outcome.seq
+    assert book.shown(again)["poll"]["voters"] == 1
+    book.do("bob", Vote(channel=X, id=poll, options=(1,)))
+    assert [option.get("votes", 0) for option in book.shown(again)["poll"]["options"]] == [1, 1]
     book.assert_replay_equal()

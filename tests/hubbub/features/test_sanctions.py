@@ -7,9 +7,9 @@ import pytest
 from hubbub.base.errors import (
     BAD_REQUEST,
     BANNED,
+    CHANNEL_NOT_FOUND,
     LIMIT_EXCEEDED,
     MUTED,
-    NOT_A_MEMBER,
     NOT_FOUND,
     PERMISSION_DENIED,
     Rejected,
@@ -84,7 +84,7 @@ def test_a_banned_member_is_out_and_stays_out() -> None:
         refusal = book.refusal(user, command, authority="client" if user else "server")
         assert (refusal.error, refusal.details["user"]) == (BANNED, "bob")
     book.do("mod", UnbanMembers(channel=KEY, user="bob"))
-    assert book.refused("bob", HELLO) is NOT_A_MEMBER
+    assert book.refused("bob", HELLO) is CHANNEL_NOT_FOUND
     book.do("mod", InviteMembers(channel=KEY, user="bob"))
     book.do("bob", JoinChannel(channel=KEY))
     book.do("bob", HELLO)

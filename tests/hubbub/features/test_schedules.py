@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from hubbub.base.errors import (
     BAD_REQUEST,
     CHANNEL_NOT_FOUND,
+    MESSAGE_DELETED,
     NOT_A_MEMBER,
     NOT_FOUND,
     PERMISSION_DENIED,
@@ -24,8 +25,8 @@ from hubbub.base.errors import (
 from hubbub.features.channels import DeleteChannel
 from hubbub.features.contract import QueryCall
 from hubbub.features.exclusions import TellUser
-from hubbub.features.members import RemoveMembers
-from hubbub.features.messages import MessageCreated, SendMessage
+from hubbub.features.members import AddMembers, RemoveMembers
+from hubbub.features.messages import DeleteMessage, MessageCreated, SendMessage
 from hubbub.features.schedules import (
     AHEAD_MS_MAX,
     PENDING_MAX,
@@ -121,7 +122,7 @@ def test_what_may_not_be_sent_is_not_scheduled(book: Playbook) -> None:
     assert refused("bob", "{}") is BAD_REQUEST
     assert refused("bob", '{"text":5}') is BAD_REQUEST
     assert refused("bob", '{"text":"%s"}' % ("x" * 5_001)) is TOO_LARGE
-    assert refused("eve", '{"text":"x"}') is NOT_A_MEMBER
+    assert refused("eve", '{"text":"x"}') is CHANNEL_NOT_FOUND
     assert refused("bob", '{"text":"x","kind":"system"}') is PERMISSION_DENIED
     assert refused("", '{"text":"x"}', "server") is BAD_REQUEST
     assert refused("eve", '{"text":"x"}', "server") is NOT_A_MEMBER, "sent by eve's own rights"
@@ -129,6 +130,43 @@ def test_what_may_not_be_sent_is_not_scheduled(book: Playbook) -> None:
     book.tick(60_000)
     book.fall_due("schedule:")
     assert texts(book) == [("bob", "x")], "where and by whom is not the message's to say"
+
+
+def test_what_it_names_is_there_when_it_is_set(book: Playbook) -> None:
+    book.do("ann", SendMessage(channel=X, text="one"))
+    mid = book.outcome.id
+    gone = mid[:-1] + ("a" if mid[-1] != "a" else "b")
+    waits = create(book, at=AT + 1_000)
+    for wrong, error in (
+        ({"reply_to": gone}, NOT_FOUND),
+        ({"thread": gone}, NOT_FOUND),
+        ({"mentions": ["eve"]}, BAD_REQUEST),
+    ):
+        message = Raw(encode_json({"text": "x", **wrong}))
+        assert book.refused("bob", CreateSchedule(channel=X, at=AT, message=message)) is error
+        assert book.refused("bob", UpdateSchedule(channel=X, id=waits, message=message)) is error
+    quoting = create(book, "re", reply_to=mid)
+    create(book, "in", thread=mid)
+    book.do("ann", DeleteMessage(channel=X, id=mid))
+    later = CreateSchedule(channel=X, at=AT, message=Raw(encode_json({"text": "x", "thread": mid})))
+    assert book.refused("bob", later) is MESSAGE_DELETED
+    book.do("bob", UpdateSchedule(channel=X, id=quoting, at=AT + 1))  # only its time
+    book.tick(60_001)
+    ended = [event for event in book.fall_due("schedule:") if isinstance(event, ScheduleEnded)]
+    assert [(event.code, event.sent) for event in ended] == [(MESSAGE_DELETED.code, False)] * 2
+    assert texts(book) == [("ann", "one")]
+    book.assert_replay_equal()
+
+
+def test_who_left_meanwhile_is_mentioned_no_more(book: Playbook) -> None:
+    book.do("ann", AddMembers(channel=X, users=("cid", "dan")), authority="server")
+    create(book, mentions=["cid", "dan", "ann"])
+    book.do("ann", RemoveMembers(channel=X, user="dan"))
+    book.tick(60_000)
+    created, _ = book.fall_due("schedule:")
+    assert isinstance(created, MessageCreated)
+    assert created.mentions == ("cid", "ann")
+    book.assert_replay_equal()
 
 
 def test_a_hundred_wait_in_a_channel(book: Playbook) -> None:
@@ -176,7 +214,7 @@ def test_it_is_changed_taken_back_and_sent_at_once_by_its_author_alone(book: Pla
 @pytest.mark.parametrize(
     ("end", "error"),
     [
-        (RemoveMembers(channel=X, user="bob"), NOT_A_MEMBER),
+        (RemoveMembers(channel=X, user="bob"), CHANNEL_NOT_FOUND),
         (DeleteChannel(channel=X), CHANNEL_NOT_FOUND),
     ],
 )

@@ -6,13 +6,15 @@ from typing import Any
 
 import pytest
 
-from hubbub.base.errors import BAD_REQUEST, NOT_A_MEMBER, PERMISSION_DENIED, TOO_MANY, Rejected
+from hubbub.base.errors import BAD_REQUEST, CHANNEL_NOT_FOUND, PERMISSION_DENIED, TOO_MANY, Rejected
 from hubbub.features.capabilities import SetRoleCapabilities
 from hubbub.features.channels import UpdateChannel
 from hubbub.features.contract import QueryCall, SearchCall, SearchFound
-from hubbub.features.list_index import Index, IndexRow
+from hubbub.features.forward import SendForwarded
+from hubbub.features.list_index import Index
 from hubbub.features.members import AddMembers
 from hubbub.features.messages import DeleteMessage, EditMessage, SendMessage
+from hubbub.features.publication import rfc3339
 from hubbub.features.retention import TruncateChannel
 from hubbub.features.search import (
     CHANNELS_MAX,
@@ -23,9 +25,9 @@ from hubbub.features.search import (
     turn_link,
     turn_search,
 )
-from hubbub.model.channel import ChannelKind, HistoryRule
+from hubbub.model.channel import HistoryRule
 from hubbub.model.member import Role
-from hubbub.model.message import Attachment, AttachmentKind
+from hubbub.model.message import Attachment, AttachmentKind, Forwarded
 from hubbub.wire.codec import decode_json, encode_json
 from hubbub.wire.search import SHOWN, Criteria, SearchHit, ShownRequest
 from hubbub.wire.shapes import Viewer
@@ -62,8 +64,11 @@ def edge_context(user: str = "ben", authority: str = "client") -> Any:
 def test_nothing_is_found_of_whom_the_viewer_blocks() -> None:
     at = book()
     seqs = [send(at, "ann", "green tea"), send(at, "ben", "black tea")]
+    origin = Forwarded(channel=X, id="m", by="ann")
+    at.do("ben", SendForwarded(channel=X, forwarded=origin, text="green tea"))
+    seqs.append(at.outcome.seq)
     request = ShownRequest(tuple(seqs), Criteria("tea"))
-    for blocks, found in (((), seqs), (("ann",), seqs[1:])):
+    for blocks, found in (((), seqs), (("ann",), seqs[1:2])):
         hits = at.query("ben", SHOWN, request, blocks=blocks)["hits"]
         assert [hit["seq"] for hit in hits] == found
 
@@ -87,7 +92,7 @@ def test_what_does_not_fit_any_more_is_not_shown() -> None:
     seqs = [gone, edited, kept, 99, 0]
     assert [hit["message"]["seq"] for hit in shown(at, seqs)] == [kept]
     assert [hit["message"]["seq"] for hit in shown(at, seqs, "milk")] == [edited]
-    at.do("ann", TruncateChannel(channel=X))
+    at.do("ann", TruncateChannel(channel=X, before_seq=0))
     assert shown(at, seqs) == []
 
 
@@ -109,7 +114,7 @@ def test_who_may_not_read_or_search_is_refused() -> None:
     seq = send(at, "ann", "tea")
     with pytest.raises(Rejected) as refused:
         shown(at, [seq], user="eve")
-    assert refused.value.error is NOT_A_MEMBER
+    assert refused.value.error is CHANNEL_NOT_FOUND
     assert len(shown(at, [seq], user="", authority="server")) == 1
     at.do("ann", SetRoleCapabilities(channel=X, role=Role.MEMBER, deny=("search",)))
     with pytest.raises(Rejected) as refused:
@@ -150,7 +155,7 @@ def test_a_document_is_what_the_message_is_now() -> None:
 
 
 def test_a_user_searches_the_channels_of_his_list() -> None:
-    rows = [IndexRow(c, ChannelKind.GROUP, Role.MEMBER, "", "") for c in ("group:a", "group:b")]
+    rows = ["group:a", "group:b"]
     found = SearchFound([SearchHit((0, 9, X, 3), b'{"channel":"x"}')], (0, 9, X, 3), 1_000, False)
     errand = turn_search(SearchRequest("tea"), edge_context())
     index, call, answer = walk(errand, encode_json(Index(rows)), found)
@@ -171,6 +176,13 @@ def test_a_user_searches_the_channels_of_his_list() -> None:
     assert call.before == (0, 9, X, 3)
 
 
+def test_who_has_no_channels_has_searched_all_of_them() -> None:
+    context = edge_context()
+    _, answer = walk(turn_search(SearchRequest("tea"), context), encode_json(Index([])))
+    page = decode_json(answer, dict[str, Any])  # type: ignore[arg-type]
+    assert page == {"hits": [], "indexed_to": rfc3339(context.now_ms)}
+
+
 def test_named_channels_are_asked_at_once() -> None:
     request = SearchRequest("tea", channels=("group:a", "group:a", "open:b"))
     [call] = walk(turn_search(request, edge_context()))
@@ -183,9 +195,10 @@ def test_a_server_key_searches_everything_or_as_a_user() -> None:
     assert isinstance(call, SearchCall)
     assert (call.keys, call.viewer.authority) == (None, "server")
     request = SearchRequest("tea", user="ben")
-    _, call = walk(turn_search(request, edge_context("", "server")), encode_json(Index([])))
+    errand = turn_search(request, edge_context("", "server"))
+    _, call = walk(errand, encode_json(Index(["group:a"])))
     assert isinstance(call, SearchCall)
-    assert (call.keys, call.viewer) == ((), Viewer("ben"))
+    assert (call.keys, call.viewer) == (("group:a",), Viewer("ben"))
     with pytest.raises(Rejected) as refused:
         turn_search(SearchRequest("tea", user="ann"), edge_context())
     assert refused.value.error is PERMISSION_DENIED

@@ -10,6 +10,7 @@ import pytest
 
 from hubbub.base.errors import (
     BAD_REQUEST,
+    CHANNEL_NOT_FOUND,
     INTERNAL,
     NOT_A_MEMBER,
     PERMISSION_DENIED,
@@ -173,6 +174,24 @@ def test_a_device_computes_the_same_hash(book: Playbook) -> None:
     assert client_hash("") == "00000000514e28b7"
 
 
+def test_what_is_hidden_from_a_reader_has_no_line_for_him(book: Playbook) -> None:
+    """His device has a stub, which says nothing of edits; the block differed for ever."""
+    book.do("ann", SendMessage(channel=X, text="one"))
+    book.do("bob", SendMessage(channel=X, text="two"))
+    theirs = book.outcome.id
+    book.do("ann", SendMessage(channel=X, text="three"))
+    asked = VerifyRequest(X, {0: ""})
+
+    def hash_of(**more: Any) -> str:
+        return str(book.query("ann", "sync.verify", asked, **more)["differing"]["0"])
+
+    own = [message for message in cached(book, 0) if message["by"] == "ann"]
+    assert hash_of(blocks=("bob",)) == client_hash(lines(own))
+    book.do("bob", EditMessage(channel=X, id=theirs, text="2"))
+    assert hash_of(blocks=("bob",)) == client_hash(lines(own))
+    assert hash_of() == client_hash(lines(cached(book, 0)))
+
+
 def test_every_change_shows_in_its_block_alone(book: Playbook) -> None:
     sent = []
     for _ in range(BLOCK_SEQS + 10):
@@ -197,7 +216,7 @@ def test_every_change_shows_in_its_block_alone(book: Playbook) -> None:
 def test_verify_refuses(book: Playbook) -> None:
     with pytest.raises(Rejected) as refused:
         differing(book, "eve", b0="")
-    assert refused.value.error is NOT_A_MEMBER
+    assert refused.value.error is CHANNEL_NOT_FOUND
     for blocks, error in (
         ({-1: ""}, BAD_REQUEST),
         (dict.fromkeys(range(VERIFIED_BLOCKS_MAX + 1), ""), TOO_MANY),

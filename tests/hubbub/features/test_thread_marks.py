@@ -6,11 +6,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hubbub.base.errors import BAD_REQUEST, NOT_A_MEMBER, NOT_FOUND, PERMISSION_DENIED, Rejected
+from hubbub.base.errors import (
+    BAD_REQUEST,
+    CHANNEL_NOT_FOUND,
+    NOT_FOUND,
+    PERMISSION_DENIED,
+    Rejected,
+)
 from hubbub.features import thread_marks
 from hubbub.features.marks import MarkRead
 from hubbub.features.members import AddMembers, LeaveChannel
-from hubbub.features.messages import DeleteMessage, SendMessage
+from hubbub.features.messages import DeleteMessage, EditMessage, SendMessage
+from hubbub.features.promotion import PromoteChannel
 from hubbub.features.thread_marks import (
     ReadThread,
     ReadThreads,
@@ -18,6 +25,7 @@ from hubbub.features.thread_marks import (
     UnreadThreadsRequest,
 )
 from hubbub.features.threads import FollowThread, UnfollowThread
+from hubbub.model.channel import ChannelKind
 from hubbub.settings.app import OFF, AppSettings
 from hubbub.wire.codec import encode_json
 from tests.support.playbook import Playbook
@@ -127,12 +135,12 @@ def test_what_an_edge_gathers_is_answered_to_each(book: Playbook) -> None:
     assert (parts["ann"], parts["bob"]) == (b'{"moved":1}', b'{"moved":0}')
     refusal = parts["eve"]
     assert isinstance(refusal, Rejected)
-    assert refusal.error is NOT_A_MEMBER
+    assert refusal.error is CHANNEL_NOT_FOUND
 
 
 def test_refusals(book: Playbook) -> None:
     root = send(book, "ann")
-    assert book.refused("eve", ReadThread(channel=X, id=root, upto=1)) is NOT_A_MEMBER
+    assert book.refused("eve", ReadThread(channel=X, id=root, upto=1)) is CHANNEL_NOT_FOUND
     assert book.refused("ann", ReadThread(channel=X, id=root, upto=-1)) is BAD_REQUEST
     assert book.refused("ann", ReadThread(channel=X, id="no id", upto=1)) is BAD_REQUEST
 
@@ -177,4 +185,35 @@ def test_every_message_counts_in_one_place_at_most(dice: list[int]) -> None:
         )
         found = threads(book, user)
         assert (found or {"unread": 0})["unread"] == expected  # type: ignore[index]
+    book.assert_replay_equal()
+
+
+def test_who_is_named_by_an_edit_follows_from_that_reply_on(book: Playbook) -> None:
+    root = send(book, "ann")
+    send(book, "bob", thread=root)
+    named = send(book, "bob", thread=root)
+    assert threads(book, "cid") is None
+    edit = EditMessage(channel=X, id=named, mentions=("cid", "bob"))
+    book.do("bob", edit)
+    assert threads(book, "cid") == {"unread": 1, "mentions": 1}, "not the reply before"
+    assert threads(book, "bob") == {"unread": 0, "mentions": 0}
+    book.do("cid", UnfollowThread(channel=X, id=root))
+    book.do("bob", EditMessage(channel=X, id=named, text="y", mentions=("cid",)))
+    assert threads(book, "cid") is None, "he said that he does not want it"
+    book.do("ann", EditMessage(channel=X, id=root, mentions=("bob",)))
+    book.assert_replay_equal()
+
+
+def test_a_thread_from_before_his_time_is_not_unread_for_ever() -> None:
+    settings = AppSettings(send_per_channel=OFF)
+    book = Playbook.direct("ann", "bob", settings)
+    book.do("ann", SendMessage(channel=book.key, text="old"))
+    root = book.outcome.id
+    book.do("ann", PromoteChannel(channel=book.key, kind=ChannelKind.GROUP))
+    book.do("", AddMembers(channel=book.key, users=("cid",)), authority="server")
+    book.do("bob", SendMessage(channel=book.key, text="re", thread=root, mentions=("cid",)))
+    assert threads(book, "ann") == {"unread": 1, "mentions": 0}
+    assert threads(book, "cid") is None
+    page = book.query("cid", "thread.unread", UnreadThreadsRequest(book.key))
+    assert page["threads"] == []
     book.assert_replay_equal()

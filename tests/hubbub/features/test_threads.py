@@ -8,13 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hubbub.base.errors import (
-    BAD_REQUEST,
-    MESSAGE_DELETED,
-    NOT_A_MEMBER,
-    NOT_FOUND,
-    Rejected,
-)
+from hubbub.base.errors import BAD_REQUEST, CHANNEL_NOT_FOUND, MESSAGE_DELETED, NOT_FOUND, Rejected
 from hubbub.features.history import MessageRequest
 from hubbub.features.messages import DeleteMessage, MessageCreated, SendMessage, ThreadCreated
 from hubbub.features.threads import (
@@ -136,7 +130,7 @@ def test_pages_from_both_ends(book: Playbook) -> None:
     assert caught.value.error is BAD_REQUEST
     with pytest.raises(Rejected) as caught:
         page(book, root, user="zoe")
-    assert caught.value.error is NOT_A_MEMBER
+    assert caught.value.error is CHANNEL_NOT_FOUND
     with pytest.raises(Rejected) as caught:
         page(book, book.shown(1)["id"])
     assert caught.value.error is NOT_FOUND

@@ -11,17 +11,27 @@ from hubbub.base.errors import (
     BAD_REQUEST,
     BANNED,
     CHANNEL_FROZEN,
+    CHANNEL_NOT_FOUND,
     MUTED,
-    NOT_A_MEMBER,
     NOT_FOUND,
+    PERMISSION_DENIED,
     Rejected,
 )
+from hubbub.features.archive import ArchiveChannel
+from hubbub.features.capabilities import SetMemberCapabilities, SetRoleCapabilities
+from hubbub.features.channels import DeleteChannel
+from hubbub.features.contract import Command, Sign
 from hubbub.features.freezing import FreezeChannel
-from hubbub.features.members import AddMembers
+from hubbub.features.mark_rows import Hidden
+from hubbub.features.members import AddMembers, LeaveChannel, RemoveMembers
 from hubbub.features.messages import SendMessage
 from hubbub.features.receipts import HideReceipts
-from hubbub.features.sanctions import BanMembers, MuteMembers
-from hubbub.features.typing_signs import StartTyping, StopTyping
+from hubbub.features.sanctions import BanMembers, MuteMembers, TimeoutMembers
+from hubbub.features.typing_signs import FEATURE, StartTyping, StopTyping, may_go_on
+from hubbub.model.member import Role
+from hubbub.model.permissions import Action
+from hubbub.settings.app import AppSettings, Override
+from hubbub.wire.shapes import Viewer
 from tests.support.playbook import Playbook
 
 KEY = "group:x"
@@ -75,7 +85,7 @@ def test_a_sign_in_a_thread_names_its_root() -> None:
 
 def test_who_may_not_speak_gives_no_sign() -> None:
     book = room()
-    assert book.refused("eve", START) is NOT_A_MEMBER
+    assert book.refused("eve", START) is CHANNEL_NOT_FOUND
     assert book.refused("", START, authority="server") is BAD_REQUEST
     book.do("ann", MuteMembers(channel=KEY, user="bob"))
     assert book.refused("bob", START) is MUTED
@@ -86,9 +96,10 @@ def test_who_may_not_speak_gives_no_sign() -> None:
     assert told(book) == []
 
 
-def test_who_hides_typing_is_not_told_and_not_refused() -> None:
+@pytest.mark.parametrize("hidden", [Hidden.TYPING, Hidden.STILL_TYPING])
+def test_who_hides_typing_is_not_told_and_not_refused(hidden: Hidden) -> None:
     book = room()
-    hide = HideReceipts(channel=KEY, user="bob", hidden=4)
+    hide = HideReceipts(channel=KEY, user="bob", hidden=hidden)
     book.do("bob", hide, authority="system")
     told(book)
     book.do("bob", START)
@@ -98,6 +109,14 @@ def test_who_hides_typing_is_not_told_and_not_refused() -> None:
     book.do("bob", HideReceipts(channel=KEY, user="bob", hidden=3), authority="system")
     book.do("bob", START)
     assert book.reply == {"shown": True}
+
+
+def test_an_app_switches_typing_off_by_kind_of_channel() -> None:
+    book = room()
+    book.settings = AppSettings(capabilities={"group": {"member": Override(deny=("type",))}})
+    assert book.refused("bob", START) is PERMISSION_DENIED
+    book.settings = AppSettings(capabilities={"dm": {"member": Override(deny=("type",))}})
+    book.do("bob", START)
 
 
 def test_above_a_hundred_members_a_sign_is_counted_and_names_nobody() -> None:
@@ -110,13 +129,50 @@ def test_above_a_hundred_members_a_sign_is_counted_and_names_nobody() -> None:
     book.do("", AddMembers(channel=KEY, users=("one-more",)), authority="server")
     told(book)
     book.do("bob", START)
-    assert (book.reply, book.tally) == ({"shown": True}, ("bob", 6_000))
+    assert (book.reply, book.sign) == ({"shown": True}, ("bob", Sign(6_000)))
     book.do("bob", STOP)
-    assert (book.reply, book.tally) == ({"shown": True}, ("bob", 0))
+    assert (book.reply, book.sign) == ({"shown": True}, ("bob", Sign(0)))
     book.do("bob", HideReceipts(channel=KEY, user="bob", hidden=4), authority="system")
     book.do("bob", START)
-    assert (book.reply, book.tally) == ({"shown": False}, None)
+    assert (book.reply, book.sign) == ({"shown": False}, None)
     book.do("ann", SendMessage(channel=KEY, text="root"))
     book.do("cid", StartTyping(channel=KEY, thread=book.outcome.id))
-    assert (book.reply, book.tally) == ({"shown": False}, None), "of a thread nothing is told"
+    assert (book.reply, book.sign) == ({"shown": False}, None), "of a thread nothing is told"
     assert [one for one in told(book) if one["t"].startswith("typing")] == []
+
+
+@pytest.mark.parametrize(
+    ("command", "by"),
+    [
+        (MuteMembers(channel=KEY, user="bob"), "ann"),
+        (TimeoutMembers(channel=KEY, user="bob", for_s=60), "ann"),
+        (BanMembers(channel=KEY, user="bob"), "ann"),
+        (RemoveMembers(channel=KEY, user="bob"), "ann"),
+        (LeaveChannel(channel=KEY), "bob"),
+        (FreezeChannel(channel=KEY), "ann"),
+        (ArchiveChannel(channel=KEY), "ann"),
+        (DeleteChannel(channel=KEY), "ann"),
+        (SetMemberCapabilities(channel=KEY, user="bob", deny=(Action.TYPE,)), "ann"),
+        (SetRoleCapabilities(channel=KEY, role=Role.MEMBER, deny=(Action.TYPE,)), "ann"),
+        (HideReceipts(channel=KEY, user="bob", hidden=4), ""),
+    ],
+    ids=lambda one: one.TAG if isinstance(one, Command) else "",
+)
+def test_whatever_takes_the_right_to_type_stirs_who_types(command: Command, by: str) -> None:
+    book = room()
+    book.do("bob", START)
+    assert book.sign == ("bob", Sign(6_000, is_named=True))
+
+    def holds() -> bool:
+        return may_go_on("bob", book.tables, book.context(Viewer("bob")))
+
+    assert holds()
+    book.noted.clear()
+    book.do(by, command, authority="client" if by else "system")
+    assert (FEATURE.name, 0) in book.noted, "the leader looks"
+    assert not holds()
+    assert (
+        book.refused("bob", START)
+        if by
+        else not may_go_on("bob", book.tables, book.context(Viewer("bob")))
+    )

@@ -8,7 +8,7 @@ import pytest
 
 from hubbub.base.errors import BAD_REQUEST, CHANNEL_NOT_FOUND, PERMISSION_DENIED, Rejected
 from hubbub.features.contract import Errand, HeadsCall, QueryCall, Several
-from hubbub.features.list_index import Index, IndexRow
+from hubbub.features.list_index import Index
 from hubbub.features.marks import MarkRead
 from hubbub.features.messages import DeleteMessage, SendMessage
 from hubbub.features.thread_marks import ReadThreads
@@ -20,8 +20,6 @@ from hubbub.features.unread import (
     turn_all_read,
     turn_total,
 )
-from hubbub.model.channel import ChannelKind
-from hubbub.model.member import Role
 from hubbub.settings.app import OFF, AppSettings
 from hubbub.wire.codec import decode_json, encode_json
 from hubbub.wire.shapes import HeadRow, Viewer
@@ -36,7 +34,7 @@ def head(channel: str, seq: int, **figures: Any) -> HeadRow:
 
 def walk(errand: Errand, heads: dict[str, HeadRow]) -> tuple[list[Any], dict[str, int]]:
     """Answer an errand's steps; (the steps, its answer)."""
-    rows = [IndexRow(c, ChannelKind.GROUP, Role.MEMBER, "", "") for c in heads]
+    rows = list(heads)
     steps, seen, answer = errand.steps(), list[Any](), None
     while True:
         try:

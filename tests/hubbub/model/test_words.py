@@ -13,6 +13,7 @@ from hubbub.model.words import TERM_CHARS_MAX, Part, fold, indexed, parts, terms
         ("Hello, WORLD! snake_case 42", "hello world snake case 42"),
         ("Crème brûlée, Ångström", "creme brulee angstrom"),
         ("straße İstanbul", "strasse istanbul"),
+        ("IŞIK ışık Łódź Ørsted Đà œuvre", "isik isik lodz orsted da oeuvre"),
         ("Ёлка και ΆΛΦΑ", "елка και αλφα"),
         ("ＡＢＣ１２", "abc12"),
         ("北京大学", "北京 京大 大学 学"),

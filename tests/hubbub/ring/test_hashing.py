@@ -8,7 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubbub.ring.hashing import chain, key_hash, rendezvous, request_hash, ring_point, slot_of
+from hubbub.ring.hashing import (
+    chain,
+    key_hash,
+    rendezvous,
+    request_hash,
+    ring_point,
+    slot_of,
+    slots_of,
+)
 
 names = st.lists(st.text("abcdef0123", min_size=1), min_size=1, max_size=8, unique=True)
 
@@ -42,7 +50,9 @@ VALUES = {
 @given(st.text(), st.text(), st.integers(0, 14), st.integers(0, 2**32 - 1))
 def test_a_slot_is_within_the_map(app: str, key: str, bits: int, seed: int) -> None:
     app, key = app.encode(errors="replace").decode(), key.encode(errors="replace").decode()
-    assert 0 <= slot_of(app, key, 1 << bits, seed) < 1 << bits
+    slot = slot_of(app, key, 1 << bits, seed)
+    assert 0 <= slot < 1 << bits
+    assert slots_of(app, [key, key], 1 << bits, seed) == [slot, slot]
 
 
 def test_a_slot_of_twice_the_slots_is_the_same_or_the_upper_half() -> None:
@@ -61,6 +71,8 @@ def test_slots_are_even() -> None:
 def test_slots_are_a_power_of_two(slots: int) -> None:
     with pytest.raises(ValueError, match="power of two"):
         slot_of("demo", "x", slots, 0)
+    with pytest.raises(ValueError, match="power of two"):
+        slots_of("demo", ["x"], slots, 0)
 
 
 def test_app_and_key_do_not_run_together() -> None:

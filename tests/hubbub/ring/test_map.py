@@ -73,11 +73,13 @@ def test_learners_stay() -> None:
 def test_a_map_answers_who_leads() -> None:
     slots = SlotMap(4)
     assert slots.leader_of(0) is None
+    assert slots.nodes_of((3, 0)) == ["", ""]
     assert not slots.complete()
     for slot, leader in enumerate((A1, A1, A2, B1)):
         assert slots.apply(slot, next_leader(placed((leader.node,)), leader), 10 + slot)
     assert slots.complete()
     assert slots.leader_of(3) == B1
+    assert slots.nodes_of((3, 0, 3)) == ["b", "a", "b"]
     assert slots.slots_led_by("a") == [0, 1, 2]
     assert slots.slots_led_by("a", boot_id=2) == [2]
     assert slots.slots_led_by("nobody") == []

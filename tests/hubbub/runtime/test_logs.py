@@ -130,9 +130,9 @@ def test_a_line_that_cannot_be_written_is_counted_and_hurts_nobody(log_file: Pat
     logs._output.file = None
 
 
-def test_importing_and_filtering_loads_no_structlog() -> None:
+def test_only_an_exception_loads_structlog() -> None:
     code = (
-        "import sys; from hubbub.runtime.logs import get_logger; get_logger().debug('a.b');"
+        "import sys; from hubbub.runtime.logs import get_logger; get_logger().info('a.b');"
         "print('structlog' in sys.modules, 'rich' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -122,5 +122,9 @@ def test_schemas_and_details() -> None:
     schemas, components = json_schema_components([SendMessage])
     assert schemas == [{"$ref": "#/components/schemas/SendMessage"}]
     assert "channel" in components["SendMessage"]["required"]
+    (pair,), _ = json_schema_components([tuple[int, str]])
+    assert (pair["maxItems"], "items" in pair) == (2, False)
+    (words,), _ = json_schema_components([list[str]])
+    assert words["items"] == {"type": "string"}
     assert with_details("rate_limited: slow down", {}) == "rate_limited: slow down"
     assert with_details("x: y", {"retry_after_ms": 5}) == 'x: y {"retry_after_ms":5}'

@@ -22,11 +22,11 @@ def test_numbers_are_fixed() -> None:
     """Processes of two versions speak to one another."""
     assert {kind.name: kind.value for kind in Kind} | {} == {
         "SUBMIT": 1, "QUERY": 2, "SUBSCRIBE": 3, "HEADS": 4, "PRESENCE": 5, "QUERY_ANY": 6,
-        "QUERIES": 7, "SEARCH": 8, "RESULT": 10, "EVENT": 20, "SIGNAL": 21, "INTEREST_DELTA": 30,
-        "INTEREST_FULL": 31, "INTEREST_PULL": 32, "BEAT": 40, "TO_PROCESS": 50,
-        "FENCE": 60, "PROMISED": 61, "FETCH": 62, "TAIL": 63, "APPEND": 64, "APPENDED": 65,
-        "NAK": 66, "STALE": 67, "RECALL": 68, "NODE_BEAT": 69, "OFFER": 70, "ASK": 71, "PART": 72,
-        "CONFIRM": 73, "CONFIRMED": 74,
+        "QUERIES": 7, "SEARCH": 8, "SUBMITS": 9, "RESULT": 10, "EVENT": 20, "SIGNAL": 21,
+        "INTEREST_DELTA": 30, "INTEREST_FULL": 31, "INTEREST_PULL": 32, "BEAT": 40,
+        "TO_PROCESS": 50, "FENCE": 60, "PROMISED": 61, "FETCH": 62, "TAIL": 63, "APPEND": 64,
+        "APPENDED": 65, "NAK": 66, "STALE": 67, "RECALL": 68, "NODE_BEAT": 69, "OFFER": 70,
+        "ASK": 71, "PART": 72, "CONFIRM": 73, "CONFIRMED": 74,
     }  # fmt: skip
     assert [status.value for status in Status] == [0, 1, 2, 3]
     assert [kind.value for kind in SignalKind] == [0, 1, 2, 3]

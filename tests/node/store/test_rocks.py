@@ -5,10 +5,13 @@ Its answers are the suite of `test_store.py`, damaged logs those of `test_open.p
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from node.store import rocks
 from node.store.api import Family, StoreError
 from node.store.rocks import RocksLimits, RocksStore, sequence_at_rest
 
@@ -89,3 +92,27 @@ def test_a_folder_that_is_no_database_is_a_store_error(tmp_path: Path) -> None:
     (tmp_path / "db").write_text("not a folder")
     with pytest.raises(StoreError):
         RocksStore(str(tmp_path / "db"), LIMITS)
+
+
+def test_what_was_deleted_behind_an_iteration_is_not_walked_through(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[Any] = []
+    make = rocks._database_options
+
+    def counting(options: Any, limits: RocksLimits) -> Any:
+        options.enable_statistics()
+        made.append(options)
+        return make(options, limits)
+
+    monkeypatch.setattr(rocks, "_database_options", counting)
+    store = RocksStore(str(tmp_path / "db"))
+    keys = [b"%08d" % n for n in range(2_000)]
+    store.write([(Family.OUTBOX, key, b"row") for key in keys])
+    store.write([(Family.OUTBOX, key, None) for key in keys])
+    for first in range(0, 2_000, 100):
+        rows = store.iterate(Family.OUTBOX, keys[first], keys[first + 9], limit=50)
+        assert rows == []
+    [skipped] = re.findall(r"rocksdb\.number\.iter\.skip COUNT : (\d+)", made[0].get_statistics())
+    assert int(skipped) < 4_000, "of 40,000 that lie behind the ranges"
+    store.close()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -67,6 +67,29 @@ def test_iterate_is_bounded_at_both_ends(
     assert names(found) == expected
 
 
+def test_tails_are_the_last_rows_of_each_range(store: Store) -> None:
+    store.write(put(Family.CHAN, "a1", "a2", "a3", "b1", "d1", "d2", "e"))
+    ranges = [(n.encode(), n.encode() + b"\xff") for n in ("a", "b", "c", "d", "z", "a")]
+
+    def tails(limit: int, *enough: str) -> list[list[str]]:
+        values = {b"v" + name.encode() for name in enough}
+        return [
+            names(rows)
+            for rows in store.tails(Family.CHAN, ranges, limit, lambda value: value in values)
+        ]
+
+    whole = [["a3", "a2", "a1"], ["b1"], [], ["d2", "d1"], [], ["a3", "a2", "a1"]]
+    assert tails(9) == whole
+    assert tails(2) == [rows[:2] for rows in whole]
+    down_to = [["a3", "a2"], ["b1"], [], ["d2"], [], ["a3", "a2"]]
+    assert tails(9, "a2", "b1", "d2") == down_to
+    assert store.tails(Family.STATE, ranges, 9, bool) == [[]] * len(ranges)
+    assert store.tails(Family.CHAN, [(b"d1", b"d2"), (b"e", b"f")], 9, bool) == [
+        [(b"d1", b"vd1")],
+        [(b"e", b"ve")],
+    ]
+
+
 def test_a_batch_is_applied_in_order(store: Store) -> None:
     store.write(put(Family.LOG, "a", "b", "c"))
     store.write(
@@ -110,8 +133,24 @@ def test_what_is_in_memory_is_written_to_files_in_the_background(
 def test_a_closed_store_says_so(store: Store) -> None:
     store.close()
     store.close()
-    with pytest.raises(StoreError, match="closed"):
-        store.get(Family.META, b"a")
+    uses: list[Callable[[], object]] = [
+        lambda: store.get(Family.META, b"a"),
+        lambda: store.multi_get(Family.META, [b"a"]),
+        lambda: store.iterate(Family.META, b"a", b"z", limit=1),
+        lambda: store.iterate(Family.META, b"a", b"z", limit=1, reverse=True),
+        lambda: store.scan(Family.META, b"a", b"z", limit=1),
+        lambda: store.tails(Family.META, [(b"a", b"z")], 1, bool),
+        lambda: store.write([]),
+        store.sync,
+        store.latest_sequence,
+        store.snapshot,
+        store.begin_flush,
+        store.is_flushing,
+        lambda: store.checkpoint("copy"),
+    ]
+    for use in uses:
+        with pytest.raises(StoreError, match="the store is closed"):
+            use()
 
 
 def test_a_database_that_is_open_elsewhere_is_an_error(tmp_path: Path) -> None:

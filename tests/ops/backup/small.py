@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import shutil
 import signal
 import subprocess
@@ -12,6 +13,8 @@ import time
 from pathlib import Path
 from typing import Any
 
+import psutil
+
 from hubbub.settings.schema import NodeConfig
 from hubbub.wire.codec import encode_json
 from ops.api import is_ready
@@ -19,6 +22,8 @@ from ops.directory import Directory
 from ops.processes import SOURCE_ROOT
 from ops.records import Records, Wanted
 from tests.node.process import RouterPlayer
+from tests.support.cluster import wait_for
+from tests.support.processes import Process, process
 
 SLOTS = 16
 APP = "demo"
@@ -95,12 +100,25 @@ class Small:
         return self.submit(made, *texts)[1:]
 
     def kill(self) -> None:
-        if self.process is not None and self.process.poll() is None:
+        """Kill the node, and wait for its search child as well: it writes until it finds out."""
+        if self.process is None:
+            return
+        children: list[Process] = []
+        if self.process.poll() is None:
+            children = _children(self.process.pid)
             self.process.send_signal(signal.SIGKILL)
-        if self.process is not None:
-            self.process.wait()
+        self.process.wait()
         self.process = None
+        wait_for(lambda: not any(child.is_alive for child in children), DEADLINE_S, self.said)
 
     def close(self) -> None:
         self.kill()
-        shutil.rmtree(self.root, ignore_errors=True)
+        shutil.rmtree(self.root)
+
+
+def _children(pid: int) -> list[Process]:
+    found = []
+    for child in psutil.Process(pid).children(recursive=True):
+        with contextlib.suppress(ProcessLookupError):
+            found.append(process(child.pid))
+    return found

@@ -72,18 +72,21 @@ def test_a_plan_is_shown_started_paused_and_aborted(fake: Fake) -> None:
 def test_ctrl_c_ends_the_watching_and_not_the_plan(fake: Fake) -> None:
     four_nodes(fake)
     command = [sys.executable, str(PROGRAM), "rebalance", "start", "--dir", str(fake.dir)]
-    watching = subprocess.Popen(
+    with subprocess.Popen(
         command,
         env={**os.environ, "PYTHONPATH": str(SOURCE_ROOT)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-    )
-    assert watching.stderr is not None
-    while "moving" not in watching.stderr.readline():  # fakes never get any further
-        assert watching.poll() is None
-    watching.send_signal(signal.SIGINT)
-    _, errors = watching.communicate(timeout=DEADLINE_S)
+    ) as watching:
+        try:
+            assert watching.stderr is not None
+            while "moving" not in watching.stderr.readline():  # fakes never get any further
+                assert watching.poll() is None
+            watching.send_signal(signal.SIGINT)
+            _, errors = watching.communicate(timeout=DEADLINE_S)
+        finally:
+            watching.kill()
     assert watching.returncode == Exit.INTERRUPTED
     assert "the nodes go on" in errors
     assert data(rebalance(fake, "status", "--json"))["plan"]["state"] == "running"

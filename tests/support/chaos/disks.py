@@ -7,6 +7,8 @@ Rules:
    folder. What a killed test left is unmounted, by its name, by the next one (`sweep`).
 2. Only a disk in a file (`FileDisk`) can lose power: what was written and not synced is gone when
    it is mounted again. End the processes that use it in between, as a power cut would.
+3. It is mounted below a shared mount: a namespace that another test makes (`ip netns exec`) copies
+   all mounts, and would keep a disk without power alive when it is unmounted here.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ EXT4_BYTES_MIN: Final = 8 * MIB  # below this mkfs makes no journal
 BALLAST: Final = "ballast"
 _SHUTDOWN: Final = 0x8004587D  # EXT4_IOC_SHUTDOWN
 _NO_LOG_FLUSH: Final = 2  # not even the journal that is in memory reaches the disk
-_LEFT: Final = re.compile(rf"(/\S*/{PREFIX}-(\d+)-\S+?)/mount")
+_LEFT: Final = re.compile(rf"(/\S*/{PREFIX}-(\d+)-[^/]+)(/mount)?")
 
 
 class _Disk(ABC):
@@ -56,6 +58,8 @@ class _Disk(ABC):
         self._root = Path(tempfile.mkdtemp(prefix=f"{PREFIX}-{os.getpid()}-", dir="/tmp"))
         try:
             self.path.mkdir()
+            _run("mount", "--bind", str(self._root), str(self._root))
+            _run("mount", "--make-shared", str(self._root))
             self.mount()
         except subprocess.CalledProcessError as error:
             self.remove()
@@ -177,8 +181,8 @@ def sweep() -> list[Path]:
     """Unmount and remove the disks of tests that no longer run; their folders."""
     stale = {
         Path(found[1])
-        for found in _LEFT.finditer(_mounts())
-        if not Path(f"/proc/{found[2]}").exists()
+        for place in _mounts()
+        if (found := _LEFT.fullmatch(place)) and not Path(f"/proc/{found[2]}").exists()
     }
     for root in stale:
         _remove(root)
@@ -186,18 +190,19 @@ def sweep() -> list[Path]:
 
 
 def _remove(root: Path) -> None:
-    mounted = root / "mount"
-    if f" {mounted} " in _mounts():
-        try:
-            _run("umount", str(mounted))
-        except subprocess.CalledProcessError:
-            _run("umount", "--lazy", str(mounted))  # gone when its last user is
+    for place in (str(root / "mount"), str(root)):
+        if place in _mounts():
+            try:
+                _run("umount", place)
+            except subprocess.CalledProcessError:
+                _run("umount", "--lazy", place)  # gone when its last user is
     shutil.rmtree(root)
 
 
-def _mounts() -> str:
+def _mounts() -> list[str]:
     """Asked of the kernel: a file system without power answers nothing about itself."""
-    return Path("/proc/self/mountinfo").read_text(encoding="utf-8")
+    lines = Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()
+    return [line.split()[4] for line in lines]
 
 
 def _run(*words: str) -> None:
