@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +17,6 @@ from tests.support.cluster import Cluster, wait_for
 from tests.support.official import centrifuge, leave
 
 MESSAGES = int(os.environ.get("HUBBUB_SEARCH_MESSAGES", "600"))
-FRESH_S = 2.0  # from the acknowledgement of a message until it is found
 SEARCH = "/v1/search/messages"
 
 
@@ -79,7 +77,6 @@ def test_words_scripts_and_filters(cluster: Cluster) -> None:
         ("sw-ben", "hello there, kettleblack"),
     ]
     sent = [say(cluster, room, by, text) for by, text in said]
-    acknowledged = time.monotonic()
     say(cluster, other, "sw-ann", "tea elsewhere", type="order")
 
     def found(q: str, **more: Any) -> list[int]:
@@ -87,9 +84,8 @@ def test_words_scripts_and_filters(cluster: Cluster) -> None:
         numbers = [hit["message"]["seq"] for hit in page["hits"]]
         return [number - sent[0]["seq"] for number in numbers]
 
-    until(lambda: found("tea"), [1, 0], FRESH_S)
-    until(lambda: found("hello"), [6], FRESH_S)
-    took_s = time.monotonic() - acknowledged
+    until(lambda: found("tea"), [1, 0])
+    until(lambda: found("hello"), [6])
     assert found("creme") == found("BRÛLÉE") == [1]
     assert found('"green tea"') == [0]
     assert found('"tea green"') == []
@@ -106,7 +102,7 @@ def test_words_scripts_and_filters(cluster: Cluster) -> None:
     assert found("tea", since=sent[1]["ts"]) == [1]
     # As a member of both he finds both, the newest first; by the server key with anybody's rights.
     both = ["tea elsewhere", said[1][1], said[0][1]]  # the other channel's index may be a moment behind
-    until(lambda: texts(search(cluster, "tea", user="sw-ann")), both, FRESH_S)
+    until(lambda: texts(search(cluster, "tea", user="sw-ann")), both)
     assert texts(search(cluster, "tea", type="order", channels=[other])) == ["tea elsewhere"]
     as_ben = cluster.rest("GET", f"{SEARCH}?q=tea&user=sw-ben&limit=1")
     assert texts(as_ben) == [said[1][1]]
@@ -114,7 +110,6 @@ def test_words_scripts_and_filters(cluster: Cluster) -> None:
     assert hit["channel"] == room
     [[start, end]] = hit["highlights"]
     assert hit["message"]["text"][start:end] == "TEA"
-    assert took_s < 10 * FRESH_S  # a busy machine; the bench measures
 
 
 def test_rights_hold_message_by_message(cluster: Cluster) -> None:
@@ -151,7 +146,7 @@ def test_what_changes_is_found_as_it_is_now(cluster: Cluster) -> None:
     cluster.rest("DELETE", f"{at}/{two['id']}?by=se-ann")
     # At once, however far the index is.
     assert texts(search(cluster, "walnut")) == ["walnut 3", "walnut 2"]
-    until(lambda: texts(search(cluster, "pecan")), ["pecan 0"], FRESH_S * 5)
+    until(lambda: texts(search(cluster, "pecan")), ["pecan 0"])
     cluster.rest("POST", f"/v1/channels/{room}/truncate", {"before_seq": four["seq"]})
     assert texts(search(cluster, "walnut")) == ["walnut 3"]
     assert three["seq"] < four["seq"]
