@@ -16,10 +16,9 @@ import jwt
 
 from ops.api import Rest, call
 from tests.support.client import Client, ReplyError, new_cmid
-from tests.support.cluster import Cluster, wait_for
+from tests.support.cluster import AT_ONCE_S, Cluster, wait_for
 from tests.support.official import centrifuge
 
-AT_ONCE_S = 2.0
 RUN = os.urandom(3).hex()  # a name is used once, also on a cluster that lived before
 ROOM = "group:apps-room"
 

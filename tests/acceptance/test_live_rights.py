@@ -23,7 +23,7 @@ from tests.support.apps import add_app, change_app
 from tests.support.client import Client, ReplyError
 from tests.support.cluster import Cluster
 
-TOLD_S = 10.0
+TOLD_S = 15.0
 LARGE = 120  # members: more than receipts are told by name to
 
 

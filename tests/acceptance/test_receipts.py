@@ -28,7 +28,7 @@ CONNECTED = int(os.environ.get("HUBBUB_RECEIPTS_CONNECTED", "40"))
 LARGE = int(os.environ.get("HUBBUB_RECEIPTS_LARGE", "130"))
 AT_ONCE = 40
 FRAMES_PER_S = 2  # features.md 2.7: receipt traffic of one connection
-TOLD_S = 5.0
+TOLD_S = 15.0
 
 
 class Model:

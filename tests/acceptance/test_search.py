@@ -101,7 +101,11 @@ def test_words_scripts_and_filters(cluster: Cluster) -> None:
     assert found("tea", until=sent[1]["ts"]) == [0]
     assert found("tea", since=sent[1]["ts"]) == [1]
     # As a member of both he finds both, the newest first; by the server key with anybody's rights.
-    both = ["tea elsewhere", said[1][1], said[0][1]]  # the other channel's index may be a moment behind
+    both = [
+        "tea elsewhere",
+        said[1][1],
+        said[0][1],
+    ]  # the other channel's index may be a moment behind
     until(lambda: texts(search(cluster, "tea", user="sw-ann")), both)
     assert texts(search(cluster, "tea", type="order", channels=[other])) == ["tea elsewhere"]
     as_ben = cluster.rest("GET", f"{SEARCH}?q=tea&user=sw-ben&limit=1")

@@ -20,7 +20,7 @@ OPERATIONS = int(os.environ.get("HUBBUB_UNREAD_OPERATIONS", "140"))
 ROUND = max(20, OPERATIONS // 60)  # operations between two comparisons
 ROOM = "group:unread-room"
 USER, OTHERS = "ur-ann", ("ur-bob", "ur-cid")
-TOLD_S = 8.0
+TOLD_S = 15.0
 
 
 class Model:

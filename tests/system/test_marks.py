@@ -11,7 +11,7 @@ from tests.support.client import Client, ReplyError
 from tests.support.cluster import Cluster
 
 ROOM = "group:marks"
-TOLD_S = 2.0
+TOLD_S = 15.0
 
 
 def figures(client: Client, user: str) -> list[dict[str, Any]]:
