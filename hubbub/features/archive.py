@@ -58,9 +58,7 @@ class ChannelUnarchived(Event, frozen=True):
     TAG = "channel.unarchived"
 
 
-def check_any(
-    cmd: ArchiveChannel | UnarchiveChannel, _: EdgeContext
-) -> ArchiveChannel | UnarchiveChannel:
+def check_archive(cmd: ArchiveChannel | UnarchiveChannel, _: EdgeContext) -> Command:
     check_chat_channel(cmd.channel)
     return cmd
 
@@ -75,25 +73,17 @@ def decide_unarchive(_: UnarchiveChannel, tables: Tables, ctx: Context) -> list[
     return [ChannelUnarchived()] if row.archived else []
 
 
-def apply_archived(_: ChannelArchived, __: Meta, tables: Tables) -> None:
-    _set(True, tables)
-
-
-def apply_unarchived(_: ChannelUnarchived, __: Meta, tables: Tables) -> None:
-    _set(False, tables)
-
-
-def _set(archived: bool, tables: Tables) -> None:
+def apply_archived(event: ChannelArchived | ChannelUnarchived, _: Meta, tables: Tables) -> None:
     row = tables[CHANNEL].get(ONLY)
     if row is not None:
-        tables[CHANNEL].put(ONLY, replace(row, archived=archived))
+        tables[CHANNEL].put(ONLY, replace(row, archived=isinstance(event, ChannelArchived)))
 
 
 FEATURE: Final = Feature(
     name="archive",
-    check={ArchiveChannel: check_any, UnarchiveChannel: check_any},
+    check={ArchiveChannel: check_archive, UnarchiveChannel: check_archive},
     decide={ArchiveChannel: decide_archive, UnarchiveChannel: decide_unarchive},
-    apply={ChannelArchived: apply_archived, ChannelUnarchived: apply_unarchived},
+    apply={ChannelArchived: apply_archived, ChannelUnarchived: apply_archived},
     verbs=(
         Verb("channel.archive", ArchiveChannel, as_command, Done, "Read only from now on."),
         Verb("channel.unarchive", UnarchiveChannel, as_command, Done, "As it was before."),
