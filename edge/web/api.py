@@ -97,11 +97,12 @@ class TokenRequest(msgspec.Struct, frozen=True):
 
 
 class TokenAnswer(msgspec.Struct, frozen=True):
-    """A connection token for a user (who is made if unknown)."""
+    """A connection token for a user (who is made if unknown). `ttl_s`: how long it lives; a guest's
+    ends when he does."""
 
     token: str
     user: str
-    expires_in_s: int
+    ttl_s: int
 
 
 _TOKENS: Final = Route(
@@ -528,15 +529,16 @@ class Api:
         try:
             wanted = convert(body, TokenRequest)
             user = check_user(wanted.user)
-            token = await self.issue(app, user, wanted.ttl_s, wanted.info)
+            token, ttl_s = await self.issue(app, user, wanted.ttl_s, wanted.info)
         except Rejected as refusal:
             raise explained(refusal, body, TokenRequest) from None
-        answer: dict[str, object] = {"token": token, "user": user, "expires_in_s": wanted.ttl_s}
-        told = with_ignored(dump_json(answer), ignored(request, body, known_fields(TokenRequest)))
+        answer = encode_json(TokenAnswer(token, user, ttl_s))
+        told = with_ignored(answer, ignored(request, body, known_fields(TokenRequest)))
         return web.Response(body=told, content_type="application/json")
 
-    async def issue(self, app: App, user: str, ttl_s: int, info: object = None) -> str:
-        """A token for a user, who is made if unknown. Raises Rejected."""
+    async def issue(self, app: App, user: str, ttl_s: int, info: object = None) -> tuple[str, int]:
+        """A token for a user, who is made if unknown, and the seconds that it lives. Raises
+        Rejected."""
         if not 1 <= ttl_s <= TOKEN_TTL_S_MAX:
             raise Rejected(BAD_REQUEST, f"ttl_s must be from 1 to {TOKEN_TTL_S_MAX}")
         self._auth.require_included(app.name, user)
@@ -551,14 +553,15 @@ class Api:
 
     def sign(
         self, app: App, user: str, ttl_s: int, info: object = None, guest_until_ms: int = 0
-    ) -> str:
-        """A token; of a guest it says so, and ends when he does. Raises Rejected."""
+    ) -> tuple[str, int]:
+        """A token and the seconds that it lives; of a guest it says so, and ends when he does.
+        Raises Rejected."""
         now_ms = self._now_ms()
         if guest_until_ms:
             if guest_until_ms <= now_ms:
                 raise Rejected(GUEST_EXPIRED)
             ttl_s = min(ttl_s, -(-(guest_until_ms - now_ms) // SECOND_MS))
-        return self._auth.sign(
+        token = self._auth.sign(
             app.name,
             user,
             now_ms=now_ms,
@@ -567,6 +570,7 @@ class Api:
             info=info,
             guest=guest_until_ms > 0,
         )
+        return token, ttl_s
 
 
 class _Runner:

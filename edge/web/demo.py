@@ -32,7 +32,7 @@ def routes(api: Api, apps: dict[str, App], app: str) -> list[web.RouteDef]:
         user = convert(parse_json(await request.read()), _SignIn).user
         if user not in PEOPLE:
             raise Rejected(NOT_FOUND, "not one of the demo's people")
-        made = await api.issue(apps[app], user, TOKEN_TTL_S)
+        made, _ = await api.issue(apps[app], user, TOKEN_TTL_S)
         return web.Response(body=dump_json({"token": made}), content_type="application/json")
 
     return [

@@ -20,6 +20,7 @@ from aiohttp import web
 from edge.addresses import Addresses
 from edge.auth import Auth
 from edge.dispatch import App, Dispatch, Reply
+from edge.ignored import known_fields, with_ignored
 from edge.web.fields import explained
 from edge.web.idempotency import idempotency_cmid
 from hubbub.base.errors import (
@@ -31,11 +32,10 @@ from hubbub.base.errors import (
     Rejected,
 )
 from hubbub.base.names import check_user
-from hubbub.base.units import SECOND_MS
 from hubbub.features.contract import Command, Route
 from hubbub.features.publication import rfc3339
 from hubbub.model.server_keys import Scope
-from hubbub.wire.codec import convert, decode_json, dump_json
+from hubbub.wire.codec import convert, decode_json, dump_json, encode_json
 from hubbub.wire.shapes import Viewer
 
 _SYSTEM: Final = Viewer(user="", authority="system")
@@ -64,7 +64,7 @@ class GuestAnswer(msgspec.Struct, frozen=True):
 
     user: str
     token: str
-    expires_in_s: int
+    token_ttl_s: int
     guest_until: str
 
 
@@ -102,8 +102,8 @@ class Front(Protocol):
 
     def sign(
         self, app: App, user: str, ttl_s: int, info: object = None, guest_until_ms: int = 0
-    ) -> str:
-        """A token. Raises Rejected."""
+    ) -> tuple[str, int]:
+        """A token and the seconds that it lives. Raises Rejected."""
         ...
 
 
@@ -160,15 +160,14 @@ class Guests:
             lambda reply: self._front.dispatch.send("guest.create", fields, app, _SYSTEM, reply)
         )
         until_ms = decode_json(made, _Made).guest_until_ms
-        left_s = -(-(until_ms - self._now_ms()) // SECOND_MS)
-        token_ttl_s = min(wanted.token_ttl_s or ttl_s, left_s)
-        token = self._front.sign(app, user, token_ttl_s, wanted.info, until_ms)
-        answer: dict[str, object] = {"user": user, "token": token, "expires_in_s": token_ttl_s}
-        answer["guest_until"] = rfc3339(until_ms)
-        if unknown := sorted({*body, *request.query} - set(GuestRequest.__struct_fields__)):
-            answer["ignored_fields"] = unknown
+        asked_s = wanted.token_ttl_s or ttl_s
+        token, token_ttl_s = self._front.sign(app, user, asked_s, wanted.info, until_ms)
+        answer = encode_json(GuestAnswer(user, token, token_ttl_s, rfc3339(until_ms)))
+        unknown = sorted({*body, *request.query} - known_fields(GuestRequest))
         return web.Response(
-            status=GUESTS.status, body=dump_json(answer), content_type="application/json"
+            status=GUESTS.status,
+            body=with_ignored(answer, unknown),
+            content_type="application/json",
         )
 
     def _app_of_key(self, request: web.Request) -> App:

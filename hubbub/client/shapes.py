@@ -705,7 +705,7 @@ class HistoryPage(TypedDict):
 
 
 class HistoryRequest(TypedDict):
-    """At most one of the places; none: the newest page. `at`: RFC 3339 or ms. `sender`, `type`: only such messages. `replies`: those that stand in threads alone, too. `as_of`: as `at`; the page shows what stood here at that time, later deletions undone: for who may undelete any (`features.past`), and without reactions and the like."""
+    """At most one of the places; none: the newest page. `at`: RFC 3339 or ms. `by`, `type`: only messages of this author or type. `replies`: those that stand in threads alone, too. `as_of`: as `at`; the page shows what stood here at that time, later deletions undone: for who may undelete any (`features.past`), and without reactions and the like."""
 
     channel: str
     after_seq: NotRequired[int | None]
@@ -713,7 +713,7 @@ class HistoryRequest(TypedDict):
     around_seq: NotRequired[int | None]
     at: NotRequired[str | int | None]
     limit: NotRequired[int | None]
-    sender: NotRequired[str]
+    by: NotRequired[str]
     type: NotRequired[str]
     replies: NotRequired[bool]
     as_of: NotRequired[str | int | None]
@@ -1598,11 +1598,11 @@ class SearchPage(TypedDict):
 
 
 class SearchRequest(TypedDict):
-    """`q`: words that must all be there; `"green tea"` one behind the other, `hel*` words that begin so, `-milk` not this. May be empty if anything else is asked for. `channels`: 1 to 100; none: all of the user's. `attachments`: only messages that have some. `since`, `until`: RFC 3339 or ms, `until` excluded. `user`: as whom a server key searches; without one, the whole app."""
+    """`q`: words that must all be there; `"green tea"` one behind the other, `hel*` words that begin so, `-milk` not this. May be empty if anything else is asked for. `channels`: 1 to 100; none: all of the user's. `by`: their author. `attachments`: only messages that have some. `since`, `until`: RFC 3339 or ms, `until` excluded. `user`: as whom a server key searches; without one, the whole app."""
 
     q: NotRequired[str]
     channels: NotRequired[Sequence[str]]
-    sender: NotRequired[str]
+    by: NotRequired[str]
     type: NotRequired[str]
     attachments: NotRequired[bool]
     since: NotRequired[str | int | None]

@@ -72,10 +72,10 @@ class MessagesFound(Struct, frozen=True):
 
 
 class HistoryRequest(Struct, frozen=True):
-    """At most one of the places; none: the newest page. `at`: RFC 3339 or ms. `sender`, `type`:
-    only such messages. `replies`: those that stand in threads alone, too. `as_of`: as `at`; the
-    page shows what stood here at that time, later deletions undone: for who may undelete any
-    (`features.past`), and without reactions and the like."""
+    """At most one of the places; none: the newest page. `at`: RFC 3339 or ms. `by`, `type`:
+    only messages of this author or type. `replies`: those that stand in threads alone, too.
+    `as_of`: as `at`; the page shows what stood here at that time, later deletions undone: for who
+    may undelete any (`features.past`), and without reactions and the like."""
 
     channel: str
     after_seq: int | None = None
@@ -83,7 +83,7 @@ class HistoryRequest(Struct, frozen=True):
     around_seq: int | None = None
     at: str | int | None = None
     limit: int | None = None
-    sender: str = ""
+    by: str = ""
     type: str = ""
     replies: bool = False
     as_of: str | int | None = None
@@ -112,7 +112,7 @@ def run_history(request: HistoryRequest, tables: Tables, ctx: Context) -> Histor
     check_limit(limit, settings.history_page_max)
     lowest, bytes_max = readable_from(tables, ctx), settings.history_page_bytes_max
     pager = Pager(tables, lowest, bytes_max, _wanted(request), ctx.actor)
-    if not (request.sender or request.type):
+    if not (request.by or request.type):
         pager.plain_without = CHANGED if request.replies else CHANGED | THREADED
     if request.as_of is not None:
         require_standing(Action.SEE_EDITS, tables, ctx, Action.UNDELETE_ANY)
@@ -149,11 +149,11 @@ def _removed(request: HistoryRequest, tables: Tables, pager: Pager) -> list[Remo
 
 def _wanted(request: HistoryRequest) -> Callable[[StoredEvent], bool]:
     """Which messages a page is to hold."""
-    sender, kind, unwanted = request.sender, request.type, 0 if request.replies else THREADED
+    by, kind, unwanted = request.by, request.type, 0 if request.replies else THREADED
 
     def is_wanted(stored: StoredEvent) -> bool:
         head = stored.head
-        if head.flags & unwanted or (sender and head.by != sender):
+        if head.flags & unwanted or (by and head.by != by):
             return False
         return not kind or decode_json(stored.data, _TypeOf).type == kind
 
@@ -312,8 +312,8 @@ def turn_history(request: HistoryRequest, _: EdgeContext) -> QueryCall:
     places = (request.after_seq, request.before_seq, request.around_seq, request.at)
     if sum(place is not None for place in places) > 1:
         raise Rejected(BAD_REQUEST, "after_seq, before_seq, around_seq and at exclude one another")
-    if request.sender:
-        check_user(request.sender)
+    if request.by:
+        check_user(request.by)
     check_type(request.type)
     return QueryCall(check_chat_channel(request.channel), "history.get", request)
 

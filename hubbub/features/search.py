@@ -1,4 +1,4 @@
-"""Messages by their words, sender, channel, time, type: `search.messages`.
+"""Messages by their words, author, channel, time, type: `search.messages`.
 
 Rules:
 1. What is found is asked for again where it stands (`search.shown`): it is shown as history would
@@ -85,12 +85,13 @@ Moment = str | int | None
 class SearchRequest(Struct, frozen=True):
     """`q`: words that must all be there; `"green tea"` one behind the other, `hel*` words that
     begin so, `-milk` not this. May be empty if anything else is asked for. `channels`: 1 to 100;
-    none: all of the user's. `attachments`: only messages that have some. `since`, `until`: RFC 3339
-    or ms, `until` excluded. `user`: as whom a server key searches; without one, the whole app."""
+    none: all of the user's. `by`: their author. `attachments`: only messages that have some.
+    `since`, `until`: RFC 3339 or ms, `until` excluded. `user`: as whom a server key searches;
+    without one, the whole app."""
 
     q: str = ""
     channels: tuple[str, ...] = ()
-    sender: str = ""
+    by: str = ""
     type: str = ""
     attachments: bool = False
     since: Moment = None
@@ -106,7 +107,7 @@ class SearchLink(Struct, frozen=True):
 
     q: str = ""
     channel: str = ""
-    sender: str = ""
+    by: str = ""
     type: str = ""
     attachments: bool = False
     since: Moment = None
@@ -206,7 +207,7 @@ def _fitting(
     stored: StoredEvent, criteria: Criteria, tables: Tables
 ) -> list[tuple[int, int]] | None:
     """Where in its text a message has what is looked for; None if it does not fit (any more)."""
-    if criteria.sender and stored.head.by != criteria.sender:
+    if criteria.by and stored.head.by != criteria.by:
         return None
     shown = decode_json(readable(stored, tables), _Shown)
     if shown.deleted or (criteria.type and shown.type != criteria.type):
@@ -247,11 +248,11 @@ def turn_link(link: SearchLink, ctx: EdgeContext) -> Errand:
 def _criteria(request: SearchRequest, ctx: EdgeContext) -> tuple[Criteria, Place | None]:
     """What is looked for, and behind which place. Raises Rejected."""
     query = parse_query(request.q)
-    if request.sender:
-        check_user(request.sender)
+    if request.by:
+        check_user(request.by)
     check_type(request.type)
-    if not (query.clauses or request.sender or request.type or request.attachments):
-        raise Rejected(BAD_REQUEST, "q, sender, type or attachments: one of them is needed")
+    if not (query.clauses or request.by or request.type or request.attachments):
+        raise Rejected(BAD_REQUEST, "q, by, type or attachments: one of them is needed")
     is_ranked = request.sort == "relevance"
     if is_ranked and not query.clauses:
         raise Rejected(BAD_REQUEST, "relevance needs words in q")
@@ -265,7 +266,7 @@ def _criteria(request: SearchRequest, ctx: EdgeContext) -> tuple[Criteria, Place
         until_ms = min(until_ms or ctx.now_ms + 1, ctx.now_ms + 1)
     criteria = Criteria(
         request.q,
-        request.sender,
+        request.by,
         request.type,
         request.attachments,
         since_ms,

@@ -20,10 +20,10 @@ SHOWN: Final = "search.shown"  # the query that shows what was found in one stre
 
 
 class Document(Body, frozen=True):
-    """What can be found of a message: by its words, its sender, its type, its time."""
+    """What can be found of a message: by its words, its author, its type, its time."""
 
     text: str
-    sender: str
+    by: str
     type: str
     ts_ms: int
     attached: bool
@@ -34,7 +34,7 @@ class Criteria(Body, frozen=True):
     with an attachment. `is_ranked`: what fits best comes first."""
 
     q: str = ""
-    sender: str = ""
+    by: str = ""
     type: str = ""
     attached: bool = False
     since_ms: int = 0

@@ -7,7 +7,7 @@ Rules:
    is a span of ids. Within a millisecond places are sorted by stream and seq, which are the same on
    every copy.
 3. FTS5 keeps terms alone; to take a row's terms back it must be told them, so `messages` keeps the
-   terms as text. Filters are terms too, of a column of their own: stream, sender, type, attachment.
+   terms as text. Filters are terms too, of a column of their own: stream, author, type, attachment.
 4. Rows go into FTS5 by ascending id: otherwise it begins a new segment with each.
 5. A file of another version, or damaged, is deleted: whoever feeds it begins anew.
 6. What is taken away leaves the file's bytes, too (`purging`): that a file owes this is written in
@@ -358,7 +358,7 @@ def _is_foreign(error: sqlite3.OperationalError) -> bool:
 
 
 def _scope(stream: int, document: Document) -> str:
-    words = [f"c{stream}", _named("s", document.sender)]
+    words = [f"c{stream}", _named("s", document.by)]
     if document.type:
         words.append(_named("t", document.type))
     if document.attached:
@@ -376,8 +376,8 @@ def _match(query: SearchQuery, criteria: Criteria, streams: set[int] | None) -> 
     found: list[str] = []
     if streams is not None and len(streams) <= STREAMS_FILTERED_MAX:
         found.append(" OR ".join(f'"c{stream}"' for stream in sorted(streams)))
-    if criteria.sender:
-        found.append(f'"{_named("s", criteria.sender)}"')
+    if criteria.by:
+        found.append(f'"{_named("s", criteria.by)}"')
     if criteria.type:
         found.append(f'"{_named("t", criteria.type)}"')
     if criteria.attached:

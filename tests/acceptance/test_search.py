@@ -97,7 +97,7 @@ def test_words_scripts_and_filters(cluster: Cluster) -> None:
     assert found("東京タワー") == [3]
     assert found("국어") == [4]
     assert found("ขอบคุณ") == [5]
-    assert found("", sender="sw-ann") == [3, 2, 0]
+    assert found("", by="sw-ann") == [3, 2, 0]
     assert found("tea", until=sent[1]["ts"]) == [0]
     assert found("tea", since=sent[1]["ts"]) == [1]
     # As a member of both he finds both, the newest first; by the server key with anybody's rights.

@@ -84,7 +84,7 @@ LEFT_OUT = frozenset({
     "created_since", "created_until", "guest",
     "max", "member", "mention_all", "mention_here", "mentions", "min", "min_seq", "muted",
     "muted_until", "owner", "prefix", "public", "reason", "replace", "replies", "reply_to",
-    "sender", "silent", "since", "sort", "state", "thread", "unread", "users", "version",
+    "silent", "since", "sort", "state", "thread", "unread", "users", "version",
 })  # fmt: skip
 
 

@@ -620,7 +620,7 @@ export interface HistoryPage {
   removed?: readonly RemovedRange[];
 }
 
-/** At most one of the places; none: the newest page. `at`: RFC 3339 or ms. `sender`, `type`: only such messages. `replies`: those that stand in threads alone, too. `as_of`: as `at`; the page shows what stood here at that time, later deletions undone: for who may undelete any (`features.past`), and without reactions and the like. */
+/** At most one of the places; none: the newest page. `at`: RFC 3339 or ms. `by`, `type`: only messages of this author or type. `replies`: those that stand in threads alone, too. `as_of`: as `at`; the page shows what stood here at that time, later deletions undone: for who may undelete any (`features.past`), and without reactions and the like. */
 export interface HistoryRequest {
   channel: string;
   after_seq?: number | null;
@@ -628,7 +628,7 @@ export interface HistoryRequest {
   around_seq?: number | null;
   at?: string | number | null;
   limit?: number | null;
-  sender?: string;
+  by?: string;
   type?: string;
   replies?: boolean;
   as_of?: string | number | null;
@@ -1417,11 +1417,11 @@ export interface SearchPage {
   next?: string;
 }
 
-/** `q`: words that must all be there; `"green tea"` one behind the other, `hel*` words that begin so, `-milk` not this. May be empty if anything else is asked for. `channels`: 1 to 100; none: all of the user's. `attachments`: only messages that have some. `since`, `until`: RFC 3339 or ms, `until` excluded. `user`: as whom a server key searches; without one, the whole app. */
+/** `q`: words that must all be there; `"green tea"` one behind the other, `hel*` words that begin so, `-milk` not this. May be empty if anything else is asked for. `channels`: 1 to 100; none: all of the user's. `by`: their author. `attachments`: only messages that have some. `since`, `until`: RFC 3339 or ms, `until` excluded. `user`: as whom a server key searches; without one, the whole app. */
 export interface SearchRequest {
   q?: string;
   channels?: readonly string[];
-  sender?: string;
+  by?: string;
   type?: string;
   attachments?: boolean;
   since?: string | number | null;

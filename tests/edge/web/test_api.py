@@ -166,7 +166,7 @@ async def test_a_word_is_a_boolean_where_the_shape_has_one() -> None:
             response, _ = await rest.call("GET", SEND, params={"replies": word})
             assert response.status == 200
             assert json.loads(rest.query.args).get("replies", False) is value
-        odd = {"replies": "yes", "limit": "1e1", "after_seq": "9" * 20, "sender": "a b"}
+        odd = {"replies": "yes", "limit": "1e1", "after_seq": "9" * 20, "by": "a b"}
         response, body = await rest.call("GET", SEND, params=odd)
         check_problem(response, body, 400, "bad_request")
         said = {row["pointer"]: row["detail"] for row in body["errors"]}
@@ -503,6 +503,8 @@ async def test_a_token_makes_its_user_and_carries_what_was_wished() -> None:
         claims = await claims_of(rest, ttl_s=60, info={"name": "Ann"})
         assert (claims["sub"], claims["info"]) == ("ann", {"name": "Ann"})
         assert 59 <= claims["exp"] - claims["iat"] <= 60
+        _, body = await rest.call("POST", "/v1/tokens", json={"user": "ann", "ttl_s": 60})
+        assert body["ttl_s"] == 60
         assert claims["jti"] != (await claims_of(rest))["jti"], "each can be revoked by itself"
         assert (rest.submit.tag, rest.submit.viewer.authority) == ("user.ensure", "system")
         assert rest.asked[-1].key == "#ann"

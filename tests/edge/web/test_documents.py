@@ -140,7 +140,7 @@ def test_what_a_route_says_of_itself_is_not_cut_off() -> None:
         assert route.get("description", route["summary"]).startswith(route["summary"])
     history = made()["paths"]["/v1/channels/{channel}/messages"]["get"]
     assert history["summary"] == "A page of messages.", "the verb introduces what asks"
-    for field in ("at", "sender", "type"):
+    for field in ("at", "by", "type"):
         assert f"`{field}`" in history["description"]
 
 

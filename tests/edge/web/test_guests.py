@@ -49,7 +49,7 @@ async def test_a_key_makes_a_guest_and_further_tokens_for_him() -> None:
         response, made = await rest.call("POST", "/v1/guests", json=body)
         assert response.status == 201, made
         assert (made["user"], made["ignored_fields"]) == ("g1", ["x"])
-        assert made["expires_in_s"] == DAY_S
+        assert made["token_ttl_s"] == DAY_S
         said = claims(made["token"])
         assert (said["sub"], said["guest"], said["info"]) == ("g1", True, {"b": 2})
         sent = json.loads(rest.submit.body)
@@ -63,6 +63,7 @@ async def test_a_key_makes_a_guest_and_further_tokens_for_him() -> None:
         later = claims(token["token"])
         assert later["guest"]
         assert 98 <= later["exp"] - later["iat"] <= 100, "a token ends when the guest does"
+        assert 98 <= token["ttl_s"] <= 100, "and says so"
         answered(rest, 0)
         response, refused = await rest.call("POST", "/v1/tokens", json={"user": "g1"})
         assert (response.status, refused["code"]) == (403, "guest_expired")
@@ -132,7 +133,7 @@ async def test_a_time_must_be_one() -> None:
         for token_ttl_s, seconds in ((60, 60), (0, DAY_S), (2 * DAY_S, DAY_S)):
             body = {"token_ttl_s": token_ttl_s}
             _, made = await rest.call("POST", "/v1/guests", json=body)
-            assert made["expires_in_s"] == seconds
+            assert made["token_ttl_s"] == seconds
 
 
 async def test_behind_a_proxy_each_address_is_counted_by_itself() -> None:

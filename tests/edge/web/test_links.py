@@ -14,10 +14,10 @@ BESIDE = Beside(has_more=True, next_cursor="n-n", prev_cursor="p-p")
 
 
 def test_links_keep_the_filters_and_drop_the_places() -> None:
-    query = {"limit": "1", "sender": "a&b", "before_seq": "8", "cursor": "old"}
+    query = {"limit": "1", "by": "a&b", "before_seq": "8", "cursor": "old"}
     following, previous = links(TEA, query, BESIDE).split(", ")
-    assert following == f'<{TEA}?limit=1&sender=a%26b&cursor=n-n>; rel="next"'
-    assert previous == f'<{TEA}?limit=1&sender=a%26b&cursor=p-p>; rel="prev"'
+    assert following == f'<{TEA}?limit=1&by=a%26b&cursor=n-n>; rel="next"'
+    assert previous == f'<{TEA}?limit=1&by=a%26b&cursor=p-p>; rel="prev"'
     assert links(TEA, query, Beside()) == ""
 
 
@@ -31,9 +31,9 @@ def test_an_answer_has_its_links_where_another_get_can_follow_them() -> None:
 
 
 def test_a_parameter_that_is_given_twice_is_named() -> None:
-    assert once(make_mocked_request("GET", f"{TEA}?limit=1&sender=a")) == {
+    assert once(make_mocked_request("GET", f"{TEA}?limit=1&by=a")) == {
         "limit": "1",
-        "sender": "a",
+        "by": "a",
     }
     with pytest.raises(Rejected, match="limit is given twice") as caught:
         once(make_mocked_request("GET", f"{TEA}?limit=1&limit=2"))

@@ -70,7 +70,7 @@ def test_a_list_with_a_cursor_of_its_own_has_the_sealed_one() -> None:
         ({}, [7, 9], {}, {"before_seq": 7}, {"after_seq": 9}),
         ({"before_seq": 7}, [1, 2], {}, None, {"after_seq": 2}),
         ({"before_seq": 1}, [], {}, None, None),
-        ({"sender": "ann"}, [], {"reached": 4}, {"before_seq": 4}, None),
+        ({"by": "ann"}, [], {"reached": 4}, {"before_seq": 4}, None),
         ({"after_seq": 3}, [4, 5], {}, {"after_seq": 5}, {"before_seq": 4}),
         ({"after_seq": 8}, [9], {}, None, {"before_seq": 9}),
         ({"after_seq": 3}, [4], {"reached": 6}, {"after_seq": 6}, {"before_seq": 4}),
@@ -82,7 +82,7 @@ def test_messages_go_on_to_older_ones_or_where_they_went(
     asked: dict[str, int], seqs: list[int], told: dict[str, int], after: Any, before: Any
 ) -> None:
     answer = {"messages": [{"seq": seq} for seq in seqs], "head": 9, **told}
-    kept = {k: v for k, v in asked.items() if k == "sender"}
+    kept = {k: v for k, v in asked.items() if k == "by"}
     body, following, previous = turned(HISTORY, answer, **asked)
     assert following == (after and {**kept, **after})
     assert previous == (before and {**kept, **before})

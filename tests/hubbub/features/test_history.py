@@ -172,16 +172,16 @@ def test_replies_in_threads_are_left_out_unless_asked_for(book: Playbook) -> Non
 def test_pages_of_one_sender_or_type(book: Playbook) -> None:
     for n in range(20):
         send(book, "ann" if n % 4 else "bob", f"m{n}", type="even" if n % 2 == 0 else "")
-    assert texts(history(book, sender="bob")) == ["m0", "m4", "m8", "m12", "m16"]
+    assert texts(history(book, by="bob")) == ["m0", "m4", "m8", "m12", "m16"]
     assert texts(history(book, type="even", limit=3)) == ["m14", "m16", "m18"]
-    assert texts(history(book, type="even", sender="ann", after_seq=0, limit=2)) == ["m2", "m6"]
+    assert texts(history(book, type="even", by="ann", after_seq=0, limit=2)) == ["m2", "m6"]
 
 
 def test_a_search_is_given_up_and_goes_on(book: Playbook, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pages, "LOOKED_AT_MAX", 10)
     for n in range(100):
         send(book, "bob" if n % 50 == 0 else "ann", f"m{n}")
-    found, request, asked = [], HistoryRequest(X, sender="bob", after_seq=0, limit=5), 0
+    found, request, asked = [], HistoryRequest(X, by="bob", after_seq=0, limit=5), 0
     while True:
         page = book.query("ann", "history.get", request)
         found += texts(page["messages"])
@@ -196,7 +196,7 @@ def test_a_search_is_given_up_and_goes_on(book: Playbook, monkeypatch: pytest.Mo
 def test_filters_are_names() -> None:
     book = Playbook(X, owner="ann")
     context = book.edge_context(Viewer("ann"))
-    for wrong in (HistoryRequest(X, sender="#ann"), HistoryRequest(X, type="t" * 65)):
+    for wrong in (HistoryRequest(X, by="#ann"), HistoryRequest(X, type="t" * 65)):
         with pytest.raises(Rejected):
             turn_history(wrong, context)
-    assert turn_history(HistoryRequest(X, sender="ann", type="t"), context).key == X
+    assert turn_history(HistoryRequest(X, by="ann", type="t"), context).key == X

@@ -102,7 +102,7 @@ def test_filters_are_looked_at_once_more() -> None:
     plain = send(at, "ann", "tea")
     rich = send(at, "ben", "tea", type="order", attachments=(file,))
     seqs = [plain, rich]
-    assert len(shown(at, seqs, sender="ben")) == 1
+    assert len(shown(at, seqs, by="ben")) == 1
     assert len(shown(at, seqs, type="order")) == 1
     assert len(shown(at, seqs, attached=True)) == 1
     [hit] = shown(at, seqs, "plan")  # in the name of a file, so nothing of the text is marked
@@ -140,7 +140,7 @@ def test_a_document_is_what_the_message_is_now() -> None:
     mid = at.shown(seq)["id"]
     document = current_document(seq, at.tables)
     assert document is not None
-    assert (document.text, document.sender, document.ts_ms) == ("tea", "ann", START_MS)
+    assert (document.text, document.by, document.ts_ms) == ("tea", "ann", START_MS)
     at.do("ann", EditMessage(channel=X, id=mid, text="milk"))
     document = current_document(seq, at.tables)
     assert document is not None
@@ -239,7 +239,7 @@ def test_a_link_is_the_same_request() -> None:
         (SearchRequest("tea", limit=0), BAD_REQUEST),
         (SearchRequest("tea", since="yesterday"), BAD_REQUEST),
         (SearchRequest("tea", cursor="x"), BAD_REQUEST),
-        (SearchRequest(sender="ann", sort="relevance"), BAD_REQUEST),
+        (SearchRequest(by="ann", sort="relevance"), BAD_REQUEST),
         (
             SearchRequest("tea", channels=tuple(f"group:{n}" for n in range(CHANNELS_MAX + 1))),
             TOO_MANY,

@@ -86,7 +86,7 @@ def test_messages_are_found_and_changes_follow(desk: Desk) -> None:
     second = rig.send(ROOM, "tea kettle", user="ben")
     desk.feed()
     assert desk.found("tea") == [second.seq, first.seq]
-    assert desk.found("tea", sender="ben") == [second.seq]
+    assert desk.found("tea", by="ben") == [second.seq]
     rig.do(ROOM, "message.edit", {"channel": ROOM, "id": first.id, "text": "coffee"})
     rig.do(ROOM, "message.delete", {"channel": ROOM, "id": second.id}, user="ben")
     desk.feed()
@@ -124,7 +124,7 @@ def test_what_has_no_words_is_found_by_its_sender(desk: Desk) -> None:
     body = {"channel": ROOM, "data": {"x": 1}, "type": "order"}
     sent = desk.rig.do(ROOM, "message.send", body)
     desk.feed()
-    assert desk.found("", type="order") == desk.found("", sender="alice") == [sent.seq]
+    assert desk.found("", type="order") == desk.found("", by="alice") == [sent.seq]
 
 
 def test_attachments_are_found_by_title_and_name(desk: Desk) -> None:

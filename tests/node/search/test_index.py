@@ -37,7 +37,7 @@ class Book:
         ms: int = 0,
         **more: object,
     ) -> None:
-        fields = {"sender": "ann", "type": "", "ts_ms": MS + (ms or seq), "attached": False} | more
+        fields = {"by": "ann", "type": "", "ts_ms": MS + (ms or seq), "attached": False} | more
         document = Document(text, **fields)  # type: ignore[arg-type]
         self.index.apply(Feed(changes=(Change(slot, "demo", key, seq, document),)))
 
@@ -160,12 +160,12 @@ def test_pages_fit_together_while_more_is_said(book: Book) -> None:
 
 
 def test_filters(book: Book) -> None:
-    book.put(1, "tea", sender="ann")
-    book.put(2, "tea", sender="ben", type="order")
-    book.put(3, "milk", sender="ben", attached=True)
+    book.put(1, "tea", by="ann")
+    book.put(2, "tea", by="ben", type="order")
+    book.put(3, "milk", by="ben", attached=True)
     book.put(4, "tea", key="group:b", slot=2)
-    assert book.seqs("tea", sender="ben") == [2]
-    assert book.seqs(sender="ben") == [3, 2]
+    assert book.seqs("tea", by="ben") == [2]
+    assert book.seqs(by="ben") == [3, 2]
     assert book.seqs(type="order") == [2]
     assert book.seqs(attached=True) == [3]
     assert book.seqs("tea", keys=((2, "group:b"),)) == [4]
