@@ -6,7 +6,8 @@ Rules:
 3. UNKNOWN is an error of its own (400 `unknown_outcome`, temporary): retry under the same cmid.
 4. Signs that leave nothing behind (`Command.PACED`) are counted here, after the checks, and ended
    for whoever is put out of the app (`edge.given`).
-5. An rpc's answer names fields that nobody knows (`edge.ignored`); cursors are sealed (`cursors`).
+5. An rpc's answer names fields that nobody knows (`edge.ignored`), its refusal those that are wrong
+   (`explaining`); cursors are sealed (`cursors`).
 6. A command without a cmid gets one here, so that a resend inside the cluster stays one command.
 
 Long because rpc, REST, batches and the edge's own commands share these checks and ways to the log.
@@ -20,6 +21,7 @@ from typing import Annotated, Final, Protocol
 import msgspec
 
 from edge.cursors import Seal, listing
+from edge.explaining import explained
 from edge.given import GivenSigns
 from edge.ignored import known_fields, plain, unknown_fields, with_ignored
 from edge.limits import SharedLimits
@@ -193,6 +195,7 @@ class Dispatch:
             row = self._registry.verbs.get(name)
             if row is None:
                 raise Rejected(NOT_AVAILABLE, f"no method {name[:64]}", **self._nearest(name))
+            reply = _explaining(reply, params or b"{}", row.shape)
             request = shape_json(params or b"{}", row.shape)
             if "cursor" in known_fields(row.shape):
                 seal = Seal(app.name, app.id_secret, name)
@@ -443,6 +446,15 @@ def _each(several: Several, reply: Reply) -> list[tuple[Command, Reply]]:
         return lambda refusal, _: answered(key, refusal)
 
     return [(command, one(command.stream_key())) for command in several.commands]
+
+
+def _explaining(reply: Reply, params: bytes, shape: type) -> Reply:
+    """The same reply, whose refusals name the fields that are wrong."""
+
+    def told(refusal: Rejected | None, data: bytes) -> None:
+        reply(refusal and explained(refusal, params, shape), data)
+
+    return told
 
 
 def refusal_of(status: Status, body: bytes) -> Rejected:

@@ -30,13 +30,13 @@ from edge.addresses import NO_PROXIES, Addresses
 from edge.auth import Auth, KeyHolder
 from edge.blocking import NOBODY, Blocked, scrub
 from edge.dispatch import WISHES, Answered, App, Dispatch, Reply, Sealed
+from edge.explaining import explained
 from edge.ignored import known_fields, with_ignored
 from edge.limits import Allowance, rates
 from edge.origins import Origins
 from edge.web.app_rows import APP_ROWS
 from edge.web.apps import AppRoutes, require_scope
 from edge.web.batch import Answer, BatchAnswer, BatchRequest, Held, Operation, parts, run_all
-from edge.web.fields import explained
 from edge.web.guard import RATE, REQUEST_ID, Guard, Handler, check_encoding
 from edge.web.guests import GUESTS, Guests
 from edge.web.idempotency import idempotency_cmid

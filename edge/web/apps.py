@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from edge.auth import Auth, KeyHolder
 from edge.cursors import Seal
 from edge.dispatch import App
+from edge.explaining import explained
 from edge.ignored import with_ignored
 from edge.web.app_rows import (
     CREATE,
@@ -54,7 +55,6 @@ from edge.web.app_rows import (
     SecretsAnswer,
     UpdateApp,
 )
-from edge.web.fields import explained
 from edge.web.guard import RATE
 from edge.web.links import ignored, listed, once
 from edge.web.paging import pages_of

@@ -20,8 +20,8 @@ from aiohttp import web
 from edge.addresses import Addresses
 from edge.auth import Auth
 from edge.dispatch import App, Dispatch, Reply
+from edge.explaining import explained
 from edge.ignored import known_fields, with_ignored
-from edge.web.fields import explained
 from edge.web.idempotency import idempotency_cmid
 from hubbub.base.errors import (
     BAD_REQUEST,

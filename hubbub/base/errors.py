@@ -111,7 +111,7 @@ METHOD_NOT_FOUND = _error(
     "method_not_found",
     404,
     "method not found",
-    hint="/openapi.json and /docs list every route, /asyncapi.json every method",
+    hint="/openapi.json and /docs list every route",
 )
 ALREADY_SUBSCRIBED = _error(105, "already_subscribed", 409, "already subscribed")
 LIMIT_EXCEEDED = _error(106, "limit_exceeded", 422, "limit exceeded")
@@ -122,7 +122,14 @@ BAD_REQUEST = _error(
     "bad request",
     hint="`errors` names the fields, where it is one of them; /docs shows what each takes",
 )
-NOT_AVAILABLE = _error(108, "not_available", 404, "not available")
+# The client protocol's word for an unknown rpc, too: the SDKs' suites ask for it.
+NOT_AVAILABLE = _error(
+    108,
+    "not_available",
+    404,
+    "not available",
+    hint="what it needs is off here; or an unknown rpc: /asyncapi.json and /docs list every method",
+)
 TOKEN_EXPIRED = _error(
     109, "token_expired", 401, "token expired", hint="get a new token where this one came from"
 )

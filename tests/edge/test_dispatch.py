@@ -250,6 +250,31 @@ def test_a_mistyped_method_is_told_the_nearest(name: str) -> None:
     assert stage.refused().details == {"nearest": "channel.query"}
 
 
+def test_a_refusal_names_every_field_that_is_wrong() -> None:
+    """What breaks its shape, its pattern or its bound; also where the stream's leader refuses."""
+    stage = Stage(REGISTRY)
+    stage.verb("message.send", b'{"channel":"tea","text":7,"reply_to":"x","thread":""}')
+    assert wrong_fields(stage) == {"#/channel", "#/text", "#/reply_to"}
+    stage = Stage(REGISTRY)
+    stage.verb("history.get", b'{"channel":"group:tea","by":"a b","limit":5}')
+    assert wrong_fields(stage) == {"#/by"}
+    stage = Stage(REGISTRY)
+    stage.verb("history.get", b'{"channel":"group:tea","limit":5000}')
+    [(*_, done)] = stage.sent
+    done(Status.REJECTED, encode_pack(Refusal(107, "limit is 1 to 1000")))
+    assert wrong_fields(stage) == {"#/limit"}
+    stage = Stage(REGISTRY)
+    stage.verb("history.get", b"[]")
+    assert "errors" not in stage.refused().details
+
+
+def wrong_fields(stage: Stage) -> set[str]:
+    [(refusal, _)] = stage.replies
+    assert refusal is not None
+    rows: Any = refusal.details["errors"]
+    return {row["pointer"] for row in rows}
+
+
 def test_no_method_is_near_to_rubbish() -> None:
     stage = Stage(REGISTRY)
     stage.verb("x" * 10_000, b"{}")
@@ -258,7 +283,7 @@ def test_no_method_is_near_to_rubbish() -> None:
 
 def test_a_command_that_is_too_large_says_the_limit() -> None:
     stage = Stage()
-    stage.verb("toy.say", json.dumps({"channel": "x", "text": "y" * 2_048}).encode())
+    stage.verb("toy.say", json.dumps({"channel": "group:x", "text": "y" * 2_048}).encode())
     refusal = stage.refused()
     assert (refusal.error.code, refusal.details) == (413, {"limit_bytes": 2_048})
 

@@ -1,4 +1,4 @@
-"""Which fields of a refused request are meant: all of them at once. Pure.
+"""Which fields of a refused request are meant: all of them at once, for rpc and REST. Pure.
 
 A shape tells what is of the wrong type (`hubbub.wire.field_errors`), a check the first thing that
 it meets. Here the rest is added, so that whoever filled in a form hears of all his mistakes: what
@@ -25,10 +25,17 @@ _WORD: Final = re.compile(r"\w+")
 _MEANT: Final = re.compile(r"\b[a-z]+(?:_[a-z]+)+\b|(?<=\()[a-z]+(?=\))")
 
 
-def explained(refusal: Rejected, params: Mapping[str, Any], shape: type) -> Rejected:
-    """The refusal with `errors` of every field that can be named."""
+def explained(refusal: Rejected, params: Mapping[str, Any] | bytes, shape: type) -> Rejected:
+    """The refusal with `errors` of every field that can be named. `params`: values or Raw by name,
+    or their JSON."""
     if refusal.error not in _EXPLAINED:
         return refusal
+    if isinstance(params, bytes):
+        try:
+            given = parse_json(params)
+        except Rejected:
+            return refusal
+        params = given if isinstance(given, dict) else {}
     rules = _rules(shape)
     given = refusal.details.get("errors")
     errors = {row["pointer"]: row["detail"] for row in given} if isinstance(given, list) else {}

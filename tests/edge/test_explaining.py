@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Raw
 
-from edge.web.fields import explained
+from edge.explaining import explained
 from hubbub.base.errors import BAD_REQUEST, NOT_FOUND, TOO_LARGE, Rejected
 from hubbub.features.registry import REGISTRY
 
