@@ -368,3 +368,14 @@ def test_which_rights_somebody_has_is_not_told_to_everybody() -> None:
     for user in ("ann", "bob"):
         shown = book.query(user, "capabilities.get", CapabilitiesRequest(key, user="bob"))
         assert (shown["grant"], shown["deny"]) == (["pin"], ["react"])
+
+
+def test_who_may_not_invite_lets_nobody_in_by_a_grant() -> None:
+    """Nobody inside may join himself: whoever invites may grant it, and only he."""
+    no_invite = AppSettings(capabilities={"group": {"owner": Override(deny=("invite",))}})
+    to_the_invited = for_role(Role.INVITED, ("request_join",))
+    book = room()
+    book.settings = no_invite
+    assert book.refused("ann", to_the_invited) is PERMISSION_DENIED
+    book.settings = AppSettings()
+    assert book.do("ann", to_the_invited)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from hubbub.base.errors import Rejected
+from hubbub.base.errors import BAD_REQUEST, CHANNEL_NOT_FOUND, UNKNOWN_CHANNEL, Rejected
 from hubbub.base.ids import message_id
 from hubbub.base.names import dm_channel
 from hubbub.features.add_jobs import AddPart, RunPart
@@ -22,7 +22,17 @@ from hubbub.features.bulk_delete import DeleteMessages, DeleteMessagesBy, GoOnDe
 from hubbub.features.capabilities import SetMemberCapabilities, SetRoleCapabilities
 from hubbub.features.channel_list import DropListed, PutListed, TellLists
 from hubbub.features.channels import CreateChannel, DeleteChannel, OpenDirect, UpdateChannel
-from hubbub.features.contract import Command, Event, EventKind, Feature, Registry, Table
+from hubbub.features.contract import (
+    Command,
+    EdgeContext,
+    Event,
+    EventKind,
+    Feature,
+    QueryCall,
+    Registry,
+    Table,
+    Verb,
+)
 from hubbub.features.counters import DeleteCounter, IncrementCounter, SetCounter
 from hubbub.features.devices import RemoveDevice, SeeDevice, SignOut
 from hubbub.features.directory import DropPublic, PutPublic
@@ -85,6 +95,8 @@ from hubbub.model.channel import ChannelKind, HistoryRule
 from hubbub.model.member import Role
 from hubbub.model.message import Forwarded
 from hubbub.settings.app import AppSettings, Namespace
+from hubbub.wire.codec import decode_json, encode_json
+from hubbub.wire.shapes import Viewer
 from tests.hubbub.features import later_commands
 from tests.support.playbook import APP, ID_SECRET, START_MS, Playbook
 
@@ -438,3 +450,130 @@ def test_a_name_is_declared_once() -> None:
         Registry((*FEATURES, Feature(name="x", tables=(Table("channel", int, int),))))
     with pytest.raises(AssertionError, match="twice"):
         Registry((*FEATURES, FEATURES[0]))
+
+
+MID = message_id(START_MS, 3, b"x", ID_SECRET)
+NAMES: dict[str, Any] = {
+    "channel": "group:x", "to": "group:y", "user": "ann", "users": ["ann"], "with": "bob",
+    "blocked": "bob", "id": MID, "ids": [MID, MID[:-1] + "a"], "thread": MID,
+}  # fmt: skip
+# What else a request needs to be one.
+FILLED: dict[str, dict[str, Any]] = {
+    "bookmark.update": {"folder": "f"},
+    "channel.promote": {"kind": "open"},
+    "channel.set_capabilities": {"role": "member"},
+    "channel.set_mine": {"muted": True},
+    "channel.set_retention": {"retention_s": 60},
+    "channel.set_slow_mode": {"seconds": 1},
+    "channel.truncate": {"before_seq": 2},
+    "channel.update": {"name": "x"},
+    "counter.delete": {"name": "c"},
+    "counter.increment": {"name": "c"},
+    "counter.set": {"name": "c"},
+    "devices.remove": {"device": "d"},
+    "draft.set": {"message": {"text": "x"}},
+    "mark.read": {"upto": 1},
+    "mark.unread": {"since": 1},
+    "member.set_role": {"role": "member"},
+    "member.timeout": {"for_s": 60},
+    "message.edit": {"text": "x"},
+    "message.expire": {"at": START_MS + 60_000},
+    "message.send": {"text": "x", "reply_to": MID},
+    "metadata.delete": {"key": "k"},
+    "metadata.set": {"key": "k", "value": 1},
+    "poll.add_option": {"text": "x"},
+    "poll.create": {"question": "?", "options": ["a", "b"]},
+    "poll.vote": {"options": [0]},
+    "poll.voters": {"option": 0},
+    "presence.set": {"state": "away"},
+    "privacy.set": {"typing": True},
+    "reaction.add": {"emoji": "👍"},
+    "reaction.remove": {"emoji": "👍"},
+    "reminder.create": {"at": "2026-03-01T00:00:00Z"},
+    "reminder.snooze": {"at": "2026-03-01T00:00:00Z"},
+    "schedule.create": {"at": "2026-03-01T00:00:00Z", "message": {"text": "x"}},
+    "bookmark.add": {"message": MID},
+    "event.publish": {"data": 1},
+    "event.send": {"type": "t", "data": 1},
+    "jobs.get": {"job": "j"},
+    "schedule.update": {"at": "2026-03-01T00:00:00Z"},
+    "thread.read": {"upto": 1},
+    "threads.read_all": {"upto": 1},
+    "search.messages": {"q": "x"},
+    "sessions.sign_out": {"keep": "d"},
+    "settings.set": {"settings": {"a": 1}},
+    "sync.verify": {"blocks": {"0": "00"}},
+    "user.update": {"name": "x"},
+}
+# Only on a connection; of several streams; of channels that are none of the chat.
+APART = {"presence.watch", "receipts.watch", "sync", "event.publish", "channel.open"}
+# What is no such name, and what names something that clients do not name so.
+NOT_NAMES: dict[str, list[Any]] = {
+    "channel": ["#ann", "@app", "members:x:1", "no", "a b"],
+    "to": ["#ann", "@app", "no"],
+    "user": ["a b", "#ann"],
+    "users": [["a b"], ["ann", "#ann"]],
+    "with": ["a b", "#ann", ""],
+    "blocked": ["a b", "#ann", ""],
+}
+
+
+def bodies() -> Iterator[tuple[Verb, dict[str, Any]]]:
+    """A request of each verb that names something."""
+    for verb in REGISTRY.verbs.values():
+        fields = {field.encode_name for field in msgspec.structs.fields(verb.shape)}
+        body = {name: NAMES[name] for name in sorted(fields & set(NAMES))}
+        if body and verb.name not in APART:
+            yield verb, body | FILLED.get(verb.name, {})
+
+
+def turned(verb: Verb, body: dict[str, Any], ctx: EdgeContext) -> Any:
+    asked = verb.turn(decode_json(encode_json(body), verb.shape), ctx)
+    return REGISTRY.checked(asked, ctx) if isinstance(asked, Command) else asked
+
+
+def test_every_verb_refuses_what_is_no_name() -> None:
+    """Before it names a stream: a channel's command must never be decided in a user's or the
+    app's."""
+    ctx = Playbook("group:x").edge_context(Viewer("", "server"))
+    for verb, body in bodies():
+        turned(verb, body, ctx)
+        for name in sorted(body.keys() & NOT_NAMES.keys()):
+            for bad in NOT_NAMES[name]:
+                if (verb.name, name) == ("channel.set_mine", "channel"):
+                    continue  # it names a row of the user's list
+                with pytest.raises(Rejected) as caught:
+                    turned(verb, body | {name: bad}, ctx)
+                assert caught.value.error in (BAD_REQUEST, UNKNOWN_CHANNEL), (verb.name, bad)
+
+
+def test_a_private_group_is_not_there_for_a_stranger_whatever_he_asks() -> None:
+    """Nor for what acts in it; a name that is taken is told, and one's own schedules are not
+    there either."""
+    book = Playbook("group:x", owner="ann")
+    book.do("ann", CreatePoll(channel="group:x", question="?", options=("a", "b")))
+    poll = book.outcome.id
+    book.do("ann", SendMessage(channel="group:x", text="hi"))
+    for verb, body in bodies():
+        if verb.name == "channel.create" or verb.name.startswith("schedule."):
+            continue
+        ids = {
+            "id": poll if "poll" in verb.name else book.outcome.id,
+            "ids": [poll, book.outcome.id],
+        }
+        body |= {name: given for name, given in ids.items() if name in body}
+        for user in ("ann", "eve"):
+            ctx = book.context(Viewer(user))
+            asked = turned(verb, body, book.edge_context(Viewer(user)))
+            error = None
+            try:
+                if isinstance(asked, Command) and asked.stream_key() == book.key:
+                    book.registry.admit(asked, book.tables, ctx)
+                    book.registry.decide[type(asked)](asked, book.tables, ctx)
+                elif isinstance(asked, QueryCall) and asked.key == book.key:
+                    book.registry.queries[asked.name].run(asked.args, book.tables, ctx)
+                else:
+                    break
+            except Rejected as refusal:
+                error = refusal.error
+            assert (error is CHANNEL_NOT_FOUND) is (user == "eve"), (verb.name, user, error)
