@@ -4,6 +4,7 @@ names; and what they find again."""
 from __future__ import annotations
 
 import asyncio
+import re
 from uuid import uuid4
 
 import pytest
@@ -15,6 +16,7 @@ from tests.browser.test_chat import bubble, enter, fresh, line, pane, write
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 FAR = 130  # messages: more than the first pages hold
+HIDDEN = re.compile("Hidden: written by somebody you block")
 FOUND_MS = 15_000  # a machine under load indexes late
 
 
@@ -207,6 +209,7 @@ async def test_reactions_answers_and_names(chat: Chat, demo: Demo) -> None:
     answer = bubble(alice, "Me!")
     await expect(answer.locator(".quote")).to_contain_text("Who brings the cake")
     await expect(answer.locator(".mention.me")).to_have_text("@Alice Moreau")
+    await expect(answer.locator(".mention.me")).to_have_css("display", "inline")
     await expect(bubble(bob, "Me!").locator(".tick")).to_have_text("Read by 1")
     await choose(alice, "Me!", "Pin")
     await expect(answer.locator(".pinned")).to_be_visible()
@@ -311,7 +314,9 @@ async def test_what_one_sets_for_oneself(chat: Chat, demo: Demo) -> None:
     await chloe.get_by_role("button", name="Send later").click()
     await page.get_by_role("button", name="Schedule", exact=True).click()
     await expect(chloe.locator("textarea")).to_have_value("")
+    await expect(chloe.locator("textarea")).to_be_focused()
     await chloe.get_by_role("button", name="Back to conversations").click()
+    await expect(line(chloe, name)).to_be_focused()
     await own(chloe, "Scheduled messages")
     dialog = page.get_by_role("dialog")
     await expect(dialog).to_contain_text("Much later words")
@@ -336,6 +341,19 @@ async def test_what_one_sets_for_oneself(chat: Chat, demo: Demo) -> None:
     await chloe.locator(".toast").get_by_role("button", name="Show").click()
     await expect(chloe.locator(".toast")).to_be_empty()
     await expect(bubble(chloe, "Better words")).to_be_focused()
+
+    # Who is blocked has no words here, and they come back with him.
+    await choose(chloe, "Better words", "Person…")
+    await page.get_by_role("dialog").get_by_role("button", name="Block").click()
+    await expect(chloe.locator("article.message.system")).to_have_text(HIDDEN)
+    await expect(bubble(chloe, "Later words")).to_be_visible()
+    await chloe.get_by_role("button", name="Back to conversations").click()
+    await own(chloe, "Blocked people")
+    await page.get_by_role("dialog").get_by_role("button", name="Unblock").click()
+    await expect(page.get_by_role("dialog")).to_contain_text("You block nobody.")
+    await page.keyboard.press("Escape")
+    await enter(chloe, name)
+    await bubble(chloe, "Better words").focus()
 
     # Escape closes what is on top, and nothing else.
     await page.keyboard.press("?")

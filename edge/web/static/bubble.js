@@ -2,8 +2,8 @@
 
 import { dressed, el, icon, iconButton, spoken } from "./dom.js";
 import { avatar, TONES } from "./faces.js";
-import { clockTime, fullTime, mentioned, oneLine, shortLabel, sizeWords, tone } from "./format.js";
-import { isFewEmoji, marked } from "./marking.js";
+import { clockTime, fullTime, mentioned, shortLabel, sizeWords, tone } from "./format.js";
+import { gist, isFewEmoji, isHidden, marked } from "./marking.js";
 import { receiptWords } from "./receipts.js";
 import { t } from "./words.js";
 
@@ -55,19 +55,18 @@ function forwarded({ forwarded: from, deleted }, on) {
 
 function quote({ quote: quoted, deleted }, on) {
   if (!quoted || deleted) return null;
-  const words = quoted.deleted ? t("A deleted message") : oneLine(quoted.text || t("(data)"));
   const go = () => on.act("jump", quoted);
   return el(
     "button",
-    { type: "button", class: `quote tone-${tone(quoted.by ?? "", TONES)}`, tabindex: "-1", on: { click: go } },
+    { type: "button", class: `quote tone-${tone(quoted.by, TONES)}`, tabindex: "-1", on: { click: go } },
     spoken(t("In answer to ")),
-    el("bdi", { class: "author", text: quoted.by ? on.author(quoted.by) : "" }),
-    el("bdi", { class: "quoted", text: words }),
+    el("bdi", { class: "author", text: on.author(quoted.by) }),
+    el("bdi", { class: "quoted", text: gist(quoted) }),
   );
 }
 
 function text(message, facts, on) {
-  if (message.deleted) return el("p", { class: "text", text: t("This message was deleted") });
+  if (message.deleted || isHidden(message)) return el("p", { class: "text", text: message.deleted ? t("This message was deleted") : gist(message) });
   const node = el("div", { class: isFewEmoji(message.text ?? "") ? "text large" : "text", dir: "auto" });
   if (!message.text && message.data !== undefined && !message.attachments?.length) node.textContent = t("(data without text)");
   const people = (message.mentions ?? []).map((user) => ({ user, name: on.author(user) }));
@@ -182,7 +181,7 @@ export const mayEdit = (m, user) =>
 
 /** What one may do with a message. `facts`: {user, role, underRoot}. */
 export function verbsOf(message, { user, role, underRoot }) {
-  if (message.status !== "stored") return [];
+  if (message.status !== "stored" || isHidden(message)) return [];
   const isStaff = role === "owner" || role === "moderator";
   if (message.deleted) return message.by === user || isStaff ? ["undelete"] : [];
   const verbs = message.by === user && message.kind !== "system" ? ["delete"] : [];
@@ -195,7 +194,7 @@ export function verbsOf(message, { user, role, underRoot }) {
   verbs.push("save", "remind");
   if (message.by === user) verbs.push("readers");
   if (message.poll && !message.poll.closed_at && (message.by === user || isStaff)) verbs.push("askEnd");
-  if (message.by !== user && message.kind !== "system") verbs.push("person");
+  if (message.by !== user && message.kind !== "system") verbs.push("profile");
   if (isStaff && !verbs.includes("delete")) verbs.push("delete");
   if (Object.keys(message.reactions ?? {}).length) verbs.push("reactors");
   return verbs;

@@ -2,7 +2,7 @@
 
 import { dressed, el, icon, iconButton } from "./dom.js";
 import { boundWords } from "./bounds.js";
-import { oneLine } from "./format.js";
+import { gist } from "./marking.js";
 import { placeOf } from "./signs.js";
 import { t } from "./words.js";
 
@@ -85,7 +85,7 @@ export class Composer {
     this.quote = quote;
     this.banner.hidden = !editing && !quote;
     if (this.banner.hidden) return this.banner.replaceChildren();
-    const words = editing ? t("Editing a message") : `${t("Answer to {name}", { name: this.on.author(quote.by) })}: ${oneLine(quote.text || t("(data)"))}`;
+    const words = editing ? t("Editing a message") : `${t("Answer to {name}", { name: this.on.author(quote.by) })}: ${gist(quote)}`;
     const close = iconButton("close", editing ? t("Stop editing") : t("Do not answer"), () => this.#stop(), { class: "plain" });
     this.banner.replaceChildren(icon(editing ? "edit" : "reply"), el("span", { text: words }), close);
   }
@@ -114,6 +114,7 @@ export class Composer {
   #later() {
     const text = this.box.value.trim();
     const more = { reply_to: this.quote?.id, mentions: this.naming?.of(text) };
+    this.focus(); // where it comes back to: the button goes with the text
     this.on.later(text, more, () => {
       this.#begin(null, null);
       this.drafts.sent(this.#place);

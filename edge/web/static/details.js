@@ -4,6 +4,7 @@
 import { el, iconButton } from "./dom.js";
 import { avatar } from "./faces.js";
 import { clockTime, dayLabel } from "./format.js";
+import { gist } from "./marking.js";
 import { t } from "./words.js";
 
 /** Opens a dialog. */
@@ -43,7 +44,6 @@ export async function showReactors(channel, message, { ask, author }) {
   sheet(t("Reactions"), el("ul", {}, ...page.reactors.map(({ user, emoji }) => person(author(user), user, emoji))));
 }
 
-/** Who is in a channel, and who else of `people` could be asked in. */
 /** Of each option of a poll, who chose it. */
 export async function showVotes(channel, { id, poll }, { ask, author }) {
   const pages = await Promise.all(poll.options.map((option) => ask("poll.voters", { channel, id, option: option.id })));
@@ -66,7 +66,7 @@ export async function showPins(channel, { ask, author, go }) {
   const { pins } = await ask("pin.list", { channel });
   const row = ({ message }) => {
     const button = el("button", { type: "button", class: "hit", on: { click: () => (dialog.close(), go(message)) } });
-    button.append(el("bdi", { class: "name", text: author(message.by) }), el("span", { class: "when", text: when(message.ts) }), el("bdi", { class: "snippet", text: message.text }));
+    button.append(el("bdi", { class: "name", text: author(message.by) }), el("span", { class: "when", text: when(message.ts) }), el("bdi", { class: "snippet", text: gist(message) }));
     return el("li", {}, button);
   };
   const rows = pins.map(row);

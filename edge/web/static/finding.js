@@ -15,7 +15,7 @@ export class Finding {
     this.list = el("ul", { class: "found-messages" });
     this.state = el("p", { class: "none", role: "status" });
     this.more = el("button", { type: "button", class: "more", hidden: true, text: t("Show older"), on: { click: () => this.#ask() } });
-    this.root = el("section", { class: "finding", "aria-label": t("Messages found"), hidden: true }, el("h2", { text: "Messages" }), this.list, this.state, this.more);
+    this.root = el("section", { class: "finding", "aria-label": t("Messages found"), hidden: true }, el("h2", { text: t("Messages") }), this.list, this.state, this.more);
   }
 
   /** What is looked for now; empty: nothing. */

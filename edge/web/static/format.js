@@ -54,11 +54,11 @@ export function initials(name) {
   return (first(words[0]) + last).toLocaleUpperCase();
 }
 
-/** A small number that is always the same for one id: which of `count` colours it has.
+/** A small number that is always the same for one id (nobody has one, too): which of `count` colours it has.
  *  Source: FNV-1a (32 bit). */
 export function tone(id, count) {
   let sum = 11;
-  for (const char of id) sum = Math.imul(sum ^ char.codePointAt(0), 16777619);
+  for (const char of id ?? "") sum = Math.imul(sum ^ char.codePointAt(0), 16777619);
   return (sum >>> 13) % count;
 }
 

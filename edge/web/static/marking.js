@@ -3,7 +3,8 @@
 // Rules: nothing within code or a link is markup; a mark stands at the edge of a word, so that snake_case and
 // 2 * 3 * 4 stay what they are.
 
-import { segments } from "./format.js";
+import { oneLine, segments } from "./format.js";
+import { t } from "./words.js";
 
 const CODE = /\n?\x60{3}(?:[\w+#-]*\n)?([^]+?)\n?\x60{3}\n?|\x60([^\x60\n]+)\x60/gu;
 const MARK = /(?<![\p{L}\p{N}*_~])(\*\*|~~|\*|_)(?=[^\s*_~])(.{1,400}?)(?<=\S)\1(?![\p{L}\p{N}*_~])/gu;
@@ -37,6 +38,19 @@ function split(text) {
   if (from < text.length) parts.push({ text: text.slice(from) });
   return parts;
 }
+
+/** Whether what stands in a message's place says only that somebody blocked wrote it. */
+export const isHidden = ({ t: kind }) => kind === "message.hidden";
+
+/** What a message says, in one line and without marks. */
+export function gist(message) {
+  if (isHidden(message)) return t("Hidden: written by somebody you block");
+  if (message.deleted) return t("A deleted message");
+  const { text } = message;
+  return text ? oneLine(/[*_~\x60]/u.test(text) ? bare(marked(text)) : text) : t("(data)");
+}
+
+const bare = (parts) => parts.map((part) => part.text ?? bare(part.parts)).join("");
 
 /** Whether a text is a few emoji and nothing else. */
 export function isFewEmoji(text) {

@@ -15,7 +15,7 @@ const WORDS = {
   link: t("Copy link"),
   save: t("Save for later"),
   remind: t("Remind me…"),
-  person: t("Person…"),
+  profile: t("Person…"),
   undelete: t("Bring it back"),
   pin: t("Pin"),
   unpin: t("Unpin"),
@@ -57,7 +57,7 @@ export class Menu {
     const kinds = EMOJI.map((emoji) =>
       el("button", { type: "button", role: "menuitem", class: "emoji", tabindex: "-1", "aria-label": t("React with {emoji}", { emoji }), text: emoji, on: { click: () => this.#choose("react", emoji) } }),
     );
-    kinds.push(el("button", { type: "button", role: "menuitem", class: "emoji", tabindex: "-1", "aria-label": t("Another reaction"), text: "＋", on: { click: () => this.#another() } }));
+    kinds.push(el("button", { type: "button", role: "menuitem", class: "emoji", tabindex: "-1", "aria-label": t("Another reaction"), text: "+", on: { click: () => this.#another() } }));
     const isGone = verbs.includes("undelete");
     this.#fill(verbs.map((verb) => [verb]), ...(isGone ? [] : [el("div", { class: "emojis", role: "none" }, ...kinds)]));
     article.append(this.node);

@@ -5,7 +5,7 @@
 // 2. Who is busy, and what is muted or archived, makes none.
 
 import { dropDown } from "./dropdown.js";
-import { oneLine } from "./format.js";
+import { gist } from "./marking.js";
 import { t } from "./words.js";
 
 const CHOICES = { "": t("No notices"), shown: t("Notices"), heard: t("Notices with a sound") };
@@ -30,9 +30,8 @@ export function notify(session, which, open) {
   const row = news.sort((a, b) => b.ms - a.ms)[0];
   if (!row) return;
   if (which === "heard") ring();
-  const { by, text, deleted } = row.preview;
-  const words = deleted ? t("Message deleted") : oneLine(text || t("(data)"));
-  const body = row.kind === "dm" ? words : `${session.author(by)}: ${words}`;
+  const words = gist(row.preview);
+  const body = row.kind === "dm" ? words : `${session.author(row.preview.by)}: ${words}`;
   try {
     const notice = new Notification(session.title(row), { body, tag: row.channel, icon: "/static/icon.svg", silent: true });
     notice.onclick = () => (window.focus(), notice.close(), open(row.channel));

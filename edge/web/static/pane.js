@@ -7,6 +7,7 @@ import { arrange, dressed, el, icon, iconButton, spoken } from "./dom.js";
 import { boundsOf } from "./bounds.js";
 import { avatar, placeAvatar } from "./faces.js";
 import { linkTo, oneLine, shortLabel } from "./format.js";
+import { gist } from "./marking.js";
 import { CONNECTING, ENDED, ONLINE, NoAnswer, WAITING } from "/static/hubbub.js";
 import { Session } from "./session.js";
 import { typingWords } from "./signs.js";
@@ -14,7 +15,7 @@ import { themeButton } from "./theme.js";
 import { Timeline } from "./timeline.js";
 import { t, told } from "./words.js";
 
-const PATIENCE_MS = 1_500; // a cut that heals sooner is nobody's concern
+const PATIENCE_MS = 1_500; // a cut that heals sooner is nobody's concern, nor a connection that comes
 const FIND_FROM = 2; // characters
 const FIND_AFTER_MS = 300; // of quiet
 const OUTDATED = ["bad request", "inappropriate protocol"]; // how it ends for a page that an update has overtaken
@@ -137,8 +138,9 @@ export class Pane {
       return this.#say("online", "");
     }
     this.lostAt ||= Date.now();
-    const left = this.wasOnline ? this.lostAt + PATIENCE_MS - Date.now() : 0;
+    const left = this.lostAt + PATIENCE_MS - Date.now();
     if (left > 0 && client.state !== ENDED) {
+      if (!this.wasOnline) this.#say("connecting", "");
       this.patience = setTimeout(() => this.#drawState(), left);
       return;
     }
@@ -194,7 +196,10 @@ export class Pane {
     const old = new Map([...this.channels.children].map((node) => [node.dataset.channel, node]));
     const items = found.map((row) => this.#item(row, old.get(row.channel)));
     if (!items.length && this.session.isListed) items.push(el("li", { class: "none", text: wanted ? t("No conversation of this name") : t("No conversations yet") }));
+    const focused = this.channels.contains(document.activeElement) && document.activeElement;
     arrange(this.channels, items);
+    // A row that moved lost it, and one that went.
+    if (focused && focused !== document.activeElement) this.#focusList(focused.parentElement.dataset.channel);
     if (this.isAlone) {
       const unread = this.session.list.unread + (this.session.list.threads?.unread ?? 0);
       const notices = this.storage.getItem(NOTICES);
@@ -240,7 +245,7 @@ export class Pane {
     if (draft) return t("Draft: {text}", { text: oneLine(draft) });
     const { preview } = row;
     if (!preview) return row.kind === "open" ? t("Open to everybody") : t("No messages yet");
-    const text = preview.deleted ? t("Message deleted") : (preview.poll ? t("Poll: ") : "") + oneLine(preview.text || t("(data)"));
+    const text = (preview.poll && !preview.deleted ? t("Poll: ") : "") + gist(preview);
     if (preview.by === this.user) return t("You: {text}", { text });
     return row.kind === "dm" ? text : `${this.session.author(preview.by).split(" ")[0]}: ${text}`;
   }
@@ -265,7 +270,7 @@ export class Pane {
     this.threads?.draw();
     if (room) this.composer.address(row ? this.session.title(row) : room.channel);
     if (!shows) return;
-    for (const one of [this.composer, this.threads?.composer]) one?.restrict(boundsOf(room, row, this.user));
+    for (const one of [this.composer, this.threads?.composer]) one?.restrict(boundsOf(room, row, this.user, Date.now()));
     this.#drawTyping(room);
     const shown = this.session.shown;
     const isPast = shown !== room;
@@ -332,10 +337,18 @@ export class Pane {
   }
 
   #leave() {
+    const channel = this.session.room?.channel;
     this.session.problem = "";
     this.session.close();
     this.#changed("room");
     this.#changed("list");
+    queueMicrotask(() => this.#focusList(channel));
+  }
+
+  /** To a conversation, or to the first one if it is not in the list. */
+  #focusList(channel) {
+    const rows = [...this.channels.querySelectorAll("button")];
+    (rows.find((row) => row.parentElement.dataset.channel === channel) ?? rows[0])?.focus();
   }
 
   /** The first look: the agreed conversation, or the latest one where list and room fit side by side. */
@@ -565,7 +578,7 @@ export class Pane {
       unpin: () => session.command("message.unpin", { channel, id: message.id }),
       readers: () => this.#detail("showReaders", message),
       reactors: () => this.#detail("showReactors", message),
-      person: () => this.#members(message.by),
+      profile: () => this.#members(message.by),
       edits: () => this.#detail("showEdits", message),
       vote: () => session.vote(message, more),
       ownVote: () => import("./poll.js").then(({ askOwn }) => askOwn(session, message)),
@@ -577,8 +590,8 @@ export class Pane {
       jump: () => this.#lead(message),
       follow: () => this.follow({ link: more }),
       link: () => navigator.clipboard.writeText(location.origin + linkTo(channel, message.id)).then(() => this.#tell(t("Link copied"), true)),
-      save: () => this.#noted("bookmark.add", { channel, message: message.id, title: oneLine(message.text ?? "") }, t("Saved")),
-      remind: () => this.#noted("reminder.create", { channel, message: message.id, at: Date.now() + more, note: oneLine(message.text ?? "") }, t("You will be reminded")),
+      save: () => this.#noted("bookmark.add", { channel, message: message.id, title: gist(message) }, t("Saved")),
+      remind: () => this.#noted("reminder.create", { channel, message: message.id, at: Date.now() + more, note: gist(message) }, t("You will be reminded")),
       thread: () => this.#thread(message.thread || message.id),
       retry: () => session.outbox.retry(message.entry.cmid),
       discard: () => session.outbox.discard(message.entry.cmid),

@@ -28,7 +28,7 @@ export class Names {
   }
 
   of(user) {
-    return this.names.get(user) || user;
+    return this.names.get(user) || user || "";
   }
 
   set(user, name) {

@@ -9,6 +9,7 @@
 //    off its messages.
 
 import { ANNOTATING, annotate, takeAnnotations, takePoll } from "./annotations.js";
+import { isHidden } from "./marking.js";
 import { Receipts } from "./receipts.js";
 
 const CHANGES = new Set(["message.updated", "message.deleted", "message.undeleted"]);
@@ -113,13 +114,14 @@ export class Room {
     return undefined;
   }
 
-  /** Messages of others behind the mark that are not deleted, of those loaded. */
+  /** Messages of others behind the mark that are not deleted, of those loaded; of who is blocked none counts. */
   unread() {
-    const counts = (m) => m.seq > this.mark && m.by !== this.user && !m.deleted && !m.silent && !m.kind;
+    const counts = (m) => m.seq > this.mark && m.by !== this.user && !isHidden(m) && !m.deleted && !m.silent && !m.kind;
     return this.messages.filter(counts).length;
   }
 
-  /** What to show: stored messages with the changes on their way, then what is not stored yet. */
+  /** What to show: stored messages with the changes on their way, one in place of a run of hidden ones; then what is
+   *  not stored yet. */
   view(entries) {
     const changes = new Map();
     const stored = new Set();
@@ -129,7 +131,8 @@ export class Room {
       if (entry.kind !== "send") changes.set(entry.id, entry);
       else if (!stored.has(entry.cmid) && this.#holds(entry.more ?? {})) waiting.push(this.#unsent(entry));
     }
-    const shown = this.messages.map((message) => {
+    const inView = this.messages.filter((message, n) => !isHidden(message) || !n || !isHidden(this.messages[n - 1]));
+    const shown = inView.map((message) => {
       const change = changes.get(message.id);
       if (!change || message.deleted) {
         const receipt = message.by === this.user && !message.deleted ? this.receipts.of(message.seq) : undefined;

@@ -9,7 +9,8 @@ import { mayEdit } from "./bubble.js";
 import { Composer } from "./composer.js";
 import { DRAWINGS, el, icon, iconButton, spoken } from "./dom.js";
 import { avatar } from "./faces.js";
-import { oneLine, shortLabel } from "./format.js";
+import { shortLabel } from "./format.js";
+import { gist } from "./marking.js";
 import { placeOf, typingWords } from "./signs.js";
 import { ownThreads, Threading } from "./threading.js";
 import { Timeline } from "./timeline.js";
@@ -202,7 +203,7 @@ export class ThreadPanel {
       avatar(root.by, session.author(root.by), "small"),
       el("bdi", { class: "name", text: session.author(root.by) }),
       el("span", { class: "when", text: root.last_reply ? shortLabel(Date.parse(root.last_reply), Date.now()) : "" }),
-      el("bdi", { class: "snippet", text: root.deleted ? t("A deleted message") : oneLine(root.text || t("(data)")) }),
+      el("bdi", { class: "snippet", text: gist(root) }),
       el("span", { class: "about" }, `${title} · ${replies}`),
       unread ? el("span", { class: "badge" }, String(unread), spoken(mentions ? t(" unread, you are mentioned") : t(" unread"))) : null,
     );

@@ -9,6 +9,7 @@
 import { openerOf, partsOf, shapeOf, verbsOf } from "./bubble.js";
 import { arrange, dressed, el, icon } from "./dom.js";
 import { dayKey, dayLabel } from "./format.js";
+import { isHidden } from "./marking.js";
 import { timeline } from "./store.js";
 import { t } from "./words.js";
 
@@ -183,7 +184,7 @@ export class Timeline {
     node.classList.toggle("starts", starts);
     node.classList.toggle("named", Boolean(message.mentions?.includes(this.facts.user)));
     node.classList.toggle("direct", this.facts.isDirect);
-    node.classList.toggle("system", Boolean(message.kind));
+    node.classList.toggle("system", Boolean(message.kind) || isHidden(message));
     node.classList.toggle("deleted", Boolean(message.deleted));
     node.classList.toggle("last-own", row.key === this.lastOwn);
     node.dataset.status = message.status;

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { pathToFileURL } from "node:url";
 
 const load = (name) => import(new URL(name, pathToFileURL(`${process.env.HUBBUB_STATIC}/`)));
-const { isFewEmoji, marked } = await load("marking.js");
+const { gist, isFewEmoji, marked } = await load("marking.js");
 const { ChannelList, Room, timeline } = await load("store.js");
 const { boundsOf, boundWords } = await load("bounds.js");
 const { initials, oneLine, segments, tone } = await load("format.js");
@@ -96,6 +96,24 @@ test("unread: others' messages behind the mark that are not deleted", () => {
   room.mark = 1;
   room.apply({ t: "message.deleted", seq: 6, id: "m4", rev: 1, by: "bob", ts: TS });
   assert.equal(room.unread(), 2);
+});
+
+test("what somebody blocked wrote is neither shown, a run of it once, nor unread", () => {
+  const hidden = (seq) => ({ t: "message.hidden", seq, id: `m${seq}`, ts: TS });
+  const room = new Room("group:x", "alice");
+  room.load([message(1), hidden(2), hidden(3), message(4, { by: "alice" }), hidden(5)], 5, true);
+  assert.equal(room.unread(), 1);
+  const shown = room.view([]);
+  assert.deepEqual(shown.map((m) => m.seq), [1, 2, 4, 5]);
+  assert.equal(gist(shown[1]), "Hidden: written by somebody you block");
+  assert.equal(tone(shown[1].by, 8), tone("", 8));
+  assert.equal(timeline(shown, { dayOf: () => "d", user: "alice" }).filter((row) => row.starts).length, 4);
+});
+
+test("one line says what a message says, without its marks", () => {
+  assert.equal(gist({ text: "**Now**:\n `x_1` and _[y](z)_ 2 * 3 * 4" }), "Now: x_1 and [y](z) 2 * 3 * 4");
+  assert.equal(gist({ text: "", deleted: true }), "A deleted message");
+  assert.equal(gist({ data: {} }), "(data)");
 });
 
 test("the timeline has days, runs of one author and one line before what is new", () => {
@@ -244,11 +262,13 @@ test("a few emoji alone are large", () => {
 
 test("a mute is known from the subscription and from events, and its words end with it", () => {
   const room = new Room("group:x", "alice");
-  const said = (nowMs) => boundWords(boundsOf(room, { role: "member" }, "alice"), nowMs);
+  const said = (nowMs) => boundWords(boundsOf(room, { role: "member" }, "alice", now), nowMs);
   const now = Date.parse(TS);
   room.take({ channel: {}, muted: "2026-01-31T13:00:00.000Z" });
-  assert.match(said(now), /^You are muted here until /u);
+  assert.match(said(now), /^You are muted here until [\d:]+( [AP]M)?$/u);
   assert.equal(said(now + 3_600_000), "");
+  room.take({ channel: {}, muted: "2026-02-07T13:00:00.000Z" });
+  assert.match(said(now), /until (February 7|7 February), /u, "not today");
   room.take({ channel: {}, muted: "" });
   assert.equal(said(now), "You are muted here");
   room.take({ channel: {} });
