@@ -14,6 +14,8 @@ Rules:
    with by `hubbub up` is kept as it is and has all of them.
 6. A header that was accepted is not read again (`repeated_tokens`); everything else of a token is.
 
+Long because connection tokens, subscription tokens and server keys are read with the same keys.
+
 Outcome for a connection: bad token = close 3500, expired = error 109. For a subscription: bad =
 error 103, expired = 109, of another user, channel or connection = close 3500. Source:
 client-protocol page 1.12; RFC 7515, 7518, 7519, 8725.
@@ -25,6 +27,7 @@ import base64
 import hmac
 import warnings
 from collections.abc import Sequence
+from math import isnan
 from typing import Any, Final
 
 import jwt
@@ -49,7 +52,7 @@ from hubbub.base.names import check_user
 from hubbub.base.units import SECOND_MS
 from hubbub.model.server_keys import SCOPES, Scope, ServerKey, id_in, is_key
 from hubbub.runtime.clock import Clock, SystemClock
-from hubbub.wire.codec import encode_json
+from hubbub.wire.codec import encode_json, parse_json
 
 ALGORITHMS: Final = ("HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "EdDSA")
 # Edges follow the records within 2 s: so old, a secret is known to all of them.
@@ -57,6 +60,8 @@ SETTLED_MS: Final = 10 * SECOND_MS
 TTL_S_MAX: Final = 365 * 86_400  # an `exp` further away is read as this far
 TOKEN_BYTES_MAX: Final = 16_384
 CLAIM_CHANNELS_MAX: Final = 128
+TIME_S_MAX: Final = 253_402_300_799  # of a claim: the end of year 9999
+_BAD: Final = (jwt.PyJWTError, ValueError, RecursionError, Rejected)
 
 # A short secret is refused by our own rule, which has one named exception (a profile's setting).
 warnings.filterwarnings("ignore", category=InsecureKeyLengthWarning)
@@ -290,7 +295,7 @@ class Auth:
             identity = _identity(key, claims)
         except Expired:
             raise Rejected(TOKEN_EXPIRED) from None
-        except (jwt.PyJWTError, ValueError, Rejected) as error:
+        except _BAD as error:
             raise RemoteProtocolError(INVALID_TOKEN, str(error)) from None
         if self.is_revoked(app, identity.user, identity.issued_ms, identity.jti):
             raise RemoteProtocolError(INVALID_TOKEN, "revoked")
@@ -307,15 +312,16 @@ class Auth:
         """
         try:
             key, claims = self._claims(token)
+            grant = SubscriptionGrant(_expiry(claims), _info(claims))
         except Expired:
             raise Rejected(TOKEN_EXPIRED) from None
-        except (jwt.PyJWTError, ValueError):
+        except _BAD:
             raise Rejected(PERMISSION_DENIED, "bad subscription token") from None
         wanted_client = claims.get("client") or client
         given = (key.app, claims.get("sub") or "", claims.get("channel"), wanted_client)
         if given != (app, user, channel, client):
             raise RemoteProtocolError(INVALID_TOKEN, "the token is for another subscription")
-        return SubscriptionGrant(_expiry(claims), _info(claims))
+        return grant
 
     def _claims(self, token: str) -> tuple[TokenKey, dict[str, Any]]:
         if not token or len(token) > TOKEN_BYTES_MAX:
@@ -373,12 +379,11 @@ def _identity(key: TokenKey, claims: dict[str, Any]) -> Identity:
     channels = claims.get("channels") or ()
     if not isinstance(channels, list | tuple) or not all(isinstance(c, str) for c in channels):
         raise ValueError("channels must be a list of names")
-    issued = claims.get("iat", 0)
     return Identity(
         app=key.app,
         user=user,
         expires_ms=_expiry(claims),
-        issued_ms=int(issued * SECOND_MS) if isinstance(issued, int | float) else 0,
+        issued_ms=_ms(claims.get("iat")),
         info=_info(claims),
         jti=str(claims.get("jti", "")),
         channels=tuple(channels[:CLAIM_CHANNELS_MAX]),
@@ -390,11 +395,24 @@ def _identity(key: TokenKey, claims: dict[str, Any]) -> Identity:
 
 def _expiry(claims: dict[str, Any]) -> int:
     """`expire_at` (connection expiry apart from exp; 0 = never) wins over `exp`."""
-    value = claims.get("expire_at", claims.get("exp", 0))
-    return int(value * SECOND_MS) if isinstance(value, int | float) else 0
+    return _ms(claims.get("expire_at", claims.get("exp")))
+
+
+def _ms(seconds: object) -> int:
+    """0 for what is no number. Raises ValueError for NaN: Python reads it, and Infinity."""
+    if not isinstance(seconds, int | float):
+        return 0
+    if isnan(seconds):
+        raise ValueError("not a time")
+    return int(max(-TIME_S_MAX, min(seconds, TIME_S_MAX)) * SECOND_MS)
 
 
 def _info(claims: dict[str, Any]) -> bytes:
+    """JSON, or nothing. Raises ValueError, RecursionError or Rejected."""
     if "b64info" in claims:
-        return base64.b64decode(str(claims["b64info"]), validate=True)
-    return encode_json(claims["info"]) if "info" in claims else b""
+        info = base64.b64decode(str(claims["b64info"]), validate=True)
+    else:
+        info = encode_json(claims["info"]) if "info" in claims else b""
+    if info:
+        parse_json(info)
+    return info

@@ -26,14 +26,14 @@ from msgspec import MsgspecError, Struct
 from edge.carriers import Carriers, Stream
 from edge.hub import Hub, Repair
 from edge.tracing import TRACE
-from hubbub.base.errors import INTERNAL, error_by_code
+from hubbub.base.errors import INTERNAL, Rejected, error_by_code
 from hubbub.base.units import SECOND_MS
 from hubbub.coordinator.cluster import ClusterView
 from hubbub.ring.hashing import slot_of, slots_of
 from hubbub.runtime.clock import Clock
 from hubbub.runtime.logs import get_logger
 from hubbub.transport.peer import Peers
-from hubbub.wire.codec import decode_pack, encode_pack, parse_json
+from hubbub.wire.codec import decode_pack, encode_pack, load_json
 from hubbub.wire.frame import Message, encode_message
 from hubbub.wire.search import SearchAnswer
 from hubbub.wire.shapes import (
@@ -74,7 +74,7 @@ ANSWERS: Final[dict[int, type]] = {
     Kind.HEADS: HeadsAnswer,
     Kind.SEARCH: SearchAnswer,
 }
-_NOT_READ: Final = (MsgspecError, ValueError)
+_NOT_READ: Final = (MsgspecError, ValueError, Rejected)
 _COMMANDS: Final = (Kind.SUBMIT, Kind.SUBMITS)
 _UNREADABLE: Final = encode_pack(Refusal(INTERNAL.code, "the answer could not be read"))
 SYSTEM: Final = Viewer(user="", authority="system")
@@ -513,7 +513,7 @@ def _is_readable(kind: Kind, status: Status, body: bytes) -> bool:
         if status is Status.REJECTED:
             decode_pack(body, Refusal)
         elif status is Status.OK and kind in (Kind.QUERY, Kind.QUERY_ANY) and body:
-            parse_json(body)
+            load_json(body)
         elif status is Status.OK and kind in ANSWERS:
             answer: object = decode_pack(body, ANSWERS[kind])
             if isinstance(answer, SubmitsAnswer):

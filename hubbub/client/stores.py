@@ -13,7 +13,7 @@ from typing import Final, Protocol
 from hubbub.base.errors import TOO_LARGE, Rejected
 from hubbub.base.units import MIB
 from hubbub.client.events import Json
-from hubbub.wire.codec import dump_json, parse_json
+from hubbub.wire.codec import dump_json, load_json
 
 # 500 unsent messages of the largest size are 6 MB, positions in 10,000 channels 1 MB.
 FILE_BYTES_MAX: Final = 16 * MIB
@@ -36,7 +36,7 @@ class MemoryStore:
         self._text = b""
 
     def load(self) -> Json | None:
-        return parse_json(self._text.decode()) if self._text else None
+        return load_json(self._text.decode()) if self._text else None
 
     def save(self, value: Json) -> None:
         self._text = dump_json(value)
@@ -58,7 +58,7 @@ class FileStore:
         except FileNotFoundError:
             return None
         self._check(data)
-        return parse_json(data)
+        return load_json(data)
 
     def save(self, value: Json) -> None:
         """Raises Rejected(TOO_LARGE), OSError; what was saved before stays then."""

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import base64
+import math
 import time
+from functools import reduce
 
 import jwt
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, rsa
 
-from edge.auth import SETTLED_MS, Auth, TokenKey
+from edge.auth import SETTLED_MS, TIME_S_MAX, Auth, TokenKey
 from hubbub.base.errors import (
     INVALID_TOKEN,
     PERMISSION_DENIED,
@@ -105,6 +108,31 @@ def test_claims_that_do_not_fit(auth: Auth) -> None:
     assert refused(auth, token({"sub": "ann", "nbf": NOW + 600}))
     assert refused(auth, token({"sub": "ann"}, headers={"kid": "nobody"}))
     assert auth.connection(token({"sub": "ann", "aud": ["x", "demo"]})).user == "ann"
+
+
+@pytest.mark.parametrize(
+    "claims",
+    [
+        {"expire_at": math.nan},
+        {"b64info": "bm8="},
+        {"b64info": base64.b64encode(b"\xff").decode()},
+        {"info": reduce(lambda inner, _: [inner], range(200), 0)},
+    ],
+)
+def test_what_would_break_whoever_reads_it_later(auth: Auth, claims: dict[str, object]) -> None:
+    """Times that are none and info that is no JSON, or too deep, once cost the connection a 3004,
+    and a reader of REST a 503."""
+    assert refused(auth, token({"sub": "ann", **claims}))
+    good = token({"sub": "ann", "channel": "$c", **claims})
+    with pytest.raises(Rejected) as error:
+        auth.subscription(good, app="demo", user="ann", channel="$c", client="1")
+    assert error.value.error is PERMISSION_DENIED
+
+
+@pytest.mark.parametrize("far", [math.inf, 1e300, 10**30])
+def test_times_beyond_the_calendar_are_its_end(auth: Auth, far: float) -> None:
+    given = auth.connection(token({"sub": "ann", "iat": far, "expire_at": far}))
+    assert given.expires_ms == given.issued_ms == TIME_S_MAX * 1000
 
 
 def test_no_app_speaks_for_another(auth: Auth) -> None:

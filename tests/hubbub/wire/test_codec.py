@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hubbub.base.errors import BAD_REQUEST, ErrorCode, Rejected
 from hubbub.features.messages import SendMessage
 from hubbub.wire.codec import (
+    JSON_DEPTH_MAX,
     convert,
     decode_json,
     decode_pack,
@@ -21,6 +22,7 @@ from hubbub.wire.codec import (
     encode_json,
     encode_pack,
     json_schema_components,
+    load_json,
     parse_json,
     shape_json,
     with_details,
@@ -64,6 +66,26 @@ def test_invalid_utf_8_inside_a_raw_field_is_refused() -> None:
     assert msgspec.json.decode(text, type=SendMessage).data is not msgspec.UNSET
     with pytest.raises(Rejected):
         parse_json(text)
+
+
+def nested(levels: int, inside: Any = 0) -> Any:
+    """Arrays and objects in turn."""
+    for level in range(levels):
+        inside = {"a": inside} if level % 2 else [inside]
+    return inside
+
+
+@pytest.mark.parametrize("kind", [bytes, memoryview, bytes.decode])
+def test_json_from_outside_has_a_bounded_depth(kind: Callable[[bytes], Any]) -> None:
+    """A message of 977 levels was stored; quoting, pinning or editing it failed, and so did every
+    subscribe of its channel by somebody who blocks somebody. Empty ones are levels, too."""
+    for inside in (0, [], {}):
+        depth = JSON_DEPTH_MAX - (inside != 0)
+        assert parse_json(kind(dump_json(nested(depth, inside))))
+        assert refusal_of(parse_json, kind(dump_json(nested(depth + 1, inside)))) is BAD_REQUEST
+    assert len(parse_json(kind(b"[[],{},[[]]" + b",[{}]" * 500 + b"]"))) == 503
+    # What we put around it is read without that bound, and written, too.
+    assert load_json(dump_json(nested(JSON_DEPTH_MAX + 50)))
 
 
 def refusal_of(read: Callable[[Any], object], data: object) -> ErrorCode | None:
