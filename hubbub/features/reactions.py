@@ -189,7 +189,7 @@ def decide_react(cmd: AddReaction | RemoveReaction, tables: Tables, ctx: Context
     count = row.reactions.get(cmd.emoji, 0)
     if (cmd.emoji in own) == is_added:
         return Decision([], encode_json(Reacted(count, row.rev)))
-    if is_added and not count and len(row.reactions) >= KINDS_MAX:
+    if not count and len(row.reactions) >= KINDS_MAX:
         raise Rejected(LIMIT_EXCEEDED, f"at most {KINDS_MAX} kinds a message", limit=KINDS_MAX)
     after = Reacted(count + (1 if is_added else -1), row.rev + 1)
     if not is_small(channel, tables):

@@ -16,7 +16,7 @@ from typing import Final
 from msgspec import UNSET, Raw, Struct, UnsetType
 from msgspec.structs import asdict
 
-from hubbub.base.errors import NOT_AVAILABLE, PERMISSION_DENIED, Rejected
+from hubbub.base.errors import PERMISSION_DENIED, Rejected
 from hubbub.base.ids import message_seq
 from hubbub.features.contract import (
     Command,
@@ -48,7 +48,7 @@ from hubbub.features.messages import (
 )
 from hubbub.features.poll_rows import poll_at
 from hubbub.features.publication import rfc3339
-from hubbub.features.standing import require_standing
+from hubbub.features.standing import may, require_standing
 from hubbub.model.message import Attachment, Forwarded, Quote
 from hubbub.model.permissions import Action
 from hubbub.wire.codec import decode_json, encode_json
@@ -107,8 +107,7 @@ def decide_undelete(cmd: UndeleteMessage, tables: Tables, ctx: Context) -> Decis
         known = {"seq": row.last_seq, "id": cmd.id, "rev": row.rev, "ts": rfc3339(row.changed_ms)}
         return Decision([], encode_json(known))
     newest = tables.published(row.contents[-1])
-    if newest is None:
-        raise Rejected(NOT_AVAILABLE, "what it said is gone")
+    assert newest is not None, "its contents are younger than itself"
     taken = decode_json(stored.data, _Taken)
     poll = poll_at(stored.seq, tables)
     back = MessageUndeleted(
@@ -134,13 +133,9 @@ def _require_undelete(stored: StoredEvent, row: FoldedRow, tables: Tables, ctx: 
     if ctx.now_ms - row.changed_ms <= limit_s * 1_000:
         require_standing(Action.UNDELETE_OWN, tables, ctx)
         return
-    try:
-        require_standing(Action.UNDELETE_ANY, tables, ctx)
-    except Rejected as refusal:
-        if refusal.error is not PERMISSION_DENIED:
-            raise
+    if not may(Action.UNDELETE_ANY, tables, ctx):
         text = f"a deletion is undone within {limit_s} s"
-        raise Rejected(PERMISSION_DENIED, text, limit_s=limit_s) from None
+        raise Rejected(PERMISSION_DENIED, text, limit_s=limit_s)
 
 
 def run_edits(request: MessageRequest, tables: Tables, ctx: Context) -> RevisionsPage:

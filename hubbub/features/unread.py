@@ -202,7 +202,7 @@ def run_explain(request: ExplainAsk, tables: Tables, ctx: Context) -> Explanatio
     row = mark_row(tables, request.user)
     if row is None:
         raise Rejected(BAD_REQUEST, "this user keeps no mark here")
-    after = max(request.after, row.mark, tables.floor_seq - 1)
+    after = max(request.after, row.mark)
     events = tables.published_range(after=after, limit=request.limit)
     return Explanation(
         mark=row.mark,

@@ -21,6 +21,7 @@ from hubbub.features.contract import QueryCall
 from hubbub.features.history import HistoryRequest, MessageRequest
 from hubbub.features.messages import DeleteMessage, SendMessage
 from hubbub.features.reactions import (
+    OWN_REACTIONS,
     AddReaction,
     ReactionAdded,
     ReactionRemoved,
@@ -29,6 +30,7 @@ from hubbub.features.reactions import (
     RemoveReaction,
     turn_list,
 )
+from hubbub.features.retention import TruncateChannel
 from hubbub.settings.app import OFF, AppSettings
 from hubbub.wire.shapes import Viewer
 from tests.support.playbook import Playbook
@@ -49,8 +51,9 @@ def mid(book: Playbook) -> str:
     return book.outcome.id
 
 
-def large() -> tuple[Playbook, str]:
-    book = Playbook(X, owner="ann", members=[f"u{n}" for n in range(100)], settings=UNPACED)
+def of_size(members: int) -> tuple[Playbook, str]:
+    users = [f"u{n}" for n in range(members - 1)]
+    book = Playbook(X, owner="ann", members=users, settings=UNPACED)
     book.do("ann", SendMessage(channel=X, text="hi"))
     return book, book.outcome.id
 
@@ -88,12 +91,14 @@ def test_numbered_in_a_small_channel(book: Playbook, mid: str) -> None:
     assert book.do("bob", remove) == []
     book.do("ann", remove)
     assert reactions(book, mid) == {":party_parrot:": {"count": 1, "me": True}}
+    book.do("ann", RemoveReaction(channel=X, id=mid, emoji=":party_parrot:"))
+    assert book.tables[OWN_REACTIONS].scan() == [], "nothing is left behind"
     assert book.pulse() == []
     book.assert_replay_equal()
 
 
 def test_told_in_a_large_channel() -> None:
-    book, mid = large()
+    book, mid = of_size(101)
     seq = book.tables.head_seq
     for n in range(30):
         (event,) = book.do(f"u{n}", add(mid, "👍" if n % 3 else "🎉"))
@@ -106,6 +111,19 @@ def test_told_in_a_large_channel() -> None:
     assert book.pulse() == []
     assert reactions(book, mid, "u1")["👍"] == {"count": 20, "me": True}
     book.assert_replay_equal()
+
+
+def test_a_hundred_members_are_few() -> None:
+    book, mid = of_size(100)
+    (event,) = book.do("ann", add(mid))
+    assert isinstance(event, ReactionAdded)
+
+
+def test_of_what_is_gone_nothing_is_told() -> None:
+    book, mid = of_size(101)
+    book.do("ann", add(mid))
+    book.do("", TruncateChannel(channel=X, before_seq=3), authority="server")
+    assert book.pulse() == []
 
 
 def test_an_open_channel_is_large() -> None:
@@ -145,8 +163,16 @@ def test_refusals(book: Playbook, mid: str) -> None:
     ):
         assert book.refused("ann", add(mid, wrong)) is BAD_REQUEST, wrong
     assert book.refused("ann", add(mid, "👍" * 17)) is TOO_LARGE
+    assert book.refused("", add(mid), authority="server") is BAD_REQUEST, "whose?"
+    book.do("ann", add(mid, f":{'a' * 62}:"))
+    for limit in (0, 1_001):
+        with pytest.raises(Rejected):
+            book.query("ann", "reaction.list", ReactionsRequest(X, mid, limit=limit))
     book.do("ann", DeleteMessage(channel=X, id=mid))
     assert book.refused("ann", add(mid)) is MESSAGE_DELETED
+    with pytest.raises(Rejected) as caught:
+        book.query("ann", "reaction.list", ReactionsRequest(X, mid))
+    assert caught.value.error is MESSAGE_DELETED
 
 
 def test_a_heart_is_one_kind_however_it_is_written(book: Playbook, mid: str) -> None:
@@ -168,9 +194,12 @@ def test_a_tombstone_has_none(book: Playbook, mid: str) -> None:
 
 
 def test_who_chose_in_pages(book: Playbook, mid: str) -> None:
+    book.do("ann", SendMessage(channel=X, text="another"))
+    other = book.outcome.id
     for user in PEOPLE:
         book.do(user, add(mid, "👍"))
         book.do(user, add(mid, ":a:"))
+        book.do(user, add(other, "👍"))
     everybody: list[tuple[str, str]] = []
     request = ReactionsRequest(X, mid, limit=2)
     while True:
@@ -182,6 +211,8 @@ def test_who_chose_in_pages(book: Playbook, mid: str) -> None:
     assert everybody == [(kind, user) for kind in (":a:", "👍") for user in PEOPLE]
     one = book.query("bob", "reaction.list", ReactionsRequest(X, mid, emoji="👍"))
     assert [row["user"] for row in one["reactors"]] == list(PEOPLE)
+    kind = book.query("bob", "reaction.list", ReactionsRequest(X, mid, emoji=":a:"))
+    assert {row["emoji"] for row in kind["reactors"]} == {":a:"}
     assert one["reactions"] == {"👍": 3, ":a:": 3}
     assert "next" not in one
     with pytest.raises(Rejected):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from msgspec import Raw
 from msgspec.structs import replace
 
-from hubbub.base.errors import CHANNEL_NOT_FOUND, NOT_FOUND, PERMISSION_DENIED, Rejected
+from hubbub.base.errors import CHANNEL_NOT_FOUND, MUTED, NOT_FOUND, PERMISSION_DENIED, Rejected
 from hubbub.features.bulk_delete import DeleteMessages
 from hubbub.features.contract import Command
 from hubbub.features.forward import SendForwarded
@@ -26,6 +26,7 @@ from hubbub.features.messages import (
 from hubbub.features.polls import CreatePoll, Vote
 from hubbub.features.reactions import AddReaction
 from hubbub.features.revisions import UndeleteMessage
+from hubbub.features.sanctions import MuteMembers
 from hubbub.model.message import Forwarded
 from hubbub.settings.app import OFF, AppSettings
 from hubbub.wire.codec import decode_json
@@ -121,6 +122,12 @@ def test_an_author_undoes_his_own_deletion_for_a_while(book: Playbook, mid: str)
     book.do("bob", EditMessage(channel=X, id=mid, text="three"))
     assert [row["text"] for row in edits(book, "cid", mid)["revisions"]] == ["one", "two", "three"]
     book.assert_replay_equal()
+
+
+def test_who_is_muted_brings_nothing_back(book: Playbook, mid: str) -> None:
+    book.do("bob", DeleteMessage(channel=X, id=mid))
+    book.do("ann", MuteMembers(channel=X, user="bob"))
+    assert book.refused("bob", UndeleteMessage(channel=X, id=mid)) is MUTED
 
 
 def test_what_was_never_edited_does_not_come_back_edited(book: Playbook, mid: str) -> None:

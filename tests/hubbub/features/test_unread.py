@@ -10,7 +10,7 @@ from hubbub.base.errors import BAD_REQUEST, CHANNEL_NOT_FOUND, PERMISSION_DENIED
 from hubbub.features.contract import Errand, HeadsCall, QueryCall, Several
 from hubbub.features.list_index import Index
 from hubbub.features.marks import MarkRead
-from hubbub.features.messages import DeleteMessage, SendMessage
+from hubbub.features.messages import DeleteMessage, EditMessage, SendMessage
 from hubbub.features.thread_marks import ReadThreads
 from hubbub.features.unread import (
     ALL_READ_MAX,
@@ -61,6 +61,7 @@ def test_the_badge_is_one_question_about_channels_that_are_not_muted() -> None:
         "group:c": head("group:c", 7, unread=4, mentions=0),
     }
     steps, answer = walk(turn_total(TotalRequest(), edge_context()), heads)
+    assert walk(turn_total(TotalRequest("ann"), edge_context("")), heads)[0] == steps
     threads = {"threads_unread": 2, "threads_mentions": 1}
     assert answer == {"unread": 7, "mentions": 1, "channels": 3} | threads
     index, figures = steps
@@ -80,7 +81,7 @@ def test_all_read_marks_what_was_seen_and_nothing_else() -> None:
 def test_all_read_reads_threads_too() -> None:
     heads = {
         "group:a": head("group:a", 9, unread=3, threads={"unread": 1}),
-        "group:b": head("group:b", 5, unread=0, threads={"unread": 2}),
+        "group:b": head("group:b", 5, unread=0, threads={"unread": 1}),
     }
     steps, answer = walk(turn_all_read(TotalRequest(), edge_context()), heads)
     assert answer == {"channels": 2}
@@ -107,6 +108,12 @@ def test_every_message_says_why_it_counts() -> None:
     book.do("ann", SendMessage(channel=X, text="psst", silent=True))
     book.do("ann", SendMessage(channel=X, text="gone"))
     book.do("ann", DeleteMessage(channel=X, id=book.outcome.id))
+    book.do("ann", SendMessage(channel=X, text="edited"))
+    first = book.outcome.id
+    book.do("ann", EditMessage(channel=X, id=first, text="again"))
+    book.do("ann", SendMessage(channel=X, text="reply", thread=first))
+    book.do("ann", SendMessage(channel=X, text="both", thread=first, also_in_channel=True))
+    book.do("", SendMessage(channel=X, text="hear ye", kind="system"), authority="server")
 
     def explain(**more: Any) -> dict[str, Any]:
         asked = ExplainRequest(X, "bob", **more)
@@ -120,12 +127,22 @@ def test_every_message_says_why_it_counts() -> None:
         (4, False, "own"),
         (5, False, "silent"),
         (6, False, "deleted"),
+        (8, True, "message"),
+        (10, False, "thread"),
+        (12, True, "message"),
+        (13, False, "system"),
     ]
-    assert answer == {"mark": 1, "rev": 0, "head": 7, "unread": 2, "mentions": 1}
+    assert answer == {"mark": 1, "rev": 0, "head": 13, "unread": 4, "mentions": 1}
     assert answer["unread"] == sum(counts for _, counts, _ in found)
     page = explain(limit=2)
     assert (len(page["messages"]), page["next"]) == (2, 3)
     assert explain(after=3, limit=9)["messages"][0]["seq"] == 4
+    while book.tables.head_seq < 300:
+        named = ("bob",) if book.tables.head_seq % 3 == 0 else ()
+        book.do("ann", SendMessage(channel=X, text="n", mentions=named))
+    for one in explain(after=150, limit=150)["messages"]:
+        assert one["why"] == ("mention" if one["seq"] % 3 == 1 else "message")
+    assert explain(after=280)["messages"][-1] == {"seq": 300, "counts": True, "why": "message"}
 
 
 def test_refusals() -> None:
