@@ -21,9 +21,14 @@ from hubbub.base.errors import (
     UNKNOWN_CHANNEL,
     ErrorCode,
 )
+from hubbub.features.capabilities import (
+    SetMemberCapabilities,
+)
 from hubbub.features.history import HistoryRequest
 from hubbub.features.members import RemoveMembers
 from hubbub.features.messages import (
+    CONTENTS_MAX,
+    FOLDED,
     DeleteMessage,
     EditMessage,
     MessageCreated,
@@ -345,6 +350,46 @@ def test_a_quote_of_what_retention_took_shows_nothing(book: Playbook) -> None:
     assert book.shown(3)["quote"] == {"id": first, "seq": 2, "deleted": True}
 
 
+def test_what_retention_left_is_there(book: Playbook) -> None:
+    first = send(book, "ann", "one")
+    book.do("bob", SendMessage(channel=X, text="so?", reply_to=first))
+    book.tables.set_floor(2)
+    book.do("ann", EditMessage(channel=X, id=first, text="two"))
+    assert book.shown(3)["quote"]["text"] == "two"
+
+
+@pytest.mark.parametrize(
+    ("denied", "more"),
+    [
+        ("mention_all", {"mention_all": True}),
+        ("mention_all", {"mention_here": True}),
+        ("attach", {"attachments": (Attachment(kind=AttachmentKind.FILE, file="f"),)}),
+    ],
+)
+def test_an_edit_brings_nothing_in_that_he_may_not_send(
+    book: Playbook, denied: str, more: dict[str, Any]
+) -> None:
+    mid = send(book, "bob", "hi")
+    edit = EditMessage(channel=X, id=mid, text="ho", **more)
+    book.do("", SetMemberCapabilities(channel=X, user="bob", deny=(denied,)), authority="server")
+    assert book.refused("bob", SendMessage(channel=X, text="hi", **more)) is PERMISSION_DENIED
+    assert book.refused("bob", edit) is PERMISSION_DENIED
+    assert book.do("bob", EditMessage(channel=X, id=mid, text="ho")) != []
+
+
+def test_of_many_turns_the_oldest_pairs_are_forgotten(book: Playbook) -> None:
+    mid, turns = send(book, "ann", "hi"), []
+    for _ in range(CONTENTS_MAX // 2 + 2):
+        for command in (DeleteMessage(channel=X, id=mid), UndeleteMessage(channel=X, id=mid)):
+            book.do("ann", command)
+            turns.append(book.outcome.seq)
+            row = book.tables[FOLDED].get(2)
+            forgotten = len(turns) - len(row.turns)
+            assert row.turns == tuple(turns[forgotten:])
+            assert forgotten % 2 == 0, "a deletion is the first one that is known"
+            assert min(len(turns), CONTENTS_MAX - 1) <= len(row.turns) <= CONTENTS_MAX
+
+
 def test_a_reply_to_a_reply_stands_in_the_same_thread(book: Playbook) -> None:
     root = send(book, "ann", "root")
     book.do("bob", SendMessage(channel=X, text="1", thread=root))
@@ -359,6 +404,14 @@ def test_edits_of_the_rest(book: Playbook) -> None:
     mid = book.outcome.id
     empty = EditMessage(channel=X, id=mid, attachments=())
     assert book.refused("ann", empty) is BAD_REQUEST
+    book.do("ann", EditMessage(channel=X, id=mid, text=""))
+    script = Attachment(kind=AttachmentKind.LINK, url="javascript:alert(1)")
+    wrong = EditMessage(channel=X, id=mid, attachments=(script,))
+    assert book.refused("ann", wrong) is BAD_REQUEST
+    many = (Attachment(kind=AttachmentKind.LINK, url="https://e.org/" + "x" * 2_000),) * 30
+    book.do("ann", EditMessage(channel=X, id=mid, attachments=many))
+    large = EditMessage(channel=X, id=mid, data=Raw(b'"' + b"x" * 9_000 + b'"'))
+    assert book.refused("ann", large) is TOO_LARGE, "together"
     book.do("ann", EditMessage(channel=X, id=mid, text="see", attachments=(), mention_all=True))
     shown = book.shown(2)
     assert (shown["text"], shown["mentions"], shown["mention_all"]) == ("see", ["bob"], True)
@@ -367,7 +420,7 @@ def test_edits_of_the_rest(book: Playbook) -> None:
     assert "mentions" not in book.shown(2)
     assert book.refused("ann", EditMessage(channel=X, id=mid, mentions=("eve",))) is BAD_REQUEST
     book.do("ann", DeleteMessage(channel=X, id=mid))
-    assert {"text", "mentions", "attachments"}.isdisjoint(book.shown(2))
+    assert {"text", "mentions", "attachments", "reason"}.isdisjoint(book.shown(2))
     book.assert_replay_equal()
 
 

@@ -20,14 +20,26 @@ from hubbub.base.errors import (
     Rejected,
 )
 from hubbub.features.capabilities import SetMemberCapabilities, SetRoleCapabilities
+from hubbub.features.channels import (
+    HistoryRule,
+    UpdateChannel,
+)
 from hubbub.features.mark_rows import Hidden, mark_row
 from hubbub.features.marks import MarkDelivered, MarkMany, MarkRead, MarkUnread
 from hubbub.features.members import AddMembers, LeaveChannel, RemoveMembers, SetRole
 from hubbub.features.messages import SendMessage
-from hubbub.features.receipts import FEATURE, HideReceipts, ReadersRequest
+from hubbub.features.receipts import (
+    FEATURE,
+    HideReceipts,
+    ReadersRequest,
+    shown_marks,
+)
 from hubbub.model.member import Role
 from hubbub.settings.app import OFF, AppSettings, Override
-from hubbub.wire.codec import encode_json
+from hubbub.wire.codec import (
+    decode_json,
+    encode_json,
+)
 from hubbub.wire.receipts import RECEIPTS_WATCHED, ReceiptsRequest, WatchedRequest
 from hubbub.wire.shapes import Viewer
 from tests.support.playbook import Playbook
@@ -151,6 +163,8 @@ def test_readers_come_in_pages_with_the_times_that_are_known(book: Playbook) -> 
             break
         asked = ReadersRequest(X, seq=first, limit=7, after=page["next"])
     assert [reader["user"] for reader in found] == list(people)
+    whole = book.query("bob", "receipts.readers", ReadersRequest(X, seq=first, limit=30))
+    assert whole == {"readers": found, "next": ""}
     assert "ts" not in found[0], "he had read it before his last step"
     assert all(reader["ts"].endswith("Z") for reader in found[1:])
 
@@ -218,6 +232,10 @@ def test_figures_equal_the_definition(steps: list[tuple[str, str, int]]) -> None
             found = receipt(book, seq)
             assert (found[name], found[f"{name}_of"]) == (len(have), of), (seq, name)
             assert readers(book, seq, name) == sorted(have)
+            if name == "read":
+                missing = {user for user, join in model.join.items() if join <= seq} - have
+                hide_it = {user for user, bits in model.hidden.items() if bits & hidden}
+                assert readers(book, seq, "unread") == sorted(missing - hide_it - {author})
     book.assert_replay_equal()
 
 
@@ -397,3 +415,108 @@ def test_a_policy_holds_for_what_is_read_from_then_on(book: Playbook) -> None:
     assert row is not None
     assert row.hidden == Hidden.READ | Hidden.TYPING
     book.assert_replay_equal()
+
+
+def test_who_has_not_read_it_comes_in_pages_too(book: Playbook) -> None:
+    people = [f"u{n:02d}" for n in range(20)]
+    book.do("", AddMembers(channel=X, users=tuple(people)), authority="server")
+    book.do("ann", SendMessage(channel=X, text="hi"))
+    found: list[str] = []
+    asked = ReadersRequest(X, id=book.outcome.id, state="unread", limit=4)
+    for _ in range(6):
+        page = book.query("ann", "receipts.readers", asked)
+        assert all("ts" not in reader for reader in page["readers"])
+        found += [reader["user"] for reader in page["readers"]]
+        asked = replace(asked, after=page["next"])
+    assert (found, page["next"]) == (["bob", "cid", *people], "")
+
+
+def test_when_it_came_is_known_of_the_last_step(book: Playbook) -> None:
+    book.do("ann", SendMessage(channel=X, text="one"))
+    book.do("bob", MarkDelivered(channel=X, upto=2))
+    book.tick(1_000)
+    book.do("ann", SendMessage(channel=X, text="two"))
+    book.do("bob", MarkDelivered(channel=X, upto=3))
+    book.tick(1_000)
+    book.do("bob", MarkRead(channel=X, upto=3))
+
+    def since(seq: int, state: Any) -> str:
+        asked = ReadersRequest(X, seq=seq, state=state)
+        (reader,) = book.query("ann", "receipts.readers", asked)["readers"]
+        return str(reader.get("ts", ""))[17:19]
+
+    assert [since(seq, "delivered") for seq in (2, 3)] == ["", "01"]
+    assert [since(seq, "read") for seq in (2, 3)] == ["02", "02"]
+
+
+def test_what_he_may_not_read_has_no_receipts_for_him(book: Playbook) -> None:
+    book.do("ann", UpdateChannel(channel=X, history=HistoryRule.FROM_JOIN))
+    book.do("ann", SendMessage(channel=X, text="before"))
+    book.do("", AddMembers(channel=X, users=("dan",)), authority="server")
+    book.do("ann", SendMessage(channel=X, text="since"))
+    old, new = book.tables.head_seq - 2, book.tables.head_seq
+    for user, known in (("dan", [new]), ("bob", [old, new])):
+        page = book.query(user, "receipts.get", ReceiptsRequest(X, seqs=(old, new)))
+        assert [one["seq"] for one in page["receipts"]] == known
+    for seq in (old, 99):
+        with pytest.raises(Rejected) as refused:
+            book.query("dan", "receipts.readers", ReadersRequest(X, seq=seq))
+        assert refused.value.error is NOT_FOUND
+    book.tables.set_floor(new)
+    assert receipt(book, new)["read_of"] == 3
+    assert readers(book, new, "unread") == ["bob", "cid", "dan"]
+
+
+def test_one_kind_of_receipts_may_be_off_alone(book: Playbook) -> None:
+    book.do("ann", SendMessage(channel=X, text="hi"))
+    quiet = (replace(UNPACED, read_receipts="off"), replace(UNPACED, delivery_receipts="off"))
+    for policy, off, left in zip(quiet, ("read", "delivered"), ("delivered", "read"), strict=True):
+        book.settings = policy
+        assert readers(book, 2, left) == []
+        with pytest.raises(Rejected):
+            readers(book, 2, off)
+
+
+def test_whom_one_blocks_and_what_is_hidden_stands_in_no_snapshot(book: Playbook) -> None:
+    """`joined`: of those whose marks are shown, if only one of both."""
+    book.do("", AddMembers(channel=X, users=("dan", "eve", "fay")), authority="server")
+    seq = book.tables.head_seq
+    hide(book, "dan", Hidden.READ)
+    hide(book, "eve", Hidden.DELIVERED)
+    hide(book, "fay", Hidden.READ | Hidden.DELIVERED)
+    shown = shown_marks(book.tables, 100, book.settings, ("bob",))
+    assert set(shown.read) == {"ann", "cid", "eve"}
+    assert set(shown.delivered) == {"ann", "cid", "dan"}
+    assert shown.joined == {"dan": seq, "eve": seq}
+
+
+@pytest.mark.parametrize(
+    ("verb", "asked", "is_right"),
+    [
+        ("receipts.get", {"seqs": [2]}, True),
+        ("receipts.get", {"seqs": list(range(1, 101))}, True),
+        ("receipts.get", {}, False),
+        ("receipts.get", {"seqs": list(range(1, 101)), "ids": ["x"]}, False),
+        ("receipts.watch", {"seqs": []}, True),
+        ("receipts.watch", {"seqs": list(range(1, 101))}, True),
+        ("receipts.watch", {"seqs": list(range(1, 102))}, False),
+        ("receipts.watch", {"seqs": [2], "ids": ["x"]}, False),
+        ("receipts.readers", {"seq": 2}, True),
+        ("receipts.readers", {"seq": 2, "after": "bob"}, True),
+        ("receipts.readers", {"seq": 2, "after": "b b"}, False),
+        ("receipts.readers", {"seq": 2, "id": "06e17r4u000000000cppg0ai1s"}, False),
+        ("receipts.readers", {"id": "06e17r4u000000000cppg0ai1s"}, True),
+        ("receipts.readers", {"id": "x"}, False),
+        ("receipts.readers", {}, False),
+    ],
+)
+def test_what_is_asked(book: Playbook, verb: str, asked: dict[str, Any], is_right: bool) -> None:
+    row = book.registry.verbs[verb]
+    for channel in (X, "#ann"):
+        request = decode_json(encode_json({"channel": channel} | asked), row.shape)
+        try:
+            row.turn(request, book.edge_context(Viewer("ann")))
+            assert is_right
+            assert channel == X
+        except Rejected:
+            assert not (is_right and channel == X)

@@ -12,7 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import Raw
 
-from hubbub.base.errors import BAD_REQUEST, CHANNEL_NOT_FOUND, UNKNOWN_CHANNEL, Rejected
+from hubbub.base.errors import (
+    BAD_REQUEST,
+    CHANNEL_NOT_FOUND,
+    PERMISSION_DENIED,
+    UNKNOWN_CHANNEL,
+    Rejected,
+)
 from hubbub.base.ids import message_id
 from hubbub.base.names import dm_channel
 from hubbub.features.add_jobs import AddPart, RunPart
@@ -25,10 +31,12 @@ from hubbub.features.channels import CreateChannel, DeleteChannel, OpenDirect, U
 from hubbub.features.contract import (
     Command,
     EdgeContext,
+    Errand,
     Event,
     EventKind,
     Feature,
     QueryCall,
+    Reads,
     Registry,
     Table,
     Verb,
@@ -562,9 +570,10 @@ def test_a_private_group_is_not_there_for_a_stranger_whatever_he_asks() -> None:
             "ids": [poll, book.outcome.id],
         }
         body |= {name: given for name, given in ids.items() if name in body}
-        for user in ("ann", "eve"):
+        unknown = {"id": MID} if "id" in body else {}
+        for user, more in (("ann", {}), ("eve", {}), ("eve", unknown)):
             ctx = book.context(Viewer(user))
-            asked = turned(verb, body, book.edge_context(Viewer(user)))
+            asked = turned(verb, body | more, book.edge_context(Viewer(user)))
             error = None
             try:
                 if isinstance(asked, Command) and asked.stream_key() == book.key:
@@ -577,3 +586,44 @@ def test_a_private_group_is_not_there_for_a_stranger_whatever_he_asks() -> None:
             except Rejected as refusal:
                 error = refusal.error
             assert (error is CHANNEL_NOT_FOUND) is (user == "eve"), (verb.name, user, error)
+
+
+def first_of(asked: Any) -> Any:
+    """The first command or query of a request."""
+    if isinstance(asked, Errand):
+        return next(asked.steps())
+    return asked.calls[0] if isinstance(asked, Reads) else asked
+
+
+def test_what_is_a_users_own_is_nobody_elses() -> None:
+    """He need not name himself; a server key may name him. A profile is everybody's."""
+    book = Playbook("#ann")
+    book.do("ann", EnsureUser(user="ann"), authority="system")
+    for verb, body in bodies():
+        if "user" not in body or verb.name in ("user.get", "guest.convert", "sessions.list"):
+            continue
+        own = first_of(turned(verb, body, book.edge_context(Viewer("ann"))))
+        of = own.stream_key() if isinstance(own, Command) else own.key
+        if of != "#ann":
+            continue
+        (field,) = (f for f in msgspec.structs.fields(verb.shape) if f.encode_name == "user")
+        unnamed = body if field.required else {k: v for k, v in body.items() if k != "user"}
+        for user, authority, more in (
+            ("ann", "client", unnamed),
+            ("", "server", body),
+            ("eve", "client", body),
+        ):
+            error = None
+            viewer = Viewer(user, authority)
+            ctx = book.context(viewer)
+            try:
+                asked = first_of(turned(verb, more, book.edge_context(viewer)))
+                if isinstance(asked, Command):
+                    assert asked.stream_key() == "#ann"
+                    book.registry.decide[type(asked)](asked, book.tables, ctx)
+                else:
+                    assert asked.key == "#ann"
+                    book.registry.queries[asked.name].run(asked.args, book.tables, ctx)
+            except Rejected as refusal:
+                error = refusal.error
+            assert (error is PERMISSION_DENIED) is (user == "eve"), (verb.name, user, error)
