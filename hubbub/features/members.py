@@ -247,8 +247,7 @@ def decide_join(_: JoinChannel, tables: Tables, ctx: Context) -> list[Event]:
     role = role_of(tables, user)
     if role.rank >= Role.MEMBER.rank:
         return []
-    open_to_all = role is Role.NONE and row.public and not row.approval
-    standing = Role.INVITED if open_to_all else role
+    standing = Role.INVITED if row.public and not row.approval else role
     require_user(user, (Action.JOIN,), tables, ctx, ctx.viewer.authority, role=standing)
     require_not_banned((user,), row, tables, ctx)
     refuse_direct(row.kind)

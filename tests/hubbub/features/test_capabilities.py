@@ -33,7 +33,14 @@ from hubbub.features.members import (
 )
 from hubbub.features.messages import SendMessage
 from hubbub.features.sanctions import BanMembers, MuteMembers, UnbanMembers, UnmuteMembers
-from hubbub.features.standing import CHANNEL, ONLY, granted, rights_of, standing_of
+from hubbub.features.standing import (
+    CHANNEL,
+    MEMBER_RIGHTS,
+    ONLY,
+    granted,
+    rights_of,
+    standing_of,
+)
 from hubbub.model.member import Role
 from hubbub.model.permissions import CAPABILITIES, Action, of_role
 from hubbub.settings.app import AppSettings, Override
@@ -120,6 +127,12 @@ def test_whose_capabilities_one_sees() -> None:
         "", "capabilities.get", CapabilitiesRequest(channel=KEY), authority="server"
     )
     assert answer["capabilities"]["send_system"] == {"allowed": True, "from": "authority"}
+    of_bob = CapabilitiesRequest(channel=KEY, user="bob")
+    for actor in ("", "ann"):
+        answer = book.query(actor, "capabilities.get", of_bob, authority="server")
+        assert answer["capabilities"]["ban"] == {"allowed": False, "from": "kind"}
+    own = book.query("ann", "capabilities.get", CapabilitiesRequest(KEY), authority="moderator")
+    assert own["capabilities"]["ban"] == {"allowed": True, "from": "kind"}, "he has it anyway"
 
 
 def test_an_open_channel_may_be_a_stage() -> None:
@@ -168,6 +181,8 @@ def test_nobody_grants_what_he_has_not_got() -> None:
     book.do("mod", for_user("bob", grant=("ban",)))
     book.do("ann", for_role(Role.MEMBER, deny=("mute",)))
     assert book.refused("mod", for_role(Role.MEMBER)) is PERMISSION_DENIED
+    book.do("mod", for_user("bob", deny=("send",)))
+    assert book.refused("mod", for_user("ann", deny=("send",))) is PERMISSION_DENIED, "an owner"
     both = SetRoleCapabilities(channel=KEY, role=Role.MEMBER, grant=("pin",), deny=("pin",))
     assert book.refused("ann", both) is BAD_REQUEST
 
@@ -379,3 +394,27 @@ def test_who_may_not_invite_lets_nobody_in_by_a_grant() -> None:
     assert book.refused("ann", to_the_invited) is PERMISSION_DENIED
     book.settings = AppSettings()
     assert book.do("ann", to_the_invited)
+
+
+def test_what_stands_is_not_granted_again() -> None:
+    """Who lacks something may leave it to those who were given it; what the layer below grants
+    today he may not grant for good."""
+    book = room()
+    book.do("", for_user("bob", grant=("edit_any",), deny=("add",)), authority="server")
+    book.do("ann", for_user("bob", grant=("edit_any", "ban"), deny=("add",)))
+    book.do("", for_role(Role.MEMBER, grant=("edit_any",)), authority="server")
+    assert book.refused("ann", for_user("cid", grant=("edit_any",))) is PERMISSION_DENIED
+    book.do("ann", for_role(Role.MEMBER, grant=("edit_any",), deny=("type",)))
+    assert book.do("ann", for_role(Role.MEMBER, grant=("edit_any",), deny=("type",))) == []
+
+
+def test_what_is_taken_back_leaves_no_row() -> None:
+    book = room()
+    book.do("ann", for_role(Role.MEMBER, deny=("send",)))
+    book.do("ann", for_role(Role.MODERATOR, deny=("send",)))
+    book.do("ann", for_role(Role.MEMBER))
+    assert book.tables[CHANNEL].get(ONLY).rights == {Role.MODERATOR: Override(deny=("send",))}
+    book.do("ann", for_user("bob", grant=("ban",)))
+    book.do("ann", for_user("bob"))
+    assert book.tables[MEMBER_RIGHTS].scan() == []
+    book.do("bob", HELLO)

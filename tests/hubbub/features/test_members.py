@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import (
+    replace,
+)
 
 from hubbub.base.errors import (
     BAD_REQUEST,
+    BANNED,
     CHANNEL_NOT_FOUND,
     NOT_A_MEMBER,
     NOT_FOUND,
@@ -14,6 +18,9 @@ from hubbub.base.errors import (
     Rejected,
 )
 from hubbub.features.channels import CreateChannel, UpdateChannel
+from hubbub.features.guarantees import (
+    SMALL_MEMBERS_MAX,
+)
 from hubbub.features.members import (
     AddMembers,
     InviteMembers,
@@ -30,6 +37,9 @@ from hubbub.features.members import (
     turn_remove_one,
 )
 from hubbub.features.messages import SendMessage
+from hubbub.features.sanctions import (
+    BanMembers,
+)
 from hubbub.features.standing import INVITES, MEMBERS, member_count
 from hubbub.model.member import Role
 from hubbub.settings.app import AppSettings
@@ -87,6 +97,7 @@ def test_who_leaves_or_is_removed_is_out_and_evicted(book: Playbook) -> None:
     assert stored.head.flags & EVICTS
     assert decode_json(stored.info, list[str]) == ["bob"]
     assert member_count(book.tables) == 1
+    assert book.do("ann", RemoveMembers(channel=X, user="nobody")) == []
     book.assert_replay_equal()
 
 
@@ -139,6 +150,21 @@ def test_a_dm_keeps_its_pair() -> None:
         assert book.refused("ann", command, authority="server") is PERMISSION_DENIED
     assert book.do("bob", JoinChannel(channel=book.key)) == []
     assert book.refused("eve", JoinChannel(channel=book.key)) is CHANNEL_NOT_FOUND
+    join = JoinChannel(channel=book.key)
+    assert book.refused("eve", join, authority="server") is PERMISSION_DENIED
+
+
+def test_a_ban_is_lifted_before_anybody_is_let_in(book: Playbook) -> None:
+    book.do("ann", BanMembers(channel=X, user="eve"))
+    assert book.refused("eve", JoinChannel(channel=X), authority="server") is BANNED
+    assert book.refused("ann", InviteMembers(channel=X, user="eve")) is BANNED
+
+
+def test_a_hundred_members_are_as_many_whatever_their_roles() -> None:
+    users = [f"u{n}" for n in range(SMALL_MEMBERS_MAX - 1)]
+    book = Playbook(X, owner="ann", members=users)
+    promotion = SetRole(channel=X, user="u1", role=Role.MODERATOR)
+    assert book.do("ann", promotion) == [RoleChanged(user="u1", role=Role.MODERATOR)]
 
 
 def test_joining_an_open_channel_keeps_nothing() -> None:
@@ -151,6 +177,13 @@ def test_joining_an_open_channel_keeps_nothing() -> None:
     assert book.do("", mod, authority="server") == [RoleChanged(user="tom", role=Role.MODERATOR)]
     assert member_count(book.tables) == 2
     assert book.do("tom", RemoveMembers(channel=HALL, user="mia")) != []
+    watcher = RemoveMembers(channel=HALL, user="eve")
+    assert book.do("tom", watcher) == [MembersRemoved(users=("eve",))], "he may be subscribed"
+    book.do("tom", InviteMembers(channel=HALL, user="ida"))
+    assert book.do("ida", JoinChannel(channel=HALL)) == [MembersJoined(users=("ida",))]
+    book.settings = AppSettings(channel_members_max=member_count(book.tables))
+    assert book.refused("", replace(mod, user="eve"), authority="server") is TOO_MANY
+    assert book.do("", replace(mod, user="ida"), authority="server") != []
     book.assert_replay_equal()
 
 
@@ -203,9 +236,9 @@ def test_pages_of_members(book: Playbook) -> None:
     rest = book.query("bob", "members.list", MembersRequest(X, after="cid"))
     assert [row["user"] for row in rest["members"]] == ["dan"]
     assert rest["next"] == ""
-    for limit in (0, 1_001):
+    for limit, after in ((0, ""), (1_001, ""), (1, "a b")):
         with pytest.raises(Rejected) as caught:
-            book.query("bob", "members.list", MembersRequest(X, limit=limit))
+            book.query("bob", "members.list", MembersRequest(X, after=after, limit=limit))
         assert caught.value.error is BAD_REQUEST
 
 
