@@ -228,7 +228,7 @@ def apply_created(event: MessageCreated, meta: Meta, tables: Tables) -> None:
 def _follow(event: MessageCreated, root: int, meta: Meta, tables: Tables) -> None:
     first = tables.published(root)
     invited = (*event.mentions, first.head.by) if first is not None else event.mentions
-    _invite((user for user in invited if user and user != meta.by), root, tables)
+    _invite(filter(None, invited), root, tables)
     if meta.by and tables[FOLLOWERS].get((root, meta.by)) != 1:
         tables[FOLLOWERS].put((root, meta.by), 1)
 
@@ -243,9 +243,8 @@ def _invite(users: Iterable[str], root: int, tables: Tables) -> None:
 def apply_updated(event: MessageUpdated, _: Meta, tables: Tables) -> None:
     reply = tables.published(event.message_seq) if event.mentions else None
     thread = thread_of(reply) if reply is not None else ""
-    if reply is not None and thread:
-        root, author = message_seq(thread), reply.head.by
-        _invite((user for user in event.mentions if user != author), root, tables)
+    if thread:
+        _invite(event.mentions, message_seq(thread), tables)
 
 
 def apply_deleted(event: MessageDeleted, _: Meta, tables: Tables) -> None:

@@ -7,13 +7,39 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from hubbub.base.errors import BAD_REQUEST, CHANNEL_NOT_FOUND, NOT_FOUND, Rejected
+from hubbub.base.errors import (
+    BAD_REQUEST,
+    CHANNEL_NOT_FOUND,
+    NOT_FOUND,
+    TOO_MANY,
+    Rejected,
+)
 from hubbub.features import history as pages
+from hubbub.features.channels import (
+    HistoryRule,
+    UpdateChannel,
+)
 from hubbub.features.contract import QueryCall
-from hubbub.features.history import HistoryRequest, MessageRequest, turn_get, turn_history
+from hubbub.features.history import (
+    HistoryRequest,
+    MessageRequest,
+    MessagesRequest,
+    turn_get,
+    turn_history,
+    turn_several,
+)
 from hubbub.features.members import AddMembers
 from hubbub.features.messages import DeleteMessage, EditMessage, SendMessage
+from hubbub.features.reactions import (
+    AddReaction,
+)
+from hubbub.features.retention import (
+    TruncateChannel,
+)
 from hubbub.settings.app import OFF, AppSettings
+from hubbub.wire.codec import (
+    encode_json,
+)
 from hubbub.wire.shapes import Viewer
 from tests.support.playbook import START_MS, Playbook
 
@@ -200,3 +226,112 @@ def test_filters_are_names() -> None:
         with pytest.raises(Rejected):
             turn_history(wrong, context)
     assert turn_history(HistoryRequest(X, by="ann", type="t"), context).key == X
+
+
+@pytest.fixture
+def mixed_book(book: Playbook) -> Playbook:
+    """Messages of all sorts, some above the floor."""
+    ids = [send(book, "ann", "root")]
+    for n in range(90):
+        who = ("ann", "bob")[n % 2]
+        more: dict[str, Any] = {"thread": ids[0]} if n % 7 == 3 else {}
+        if n % 5 == 0:
+            more["type"] = "t"
+        ids.append(send(book, who, f"{n} {'x' * (n % 11) * 9}", **more))
+        if n % 4 == 1:
+            book.do(who, EditMessage(channel=X, id=ids[-1], text=f"{n}*"))
+        if n % 9 == 2:
+            book.do(who, DeleteMessage(channel=X, id=ids[-1]))
+        if n % 6 == 0:
+            book.do("bob", AddReaction(channel=X, id=ids[-1], emoji="👍"))
+        book.tick(1_000)
+    book.tables.set_floor(20)
+    return book
+
+
+@pytest.mark.parametrize("kind", [{}, {"replies": True}, {"by": "bob"}, {"type": "t"}])
+@pytest.mark.parametrize("limit", [1, 2, 3, 8, 50])
+def test_a_page_is_what_lies_there(mixed_book: Playbook, kind: dict[str, Any], limit: int) -> None:
+    """Each message as it is shown alone, whatever lies between them."""
+    book = mixed_book
+    shown: list[dict[str, Any]] = []
+    for seq in range(20, book.tables.head_seq + 1):
+        event = book.shown(seq)
+        if event["t"] == "message.created":
+            one = book.query("bob", "message.get", MessageRequest(X, event["id"]))
+            if (
+                (kind.get("replies") or not event.get("thread"))
+                and kind.get("by", one["by"]) == one["by"]
+                and ("type" not in kind or event.get("type") == "t")
+            ):
+                shown.append(one)
+    seqs = [one["seq"] for one in shown]
+    assert len(shown) > 10
+
+    def of_page(**place: Any) -> list[int]:
+        found = history(book, limit=limit, **kind, **place)
+        by_seq = {one["seq"]: one for one in shown}
+        for one in found:
+            assert one.get("reactions", {}) == by_seq[one["seq"]].get("reactions", {})
+            assert one.get("text") == by_seq[one["seq"]].get("text")
+        return [one["seq"] for one in found]
+
+    for at in (-1, 0, 19, 20, 21, *seqs[:2], 60, *seqs[-2:], book.tables.head_seq, 999):
+        after = [seq for seq in seqs if seq > at]
+        before = [seq for seq in seqs if seq < at]
+        older = [seq for seq in seqs if seq <= at][-(limit - limit // 2) :]
+        assert of_page(after_seq=at) == after[:limit]
+        assert of_page(before_seq=at) == before[-limit:]
+        assert of_page(around_seq=at) == (older + after[: limit - len(older)])
+    assert of_page() == seqs[-limit:]
+
+
+@pytest.mark.parametrize("bytes_max", [1, 300, 900, 2_000])
+def test_pages_of_few_bytes_leave_nothing_out(mixed_book: Playbook, bytes_max: int) -> None:
+    book = mixed_book
+    every = [one["seq"] for one in history(book, after_seq=0, limit=200)]
+    book.settings = replace(UNPACED, history_page_bytes_max=bytes_max)
+    forward: list[int] = []
+    while page := history(book, after_seq=forward[-1] if forward else 0, limit=200):
+        assert len(page) == 1 or len(encode_json(page)) <= bytes_max + 4 * len(page)
+        forward += [one["seq"] for one in page]
+    backward: list[int] = []
+    while page := history(book, before_seq=backward[0] if backward else 999, limit=200):
+        backward[:0] = [one["seq"] for one in page]
+    assert forward == backward == every
+
+
+def test_what_is_gone_is_told_where_the_page_looked(mixed_book: Playbook) -> None:
+    book = mixed_book
+    book.do("", TruncateChannel(channel=X, before_seq=40), authority="server")
+    gone = [{"from": 20, "to": 39, "why": "truncated"}]
+
+    def removed(**place: Any) -> Any:
+        return book.query("bob", "history.get", HistoryRequest(X, **place))["removed"]
+
+    assert removed(after_seq=38) == removed(before_seq=45) == removed(around_seq=39) == gone
+    assert removed(around_seq=41, limit=50) == gone, "it met the beginning"
+    assert removed(at="2026-01-31T12:00:00Z") == gone
+    assert removed(after_seq=39) == removed(limit=5) == removed(around_seq=80, limit=5) == []
+    assert removed(around_seq=40, limit=1) == removed(at="2026-01-31T12:01:00Z") == []
+    book.do("ann", UpdateChannel(channel=X, history=HistoryRule.FROM_JOIN))
+    book.do("", AddMembers(channel=X, user="cid"), authority="server")
+    page = book.query("cid", "history.get", HistoryRequest(X))
+    assert (page["messages"], page["removed"]) == ([], []), "never his"
+
+
+def test_several_messages_by_their_ids(book: Playbook) -> None:
+    first, second = send(book, "ann", "one"), send(book, "bob", "two")
+    book.do("ann", AddReaction(channel=X, id=second, emoji="👍"))
+    created = book.shown(1)["id"]
+    call = turn_several(MessagesRequest(X, (second, first, created, second)), None)  # type: ignore[arg-type]  # it asks nothing
+    found = book.query("bob", call.name, call.args)
+    assert texts(found["messages"]) == ["two", "one"]
+    assert found["messages"][0]["reactions"] == {"👍": {"count": 1}}
+    assert found["missing"] == [created]
+    for count in (1, 100):
+        turn_several(MessagesRequest(X, (first,) * count), None)  # type: ignore[arg-type]
+    for count in (0, 101):
+        with pytest.raises(Rejected) as caught:
+            turn_several(MessagesRequest(X, (first,) * count), None)  # type: ignore[arg-type]
+        assert caught.value.error is TOO_MANY

@@ -104,7 +104,10 @@ def test_changes_that_reach_all_channels_are_counted(book: Playbook) -> None:
     book.do("ann", SetPrivacy(user="ann", presence="contacts"))
     book.do("", SetPrivacy(user="ann", read=False), authority="server")
     book.now_ms += CHANGES_MS
-    book.do("ann", SetPresence(user="ann", state="invisible"))
+    for n in range(CHANGES_MAX):
+        book.do("ann", SetPrivacy(user="ann", typing=bool(n % 2)))
+    book.now_ms += CHANGES_MS - 1
+    assert book.refused("ann", SetPrivacy(user="ann", typing=False)) is RATE_LIMITED
     book.assert_replay_equal()
 
 

@@ -9,10 +9,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hubbub.base.errors import BAD_REQUEST, CHANNEL_NOT_FOUND, MESSAGE_DELETED, NOT_FOUND, Rejected
+from hubbub.features import (
+    threads,
+)
 from hubbub.features.history import MessageRequest
-from hubbub.features.messages import DeleteMessage, MessageCreated, SendMessage, ThreadCreated
+from hubbub.features.messages import (
+    DeleteMessage,
+    EditMessage,
+    MessageCreated,
+    SendMessage,
+    ThreadCreated,
+)
+from hubbub.features.revisions import (
+    UndeleteMessage,
+)
+from hubbub.features.seq_bits import (
+    seqs_in,
+)
 from hubbub.features.threads import (
     FOLLOWERS,
+    REPLIES,
     FollowThread,
     Place,
     ThreadRequest,
@@ -21,6 +37,13 @@ from hubbub.features.threads import (
     reply_seqs,
 )
 from hubbub.settings.app import OFF, AppSettings
+from hubbub.wire.codec import (
+    decode_json,
+    encode_json,
+)
+from hubbub.wire.shapes import (
+    Viewer,
+)
 from tests.support.playbook import Playbook
 
 X = "group:x"
@@ -172,9 +195,9 @@ def test_who_follows(book: Playbook) -> None:
 
 @settings(max_examples=60, deadline=None)
 @given(
-    st.sets(st.integers(3, 1_200), max_size=60),
-    st.integers(0, 1_300),
-    st.integers(0, 1_300),
+    st.sets(st.integers(3, 9_000), max_size=60),
+    st.integers(0, 9_500),
+    st.integers(0, 9_500),
     st.integers(1, 70),
     st.booleans(),
 )
@@ -182,7 +205,7 @@ def test_seqs_of_a_place_are_those_that_lie_in_it(
     seqs: set[int], after: int, before: int, limit: int, reverse: bool
 ) -> None:
     from hubbub.features.seq_bits import block_of, with_seq
-    from hubbub.features.threads import REPLIES, RepliesRow
+    from hubbub.features.threads import RepliesRow
 
     book = Playbook(X)
     for root in (1, 2, 3):
@@ -238,3 +261,86 @@ def test_figures_equal_a_fold_of_the_events(steps: list[tuple[str, str, int]]) -
                 m["id"] for m in own
             ]
     book.assert_replay_equal()
+
+
+def test_pages_of_followed_threads_give_up_and_go_on(
+    book: Playbook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threads, "LOOKED_AT_MAX", 4)
+    roots = [send(book, "ann", f"r{n}") for n in range(20)]
+    for root in roots:
+        send(book, "bob", "re", root)
+    for n in (1, 2, 9, 19):
+        book.do("cid", FollowThread(channel=X, id=roots[n]))
+    book.tables.set_floor(4)  # the root r1 stands at 3
+    found: list[str] = []
+    request = ThreadsRequest(X, followed=True, limit=2)
+    for _ in range(20):
+        answer = book.query("cid", "thread.list", request)
+        found += [line["root"]["text"] for line in answer["threads"]]
+        if not answer["next"]:
+            break
+        request = ThreadsRequest(X, followed=True, limit=2, before=answer["next"])
+    assert found == ["r19", "r9", "r2"]
+    newest = book.query("cid", "thread.list", ThreadsRequest(X, limit=3))
+    assert [line["root"]["text"] for line in newest["threads"]] == ["r19", "r18", "r17"]
+    nobody = book.query("", "thread.list", ThreadsRequest(X, followed=True), authority="server")
+    assert nobody["threads"] == []
+
+
+def test_what_the_server_says_itself_has_no_participant(book: Playbook) -> None:
+    root = send(book, "ann", "root")
+    send(book, "bob", "1", root)
+    for more in ({"kind": "system"}, {"silent": True}):
+        book.do("", SendMessage(channel=X, text="2", thread=root, **more), authority="server")
+    assert page(book, root)["root"]["participants"] == ["bob"]
+    assert {user for (_, user), _ in book.tables[FOLLOWERS].scan()} == {"ann", "bob"}
+    follow = FollowThread(channel=X, id=root)
+    assert book.refused("", follow, authority="server") is BAD_REQUEST
+    said = book.outcome.id
+    book.do("", DeleteMessage(channel=X, id=said), authority="server")
+    book.do("", UndeleteMessage(channel=X, id=said), authority="server")
+    (row,) = (row for _, row in book.tables[REPLIES].scan())
+    assert (seqs_in(0, row.all), seqs_in(0, row.countable)) == ([3, 5, 6], [3])
+    assert page(book, root)["root"]["replies"] == 3
+    book.assert_replay_equal()
+
+
+def test_who_is_mentioned_in_an_edit_follows(book: Playbook) -> None:
+    root = send(book, "ann", "root")
+    reply = send(book, "bob", "1", root)
+    book.do("bob", EditMessage(channel=X, id=reply, mentions=("cid",)))
+    book.do("ann", EditMessage(channel=X, id=root, mentions=("dan",)))
+    assert {user for (_, user), _ in book.tables[FOLLOWERS].scan()} == {"ann", "bob", "cid"}
+
+
+def test_of_what_is_gone_nothing_is_told(book: Playbook) -> None:
+    root = send(book, "ann", "root")
+    reply = send(book, "bob", "1", root)
+    book.tables.set_floor(3)
+    assert book.pulse() == []
+    book.do("bob", DeleteMessage(channel=X, id=reply))
+    assert book.pulse() == []
+
+
+@pytest.mark.parametrize(
+    ("name", "asked", "is_right"),
+    [
+        ("thread.get", {"after_seq": 1}, True),
+        ("thread.get", {"before_seq": 1}, True),
+        ("thread.get", {"after_seq": 1, "before_seq": 9}, False),
+        ("thread.get", {"id": "x"}, False),
+        ("thread.list", {}, True),
+        ("thread.list", {"before": -1}, False),
+        ("thread.list", {"before": 1 << 62}, False),
+    ],
+)
+def test_what_is_asked(book: Playbook, name: str, asked: dict[str, Any], is_right: bool) -> None:
+    verb = book.registry.verbs[name]
+    fields = {"channel": X} | ({"id": send(book, "ann", "root")} if name == "thread.get" else {})
+    request = decode_json(encode_json(fields | asked), verb.shape)
+    try:
+        verb.turn(request, book.edge_context(Viewer("ann")))
+        assert is_right
+    except Rejected:
+        assert not is_right
