@@ -365,9 +365,9 @@ class Auth:
 
 
 def _bearer(authorization: str) -> str:
-    """What a header bears; empty if it is another kind."""
+    """What a header bears; empty if it is another kind, or no ASCII as all keys are."""
     scheme, _, given = authorization.partition(" ")
-    return given.strip() if scheme.lower() == "bearer" else ""
+    return given.strip() if scheme.lower() == "bearer" and given.isascii() else ""
 
 
 def _identity(key: TokenKey, claims: dict[str, Any]) -> Identity:

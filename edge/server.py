@@ -28,6 +28,10 @@ from hubbub.runtime.metrics import CONTENT_TYPE, Metrics
 from hubbub.wire.codec import dump_json
 
 CLOSE_DEADLINE_S: Final = 0.5
+# Between requests, and for the head of the first one; aiohttp's own is an hour. Proxies keep their
+# side for 60 s at most and must be the first to close.
+IDLE_S: Final = 75.0
+BODY_S: Final = 60.0  # 1 MiB within it is 17 kB/s
 HEADERS_BYTES_MAX: Final = 64 * 1024  # an SSE connect command travels in the query
 
 
@@ -62,7 +66,8 @@ class _Http(RequestHandler):
 
 class Server:
     """Binds the port. `readiness()` lists what is missing, empty = ready. `silence_s`: how long a
-    connection may say nothing."""
+    connection may say nothing; `idle_s`: how long it may be without a whole head; `body_s`: how
+    long the rest of a body may take."""
 
     def __init__(
         self,
@@ -75,17 +80,24 @@ class Server:
         readiness: Callable[[], Sequence[str]],
         body_bytes_max: int,
         silence_s: float,
+        idle_s: float = IDLE_S,
+        body_s: float = BODY_S,
     ) -> None:
         self._websocket = websocket
         self._silence_s = silence_s
+        self._body_s = body_s
         self._doors: Doors | None = None
         self._api = api
         self._metrics = metrics
         self._readiness = readiness
         self._app = web.Application(
             client_max_size=body_bytes_max + 1024,
-            middlewares=[self._explained],
-            handler_args={"max_line_size": HEADERS_BYTES_MAX, "access_log": None},
+            middlewares=[self._explained, self._in_time],
+            handler_args={
+                "max_line_size": HEADERS_BYTES_MAX,
+                "access_log": None,
+                "keepalive_timeout": idle_s,
+            },
         )
         self._app.add_routes(
             [
@@ -127,9 +139,13 @@ class Server:
 
     @web.middleware
     async def _explained(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """What no route answers is a problem document, but for whoever wants a page."""
+        """What no route answers is a problem document, but for whoever wants a page; so is a body
+        that was cut before whoever reads it."""
+        refusal: Exception
         try:
             return await handler(request)
+        except web.RequestPayloadError as error:
+            refusal = error
         except (web.HTTPNotFound, web.HTTPMethodNotAllowed) as error:
             if "text/html" in request.headers.get("Accept", ""):
                 raise
@@ -142,6 +158,23 @@ class Server:
             raise refusal
 
         return await self._api.guarded(refused)(request)
+
+    @web.middleware
+    async def _in_time(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """A body that trickles in is cut: whoever reads it sees that it is not whole."""
+        content = request.content
+        if content.is_eof():
+            return await handler(request)
+
+        def cut() -> None:
+            if not content.is_eof():
+                content.set_exception(web.RequestPayloadError(f"not within {self._body_s} s"))
+
+        timer = asyncio.get_running_loop().call_later(self._body_s, cut)
+        try:
+            return await handler(request)
+        finally:
+            timer.cancel()
 
     async def _healthz(self, _: web.Request) -> web.Response:
         return web.Response(body=b'{"alive":true}', content_type="application/json")

@@ -191,11 +191,12 @@ def test_subscription_tokens(auth: Auth) -> None:
 def test_server_keys_belong_to_one_app(auth: Auth) -> None:
     assert auth.server_app("Bearer demo-server-key") == "demo"
     assert auth.server_app("bearer other-server-key") == "other"
-    for header in ("", "Bearer ", "Basic demo-server-key"):
+    for header in ("", "Bearer ", "Basic demo-server-key", "Bearer \udcff"):
         with pytest.raises(Rejected, match="a server key is needed"):
             auth.server_app(header)
     with pytest.raises(Rejected, match="no app has this server key"):
         auth.server_app("Bearer nope")
+    assert not auth.is_root("Bearer \udcff")
 
 
 def rotated(*secrets: TokenKey) -> Auth:

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from edge.blocking import NOBODY, Blocked
 from edge.origins import Origins
-from edge.server import Server
+from edge.server import BODY_S, IDLE_S, Server
 from edge.streams import StreamEndpoints
 from edge.web import demo, docs
 from edge.web.api import Api
@@ -131,6 +131,8 @@ async def serve(
     coordinator: Records | None = None,
     blocked: Blocked | None = NOBODY,
     origins: tuple[str, ...] = (),
+    idle_s: float = IDLE_S,
+    body_s: float = BODY_S,
     **app_changes: Any,
 ) -> AsyncIterator[Rest]:
     """The server on a free port of loopback."""
@@ -165,6 +167,8 @@ async def serve(
         readiness=lambda: reasons,
         body_bytes_max=BODY_BYTES_MAX,
         silence_s=10.0,
+        idle_s=idle_s,
+        body_s=body_s,
     )
     port = await server.start("127.0.0.1", 0, 16)
     try:

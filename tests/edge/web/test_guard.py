@@ -193,6 +193,36 @@ async def test_a_page_of_an_allowed_origin_may_ask_and_read() -> None:
         assert not [k for k in response.headers if k.startswith("Access-Control")]
 
 
+@pytest.mark.parametrize("path", [SEND, "/emulation"])
+async def test_a_body_that_trickles_in_is_cut(path: str, caplog: pytest.LogCaptureFixture) -> None:
+    """It held its connection and its task for as long as it liked."""
+    async with serve(body_s=0.05) as rest:
+        port = rest.session._base_url.port  # type: ignore[union-attr]
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        headers = "".join(f"{name}: {value}\r\n" for name, value in BY_KEY.items())
+        writer.write(f"POST {path} HTTP/1.1\r\nHost: x\r\n{headers}".encode())
+        writer.write(b'Content-Length: 40\r\n\r\n{"by":')
+        async with asyncio.timeout(5):
+            answer = await reader.read()  # and it ends with that
+        writer.close()
+        assert answer.startswith(b"HTTP/1.1 400 "), answer
+    assert not [row for row in caplog.records if row.levelname == "ERROR"], caplog.text
+
+
+@pytest.mark.parametrize(
+    "sent", [b"GET /v1/limits HT", b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"]
+)
+async def test_a_connection_without_a_whole_head_ends(sent: bytes) -> None:
+    """Of the first request, or of the next one. aiohttp waits for an hour."""
+    async with serve(idle_s=0.05) as rest:
+        port = rest.session._base_url.port  # type: ignore[union-attr]
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(sent)
+        async with asyncio.timeout(5):
+            assert (await reader.read() == b"") == sent.endswith(b"HT")
+        writer.close()
+
+
 @pytest.mark.parametrize(
     ("encoding", "status", "code"),
     [
