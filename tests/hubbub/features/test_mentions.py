@@ -5,10 +5,34 @@ from __future__ import annotations
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import (
+    replace,
+)
 
+from hubbub.base.errors import (
+    CONFLICT,
+)
+from hubbub.features.contract import (
+    Meta,
+)
+from hubbub.features.here import (
+    NameHere,
+)
 from hubbub.features.marks import MarkRead, MarkUnread
-from hubbub.features.mentions import NAMED, mentions_of
-from hubbub.features.messages import DeleteMessage, EditMessage, SendMessage
+from hubbub.features.mentions import (
+    ALL_BLOCKS,
+    NAMED,
+    USER_BLOCKS,
+    apply_created,
+    mentions_of,
+    naming,
+)
+from hubbub.features.messages import (
+    DeleteMessage,
+    EditMessage,
+    MessageCreated,
+    SendMessage,
+)
 from hubbub.settings.app import OFF, AppSettings
 from tests.support.playbook import Playbook
 
@@ -64,6 +88,35 @@ def test_a_mention_goes_with_its_message_and_follows_edits(book: Playbook) -> No
     book.do("ann", EditMessage(channel=X, id=second, text="nobody", mentions=()))
     assert mentions(book, "cid") == 0
     assert [seq for seq, _ in book.tables[NAMED].scan()] == [2], "the deleted one may come back"
+    third = send(book, "ann", everybody=True)
+    book.do("ann", EditMessage(channel=X, id=third, text="not all", mention_all=False))
+    assert [mentions(book, user) for user in PEOPLE] == [0, 0, 0]
+    assert book.tables[ALL_BLOCKS].scan() == [], "no empty rows are left"
+    assert [user for (user, _), _ in book.tables[USER_BLOCKS].scan()] == ["bob"]
+
+
+def test_mentions_below_the_floor_are_gone(book: Playbook) -> None:
+    for _ in range(3):
+        send(book, "ann", "bob")
+    book.tables.set_floor(3)
+    assert mentions_of(book.tables, "bob", 0) == 2
+
+
+def test_who_is_here_is_named_besides_and_goes_with_the_words(book: Playbook) -> None:
+    named = SendMessage(channel=X, text="hi", mentions=("bob",), mention_here=True)
+    here = NameHere(channel=X, id="", users=("cid",))
+    book.do("ann", named)
+    book.do("ann", replace(here, id=book.outcome.id))
+    assert [mentions(book, user) for user in PEOPLE] == [0, 1, 1]
+    book.do("ann", EditMessage(channel=X, id=book.shown(2)["id"], text="ho", mentions=()))
+    assert [mentions(book, user) for user in PEOPLE] == [0, 0, 1]
+    book.do("ann", EditMessage(channel=X, id=book.shown(2)["id"], mention_here=False))
+    assert [mentions(book, user) for user in PEOPLE] == [0, 0, 0]
+    book.do("ann", named)
+    gone = book.outcome.id
+    book.do("ann", DeleteMessage(channel=X, id=gone))
+    assert book.refused("ann", replace(here, id=gone)) is CONFLICT
+    book.assert_replay_equal()
 
 
 def test_a_message_without_mentions_writes_no_row(book: Playbook) -> None:
@@ -102,3 +155,28 @@ def test_figures_equal_the_definition_over_many_blocks(kinds: list[int], probe: 
                 for seq, (author, named, to_all) in alive.items()
             )
             assert mentions_of(book.tables, user, mark) == expected
+
+
+seqs = st.sets(st.integers(1, 256 * 150), max_size=90)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seqs, seqs, seqs, st.integers(0, 256 * 150), st.sampled_from([0, 1, 255, 256, 511]))
+def test_what_names_somebody_is_found_in_few_and_in_many_blocks(
+    of_bob: set[int], of_all: set[int], of_others: set[int], head: int, mark: int
+) -> None:
+    book = Playbook("group:y")
+    for seq in of_bob | of_all | of_others:
+        users = ("bob",) * (seq in of_bob) + ("ann", "cid") * (seq in of_others)
+        if seq <= head:
+            created = MessageCreated(mentions=users, mention_all=seq in of_all)
+            apply_created(created, Meta("demo", "group:y", seq, 0, "x", "", ""), book.tables)
+    book.tables.head_seq = head
+    for behind in (mark, head, max(0, head - mark), max(0, head - 2_000), head // 2):
+        found = {
+            block * 256 + bit
+            for block, bits in naming(book.tables, "bob", behind).items()
+            for bit in range(256)
+            if bits >> bit & 1
+        }
+        assert found == {seq for seq in of_bob | of_all if behind < seq <= head}

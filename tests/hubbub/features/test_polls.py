@@ -20,6 +20,9 @@ from hubbub.base.errors import (
     ErrorCode,
     Rejected,
 )
+from hubbub.features.capabilities import (
+    SetMemberCapabilities,
+)
 from hubbub.features.contract import EventKind
 from hubbub.features.history import HistoryRequest
 from hubbub.features.members import RemoveMembers
@@ -166,6 +169,10 @@ def test_what_is_no_poll(book: Playbook) -> None:
     assert refused(question="x" * 5_001) is TOO_LARGE
     assert refused(options=tuple("é" * 490 + str(n) for n in range(100))) is TOO_LARGE
     assert refused("zoe") is CHANNEL_NOT_FOUND
+    book.do("ann", SetMemberCapabilities(channel=X, user="cid", deny=("create_poll", "vote")))
+    assert refused("cid") is PERMISSION_DENIED
+    assert create(book, options=("x" * 500,))
+    assert book.waiting("poll") == {}
     create(book, options=many[:100], votes_max=10, closes_at=START_MS + OPEN_MS_MAX)
 
 
@@ -177,12 +184,20 @@ def test_options_are_added_where_the_poll_allows_it(book: Playbook) -> None:
     book.do("cid", AddOption(channel=X, id=mid, text="coffee"))
     shown = book.shown(book.tables.head_seq)
     assert (shown["t"], shown["option"], shown["text"]) == ("poll.option_added", 4, "coffee")
-    assert book.refused("dan", AddOption(channel=X, id=mid, text="coffee")) is CONFLICT
+    again = book.refusal("dan", AddOption(channel=X, id=mid, text=" coffee"))
+    assert (again.error, again.details) == (CONFLICT, {"option": 4})
+    assert (shown["rev"], get(book, mid)["poll"]["rev"]) == (2, 2)
+    for blank in ("", " ", "x" * 501):
+        assert book.refused("bob", AddOption(channel=X, id=mid, text=blank)) is not CONFLICT
+    book.do("ann", SetMemberCapabilities(channel=X, user="eve", deny=("vote",)))
+    assert book.refused("eve", AddOption(channel=X, id=mid, text="tea")) is PERMISSION_DENIED
+    book.do("bob", AddOption(channel=X, id=mid, text="the author's"))
+    assert "by" not in get(book, mid)["poll"]["options"][4]
     vote(book, mid, "dan", 4)
     options = get(book, mid)["poll"]["options"]
     assert options[3] == {"id": 4, "text": "coffee", "by": "cid", "votes": 1}
-    assert votes(book, mid) == [0, 1, 0, 1]
-    for n in range(96):
+    assert votes(book, mid) == [0, 1, 0, 1, 0]
+    for n in range(95):
         book.do("cid", AddOption(channel=X, id=mid, text=str(n)))
     assert book.refused("cid", AddOption(channel=X, id=mid, text="more")) is TOO_MANY
     book.assert_replay_equal()
@@ -197,6 +212,7 @@ def test_who_closes_it(book: Playbook) -> None:
     ]
     assert book.do("bob", ClosePoll(channel=X, id=mid)) == []
     assert get(book, mid)["poll"]["closed_at"] == "2026-01-31T12:00:00.000Z"
+    assert get(book, mid)["poll"]["rev"] == 2
     for late in (Vote(channel=X, id=mid, options=(2,)), AddOption(channel=X, id=mid, text="x")):
         assert book.refused("bob", late) is CONFLICT
     other = create(book)
@@ -381,3 +397,27 @@ def test_the_question_stays_once_somebody_has_voted(book: Playbook) -> None:
     book.do("ann", ClosePoll(channel=X, id=mid))
     assert book.refused("ann", EditMessage(channel=X, id=mid, text="Why?")) is CONFLICT
     book.assert_replay_equal()
+
+
+def test_who_chose_it_comes_in_pages(book: Playbook) -> None:
+    mid, other = create(book, options=("a", "b")), create(book)
+    for user in PEOPLE:
+        vote(book, mid, user, 1)
+        vote(book, other, user, 1)
+    vote(book, mid, "ann", 2)
+    found, request = [], VotersRequest(X, mid, 1, limit=2)
+    while True:
+        page = book.query("ann", "poll.voters", request)
+        found += [voter["user"] for voter in page["voters"]]
+        if not page.get("next"):
+            break
+        request = VotersRequest(X, mid, 1, after=page["next"], limit=2)
+    assert found == list(PEOPLE)
+    for wrong in ({"option": 0}, {"option": 3}, {"limit": 0}, {"limit": 101}, {"after": "a b"}):
+        with pytest.raises(Rejected) as caught:
+            book.query(
+                "ann",
+                "poll.voters",
+                VotersRequest(**{"channel": X, "id": mid, "option": 1} | wrong),
+            )
+        assert caught.value.error is BAD_REQUEST
