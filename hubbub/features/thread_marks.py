@@ -2,7 +2,7 @@
 
 Rules:
 1. A mark for each thread that a user follows, from the moment he does: what is older he has not to
-   read. It rises, and goes when he follows no more or leaves.
+   read. It rises, and goes when he follows no more. Who leaves the channel follows none of it.
 2. A reply counts in one place: in the channel if it stands there, too, else in its thread, and
    there only for followers. So whoever has read the channel and his threads has nothing unread.
 3. unread = replies that count (threads, rule 5), do not stand in the channel, are not the user's
@@ -315,6 +315,7 @@ def apply_gone(event: MembersLeft | MembersRemoved, _: Meta, tables: Tables) -> 
         while rows := _followed(tables, user, _LAST, PLURAL_IDS_MAX):
             for root, _mark in rows:
                 tables[MARKS].delete((user, root))
+                tables[FOLLOWERS].delete((root, user))  # else to follow again would change nothing
 
 
 # --- figures

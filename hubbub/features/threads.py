@@ -8,7 +8,8 @@ Rules:
 3. `replies` counts those that are not deleted; the last reply and who replied last stay what they
    were when one of them is deleted.
 4. Who replies follows, whatever he said before; so does the author of the root and who is mentioned
-   in a reply (also when it is edited), unless he said otherwise.
+   in a reply (also when it is edited), unless he said otherwise. Who leaves the channel follows no
+   more (thread_marks); that he did not want to is kept.
 5. The rows of replies hold all of them for pages (tombstones too), and those that count for whoever
    counts: not deleted, not silent, not of the system.
 

@@ -27,7 +27,7 @@ def test_it_becomes_a_tombstone_at_its_time() -> None:
     book.tick(10_000)
     [deleted] = book.fall_due()
     assert deleted.TAG == "message.deleted"
-    assert book.shown(2)["deleted"] is True
+    assert (book.shown(2)["deleted"], book.shown(2)["rev"]) == (True, 1)
     assert book.shown(3)["reason"] == "expired"
     assert [name for name in book.dues if name != SWEEP] == []
     assert book.refused("bob", ExpireMessage(channel=X, id=mid, at=0)) is MESSAGE_DELETED

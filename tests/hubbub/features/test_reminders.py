@@ -2,9 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import (
+    suppress,
+)
 from typing import Any
 
 import pytest
+from hypothesis import (
+    given,
+    settings,
+)
+from hypothesis import (
+    strategies as st,
+)
 
 from hubbub.base.errors import (
     BAD_REQUEST,
@@ -16,15 +26,24 @@ from hubbub.base.errors import (
     Rejected,
 )
 from hubbub.base.ids import message_id
+from hubbub.features import (
+    reminders,
+)
 from hubbub.features.reminders import (
+    FIRED,
     FIRED_MAX,
+    PENDING,
     PENDING_MAX,
+    REMINDERS,
     CancelReminder,
     CreateReminder,
     FireReminder,
     ReminderFired,
     RemindersRequest,
     SnoozeReminder,
+)
+from hubbub.features.standing import (
+    ONLY,
 )
 from hubbub.settings.profiles import CENTRIFUGE_COMPAT
 from tests.support.playbook import START_MS, Playbook
@@ -133,3 +152,53 @@ def test_bounds(book: Playbook) -> None:
     assert all(row["fired"] for row in found)
     create(book, book.now_ms + 1)
     book.assert_replay_equal()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(st.sampled_from("ccsxt"), st.integers(0, 9)), max_size=40))
+def test_what_waits_is_counted_and_what_fired_is_known(steps: list[tuple[str, int]]) -> None:
+    """Over creating, snoozing, cancelling and time that goes by."""
+    book, ids = Playbook("#bob"), [""]
+    for kind, n in steps:
+        at = book.now_ms + 1 + n * 1_000
+        if kind == "c":
+            ids.append(create(book, at))
+        elif kind == "t":
+            book.tick(n * 1_000)
+            book.fall_due()
+        else:
+            mid = ids[n % len(ids)]
+            snooze = kind == "s"
+            command = SnoozeReminder(id=mid, at=at) if snooze else CancelReminder(id=mid)
+            with suppress(Rejected):
+                book.do("bob", command)
+        rows = dict(book.tables[REMINDERS].scan())
+        fired = {row.fired_seq: seq for seq, row in rows.items() if row.fired_seq}
+        assert dict(book.tables[FIRED].scan()) == fired
+        assert (book.tables[PENDING].get(ONLY) or 0) == len(rows) - len(fired) == len(book.dues)
+    book.assert_replay_equal()
+
+
+def test_what_fired_is_set_again_where_there_is_room(
+    book: Playbook, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reminders, "PENDING_MAX", 2)
+    mid, waiting = create(book, AT), create(book, AT + 1_000)
+    book.tick(60_000)
+    book.fall_due()
+    fire = FireReminder(user="bob", by="bob", seq=1)
+    assert book.do("bob", fire, authority="system") == [], "it has"
+    create(book, AT + 2_000)
+    assert book.refused("bob", SnoozeReminder(id=mid, at=AT + 3_000)) is TOO_MANY
+    book.do("bob", SnoozeReminder(id=waiting, at=AT + 3_000))
+    create_more = CreateReminder(at=AT + 9_000, note="x")
+    assert book.refused("bob", create_more) is TOO_MANY
+    alike = waiting[:-1] + ("a" if waiting[-1] != "a" else "b")
+    assert book.refused("bob", CancelReminder(id=alike)) is NOT_FOUND
+    assert [row["id"] for row in listed(book, limit=3)] == [mid, waiting, book.shown(4)["id"]]
+    page = book.query("bob", "reminder.list", RemindersRequest(limit=2))
+    assert page["next"] == waiting
+    assert book.query("bob", "reminder.list", RemindersRequest(limit=4))["next"] == ""
+    for limit in (0, 101):
+        with pytest.raises(Rejected):
+            listed(book, limit=limit)

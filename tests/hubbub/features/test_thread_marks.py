@@ -11,20 +11,40 @@ from hubbub.base.errors import (
     CHANNEL_NOT_FOUND,
     NOT_FOUND,
     PERMISSION_DENIED,
+    TOO_MANY,
     Rejected,
 )
 from hubbub.features import thread_marks
+from hubbub.features.capabilities import (
+    SetMemberCapabilities,
+)
+from hubbub.features.contract import (
+    PLURAL_IDS_MAX,
+)
 from hubbub.features.marks import MarkRead
 from hubbub.features.members import AddMembers, LeaveChannel
+from hubbub.features.mentions import (
+    USER_BLOCKS,
+)
 from hubbub.features.messages import DeleteMessage, EditMessage, SendMessage
 from hubbub.features.promotion import PromoteChannel
+from hubbub.features.seq_bits import (
+    block_of,
+    with_seq,
+)
 from hubbub.features.thread_marks import (
     ReadThread,
     ReadThreads,
     ReadThreadsMany,
     UnreadThreadsRequest,
 )
-from hubbub.features.threads import FollowThread, UnfollowThread
+from hubbub.features.threads import (
+    REPLIES,
+    FollowThread,
+    RepliesRow,
+    ThreadRequest,
+    UnfollowThread,
+)
 from hubbub.model.channel import ChannelKind
 from hubbub.settings.app import OFF, AppSettings
 from hubbub.wire.codec import encode_json
@@ -217,3 +237,97 @@ def test_a_thread_from_before_his_time_is_not_unread_for_ever() -> None:
     page = book.query("cid", "thread.unread", UnreadThreadsRequest(book.key))
     assert page["threads"] == []
     book.assert_replay_equal()
+
+
+def test_who_comes_back_follows_when_he_says_so(book: Playbook) -> None:
+    """He was shown as one who follows, counted nothing, and to follow changed nothing."""
+    root, other = send(book, "ann"), send(book, "ann")
+    send(book, "bob", thread=root)
+    book.do("bob", UnfollowThread(channel=X, id=other))
+    book.do("bob", LeaveChannel(channel=X))
+    book.do("", AddMembers(channel=X, user="bob"), authority="server")
+    assert "following" not in book.query("bob", "thread.get", ThreadRequest(X, root))
+    send(book, "ann", thread=root)
+    assert threads(book, "bob") is None
+    book.do("bob", FollowThread(channel=X, id=root))
+    send(book, "ann", thread=root)
+    assert threads(book, "bob") == {"unread": 1, "mentions": 0}
+    send(book, "ann", thread=other, mentions=("bob",))
+    assert threads(book, "bob") == {"unread": 1, "mentions": 0}, "this one he did not want"
+    book.assert_replay_equal()
+
+
+def test_what_names_all_names_followers_and_the_floor_is_where_figures_begin(
+    book: Playbook,
+) -> None:
+    roots = [send(book, "bob") for _ in range(2)]
+    for root in roots:
+        send(book, "ann", thread=root, mention_all=True)
+    assert threads(book, "bob") == {"unread": 2, "mentions": 2}
+    book.tables.set_floor(3)
+    assert threads(book, "bob") == {"unread": 1, "mentions": 1}, "a root is gone"
+
+
+def test_unread_threads_come_in_pages(book: Playbook) -> None:
+    roots = [send(book, "bob") for _ in range(5)]
+    for root in roots:
+        send(book, "ann", thread=root)
+    found, request = [], UnreadThreadsRequest(X, limit=2)
+    while True:
+        page = book.query("bob", "thread.unread", request)
+        found += [row["id"] for row in page["threads"]]
+        if not page["next"]:
+            break
+        request = UnreadThreadsRequest(X, before=page["next"], limit=2)
+    assert found == roots[::-1]
+    for limit in (0, thread_marks.PAGE_MAX + 1):
+        with pytest.raises(Rejected):
+            book.query("bob", "thread.unread", UnreadThreadsRequest(X, limit=limit))
+
+
+def test_of_many_only_those_are_marked_who_may(book: Playbook) -> None:
+    root = send(book, "ann")
+    send(book, "bob", thread=root)
+    send(book, "cid", thread=root)
+    book.do("ann", SetMemberCapabilities(channel=X, user="bob", deny=("mark",)))
+    marks = {user: {2: 9} for user in PEOPLE}
+    book.do("", ReadThreadsMany(channel=X, marks=marks), authority="edge")
+    assert [threads(book, user) for user in PEOPLE] == [
+        {"unread": 0, "mentions": 0},
+        {"unread": 1, "mentions": 0},
+        {"unread": 0, "mentions": 0},
+    ]
+    assert (
+        book.refused("", ReadThread(channel=X, id=root, upto=3), authority="server") is BAD_REQUEST
+    )
+    for wrong in ({"a b": {2: 3}}, {"ann": {-1: 3}}, {"ann": {2: -3}}):
+        many = ReadThreadsMany(channel=X, marks=wrong)
+        assert book.refused("", many, authority="edge") is BAD_REQUEST
+    full = {f"u{n}": {2: 3} for n in range(PLURAL_IDS_MAX)}
+    assert book.do("", ReadThreadsMany(channel=X, marks=full), authority="edge") == []
+    more = ReadThreadsMany(channel=X, marks=full | {"v": {2: 3}})
+    assert book.refused("", more, authority="edge") is TOO_MANY
+
+
+seqs = st.sets(st.integers(3, 256 * 150), max_size=90)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seqs, seqs, seqs, st.integers(2, 256 * 150), st.integers(1, 256 * 150))
+def test_figures_of_a_thread_over_many_blocks(
+    replies: set[int], own: set[int], named: set[int], mark: int, floor: int
+) -> None:
+    tables = Playbook("group:y").tables
+    for root in (1, 2, 3):
+        for seq in replies | own:
+            key = (root, block_of(seq))
+            row = tables[REPLIES].get(key) or RepliesRow(b"")
+            counts = with_seq(row.countable, seq)
+            tables[REPLIES].put(key, RepliesRow(with_seq(row.all, seq), counts))
+    for table, of_user in ((thread_marks.AUTHOR_BLOCKS, own), (USER_BLOCKS, named)):
+        for seq in of_user:
+            bits = tables[table].get(("bob", block_of(seq))) or b""
+            tables[table].put(("bob", block_of(seq)), with_seq(bits, seq))
+    tables.set_floor(floor)
+    unread = {seq for seq in replies - own if seq > mark and seq >= floor}
+    assert thread_marks.count(2, "bob", mark, tables) == (len(unread), len(unread & named))
