@@ -85,6 +85,12 @@ def test_a_ban_ends_by_itself_or_is_lifted(book: Playbook) -> None:
 def test_one_does_not_end_the_other(book: Playbook) -> None:
     book.do("", DeactivateUser(user="bob"), authority="server")
     book.do("", BanUser(user="bob", until=SOON), authority="server")
+    book.tick(60_000)
+    book.do("", DeactivateUser(user="eve"), authority="server")
+    found = exclusions.exclusions(book.tables)["bob"]
+    assert found.deactivated, "his ban is over, and he is not back by that"
+    book.now_ms = START_MS
+    book.do("", ReactivateUser(user="eve"), authority="server")
     book.do("", ReactivateUser(user="bob"), authority="server")
     assert exclusions.exclusions(book.tables) == {"bob": Exclusion(banned_ms=SOON)}
     book.do("", DeactivateUser(user="bob"), authority="server")
@@ -108,10 +114,28 @@ def test_who_may_not(book: Playbook, command: Command, authority: str) -> None:
     assert book.refused("ann", command, authority=authority) is PERMISSION_DENIED
 
 
-def test_who_may_not_ask(book: Playbook) -> None:
+@pytest.mark.parametrize("authority", ["client", "analyst", "edge"])
+def test_who_may_not_ask(book: Playbook, authority: str) -> None:
     with pytest.raises(Rejected) as caught:
-        book.query("bob", "user.state", StateRequest("bob"))
+        book.query("bob", "user.state", StateRequest("bob"), authority=authority)
     assert caught.value.error is PERMISSION_DENIED
+
+
+@pytest.mark.parametrize("authority", ["server", "operator", "moderator"])
+def test_who_may_ask(book: Playbook, authority: str) -> None:
+    book.do("", DeactivateUser(user="bob"), authority="server")
+    found = book.query("", "user.state", StateRequest("bob"), authority=authority)
+    assert (found["deactivated"], found.get("banned"), found.get("until")) == (True, None, None)
+
+
+def test_another_reason_is_told_alone(book: Playbook) -> None:
+    book.do("", DeactivateUser(user="bob", reason="left"), authority="server")
+    assert book.do("", DeactivateUser(user="bob", reason="left"), authority="server") == []
+    assert book.do("", DeactivateUser(user="bob", reason="fired"), authority="server") == [
+        ExclusionExplained(user="bob", reason="fired")
+    ]
+    again = book.do("", BanUser(user="bob", reason="fired"), authority="server")
+    assert again[1:] == [ExclusionExplained(user="bob", reason="fired")], "of this state, too"
 
 
 def test_malformed(book: Playbook) -> None:
@@ -133,6 +157,7 @@ def test_bounded_and_past_bans_make_room(book: Playbook, monkeypatch: pytest.Mon
     book.do("", BanUser(user="a"), authority="server")
     assert [user for user, _ in book.tables[EXCLUDED].scan()] == ["a"]
     assert book.tables[BY_END].scan() == []
+    assert book.tables[exclusions.COUNT].get(0) == 1
     book.do("", BanUser(user="d"), authority="server")
     book.assert_replay_equal()
 
@@ -153,6 +178,14 @@ def test_the_user_hears_what_changed_and_once() -> None:
     assert tell(False, SOON) == [event(UserReactivated)]
     assert tell(False, FOREVER_MS) == [event(UserBanned)]
     assert tell() == [event(UserUnbanned)]
+    assert tell(False, SOON) == [event(UserBanned, until=rfc3339(SOON))]
+    outs = [exclusions.is_out(book.tables, ms) for ms in (SOON - 1, SOON)]
+    assert outs == [True, False]
+    book.tick(60_000)
+    assert tell() == [], "it is over anyway"
+    tell(deactivated=True)
+    assert exclusions.is_out(book.tables, book.now_ms)
+    assert not exclusions.is_out(Playbook("#eve").tables, book.now_ms)
     assert book.refused("bob", TellUser("bob")) is PERMISSION_DENIED
     book.assert_replay_equal()
 

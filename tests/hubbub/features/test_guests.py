@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec import (
+    Raw,
+)
 from msgspec.structs import replace
 
 from hubbub.base.errors import (
@@ -13,12 +16,16 @@ from hubbub.base.errors import (
     NOT_AVAILABLE,
     NOT_FOUND,
     PERMISSION_DENIED,
+    TOO_LARGE,
     Rejected,
 )
 from hubbub.features.capabilities import CapabilitiesRequest
 from hubbub.features.channel_list import DropListed, PutListed
 from hubbub.features.channels import CreateChannel, OpenDirect
 from hubbub.features.contract import Command
+from hubbub.features.fields import (
+    META_BYTES_MAX,
+)
 from hubbub.features.guests import (
     GUEST_S_MAX,
     STEP_CHANNELS,
@@ -97,7 +104,38 @@ def test_who_may_and_what_cannot_be(book: Playbook) -> None:
     new = Playbook("#ann")
     assert new.refused("", ConvertGuest(user="ann"), authority="server") is NOT_FOUND
     raw = Playbook("#ann", settings=CENTRIFUGE_COMPAT)
-    assert raw.refused("", again, authority="server") is NOT_AVAILABLE
+    for command in (again, ConvertGuest(user="ann")):
+        assert raw.refused("", command, authority="server") is NOT_AVAILABLE
+    large = Raw(b'"' + b"x" * META_BYTES_MAX + b'"')
+    many: tuple[dict[str, Any], ...] = (
+        {"name": "n" * 256},
+        {"avatar": "a" * 2_049},
+        {"data": large},
+        {"user": "a b"},
+    )
+    for wrong in many:
+        for right in (again, ConvertGuest(user="ann")):
+            error = new.refused("", replace(right, **wrong), authority="server")
+            assert error in (BAD_REQUEST, TOO_LARGE)
+    for ttl_s in (1, GUEST_S_MAX):
+        assert Playbook("#ann").do("", replace(again, ttl_s=ttl_s), authority="server") != []
+
+
+@pytest.mark.parametrize(
+    "given", [{"name": "B"}, {"avatar": "https://e.org/b"}, {"data": Raw(b"2")}]
+)
+def test_what_he_does_not_give_stays_as_it_was(given: dict[str, Any]) -> None:
+    book = Playbook("#ann")
+    own: dict[str, Any] = {"name": "A", "avatar": "https://e.org/a", "data": Raw(b"1")}
+    book.do("", CreateGuest(user="ann", ttl_s=60, **own), authority="server")
+    (event,) = book.do("", ConvertGuest(user="ann", **given), authority="server")
+    assert event == GuestConverted(**own | given)
+
+
+def test_a_full_user_never_ends() -> None:
+    book = Playbook("#ann")
+    book.do("", EnsureUser(user="ann"), authority="system")
+    assert book.waiting("guest") == {}
 
 
 def refused(book: Playbook, command: Command, viewer: Viewer = GUEST) -> bool:
@@ -174,6 +212,8 @@ def test_when_his_time_is_over_he_leaves_his_channels(book: Playbook) -> None:
     book.forwards.clear()
     assert book.fall_due("guest") == [GuestEnded()]
     assert all(one.by == "ann" for one in book.forwards if isinstance(one, LeaveChannel))
+    notes = [one for one in book.forwards if isinstance(one, NoteOwner)]
+    assert [note.away for note in notes] == [True]
     assert gone_from(book) == [
         ("member.leave", "group:a"),
         ("succession.note", "group:b"),

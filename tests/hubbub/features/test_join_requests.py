@@ -5,12 +5,21 @@ from __future__ import annotations
 import pytest
 
 from hubbub.base.errors import (
+    BAD_REQUEST,
+    BANNED,
     CHANNEL_NOT_FOUND,
     CONFLICT,
     NOT_FOUND,
     PERMISSION_DENIED,
     TOO_LARGE,
+    TOO_MANY,
     Rejected,
+)
+from hubbub.features import (
+    join_requests,
+)
+from hubbub.features.capabilities import (
+    SetRoleCapabilities,
 )
 from hubbub.features.channels import CreateChannel
 from hubbub.features.join_requests import (
@@ -23,9 +32,22 @@ from hubbub.features.join_requests import (
     RequestsRequest,
     WithdrawRequest,
 )
-from hubbub.features.members import InviteMembers, JoinChannel
+from hubbub.features.members import (
+    InviteMembers,
+    JoinChannel,
+    MembersJoined,
+)
+from hubbub.features.sanctions import (
+    BanMembers,
+)
 from hubbub.features.standing import MEMBERS
 from hubbub.model.member import Role
+from hubbub.settings.app import (
+    AppSettings,
+)
+from hubbub.settings.profiles import (
+    CENTRIFUGE_COMPAT,
+)
 from tests.support.playbook import Playbook
 
 X = "group:x"
@@ -101,3 +123,36 @@ def test_nobody_asks_where_he_may_join() -> None:
     long = RequestJoin(channel=X, text="x" * (TEXT_CHARS_MAX + 1))
     assert asked.refused("eve", long) is TOO_LARGE
     asked.assert_replay_equal()
+
+
+def test_who_answers_and_who_may_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    book = club(public=True, approval=True)
+    assert book.refused("", RequestJoin(channel=X), authority="server") is BAD_REQUEST
+    assert book.do("bob", RequestJoin(channel=X)) == [], "he is a member"
+    assert book.refused("ann", DeclineRequest(channel=X, user="eve")) is NOT_FOUND
+    for user in ("eve", "fay", "gil"):
+        book.do(user, RequestJoin(channel=X))
+    assert book.refused("bob", DeclineRequest(channel=X, user="eve")) is PERMISSION_DENIED
+    monkeypatch.setattr(join_requests, "REQUESTS_MAX", 3)
+    assert book.refused("hal", RequestJoin(channel=X)) is TOO_MANY
+    page = book.query("ann", "join_requests.list", RequestsRequest(X, limit=2))
+    assert ([row["user"] for row in page["requests"]], page["next"]) == (["eve", "fay"], "fay")
+    page = book.query("ann", "join_requests.list", RequestsRequest(X, after="fay", limit=2))
+    assert ([row["user"] for row in page["requests"]], page["next"]) == (["gil"], "")
+    for limit, after in ((0, ""), (201, ""), (1, "a b")):
+        with pytest.raises(Rejected) as caught:
+            book.query("ann", "join_requests.list", RequestsRequest(X, after=after, limit=limit))
+        assert caught.value.error is BAD_REQUEST
+    book.settings = AppSettings(channel_members_max=2)
+    assert book.refused("ann", AcceptRequest(channel=X, user="fay")) is TOO_MANY
+    book.settings = AppSettings(channel_members_max=3)
+    assert book.do("ann", AcceptRequest(channel=X, user="fay")) == [MembersJoined(users=("fay",))]
+    book.do("ann", BanMembers(channel=X, user="eve"))
+    if "eve" in waiting(book):
+        assert book.refused("ann", AcceptRequest(channel=X, user="eve")) is BANNED
+    book.do("ann", SetRoleCapabilities(channel=X, role=Role.NONE, deny=("request_join",)))
+    assert book.refused("hal", RequestJoin(channel=X)) is PERMISSION_DENIED
+    hall = Playbook("open:hall", owner="ann")
+    assert hall.refused("eve", RequestJoin(channel="open:hall")) is CONFLICT
+    raw = Playbook("#eve", settings=CENTRIFUGE_COMPAT)
+    assert raw.do("", NoteDeclined(channel=X, user="eve"), authority="system") == []

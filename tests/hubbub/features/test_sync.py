@@ -33,6 +33,9 @@ from hubbub.features.sync import (
     turn_verify,
 )
 from hubbub.settings.app import OFF, AppSettings
+from hubbub.wire.reads import (
+    SyncFrom,
+)
 from hubbub.wire.shapes import Viewer
 from tests.support.playbook import Playbook
 
@@ -89,7 +92,11 @@ def test_channels_that_joined_the_list_follow_in_a_second_round() -> None:
     following = reads.then([own, stream("delta")])
     assert isinstance(following, Reads)
     assert [call.key for call in following.calls] == ["group:new", "group:newer"]
-    assert following.bytes_max < BYTES_MAX
+    assert {call.args for call in following.calls} == {SyncFrom("", 0)}
+    assert following.bytes_max == BYTES_MAX - len(own) - len(stream("delta"))
+    none_left = reads.then([own, b" " * BYTES_MAX])
+    assert isinstance(none_left, Reads)
+    assert none_left.bytes_max == 0
     found = answer(following.then([stream("head"), None]))
     assert list(found["channels"]) == [X, "group:new"]
     assert found["more"] == ["group:newer"]
@@ -101,6 +108,9 @@ def test_without_the_own_stream_there_is_no_answer() -> None:
     with pytest.raises(Rejected) as refused:
         reads.then([Rejected(INTERNAL)])
     assert refused.value.error is INTERNAL
+    with pytest.raises(Rejected) as refused:
+        reads.then([None])
+    assert refused.value.error is BAD_REQUEST
 
 
 def test_who_may_ask_for_whom() -> None:
@@ -117,7 +127,8 @@ def test_who_may_ask_for_whom() -> None:
         with pytest.raises(Rejected) as refused:
             turned(request, viewer)
         assert refused.value.error is error
-    assert CHANNELS_MAX == 1_000
+    full = {f"group:{n}": ("", 0) for n in range(CHANNELS_MAX)}
+    assert len(turned(SyncRequest(channels=full)).calls) == CHANNELS_MAX == 1_000
 
 
 # --- proof of a cache
@@ -164,6 +175,8 @@ def test_a_device_computes_the_same_hash(book: Playbook) -> None:
         sent.append(book.outcome.id)
     book.do("ann", EditMessage(channel=X, id=sent[3], text="new"))
     book.do("ann", DeleteMessage(channel=X, id=sent[5]))
+    for at in (BLOCK_SEQS - 3, BLOCK_SEQS - 2):  # the last one of a block, the first of another
+        book.do("ann", EditMessage(channel=X, id=sent[at], text="new"))
     for number in (0, 1):
         text = lines(cached(book, number))
         assert (":1:0:0\n" in text and ":1:1:0\n" in text) is (number == 0)
@@ -224,7 +237,8 @@ def test_verify_refuses(book: Playbook) -> None:
         with pytest.raises(Rejected) as refused:
             turn_verify(VerifyRequest(X, blocks), context())
         assert refused.value.error is error
-    reads = turn_verify(VerifyRequest(X, {0: ""}), context())
+    most = dict.fromkeys(range(VERIFIED_BLOCKS_MAX), "")
+    reads = turn_verify(VerifyRequest(X, most), context())
     assert reads.then([b"{}"]) == b"{}"
     with pytest.raises(Rejected):
         reads.then([Rejected(NOT_A_MEMBER)])
