@@ -237,6 +237,8 @@ async def test_history_pages_without_moving_what_is_read(chat: Chat, demo: Demo)
     await page.evaluate("hubbub.panes[0].timeline.on.act('thread', marked.row.message)")
     await expect(alice.locator(".beside textarea")).to_be_focused()
     assert await page.evaluate(MOVED) <= STILL_PX
+    # Where the window is full each new row puts out the oldest one, and touches no other.
+    assert await page.evaluate(FULL) == [ROWS_MAX, 2, True]
 
 
 # Scrolls back and marks the first message that begins in view. Returns the ids of the two before.
@@ -283,6 +285,30 @@ MANY = """async () => {
     }
   }
   return rows;
+}"""
+
+# Fills the window, has the focus in a message of it, and takes in one more. Returns how many rows there are, how many
+# nodes came or went, and whether the focus is where it was.
+FULL = """() => {
+  const { session, timeline } = hubbub.panes[0];
+  const { room } = session;
+  const come = (count) => {
+    const seq = room.head + 1;
+    const ts = room.last.ts;
+    const next = (n) => ({ id: `new ${seq + n}`, seq: seq + n, by: "bob", ts, text: "new" });
+    room.merge(Array.from({ length: count }, (_, n) => next(n)));
+    timeline.show(room.view([]), timeline.facts);
+  };
+  timeline.toEnd();
+  come(400);
+  const read = timeline.log.querySelectorAll("article")[250];
+  read.focus({ preventScroll: true });
+  const watch = new MutationObserver(() => {});
+  watch.observe(timeline.log, { childList: true });
+  come(1);
+  const touched = watch.takeRecords();
+  const count = touched.reduce((sum, { addedNodes: a, removedNodes: r }) => sum + a.length + r.length, 0);
+  return [timeline.log.children.length - 1, count, document.activeElement === read];
 }"""
 
 # Goes far back, and to the end before that is answered. Returns where it led, and what is shown.
@@ -351,6 +377,9 @@ async def test_a_cut_heals_with_nothing_lost_or_doubled(chat: Chat, demo: Demo) 
     for text in theirs:
         demo.write(channel, "dan", text)
     await expect(chloe.locator(".bar")).to_have_text("Offline · 2 waiting to be sent")
+    # What is loaded when it is first used says so, and comes later.
+    await chloe.locator(".me").click()
+    await expect(chloe.locator(".toast")).to_have_text("No connection. Try again.")
 
     frames.clear()
     await page.context.set_offline(False)
@@ -362,6 +391,8 @@ async def test_a_cut_heals_with_nothing_lost_or_doubled(chat: Chat, demo: Demo) 
     # Resumed from its position, not loaded again.
     assert any('"recovered":true' in frame and theirs[0] in frame for frame in frames)
     assert not any('"messages":' in frame for frame in frames)
+    await chloe.locator(".me").click()
+    await expect(page.get_by_role("menu")).to_have_css("position", "absolute")
     page_of = demo.rest("GET", f"/v1/channels/{channel}/messages?limit=10")
     assert [message["text"] for message in page_of["messages"]] == [before, *theirs, *mine]
 

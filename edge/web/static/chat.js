@@ -75,6 +75,12 @@ async function begin() {
 document.documentElement.lang = language;
 applyTheme(localStorage);
 addEventListener("hashchange", followAddress);
+// A module that is loaded when it is first used, while there is no connection.
+addEventListener("unhandledrejection", (event) => {
+  if (!/import/iu.test(event.reason?.message)) return;
+  event.preventDefault();
+  for (const { session } of globalThis.hubbub.panes) session.on.said(t("No connection. Try again."));
+});
 try {
   await begin();
 } catch (error) {

@@ -63,10 +63,13 @@ export function iconButton(name, label, onClick, props = {}) {
 
 const loaded = new Map();
 
-/** Loads looks that the first view does not need; resolves when they are there. */
+/** Loads looks that the first view does not need; resolves when they are there. What fails is loaded anew next time. */
 function looks(href) {
   if (!loaded.has(href)) {
-    const put = (done) => document.head.append(el("link", { rel: "stylesheet", href, on: { load: done, error: done } }));
+    const put = (done, failed) => {
+      const drop = ({ target }) => (target.remove(), loaded.delete(href), failed(new TypeError(`no import of ${href}`)));
+      document.head.append(el("link", { rel: "stylesheet", href, on: { load: done, error: drop } }));
+    };
     loaded.set(href, new Promise(put));
   }
   return loaded.get(href);
@@ -82,16 +85,14 @@ export function spoken(text) {
   return el("span", { class: "spoken", text });
 }
 
-/** Makes `parent` hold exactly `nodes`, in this order, and touches only what differs. */
+/** Makes `parent` hold exactly `nodes`, in this order, and touches only what differs: a node that is moved loses the
+ *  focus and the selection. */
 export function arrange(parent, nodes) {
+  const wanted = new Set(nodes);
+  for (const old of [...parent.childNodes]) if (!wanted.has(old)) old.remove();
   let place = parent.firstChild;
   for (const node of nodes) {
     if (node === place) place = place.nextSibling;
     else parent.insertBefore(node, place);
-  }
-  while (place) {
-    const next = place.nextSibling;
-    place.remove();
-    place = next;
   }
 }

@@ -311,7 +311,7 @@ export class Pane {
   #drawCard(room, isInvited, problem) {
     this.card.hidden = Boolean(room) && !isInvited && !problem;
     if (this.card.hidden) return;
-    const shape = `${room?.channel} ${isInvited} ${problem}`;
+    const shape = `${room?.channel} ${isInvited} ${problem} ${this.hasOpened}`;
     if (this.card.dataset.shape === shape) return;
     this.card.dataset.shape = shape;
     const answer = (accepts) => this.#attempt(() => this.session.answer(accepts));
@@ -323,7 +323,8 @@ export class Pane {
         el("button", { type: "button", text: t("Decline"), on: { click: () => answer(false) } }),
       );
     } else {
-      this.card.replaceChildren(el("p", { class: "muted", text: t("Choose a conversation, or start a new one.") }));
+      // Not before the first one could be opened.
+      this.card.replaceChildren(el("p", { class: "muted", text: this.hasOpened ? t("Choose a conversation, or start a new one.") : "" }));
     }
   }
 
@@ -366,6 +367,7 @@ export class Pane {
       const first = this.hasOpened && this.session.list.sorted()[0];
       if (first) this.session.open(first.channel);
     }
+    if (this.hasOpened) this.#changed("room");
   }
 
   async #openAgreed() {
