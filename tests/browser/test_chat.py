@@ -287,8 +287,8 @@ MANY = """async () => {
   return rows;
 }"""
 
-# Fills the window, has the focus in a message of it, and takes in one more. Returns how many rows there are, how many
-# nodes came or went, and whether the focus is where it was.
+# Fills the window, has the focus in a message of it, and takes in one more. Returns how many rows
+# there are, how many nodes came or went, and whether the focus is where it was.
 FULL = """() => {
   const { session, timeline } = hubbub.panes[0];
   const { room } = session;
@@ -306,9 +306,8 @@ FULL = """() => {
   const watch = new MutationObserver(() => {});
   watch.observe(timeline.log, { childList: true });
   come(1);
-  const touched = watch.takeRecords();
-  const count = touched.reduce((sum, { addedNodes: a, removedNodes: r }) => sum + a.length + r.length, 0);
-  return [timeline.log.children.length - 1, count, document.activeElement === read];
+  const touched = watch.takeRecords().flatMap((one) => [...one.addedNodes, ...one.removedNodes]);
+  return [timeline.log.children.length - 1, touched.length, document.activeElement === read];
 }"""
 
 # Goes far back, and to the end before that is answered. Returns where it led, and what is shown.

@@ -32,4 +32,13 @@ async def test_an_operation_is_found_and_tried(chat: Chat, demo: Demo) -> None:
 
 async def test_a_problem_leads_to_its_code(chat: Chat) -> None:
     page = await chat.open("/docs/errors#rate_limited")
-    await expect(page.locator("#rate_limited")).to_contain_text("429")
+    row = page.locator("#rate_limited")
+    await expect(row).to_contain_text("429")
+    # It is not behind what stays on top, and fits a phone.
+    top, under = await page.evaluate("""() => {
+        const [top, row] = [".top", "#rate_limited"].map((one) => document.querySelector(one));
+        return [top.getBoundingClientRect().bottom, row.getBoundingClientRect().top];
+    }""")
+    assert under >= top
+    await page.set_viewport_size({"width": 390, "height": 844})
+    assert await page.evaluate("document.documentElement.scrollWidth") == 390

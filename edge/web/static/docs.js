@@ -58,7 +58,7 @@ function operationRow({ path, verb, operation }) {
   return row(operation.operationId, [
     el("span", { class: `method ${method}`, text: method }),
     el("span", { class: "path", text: path }),
-    el("span", { class: "what", text: operation.summary }),
+    el("span", { class: "what" }, ...prose(operation.summary)),
   ], () => [
     ...more(operation),
     ...fieldsOf("Parameters", operation.parameters.map((p) => [p.name, p.schema, p.required, p.in])),
@@ -78,7 +78,7 @@ function showMethods() {
   const groups = groupBy(names, (name) => name.split(".")[0]);
   section("rpc", [...groups].map(([noun, found]) => [noun, found.map((name) => row(`rpc-${name}`, [
     el("span", { class: "path", text: name }),
-    el("span", { class: "what", text: socket.operations[name].summary }),
+    el("span", { class: "what" }, ...prose(socket.operations[name].summary)),
   ], () => [
     ...more(socket.operations[name]),
     ...bodyOf("data", messages[`${name}.request`].payload),
@@ -92,7 +92,7 @@ function showEvents() {
   const groups = groupBy(tags, (tag) => tag.split(".")[0]);
   section("Events", [...groups].map(([noun, found]) => [noun, found.map((tag) => row(`event-${tag}`, [
     el("span", { class: "path", text: tag }),
-    el("span", { class: "what", text: messages[tag].summary }),
+    el("span", { class: "what" }, ...prose(messages[tag].summary)),
   ], () => [...more(messages[tag]), el("p", { class: "what", text: KINDS[messages[tag]["x-kind"]] }), ...bodyOf("data", messages[tag].payload)]))]));
 }
 
@@ -109,9 +109,14 @@ function showErrors() {
   main.append(el("section", { "data-group": true }, el("h2", { id: "errors", text: "Errors" }), el("table", {}, head, ...rows)));
 }
 
+/** A text in which `words` between backticks are code. */
+function prose(text) {
+  return text.split("`").map((part, place) => (place % 2 ? el("code", { text: part }) : part));
+}
+
 // What its one line has no room for.
 function more({ description }) {
-  return description ? [el("p", { class: "what", text: description })] : [];
+  return description ? [el("p", { class: "what" }, ...prose(description))] : [];
 }
 
 // A row that is drawn inside when it is first opened.
@@ -223,6 +228,8 @@ function find(words) {
 function goTo() {
   const node = document.getElementById(decodeURIComponent(location.hash.slice(1)));
   if (!node) return;
+  for (const old of document.querySelectorAll(".led")) old.classList.remove("led");
+  node.classList.add("led");
   if (node.tagName === "DETAILS") node.open = true;
   node.scrollIntoView();
 }

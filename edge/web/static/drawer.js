@@ -47,7 +47,7 @@ async function copyCurl(rpc, user) {
 /** `tell(sign, frame, said)`: a frame; `said`: of an answer, who gave it and after how long. */
 function listenIn(client, tell) {
   const sentAt = new Map(); // id of a command → when
-  let edge = "";
+  let edge = location.host; // which is all that is known where the answer names none
   const heard = (line) => {
     const { id, connect } = JSON.parse(line);
     edge = connect?.node ?? edge;
