@@ -168,7 +168,26 @@ async def test_a_menu_stays_open_while_ticks_come(chat: Chat, demo: Demo) -> Non
     # Not `to_be_focused`: another page is in front.
     assert await alice.page.evaluate("document.activeElement.textContent") == "Edit"
     await alice.page.keyboard.press("Escape")
-    await expect(alice.get_by_role("menu")).to_have_count(0)
+    menu = alice.get_by_role("menu")
+    await expect(menu).to_have_count(0)
+
+    # A press elsewhere closes it, and another one on what opened it.
+    await bob.page.close()
+    await bubble(alice, text).get_by_role("button", name="Actions").click()
+    await expect(menu).to_have_count(1)
+    await alice.locator(".room h1").click()
+    await expect(menu).to_have_count(0)
+    for count in (1, 0, 1):
+        await alice.locator(".side .me").click()
+        await expect(menu).to_have_count(count)
+    await alice.locator(".room h1").click()
+    await expect(menu).to_have_count(0)
+    # Beside a message that is higher than what is seen there is no room for it.
+    await write(alice, "high " * 900)
+    await bubble(alice, "high").hover()
+    await bubble(alice, "high").get_by_role("button", name="Actions").click()
+    for item in (menu.get_by_role("menuitem").first, menu.get_by_role("menuitem").last):
+        await expect(item).to_be_in_viewport(ratio=1)
 
 
 async def test_reactions_answers_and_names(chat: Chat, demo: Demo) -> None:
@@ -249,7 +268,11 @@ async def test_search_leads_to_a_message_far_back(chat: Chat, demo: Demo) -> Non
     await expect(hit).to_have_count(1, timeout=FOUND_MS)
     await expect(hit.locator("mark")).to_have_text(word)
     await chat.shoot(page, "search")
-    await hit.click()
+    await emma.get_by_role("searchbox").press("ArrowDown")
+    await expect(hit).to_be_focused()
+    await page.keyboard.press("ArrowUp")
+    await expect(emma.get_by_role("searchbox")).to_be_focused()
+    await page.keyboard.press("Enter")
     found = bubble(emma, word)
     await expect(found).to_be_in_viewport()
     await expect(found).to_be_focused()

@@ -39,7 +39,9 @@ const ASKED = {
 };
 const EMOJI = ["👍", "❤️", "😂", "🎉", "😮", "😢"];
 const ITEM_PX = 35;
+const MARGIN_PX = 8;
 const REACTIONS_PX = 60;
+const ROOM_PX = 240; // with less beside the message the menu lies over it
 
 export class Menu {
   /** Opens it in `article`; `act(verb, more)`; `below`, `above`: how many pixels are free there. */
@@ -51,8 +53,12 @@ export class Menu {
     this.node = el("div", { class: "menu", role: "menu", "aria-label": t("Message actions") });
     const height = REACTIONS_PX + verbs.length * ITEM_PX;
     const isUpwards = below < height && above > below;
-    this.node.classList.toggle("upwards", isUpwards);
-    this.node.style.maxHeight = `${Math.max(160, isUpwards ? above : below)}px`;
+    const isOver = Math.max(above, below) < Math.min(height, ROOM_PX);
+    this.node.classList.toggle("upwards", isUpwards && !isOver);
+    if (isOver) this.node.style.top = `${MARGIN_PX - above}px`;
+    this.node.style.maxHeight = `${isOver ? above + article.offsetHeight + below - 2 * MARGIN_PX : isUpwards ? above : below}px`;
+    this.elsewhere = ({ target }) => article.contains(target) || this.close();
+    document.addEventListener("pointerdown", this.elsewhere, true);
     this.node.addEventListener("keydown", (event) => this.#key(event));
     const kinds = EMOJI.map((emoji) =>
       el("button", { type: "button", role: "menuitem", class: "emoji", tabindex: "-1", "aria-label": t("React with {emoji}", { emoji }), text: emoji, on: { click: () => this.#choose("react", emoji) } }),
@@ -72,6 +78,7 @@ export class Menu {
   }
 
   close() {
+    document.removeEventListener("pointerdown", this.elsewhere, true);
     if (this.node.contains(document.activeElement)) this.opener.focus({ preventScroll: true });
     this.node.remove();
     this.opener.setAttribute("aria-expanded", "false");

@@ -98,6 +98,7 @@ export class Pane {
       (this.own = el("button", { type: "button", class: "own-list", hidden: true, on: { click: () => this.#thread("") } })),
       (this.listed = el("nav", { "aria-label": t("Conversations") }, this.channels)),
     );
+    this.side.addEventListener("keydown", (event) => this.#walk(event));
     this.back = iconButton("back", t("Back to conversations"), () => this.#leave(), { class: "plain back" });
     this.title = el("div", { class: "title" });
     this.card = el("div", { class: "card" });
@@ -521,6 +522,19 @@ export class Pane {
   /** Shows a message of the opened channel where it stands: there, or in its thread alone. */
   #lead({ seq, thread, also_in_channel: also }) {
     return thread && !also ? this.#thread(thread, seq) : this.#show(seq);
+  }
+
+  /** Arrows lead from the search along what it found; Enter opens the first of it. */
+  #walk(event) {
+    const rows = [this.filter, ...this.listed.querySelectorAll("button")];
+    const place = rows.indexOf(event.target);
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    const isChosen = event.key === "Enter" && event.target === this.filter && this.filter.value;
+    if (place < 0 || event.altKey || !(step || isChosen)) return;
+    event.preventDefault();
+    const next = rows[Math.max(0, Math.min(rows.length - 1, place + (step ?? 1)))];
+    if (step) next.focus();
+    else next.click();
   }
 
   #endSearch() {
