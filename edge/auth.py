@@ -285,7 +285,7 @@ class Auth:
         """The identity in a connection token.
 
         Raises RemoteProtocolError(INVALID_TOKEN) or Rejected(TOKEN_EXPIRED, USER_DEACTIVATED,
-        USER_BANNED).
+        USER_BANNED; BAD_REQUEST: its info is no JSON).
         """
         try:
             key, claims = self._claims(token)
@@ -300,6 +300,7 @@ class Auth:
         if self.is_revoked(app, identity.user, identity.issued_ms, identity.jti):
             raise RemoteProtocolError(INVALID_TOKEN, "revoked")
         self.require_included(app, identity.user)
+        _check_info(identity.info)
         return identity
 
     def subscription(
@@ -313,6 +314,7 @@ class Auth:
         try:
             key, claims = self._claims(token)
             grant = SubscriptionGrant(_expiry(claims), _info(claims))
+            _check_info(grant.info)
         except Expired:
             raise Rejected(TOKEN_EXPIRED) from None
         except _BAD:
@@ -408,11 +410,12 @@ def _ms(seconds: object) -> int:
 
 
 def _info(claims: dict[str, Any]) -> bytes:
-    """JSON, or nothing. Raises ValueError, RecursionError or Rejected."""
     if "b64info" in claims:
-        info = base64.b64decode(str(claims["b64info"]), validate=True)
-    else:
-        info = encode_json(claims["info"]) if "info" in claims else b""
+        return base64.b64decode(str(claims["b64info"]), validate=True)
+    return encode_json(claims["info"]) if "info" in claims else b""
+
+
+def _check_info(info: bytes) -> None:
+    """Raises Rejected(BAD_REQUEST): it is there, and no JSON."""
     if info:
         parse_json(info)
-    return info

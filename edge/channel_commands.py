@@ -68,8 +68,14 @@ class ChannelCommands:
         check_channel(channel)
         self.check_known(channel, context.app)
         space = namespace_for(channel, context.app.settings)
-        who = right(space) if space is not None else "subscribers"
-        if who == "nobody" or (who == "subscribers" and not self._is_in(session, channel)):
+        if space is None:
+            is_allowed = channel in session.subscriptions  # sent behind the subscribe will do
+        else:
+            who = right(space)
+            is_allowed = who == "everyone" or (
+                who == "subscribers" and self._is_in(session, channel)
+            )
+        if not is_allowed:
             raise Rejected(PERMISSION_DENIED)
         return space
 

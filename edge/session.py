@@ -429,9 +429,13 @@ class Session:
             self._plan()
 
     def unsubscribe(self, command: shapes.Unsubscribe) -> None:
-        """The client leaves: always answered, also if it was not subscribed."""
+        """The client leaves: always answered, also if it was not subscribed. A subscribe that he
+        does not wait for is answered, too, with what an SDK that began anew may survive."""
         subscription = self.subscriptions.get(command.channel)
         if subscription is not None and not subscription.is_server_side:
+            if subscription.phase is Phase.SUBSCRIBING:
+                text = f"{INTERNAL.name}: unsubscribed before it was answered"
+                self.reply_error(subscription.command_id, INTERNAL, text)
             self._drop(subscription)
         self.reply(self.encoding.reply_unsubscribe(command.id))
 

@@ -115,6 +115,18 @@ def test_history_asks_for_events() -> None:
     assert result["publications"] == [{"offset": 2, "data": {"n": 2}}]
 
 
+def test_what_is_sent_behind_a_subscribe_is_asked_of_the_log() -> None:
+    """In one frame with it, it was refused because the subscribe was not answered yet."""
+    stage = EdgeStage()
+    ann = stage.person()
+    [first, second] = ann.send(
+        {"subscribe": {"channel": ROOM}}, {"history": {"channel": ROOM, "limit": 1}}
+    )
+    query = decode_pack(stage.take(Kind.QUERY, ROOM).body, Query)
+    assert (query.name, json.loads(query.args)) == ("stream.history", {"limit": 1})  # as a member
+    assert ann.take() == [], (first, second)
+
+
 def test_a_query_that_the_leader_refuses() -> None:
     stage = EdgeStage()
     ann = stage.person()
