@@ -306,7 +306,7 @@ class Reads:
     # --- sync
 
     def _sync(self, slot: Slot, tables: StreamTables, ctx: Context, since: SyncFrom) -> Json:
-        """What a device that stands at `since` lacks (wire.reads.SyncedStream)."""
+        """What a device that stands at `since` lacks (features.sync: SyncedChannel, SyncedUser)."""
         access = self._access(tables, ctx, SubscribeArgs())
         return synced(
             slot.epoch,

@@ -44,7 +44,7 @@ def synced(
     figures: Json,
     snapshot: Callable[[], Json],
 ) -> Json:
-    """The answer's JSON (wire.reads.SyncedStream).
+    """The answer's JSON (features.sync: SyncedChannel, SyncedUser).
 
     Args: oldest: the lowest seq that the viewer may read. shown: an event's data as it is now.
     Raises Rejected(INTERNAL) while this replica is behind the device.

@@ -17,7 +17,9 @@ from hubbub.model.server_keys import (
     Scope,
 )
 from hubbub.model.usage import Usage
+from hubbub.settings.app import AppSettings
 from hubbub.settings.profiles import Effective
+from hubbub.wire.codec import shaped
 
 PAGE_DEFAULT: Final = 50
 PAGE_MAX: Final = 200
@@ -28,7 +30,7 @@ class CreateApp(msgspec.Struct, frozen=True):
 
     app: Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
     profile: str = "default"
-    settings: dict[str, Any] = {}
+    settings: Annotated[dict[str, Any], shaped(AppSettings)] = {}
     quotas: Quotas = Quotas()
     scopes: tuple[Scope, ...] = SCOPES
     label: str = ""
@@ -135,7 +137,7 @@ class AppAnswer(msgspec.Struct, frozen=True):
     app: str
     created_at: str
     profile: str
-    settings: dict[str, Any]
+    settings: Annotated[dict[str, Any], shaped(AppSettings)]
     quotas: Quotas
     keys: tuple[KeyRow, ...]
     usage: Usage | msgspec.UnsetType = msgspec.UNSET

@@ -11,61 +11,28 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from msgspec import Struct
-
 from edge.web.documents import error_rows, said
 from edge.web.schemas import fields_of, properties_of
-from edge.web.signs import INNER, NUMBERED, SIGNS
 from hubbub import VERSION
-from hubbub.features.contract import EventKind, Registry, Verb
-from hubbub.wire.codec import json_schema_components
+from hubbub.docs.events import Told, component_of, event_components, told
+from hubbub.features.contract import Registry, Verb
+from hubbub.wire.codec import COMPONENTS, json_schema_components
 
-_STAMPED: Final[dict[str, Any]] = {
-    "t": {"type": "string"},
-    "seq": {"type": "integer", "description": "the publication's offset; absent from a signal"},
-    "id": {"type": "string"},
-    "cmid": {"type": "string"},
-    "by": {"type": "string"},
-    "ts": {"type": "string", "format": "date-time"},
-}
-# An event that shows a message does so as the message stands when it is read again.
-_RESTATED: Final[dict[str, Any]] = {
-    "rev": {"type": "integer", "description": "grows with every change of the message"},
-    "edited": {"const": True},
-    "deleted": {"const": True, "description": "a tombstone: what it said is gone"},
-    "reason": {"type": "string", "description": "of the deletion, where there is one"},
-}
 _RPC: Final = {"$ref": "#/channels/rpc"}
 _EVENTS: Final = {"$ref": "#/channels/events"}
 
 
 def asyncapi(registry: Registry) -> dict[str, Any]:
     """The document of every rpc method and of every event that clients see."""
-    events = {
-        tag: event
-        for tag, event in sorted(registry.events.items())
-        if event.KIND is not EventKind.SILENT and not event.BARE and tag not in INNER
-    }
-    signs = {**registry.signs, **SIGNS}
-    answers = list(dict.fromkeys(verb.answer for verb in registry.verbs.values()))
+    verbs = registry.verbs.values()
     shapes = list(
-        dict.fromkeys(
-            [
-                *(*answers, *events.values(), *signs.values()),
-                *(verb.shape for verb in registry.verbs.values()),
-            ]
-        )
+        dict.fromkeys([*(verb.answer for verb in verbs), *(verb.shape for verb in verbs)])
     )
     schemas, components = json_schema_components(shapes)
     schema_of = dict(zip(shapes, schemas, strict=True))
-    messages = {
-        tag: _event(tag, event, event.KIND, schema_of[event], is_restated=tag in registry.render)
-        for tag, event in events.items()
-    }
-    for tag, shape in signs.items():
-        kind = EventKind.NUMBERED if tag in NUMBERED else EventKind.SIGNAL
-        messages[tag] = _event(tag, shape, kind, schema_of[shape])
-    told = [*events, *signs]
+    components |= event_components(registry)
+    rows = told(registry)
+    messages = {tag: _event(tag, row) for tag, row in rows.items()}
     for name, verb in registry.verbs.items():
         messages[f"{name}.request"] = _request(name, verb)
         messages[f"{name}.answer"] = {
@@ -101,16 +68,16 @@ def asyncapi(registry: Registry) -> dict[str, Any]:
                 "address": "{channel}",
                 "description": "Publications of a chat channel, or of the user's own `#user`.",
                 "parameters": {"channel": {"description": "dm:…, group:…, open:… or #user"}},
-                "messages": _references(told),
+                "messages": _references(rows),
             },
         },
-        "operations": _operations(registry.verbs, told),
+        "operations": _operations(registry.verbs, rows),
         "components": {"schemas": components, "messages": messages},
         "x-errors": error_rows(),
     }
 
 
-def _operations(verbs: Mapping[str, Verb], told: Iterable[str]) -> dict[str, Any]:
+def _operations(verbs: Mapping[str, Verb], tags: Iterable[str]) -> dict[str, Any]:
     """What the server does: receives requests and answers them, sends events."""
     rows: dict[str, Any] = {
         name: {
@@ -129,29 +96,17 @@ def _operations(verbs: Mapping[str, Verb], told: Iterable[str]) -> dict[str, Any
         "action": "send",
         "summary": "What has happened, to every subscriber.",
         "channel": _EVENTS,
-        "messages": [{"$ref": f"#/channels/events/messages/{tag}"} for tag in told],
+        "messages": [{"$ref": f"#/channels/events/messages/{tag}"} for tag in tags],
     }
     return rows
 
 
-def _event(
-    tag: str, shape: type[Struct], kind: EventKind, schema: Any, *, is_restated: bool = False
-) -> dict[str, Any]:
-    stamped = {**_STAMPED, "t": {"const": tag}}
-    if kind is EventKind.SIGNAL:
-        stamped.pop("seq")
-    if is_restated:
-        stamped |= _RESTATED
+def _event(tag: str, row: Told) -> dict[str, Any]:
     return {
         "name": tag,
-        **said(shape.__doc__ or tag),
-        "x-kind": kind.value,
-        "payload": {
-            "allOf": [
-                {"type": "object", "properties": stamped, "required": ["t"]},
-                schema,
-            ]
-        },
+        **said(row.shape.__doc__ or tag),
+        "x-kind": row.kind.value,
+        "payload": {"$ref": COMPONENTS + component_of(tag)},
     }
 
 

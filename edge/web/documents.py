@@ -19,6 +19,7 @@ from edge.web.paging import CURSOR, pages_of
 from edge.web.schemas import fields_of, properties_of
 from hubbub import VERSION
 from hubbub.base.errors import all_errors
+from hubbub.docs.events import event_components
 from hubbub.features.contract import Command, Registry, Route
 from hubbub.model.server_keys import APPS_PATH
 from hubbub.wire.codec import dump_json, json_schema_components
@@ -66,7 +67,7 @@ def openapi(registry: Registry, extra: list[Route], examples: Examples) -> dict[
     shapes = list(dict.fromkeys([*(r.shape for r in rows), *(r.answer for r in rows)]))
     schemas, components = json_schema_components(shapes)
     schema_of = dict(zip(shapes, schemas, strict=True))
-    _name_messages(components)
+    components |= event_components(registry)
     components["Problem"] = problem_schema()
     components["Beside"] = beside_schema()
     paths: dict[str, dict[str, Any]] = {}
@@ -122,14 +123,6 @@ def _said_of(row: Route, registry: Registry) -> dict[str, str]:
         (doc,) = verbs
         text = text if text.startswith(doc) else f"{doc} {text}"
     return said(text)
-
-
-def _name_messages(components: dict[str, Any]) -> None:
-    """Messages are raw to the server, which passes them on as they are, and not to clients."""
-    for name, schema in components.items():
-        rows = schema.get("properties", {}).get("messages", {})
-        if rows.get("items") == {} and name != "Message":
-            rows["items"] = {"$ref": "#/components/schemas/Message"}
 
 
 def error_rows() -> list[dict[str, Any]]:

@@ -175,6 +175,50 @@ class Bookmark(TypedDict):
     folder: NotRequired[str]
 
 
+class BookmarkAdded(TypedDict):
+    """It is kept. Its id is the event's own."""
+
+    t: Literal['bookmark.added']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    channel: NotRequired[str]
+    message: NotRequired[str]
+    url: NotRequired[str]
+    title: NotRequired[str]
+    note: NotRequired[str]
+    folder: NotRequired[str]
+
+
+class BookmarkRemoved(TypedDict):
+    """It is gone."""
+
+    t: Literal['bookmark.removed']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    bookmark_seq: int
+
+
+class BookmarkUpdated(TypedDict):
+    """Title, note and folder as they are from now on."""
+
+    t: Literal['bookmark.updated']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    bookmark_seq: int
+    title: NotRequired[str]
+    note: NotRequired[str]
+    folder: NotRequired[str]
+
+
 class BookmarksPage(TypedDict):
     """The newest first. `count`: of all, or of the folder. `next`: empty at the end."""
 
@@ -242,6 +286,103 @@ Capability = TypedDict("Capability", {  # Whether it is allowed now, and what sa
 })
 
 
+class ChannelAdded(TypedDict):
+    """The user is a member now. `peer`: the other one of a dm. `hidden`: he blocks who made it."""
+
+    t: Literal['channel.added']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    channel: str
+    kind: ChannelKind
+    role: Role
+    name: NotRequired[str]
+    peer: NotRequired[str]
+    hidden: NotRequired[Literal['for_good', 'no', 'until_message']]
+
+
+class ChannelArchived(TypedDict):
+    """Read only from now on."""
+
+    t: Literal['channel.archived']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+
+
+class ChannelCapabilitiesChanged(TypedDict):
+    """All that the role has of its own from now on."""
+
+    t: Literal['channel.capabilities_changed']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    role: Role
+    grant: NotRequired[Sequence[str]]
+    deny: NotRequired[Sequence[str]]
+
+
+class ChannelCreated(TypedDict):
+    """`members` (with the owner, if there is one) are members from this event on."""
+
+    t: Literal['channel.created']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    kind: ChannelKind
+    members: NotRequired[Sequence[str]]
+    owner: NotRequired[str]
+    name: NotRequired[str]
+    data: NotRequired[Json]
+    public: NotRequired[bool]
+    approval: NotRequired[bool]
+    history: NotRequired[HistoryRule]
+
+
+class ChannelDeleted(TypedDict):
+    """The last event of a channel."""
+
+    t: Literal['channel.deleted']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+
+
+class ChannelFrozen(TypedDict):
+    """Only staff may speak."""
+
+    t: Literal['channel.frozen']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+
+
+class ChannelHidden(TypedDict):
+    """The channel is not shown: until a message above `seq`, or for good."""
+
+    t: Literal['channel.hidden']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    channel: str
+    hidden: Literal['for_good', 'no', 'until_message']
+    up_to: int
+
+
 class ChannelInfo(TypedDict):
     """A channel as clients see it. `created` is RFC 3339. `role`: of the one who asks; "none" in an open channel is everybody who reads and sends there, joined or not."""
 
@@ -263,7 +404,63 @@ class ChannelInfo(TypedDict):
     archived: NotRequired[bool]
 
 
+class ChannelInvited(TypedDict):
+    """The user may join."""
+
+    t: Literal['channel.invited']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    channel: str
+    kind: ChannelKind
+    name: NotRequired[str]
+
+
 ChannelKind = Literal["dm", "group", "open"]
+
+
+class ChannelKindChanged(TypedDict):
+    """The channel was promoted."""
+
+    t: Literal['channel.kind_changed']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    channel: str
+    kind: ChannelKind
+    role: Role
+
+
+class ChannelMuted(TypedDict):
+    """The user is not notified of the channel: until a time (RFC 3339), or for good."""
+
+    t: Literal['channel.muted']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    channel: str
+    until: NotRequired[str]
+
+
+class ChannelPromoted(TypedDict):
+    """The channel is of this kind from now on. `owner`: who owns what was a dm."""
+
+    t: Literal['channel.promoted']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    kind: ChannelKind
+    was: ChannelKind
+    history: HistoryRule
+    owner: NotRequired[str]
 
 
 class ChannelQuery(TypedDict):
@@ -285,10 +482,203 @@ class ChannelQuery(TypedDict):
     limit: NotRequired[int]
 
 
+class ChannelRemoved(TypedDict):
+    """The channel left the list."""
+
+    t: Literal['channel.removed']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    channel: str
+
+
+class ChannelRenamed(TypedDict):
+    """The channel has another name."""
+
+    t: Literal['channel.renamed']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    channel: str
+    name: str
+
+
 class ChannelRequest(TypedDict):
     """Which channel."""
 
     channel: str
+
+
+class ChannelRequestDeclined(TypedDict):
+    """On a user's stream: the channel did not let him in."""
+
+    t: Literal['channel.request_declined']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    channel: str
+
+
+class ChannelRetentionChanged(TypedDict):
+    """How long events are kept from now on; absent: as the app says."""
+
+    t: Literal['channel.retention_changed']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    retention_s: NotRequired[int]
+
+
+class ChannelRoleChanged(TypedDict):
+    """The user has another role."""
+
+    t: Literal['channel.role_changed']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    channel: str
+    role: Role
+
+
+class ChannelSlowModeChanged(TypedDict):
+    """Seconds between two messages of one user from now on."""
+
+    t: Literal['channel.slow_mode_changed']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    seconds: int
+
+
+class ChannelSnapshot(TypedDict):
+    """`mark` to `delivered`: of the subscriber. `marks`, `marks_delivered`: what members show of theirs, where receipts are by member; `joined`: the seq with which those came who were not there from the first event on: they are no recipients of what is older. `pinned`: ids, the last one pinned first. `watchers`: how many connections were subscribed before this one, where presence is a number. `muted`: the subscriber is, until then (RFC 3339; empty: for ever)."""
+
+    channel: ChannelInfo
+    mark: NotRequired[int]
+    unread: NotRequired[int]
+    mentions: NotRequired[int]
+    delivered: NotRequired[int]
+    rev: NotRequired[int]
+    marks: NotRequired[Mapping[str, int]]
+    marks_delivered: NotRequired[Mapping[str, int]]
+    joined: NotRequired[Mapping[str, int]]
+    pinned: NotRequired[Sequence[str]]
+    watchers: NotRequired[int]
+    muted: NotRequired[str]
+
+
+class ChannelSorted(TypedDict):
+    """Where the user keeps the channel: among the favourites, in the archive."""
+
+    t: Literal['channel.sorted']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    channel: str
+    archived: NotRequired[bool]
+    favourite: NotRequired[bool]
+
+
+class ChannelTierChanged(TypedDict):
+    """These guarantees hold from now on. `members`: how many there are after this entry."""
+
+    t: Literal['channel.tier_changed']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    members: int
+    guarantees: Guarantees
+
+
+class ChannelTruncated(TypedDict):
+    """What lies before `before_seq` is gone."""
+
+    t: Literal['channel.truncated']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    before_seq: int
+
+
+class ChannelUnarchived(TypedDict):
+    """As it was before."""
+
+    t: Literal['channel.unarchived']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+
+
+class ChannelUnfrozen(TypedDict):
+    """Everybody may speak."""
+
+    t: Literal['channel.unfrozen']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+
+
+class ChannelUnhidden(TypedDict):
+    """The channel is shown again."""
+
+    t: Literal['channel.unhidden']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    channel: str
+
+
+class ChannelUnmuted(TypedDict):
+    """The user is notified again."""
+
+    t: Literal['channel.unmuted']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    channel: str
+
+
+class ChannelUpdated(TypedDict):
+    """Name, data and openness as they are from now on. `renamed`: the name is new."""
+
+    t: Literal['channel.updated']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    name: NotRequired[str]
+    data: NotRequired[Json]
+    public: NotRequired[bool]
+    approval: NotRequired[bool]
+    history: NotRequired[HistoryRule]
+    renamed: NotRequired[bool]
 
 
 class ClearDraft(TypedDict):
@@ -340,6 +730,49 @@ class Counter(TypedDict):
     min: int
     max: int
     order: int
+
+
+class CounterChanged(TypedDict):
+    """The counter moved to `value`. `order`: which move since it was set."""
+
+    t: Literal['counter.changed']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    name: str
+    value: int
+    amount: int
+    order: int
+
+
+class CounterDeleted(TypedDict):
+    """There is no such counter any more."""
+
+    t: Literal['counter.deleted']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    name: str
+
+
+class CounterSet(TypedDict):
+    """The counter has this value and these bounds."""
+
+    t: Literal['counter.set']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    name: str
+    value: int
+    min: int
+    max: int
+    order: NotRequired[int]
 
 
 class Counters(TypedDict):
@@ -501,6 +934,35 @@ class Device(TypedDict):
     sessions: NotRequired[Sequence[Session]]
 
 
+class DeviceAdded(TypedDict):
+    """A device is new to this user. `dropped`: the one that left the list for it."""
+
+    t: Literal['device.added']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    device: str
+    name: NotRequired[str]
+    version: NotRequired[str]
+    dropped: NotRequired[str]
+    jti: NotRequired[str]
+
+
+class DeviceRemoved(TypedDict):
+    """The device is signed out, and the token it came with last is revoked."""
+
+    t: Literal['device.removed']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    device: str
+    jti: NotRequired[str]
+
+
 class DevicesAnswer(TypedDict):
     """Seen last first."""
 
@@ -550,10 +1012,39 @@ class Draft(TypedDict):
     thread: NotRequired[str]
 
 
+class DraftCleared(TypedDict):
+    """It is gone."""
+
+    t: Literal['draft.cleared']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    channel: str
+    rev: int
+    thread: NotRequired[str]
+
+
 class DraftDone(TypedDict):
     """The draft's rev from now on."""
 
     rev: int
+
+
+class DraftUpdated(TypedDict):
+    """A draft as it is from now on."""
+
+    t: Literal['draft.updated']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    channel: str
+    rev: int
+    message: Json
+    thread: NotRequired[str]
 
 
 class DraftsPage(TypedDict):
@@ -586,9 +1077,50 @@ class EditMessage(TypedDict):
     by: NotRequired[str]
 
 
+class EventSent(TypedDict):
+    """Something that the app gives a meaning."""
+
+    t: Literal['event.sent']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    type: str
+    version: int
+    data: Json
+
+
 class EventType(TypedDict):
     """A type of the app's own."""
 
+    name: str
+    version: int
+    schema: Json
+    kinds: NotRequired[Sequence[ChannelKind]]
+
+
+class EventTypeDeleted(TypedDict):
+    """The name has no schema any more."""
+
+    t: Literal['event_type.deleted']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    name: str
+
+
+class EventTypeRegistered(TypedDict):
+    """This schema is version `version` of the name."""
+
+    t: Literal['event_type.registered']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
     name: str
     version: int
     schema: Json
@@ -634,6 +1166,16 @@ class Explanation(TypedDict):
     next: NotRequired[int]
 
 
+class Figures(TypedDict):
+    """What a channel says to one member: messages that are `unread`, `mentions` among them; how far he has read (`mark`) and received (`delivered`) them; `rev`: grows with each move of a mark. Absent for who keeps no mark there."""
+
+    unread: NotRequired[int]
+    mentions: NotRequired[int]
+    mark: NotRequired[int]
+    delivered: NotRequired[int]
+    rev: NotRequired[int]
+
+
 class FoldersPage(TypedDict):
     """Folder → how many bookmarks are in it. `next`: empty at the end."""
 
@@ -677,12 +1219,40 @@ class Forwarded(TypedDict):
     by: str
 
 
+class FoundMessage(TypedDict):
+    """A message as history shows it. `highlights`: [start, end) in its text, in characters."""
+
+    channel: str
+    message: Message
+    highlights: NotRequired[Sequence[tuple[int, int]]]
+
+
+class FoundUser(TypedDict):
+    """A profile. `deactivated`, `banned`: shown to those who may exclude users."""
+
+    user: str
+    created: str
+    name: NotRequired[str]
+    avatar: NotRequired[str]
+    data: NotRequired[Json]
+    deactivated: NotRequired[bool]
+    banned: NotRequired[bool]
+    guest_until: NotRequired[str]
+
+
 class FreezeChannel(TypedDict):
     """Only staff may speak from now on."""
 
     channel: str
     cmid: NotRequired[str]
     by: NotRequired[str]
+
+
+class GoneChannel(TypedDict):
+    """The user may not read it (any more); `reason`: the code's name."""
+
+    state: Literal['gone']
+    reason: str
 
 
 class Guarantees(TypedDict):
@@ -693,6 +1263,40 @@ class Guarantees(TypedDict):
     presence: Literal['count', 'list']
     typing: Literal['count', 'names']
     delivery: Literal['full', 'sampled']
+
+
+class GuestConverted(TypedDict):
+    """A guest is a full user now; the whole profile as it is from now on."""
+
+    t: Literal['guest.converted']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    name: NotRequired[str]
+    avatar: NotRequired[str]
+    data: NotRequired[Json]
+
+
+class Head(TypedDict):
+    """Where a channel stands: its last message as `preview`, unless what was said last is not for him, and the figures of the user whose stream it is."""
+
+    unread: NotRequired[int]
+    mentions: NotRequired[int]
+    mark: NotRequired[int]
+    delivered: NotRequired[int]
+    rev: NotRequired[int]
+    seq: int
+    ts: NotRequired[str]
+    preview: NotRequired[Message | None]
+
+
+class Heads(TypedDict):
+    """What happened in channels that are not subscribed to, at most once a second. By channel."""
+
+    t: Literal['heads']
+    heads: Mapping[str, Head]
 
 
 class HistoryPage(TypedDict):
@@ -794,6 +1398,17 @@ class LeaveChannel(TypedDict):
     by: NotRequired[str]
 
 
+class Limits(TypedDict):
+    """What a client should know before it runs into it."""
+
+    text_chars: int
+    envelope_bytes: int
+    history_page: int
+    screen_channels: int
+    head_channels: int
+    members_per_command: int
+
+
 class ListPage(TypedDict):
     """Most recently added first. `next`: pass it as `before`; 0 at the end."""
 
@@ -876,12 +1491,171 @@ class Marked(TypedDict):
     rev: NotRequired[int]
 
 
+class MemberBanned(TypedDict):
+    """These are banned. `until`: RFC 3339; absent for ever."""
+
+    t: Literal['member.banned']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    users: Sequence[str]
+    until: NotRequired[str]
+
+
+class MemberCapabilitiesChanged(TypedDict):
+    """The user has other rights of his own from now on. Which, `capabilities.get` says to him and to those who may see it."""
+
+    t: Literal['member.capabilities_changed']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    user: str
+
+
 class MemberInfo(TypedDict):
     """One row of a channel's member list. `joined` is RFC 3339."""
 
     user: str
     role: Role
     joined: str
+
+
+class MemberInvited(TypedDict):
+    """These may join from now on."""
+
+    t: Literal['member.invited']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    users: Sequence[str]
+
+
+class MemberJoinRequested(TypedDict):
+    """`user` asks to be let in."""
+
+    t: Literal['member.join_requested']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    user: str
+
+
+class MemberJoined(TypedDict):
+    """These are members from now on."""
+
+    t: Literal['member.joined']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    users: Sequence[str]
+
+
+class MemberLeft(TypedDict):
+    """These gave up membership or declined."""
+
+    t: Literal['member.left']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    users: Sequence[str]
+
+
+class MemberMuted(TypedDict):
+    """These say nothing. `until`: RFC 3339; absent for ever."""
+
+    t: Literal['member.muted']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    users: Sequence[str]
+    until: NotRequired[str]
+
+
+class MemberRemoved(TypedDict):
+    """These lost membership or their invitation."""
+
+    t: Literal['member.removed']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    users: Sequence[str]
+
+
+class MemberRequestDeclined(TypedDict):
+    """`user` was not let in."""
+
+    t: Literal['member.request_declined']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    user: str
+
+
+class MemberRequestWithdrawn(TypedDict):
+    """`user` does not ask any more."""
+
+    t: Literal['member.request_withdrawn']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    user: str
+
+
+class MemberRoleChanged(TypedDict):
+    """`user` has this role from now on."""
+
+    t: Literal['member.role_changed']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    user: str
+    role: Role
+
+
+class MemberUnbanned(TypedDict):
+    """These may come again."""
+
+    t: Literal['member.unbanned']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    users: Sequence[str]
+
+
+class MemberUnmuted(TypedDict):
+    """These may speak again."""
+
+    t: Literal['member.unmuted']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    users: Sequence[str]
 
 
 class MembersPage(TypedDict):
@@ -937,11 +1711,199 @@ class Message(TypedDict):
     pinned: NotRequired[bool]
 
 
+class MessageBulkDeleted(TypedDict):
+    """These messages are tombstones."""
+
+    t: Literal['message.bulk_deleted']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    messages: Sequence[Removed]
+    reason: NotRequired[str]
+
+
+class MessageCreated(TypedDict):
+    """A message. `quote`: of the message `reply_to`, when this one was sent. `thread`: the id of the thread's first message."""
+
+    t: Literal['message.created']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    rev: NotRequired[int]
+    edited: NotRequired[Literal[True]]
+    deleted: NotRequired[Literal[True]]
+    reason: NotRequired[str]
+    text: NotRequired[str]
+    data: NotRequired[Json]
+    attachments: NotRequired[Sequence[Attachment]]
+    mentions: NotRequired[Sequence[str]]
+    mention_all: NotRequired[bool]
+    mention_here: NotRequired[bool]
+    reply_to: NotRequired[str]
+    quote: NotRequired[Quote]
+    thread: NotRequired[str]
+    also_in_channel: NotRequired[bool]
+    silent: NotRequired[bool]
+    kind: NotRequired[str]
+    type: NotRequired[str]
+    forwarded: NotRequired[Forwarded]
+    poll: NotRequired[Poll]
+
+
+class MessageDeleted(TypedDict):
+    """The message is a tombstone. `author`: who had written it; `thread`: where it stood. `reason`: absent if he deleted it himself."""
+
+    t: Literal['message.deleted']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    message_seq: int
+    rev: int
+    author: str
+    thread: NotRequired[str]
+    reason: NotRequired[str]
+
+
+class MessageHidden(TypedDict):
+    """Stands for an event that this user may not see: of somebody whom he blocks, or of a message that is none for him."""
+
+    t: Literal['message.hidden']
+    seq: int
+    id: NotRequired[str]
+    ts: NotRequired[str]
+
+
+class MessagePinned(TypedDict):
+    """It is pinned; `until` (RFC 3339): absent if for ever."""
+
+    t: Literal['message.pinned']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    message_seq: int
+    until: NotRequired[str]
+
+
 class MessageRequest(TypedDict):
     """Which message."""
 
     channel: str
     id: str
+
+
+class MessageScheduleFailed(TypedDict):
+    """In `#user`: it was refused at its time, and waits no more."""
+
+    t: Literal['message.schedule_failed']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    channel: str
+    schedule: str
+    error: ScheduleError
+    message: Json
+
+
+class MessageScheduled(TypedDict):
+    """In `#user`: a message waits, new or changed (`rev`). `message`: as it was given."""
+
+    t: Literal['message.scheduled']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    channel: str
+    schedule: str
+    at: str
+    rev: int
+    message: Json
+
+
+class MessageUndeleted(TypedDict):
+    """The message is back, with this content, and with what a tombstone shows none of. `author` and `thread` as in `message.deleted`."""
+
+    t: Literal['message.undeleted']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    rev: NotRequired[int]
+    edited: NotRequired[bool]
+    deleted: NotRequired[Literal[True]]
+    reason: NotRequired[str]
+    message_seq: NotRequired[int]
+    author: NotRequired[str]
+    text: NotRequired[str]
+    data: NotRequired[Json]
+    attachments: NotRequired[Sequence[Attachment]]
+    mentions: NotRequired[Sequence[str]]
+    mention_all: NotRequired[bool]
+    mention_here: NotRequired[bool]
+    thread: NotRequired[str]
+    quote: NotRequired[Quote]
+    forwarded: NotRequired[Forwarded]
+    poll: NotRequired[Poll]
+
+
+class MessageUnpinned(TypedDict):
+    """It is pinned no more."""
+
+    t: Literal['message.unpinned']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    message_seq: int
+
+
+class MessageUnscheduled(TypedDict):
+    """In `#user`: it was sent, or taken back."""
+
+    t: Literal['message.unscheduled']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    channel: str
+    schedule: str
+    sent: NotRequired[bool]
+
+
+class MessageUpdated(TypedDict):
+    """The whole content as it is from now on. `rev` counts edits, deletions and their undoing. `author`: who had written it, where it is not `by`."""
+
+    t: Literal['message.updated']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    rev: NotRequired[int]
+    edited: NotRequired[Literal[True]]
+    deleted: NotRequired[Literal[True]]
+    reason: NotRequired[str]
+    message_seq: NotRequired[int]
+    text: NotRequired[str]
+    data: NotRequired[Json]
+    attachments: NotRequired[Sequence[Attachment]]
+    mentions: NotRequired[Sequence[str]]
+    mention_all: NotRequired[bool]
+    mention_here: NotRequired[bool]
+    author: NotRequired[str]
 
 
 class MessagesFound(TypedDict):
@@ -956,6 +1918,33 @@ class MessagesRequest(TypedDict):
 
     channel: str
     ids: Sequence[str]
+
+
+class MetadataChanged(TypedDict):
+    """The value under `key`, of the channel or of `user`; its revision is this event's seq."""
+
+    t: Literal['metadata.changed']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    key: str
+    value: Json
+    user: NotRequired[str]
+
+
+class MetadataDeleted(TypedDict):
+    """There is no value under `key` any more."""
+
+    t: Literal['metadata.deleted']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    key: str
+    user: NotRequired[str]
 
 
 class MetadataPage(TypedDict):
@@ -1085,6 +2074,36 @@ class Poll(TypedDict):
     rev: NotRequired[int]
 
 
+class PollClosed(TypedDict):
+    """The result. `timed`: its time was over."""
+
+    t: Literal['poll.closed']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    message_seq: int
+    rev: int
+    voters: int
+    votes: Sequence[int]
+    timed: NotRequired[bool]
+
+
+class PollCounted(TypedDict):
+    """The figures, at most once a second."""
+
+    t: Literal['poll.counted']
+    id: str
+    cmid: NotRequired[str]
+    by: NotRequired[str]
+    ts: NotRequired[str]
+    message_seq: int
+    rev: int
+    voters: int
+    votes: Sequence[int]
+
+
 class PollOption(TypedDict):
     """What can be chosen; `id` counts from 1. `by`: who added it later."""
 
@@ -1092,6 +2111,23 @@ class PollOption(TypedDict):
     text: str
     by: NotRequired[str]
     votes: NotRequired[int]
+
+
+class PollOptionAdded(TypedDict):
+    """One more option."""
+
+    t: Literal['poll.option_added']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    message_seq: int
+    rev: int
+    voters: int
+    votes: Sequence[int]
+    option: int
+    text: str
 
 
 class PollPage(TypedDict):
@@ -1111,10 +2147,60 @@ class PollRequest(TypedDict):
     id: str
 
 
+class PollVoted(TypedDict):
+    """`options`: what the user (`by`) chooses from now on."""
+
+    t: Literal['poll.voted']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    message_seq: int
+    rev: int
+    voters: int
+    votes: Sequence[int]
+    options: Sequence[int]
+
+
+class Presence(TypedDict):
+    """By user."""
+
+    t: Literal['presence']
+    id: NotRequired[str]
+    cmid: NotRequired[str]
+    by: NotRequired[str]
+    ts: NotRequired[str]
+    users: Mapping[str, Seen]
+
+
 class PresenceAnswer(TypedDict):
     """By user."""
 
     users: Mapping[str, Seen]
+
+
+class PresenceChosen(TypedDict):
+    """What the user wants to be shown as from now on."""
+
+    t: Literal['presence.chosen']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    state: Literal['away', 'busy', 'invisible', 'online']
+
+
+class PresenceCounted(TypedDict):
+    """So many connections are in the channel: told every two seconds at most, where it is large."""
+
+    t: Literal['presence.counted']
+    id: NotRequired[str]
+    cmid: NotRequired[str]
+    by: NotRequired[str]
+    ts: NotRequired[str]
+    watchers: int
 
 
 class PresenceRequest(TypedDict):
@@ -1205,8 +2291,8 @@ class QueriedChannel(TypedDict):
     muted_until: NotRequired[str]
     archived: NotRequired[bool]
     favourite: NotRequired[bool]
-    head: NotRequired[Mapping[str, Json]]
-    info: NotRequired[Json]
+    head: NotRequired[Head]
+    info: NotRequired[ChannelInfo]
 
 
 class QueryPage(TypedDict):
@@ -1233,11 +2319,54 @@ class Reacted(TypedDict):
     annotation_rev: int
 
 
+class ReactionAdded(TypedDict):
+    """`by` chose this kind: `count` did by now."""
+
+    t: Literal['reaction.added']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    message_seq: int
+    emoji: str
+    count: int
+    annotation_rev: int
+
+
 class ReactionCount(TypedDict):
     """How many chose this kind; `me`: the one who asks is among them."""
 
     count: int
     me: NotRequired[bool]
+
+
+class ReactionCounted(TypedDict):
+    """How many chose each kind, as it was a second ago at most."""
+
+    t: Literal['reaction.counted']
+    id: str
+    cmid: NotRequired[str]
+    by: NotRequired[str]
+    ts: NotRequired[str]
+    message_seq: int
+    annotation_rev: int
+    reactions: Mapping[str, int]
+
+
+class ReactionRemoved(TypedDict):
+    """`by` took it back."""
+
+    t: Literal['reaction.removed']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    message_seq: int
+    emoji: str
+    count: int
+    annotation_rev: int
 
 
 class ReactionsPage(TypedDict):
@@ -1329,6 +2458,29 @@ class Receipt(TypedDict):
     delivered_of: NotRequired[int]
 
 
+class ReceiptsCounted(TypedDict):
+    """In order of their seqs; seqs that are no message (any more) are left out."""
+
+    t: Literal['receipts.counted']
+    id: NotRequired[str]
+    cmid: NotRequired[str]
+    by: NotRequired[str]
+    ts: NotRequired[str]
+    receipts: Sequence[Receipt]
+
+
+class ReceiptsMoved(TypedDict):
+    """Where these members' watermarks stand now, in a channel with receipts by member."""
+
+    t: Literal['receipts.moved']
+    id: NotRequired[str]
+    cmid: NotRequired[str]
+    by: NotRequired[str]
+    ts: NotRequired[str]
+    read: NotRequired[Mapping[str, int]]
+    delivered: NotRequired[Mapping[str, int]]
+
+
 class ReceiptsPage(TypedDict):
     """In order of their seqs; seqs that are no message (any more) are left out."""
 
@@ -1372,6 +2524,62 @@ class Reminder(TypedDict):
     message: NotRequired[str]
     note: NotRequired[str]
     fired: NotRequired[bool]
+
+
+class ReminderCancelled(TypedDict):
+    """It is gone."""
+
+    t: Literal['reminder.cancelled']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    reminder_seq: int
+
+
+class ReminderCreated(TypedDict):
+    """It waits. Its id is the event's own."""
+
+    t: Literal['reminder.created']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    at: str
+    channel: NotRequired[str]
+    message: NotRequired[str]
+    note: NotRequired[str]
+
+
+class ReminderFired(TypedDict):
+    """Now. Everything that it is about."""
+
+    t: Literal['reminder.fired']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    reminder_seq: int
+    at: str
+    channel: NotRequired[str]
+    message: NotRequired[str]
+    note: NotRequired[str]
+
+
+class ReminderSnoozed(TypedDict):
+    """It waits for another time."""
+
+    t: Literal['reminder.snoozed']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    reminder_seq: int
+    at: str
 
 
 class RemindersPage(TypedDict):
@@ -1425,6 +2633,16 @@ class RemoveReaction(TypedDict):
     emoji: str
     cmid: NotRequired[str]
     by: NotRequired[str]
+
+
+class Removed(TypedDict):
+    """One of many tombstones, as in `message.deleted`."""
+
+    id: str
+    message_seq: int
+    rev: int
+    author: str
+    thread: NotRequired[str]
 
 
 RemovedRange = TypedDict("RemovedRange", {  # Seqs `from` to `to`, both gone.
@@ -1548,6 +2766,14 @@ class SanctionsRequest(TypedDict):
     limit: NotRequired[int]
 
 
+class ScheduleError(TypedDict):
+    """Why a message was not sent: an error as the answer to `message.send` would name it."""
+
+    code: int
+    name: str
+    text: str
+
+
 class Scheduled(TypedDict):
     """A message that waits."""
 
@@ -1591,7 +2817,7 @@ class ScreenRequest(TypedDict):
 class SearchPage(TypedDict):
     """`indexed_to`: everything up to this time was searched; absent: nobody can say. A page may be short: `next` says whether it goes on (pass it as `cursor`)."""
 
-    hits: Sequence[Json]
+    hits: Sequence[FoundMessage]
     indexed_to: NotRequired[str]
     incomplete: NotRequired[bool]
     next: NotRequired[str]
@@ -1805,6 +3031,18 @@ class SettingsAnswer(TypedDict):
     settings: Mapping[str, Json]
 
 
+class SettingsChanged(TypedDict):
+    """What is otherwise from now on; null: gone."""
+
+    t: Literal['settings.changed']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    settings: Mapping[str, Json]
+
+
 class SettingsRequest(TypedDict):
     """Whose; empty: one's own."""
 
@@ -1866,11 +3104,11 @@ class StopTyping(TypedDict):
 
 
 class SyncAnswer(TypedDict):
-    """`channels` by name, each a SyncedStream or {"state": "gone"}. `more`: ask again for these."""
+    """`channels` by name. `more`: ask again for these."""
 
-    channels: Mapping[str, SyncedStream]
-    more: NotRequired[Sequence[str]]
-    user: NotRequired[SyncedStream | None]
+    channels: Mapping[str, SyncedChannel | GoneChannel]
+    more: Sequence[str]
+    user: NotRequired[SyncedUser]
 
 
 class SyncRequest(TypedDict):
@@ -1881,18 +3119,41 @@ class SyncRequest(TypedDict):
     by: NotRequired[str]
 
 
-class SyncedStream(TypedDict):
-    """What brings a device to the present in one stream. `state`: `delta`: `events` are all that happened behind its position. `head`: too much happened; `events` are the newest ones and `gap` the seqs between (first, last) that are not here. `reset`: its position is worth nothing (another epoch, below the floor, or it has none); `gap` as before, from the floor on. Events are publications as the stream has them, rendered with current state. `figures`: what heads say of the channel to this user. `snapshot`: as the subscription gives it, absent in a delta. `listed`: of a user's stream: channels that joined his list behind the position."""
+class SyncedChannel(TypedDict):
+    """What brings a device to the present in one channel. `state`: `delta`: `events` are all that happened behind its position. `head`: too much happened; `events` are the newest ones and `gap` the seqs between (first, last) that are not here. `reset`: its position is worth nothing (another epoch, below the floor, or it has none); `gap` as before, from the floor on. Events are publications as the stream has them, rendered with current state. `figures`: what heads say of the channel to this user. `snapshot`: as the subscription gives it, absent in a delta."""
 
-    state: str
     epoch: str
     seq: int
     ts: NotRequired[str]
-    events: NotRequired[Sequence[Json]]
+    events: NotRequired[Sequence[Event]]
+    state: Literal['delta', 'head', 'reset']
     gap: NotRequired[tuple[int, int] | None]
-    figures: NotRequired[Json]
-    snapshot: NotRequired[Json]
+    figures: NotRequired[Figures]
+    snapshot: NotRequired[ChannelSnapshot]
+
+
+class SyncedUser(TypedDict):
+    """What brings a device to the present in its user's own stream: the `events` behind its position, or (`reset`) the `snapshot` of the subscription. `listed`: channels that joined his list behind the position."""
+
+    epoch: str
+    seq: int
+    ts: NotRequired[str]
+    events: NotRequired[Sequence[Event]]
+    state: Literal['delta', 'reset']
+    snapshot: NotRequired[UserSnapshot]
     listed: NotRequired[Sequence[str]]
+
+
+class ThreadCreated(TypedDict):
+    """The message has its first reply (`features.threads`)."""
+
+    t: Literal['thread.created']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    message_seq: int
 
 
 class ThreadLine(TypedDict):
@@ -1936,6 +3197,22 @@ class ThreadUnread(TypedDict):
     mentions: int
 
 
+class ThreadUpdated(TypedDict):
+    """A thread's figures (see Annotations), at most a second old."""
+
+    t: Literal['thread.updated']
+    id: str
+    cmid: NotRequired[str]
+    by: NotRequired[str]
+    ts: NotRequired[str]
+    message_seq: int
+    annotation_rev: int
+    replies: int
+    last_reply: str
+    last_reply_seq: int
+    participants: Sequence[str]
+
+
 class ThreadsPage(TypedDict):
     """The last replied to first. `next`: pass it as `before`; 0 at the end."""
 
@@ -1975,6 +3252,20 @@ class TimeoutMembers(TypedDict):
     reason: NotRequired[str]
     cmid: NotRequired[str]
     by: NotRequired[str]
+
+
+class TokenRevoked(TypedDict):
+    """Tokens of `user` issued before `before` (ms), or the token `jti`, are worth nothing."""
+
+    t: Literal['token.revoked']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    before: int
+    user: NotRequired[str]
+    jti: NotRequired[str]
 
 
 class Total(TypedDict):
@@ -2021,6 +3312,41 @@ class TypesRequest(TypedDict):
 
     after: NotRequired[str]
     limit: NotRequired[int]
+
+
+class TypingCounted(TypedDict):
+    """So many are typing in a channel that names nobody, 1,000 at most; told when it changed, and every five seconds. It holds for `expires_ms`."""
+
+    t: Literal['typing.counted']
+    id: NotRequired[str]
+    cmid: NotRequired[str]
+    by: NotRequired[str]
+    ts: NotRequired[str]
+    count: int
+    expires_ms: NotRequired[int]
+
+
+class TypingStarted(TypedDict):
+    """The user `by` is typing, until that many milliseconds from now."""
+
+    t: Literal['typing.started']
+    id: NotRequired[str]
+    cmid: NotRequired[str]
+    by: NotRequired[str]
+    ts: NotRequired[str]
+    expires_ms: int
+    thread: NotRequired[str]
+
+
+class TypingStopped(TypedDict):
+    """The user `by` does not type any more."""
+
+    t: Literal['typing.stopped']
+    id: NotRequired[str]
+    cmid: NotRequired[str]
+    by: NotRequired[str]
+    ts: NotRequired[str]
+    thread: NotRequired[str]
 
 
 class UnarchiveChannel(TypedDict):
@@ -2176,11 +3502,102 @@ class UpdateUser(TypedDict):
     by: NotRequired[str]
 
 
+class UserAudienceChanged(TypedDict):
+    """Who sees from now on when he is there, and when he was."""
+
+    t: Literal['user.audience_changed']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    presence: NotRequired[Literal['contacts', 'everybody', 'nobody']]
+    last_seen: NotRequired[Literal['contacts', 'everybody', 'nobody']]
+
+
+class UserBanned(TypedDict):
+    """In `#user`: banned from the app. `until`: RFC 3339; absent for ever."""
+
+    t: Literal['user.banned']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    until: NotRequired[str]
+
+
+class UserBlocked(TypedDict):
+    """The user of this stream does not hear of him any more."""
+
+    t: Literal['user.blocked']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    blocked: str
+
+
+class UserCreated(TypedDict):
+    """First sight of a user. `guest_until`: RFC 3339; absent for a full user."""
+
+    t: Literal['user.created']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    name: NotRequired[str]
+    avatar: NotRequired[str]
+    data: NotRequired[Json]
+    guest_until: NotRequired[str]
+
+
+class UserDeactivated(TypedDict):
+    """In `#user`: he is deactivated."""
+
+    t: Literal['user.deactivated']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+
+
+class UserExclusionSet(TypedDict):
+    """In `@app`: the whole state of a user. `banned_ms`: when the ban ends, 0 for none."""
+
+    t: Literal['user.exclusion_set']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    user: str
+    deactivated: NotRequired[bool]
+    banned_ms: NotRequired[int]
+
+
 class UserPage(TypedDict):
     """`next`: pass it as `cursor`; empty at the end."""
 
-    users: Sequence[Json]
+    users: Sequence[FoundUser]
     next: NotRequired[str]
+
+
+class UserPrivacyChanged(TypedDict):
+    """What others see from now on."""
+
+    t: Literal['user.privacy_changed']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    read: bool
+    delivered: bool
+    typing: bool
 
 
 class UserQuery(TypedDict):
@@ -2199,10 +3616,47 @@ class UserQuery(TypedDict):
     cursor: NotRequired[str]
 
 
+class UserReactivated(TypedDict):
+    """In `#user`: he is active again."""
+
+    t: Literal['user.reactivated']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+
+
 class UserRequest(TypedDict):
     """Which user; empty: the one who asks."""
 
     user: NotRequired[str]
+
+
+class UserSignedOut(TypedDict):
+    """All devices but `keep` are signed out; `tokens`: those they came with last."""
+
+    t: Literal['user.signed_out']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    keep: NotRequired[str]
+    tokens: NotRequired[Sequence[str]]
+
+
+class UserSnapshot(TypedDict):
+    """What the subscription of a user's own stream gives: `presence` is what he chose."""
+
+    user: str
+    profile: Profile | None
+    channels: Sequence[ListedChannel]
+    next: int
+    settings: Mapping[str, Json]
+    blocks: NotRequired[Sequence[str]]
+    limits: Limits
+    presence: str
 
 
 class UserState(TypedDict):
@@ -2215,6 +3669,43 @@ class UserState(TypedDict):
     since: NotRequired[str]
     by: NotRequired[str]
     reason: NotRequired[str]
+
+
+class UserUnbanned(TypedDict):
+    """In `#user`: his ban was lifted. One that ends by itself tells nobody."""
+
+    t: Literal['user.unbanned']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+
+
+class UserUnblocked(TypedDict):
+    """The user of this stream hears of him again."""
+
+    t: Literal['user.unblocked']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    blocked: str
+
+
+class UserUpdated(TypedDict):
+    """The whole profile as it is from now on."""
+
+    t: Literal['user.updated']
+    seq: int
+    id: str
+    cmid: NotRequired[str]
+    by: str
+    ts: str
+    name: NotRequired[str]
+    avatar: NotRequired[str]
+    data: NotRequired[Json]
 
 
 class VerifyAnswer(TypedDict):
@@ -2281,3 +3772,6 @@ class WithdrawRequest(TypedDict):
     channel: str
     cmid: NotRequired[str]
     by: NotRequired[str]
+
+
+Event = BookmarkAdded | BookmarkRemoved | BookmarkUpdated | ChannelAdded | ChannelArchived | ChannelCapabilitiesChanged | ChannelCreated | ChannelDeleted | ChannelFrozen | ChannelHidden | ChannelInvited | ChannelKindChanged | ChannelMuted | ChannelPromoted | ChannelRemoved | ChannelRenamed | ChannelRequestDeclined | ChannelRetentionChanged | ChannelRoleChanged | ChannelSlowModeChanged | ChannelSorted | ChannelTierChanged | ChannelTruncated | ChannelUnarchived | ChannelUnfrozen | ChannelUnhidden | ChannelUnmuted | ChannelUpdated | CounterChanged | CounterDeleted | CounterSet | DeviceAdded | DeviceRemoved | DraftCleared | DraftUpdated | EventSent | EventTypeDeleted | EventTypeRegistered | GuestConverted | MemberBanned | MemberCapabilitiesChanged | MemberInvited | MemberJoinRequested | MemberJoined | MemberLeft | MemberMuted | MemberRemoved | MemberRequestDeclined | MemberRequestWithdrawn | MemberRoleChanged | MemberUnbanned | MemberUnmuted | MessageBulkDeleted | MessageCreated | MessageDeleted | MessagePinned | MessageScheduleFailed | MessageScheduled | MessageUndeleted | MessageUnpinned | MessageUnscheduled | MessageUpdated | MetadataChanged | MetadataDeleted | PollClosed | PollOptionAdded | PollVoted | PresenceChosen | ReactionAdded | ReactionRemoved | ReminderCancelled | ReminderCreated | ReminderFired | ReminderSnoozed | SettingsChanged | ThreadCreated | TokenRevoked | UserAudienceChanged | UserBanned | UserBlocked | UserCreated | UserDeactivated | UserExclusionSet | UserPrivacyChanged | UserReactivated | UserSignedOut | UserUnbanned | UserUnblocked | UserUpdated | MessageHidden

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any, Final
 
+from hubbub.docs.events import event_components
 from hubbub.features.contract import Verb
 from hubbub.features.registry import REGISTRY
 from hubbub.wire.codec import json_schema_components
@@ -64,7 +65,8 @@ def components() -> dict[str, Schema]:
     """The shapes of all requests and answers, and what they refer to."""
     verbs = REGISTRY.verbs.values()
     shapes = list(dict.fromkeys([*(v.shape for v in verbs), *(v.answer for v in verbs)]))
-    return dict(sorted(json_schema_components(shapes)[1].items()))
+    found = json_schema_components(shapes)[1] | event_components(REGISTRY)
+    return dict(sorted(found.items(), key=lambda row: ("anyOf" in row[1], row[0])))
 
 
 def paged() -> dict[str, tuple[str, str]]:
@@ -85,11 +87,9 @@ def _named(shape: type) -> Schema:
     return components()[shape.__name__]
 
 
-def _fields(name: str, schema: Schema) -> Iterator[tuple[str, Schema, bool]]:
-    """(name, schema, whether it must be there). Messages are raw to the server, not to clients."""
+def _fields(schema: Schema) -> Iterator[tuple[str, Schema, bool]]:
+    """(name, schema, whether it must be there)."""
     for key, row in schema.get("properties", {}).items():
-        if key == "messages" and row.get("items") == {} and name != "Message":
-            row = {**row, "items": {"$ref": "/Message"}}
         yield key, row, key in schema.get("required", ())
 
 
@@ -170,10 +170,10 @@ def _python_method(group: str, short: str, verb: Verb) -> str:
 
 
 def _python_shape(name: str, schema: Schema) -> str:
-    if "enum" in schema:
+    if "enum" in schema or "anyOf" in schema:
         return f"{name} = {python_type(schema)}\n"
     doc = _line(schema.get("description", name))
-    fields = list(_fields(name, schema))
+    fields = list(_fields(schema))
     if any(keyword.iskeyword(key) for key, _, _ in fields):
         rows = "".join(f'    "{k}": "{_marked(row, is_needed)}",\n' for k, row, is_needed in fields)
         return f'{name} = TypedDict("{name}", {{  # {doc}\n{rows}}})\n'
@@ -215,11 +215,11 @@ def typescript() -> str:
 
 def _typescript_shape(name: str, schema: Schema) -> str:
     doc = f"/** {_line(schema.get('description', name))} */\n"
-    if "enum" in schema:
+    if "enum" in schema or "anyOf" in schema:
         return f"export type {name} = {typescript_type(schema)};\n"
     rows = "".join(
         f"  {key}{'' if is_needed else '?'}: {typescript_type(row)};\n"
-        for key, row, is_needed in _fields(name, schema)
+        for key, row, is_needed in _fields(schema)
     )
     return f"{doc}export interface {name} {{\n{rows}}}\n"
 
@@ -274,8 +274,8 @@ def _quoted(value: Any) -> str:
 def _type(row: Schema, language: _Language) -> str:
     if "$ref" in row:
         return str(row["$ref"]).rpartition("/")[2]
-    if "enum" in row:
-        return language.choice(row["enum"])
+    if "enum" in row or "const" in row:
+        return language.choice(row.get("enum") or [row["const"]])
     if "anyOf" in row:
         return " | ".join(dict.fromkeys(_type(one, language) for one in row["anyOf"]))
     if "prefixItems" in row:

@@ -60,6 +60,13 @@ class FirstScreen(Struct, frozen=True):
     blocks: tuple[str, ...] = ()
 
 
+class UserSnapshot(FirstScreen, frozen=True, kw_only=True):
+    """What the subscription of a user's own stream gives: `presence` is what he chose."""
+
+    limits: Limits
+    presence: str
+
+
 class Kept(Struct, frozen=True):
     """The same as JSON; and whose heads the sessions hear of."""
 

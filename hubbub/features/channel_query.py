@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Collection, Generator, Mapping, Set
-from typing import Any, Final, Literal, cast
+from typing import Annotated, Any, Final, Literal, cast
 
 from msgspec import UNSET, Raw, Struct, UnsetType, field
 
@@ -43,6 +43,7 @@ from hubbub.features.contract import (
 )
 from hubbub.features.directory import fold
 from hubbub.features.fields import META_BYTES_MAX, check_limit, make_cursor, read_cursor
+from hubbub.features.head_lines import Head
 from hubbub.features.list_index import (
     IndexRequest,
     KeptIndex,
@@ -64,10 +65,10 @@ from hubbub.features.list_rows import (
 from hubbub.features.list_rows import line as list_line
 from hubbub.features.publication import rfc3339
 from hubbub.features.standing import require_standing
-from hubbub.model.channel import ChannelKind
+from hubbub.model.channel import ChannelInfo, ChannelKind
 from hubbub.model.member import Role
 from hubbub.model.permissions import Action
-from hubbub.wire.codec import decode_json, encode_json, parse_json
+from hubbub.wire.codec import decode_json, encode_json, parse_json, shaped
 from hubbub.wire.shapes import HeadRow
 
 PAGE_DEFAULT: Final = 20
@@ -133,8 +134,8 @@ class QueriedChannel(ListedChannel, frozen=True, kw_only=True, omit_defaults=Tru
     """A line of the list with its head, as `heads` has it (seq, ts, preview, unread, …), and the
     channel as `channel.get` describes it, unless the user may not see it."""
 
-    head: dict[str, Raw] = field(default_factory=dict)
-    info: Raw | UnsetType = UNSET
+    head: Annotated[dict[str, Raw], shaped(Head)] = field(default_factory=dict)
+    info: Annotated[Raw, shaped(ChannelInfo)] | UnsetType = UNSET
 
 
 class QueryPage(Struct, frozen=True):

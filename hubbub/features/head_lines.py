@@ -5,12 +5,35 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from hubbub.features.publication import rfc3339
+from msgspec import UNSET, Struct, UnsetType
+
+from hubbub.features.publication import MessageJson, rfc3339
 from hubbub.wire.codec import encode_json
 
 Line = tuple[str, int, int, bytes, bytes]  # channel, seq, ts ms, preview JSON, figures JSON
 # What a feature says where the last message is not for this user (a newcomer's history).
 NO_PREVIEW: Final = b'"preview":null'
+
+
+class Figures(Struct, frozen=True):
+    """What a channel says to one member: messages that are `unread`, `mentions` among them; how far
+    he has read (`mark`) and received (`delivered`) them; `rev`: grows with each move of a mark.
+    Absent for who keeps no mark there."""
+
+    unread: int = 0
+    mentions: int = 0
+    mark: int = 0
+    delivered: int = 0
+    rev: int = 0
+
+
+class Head(Figures, frozen=True, kw_only=True):
+    """Where a channel stands: its last message as `preview`, unless what was said last is not for
+    him, and the figures of the user whose stream it is."""
+
+    seq: int
+    ts: str = ""
+    preview: MessageJson | UnsetType | None = UNSET
 
 
 def heads_json(lines: Iterable[Line]) -> bytes:

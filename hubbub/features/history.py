@@ -31,7 +31,7 @@ from hubbub.features.fields import check_chat_channel, check_limit
 from hubbub.features.message_parts import check_type
 from hubbub.features.messages import MESSAGE, MESSAGES, find_message, seen
 from hubbub.features.past import stood
-from hubbub.features.publication import parse_time
+from hubbub.features.publication import MessageJson, parse_time
 from hubbub.features.removed import RemovedRange, removed_ranges
 from hubbub.features.retention import seq_at
 from hubbub.features.standing import readable_from, require_standing
@@ -67,7 +67,7 @@ class MessagesRequest(Struct, frozen=True):
 class MessagesFound(Struct, frozen=True):
     """Those that are there, in the order of the ids, and the ids of those that are not."""
 
-    messages: list[Raw]
+    messages: list[MessageJson]
     missing: list[str]
 
 
@@ -95,7 +95,7 @@ class HistoryPage(Struct, frozen=True, omit_defaults=True):
     than this seq, go on behind it. An empty page without it is the end. `removed`: seqs where the
     page looked that are gone, and why. The node adds `epoch`."""
 
-    messages: list[Raw]
+    messages: list[MessageJson]
     head: int
     reached: int = 0
     removed: list[RemovedRange] = field(default_factory=list)

@@ -14,18 +14,25 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any, Final
+from typing import Annotated, Any, Final
+
+from msgspec import Raw
 
 from hubbub.base.errors import BAD_REQUEST, Rejected
 from hubbub.features.contract import Event, EventKind, Meta
+from hubbub.model.message import Message
 from hubbub.wire import event as rows
-from hubbub.wire.codec import decode_json, dump_json, encode_json
+from hubbub.wire.codec import decode_json, dump_json, encode_json, referring, shaped
 from hubbub.wire.shapes import Json, Outcome
 
 # Seconds are few and messages are many: one text a second, dropped all at once when full (at half
 # a busy hour is formatted twice, at double it holds 2 MB).
 _SECONDS_MAX: Final = 4_096
 HIDDEN: Final = "message.hidden"
+ANY_EVENT: Final = "Event"  # the component of all that takes a seq (hubbub.docs.events)
+# JSON that is passed on as it was written: a message as every reader gets it, a publication.
+MessageJson = Annotated[Raw, shaped(Message)]
+EventJson = Annotated[Raw, referring(ANY_EVENT)]
 _seconds: dict[int, str] = {}
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _END_MS: Final = 253_402_300_800_000  # the year 10000, which RFC 3339 cannot write

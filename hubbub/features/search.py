@@ -17,7 +17,7 @@ attachments; in threads, too.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
 from msgspec import Raw, Struct, field
 
@@ -56,13 +56,13 @@ from hubbub.features.messages import (
     readable,
     seen,
 )
-from hubbub.features.publication import parse_time, rfc3339
+from hubbub.features.publication import MessageJson, parse_time, rfc3339
 from hubbub.features.retention import ChannelSwept, ChannelTruncated
 from hubbub.features.standing import readable_from, require_standing
 from hubbub.model.message import MESSAGE_CREATED, Attachment
 from hubbub.model.permissions import Action, of_authority
 from hubbub.model.search_query import parse_query, ranges
-from hubbub.wire.codec import decode_json, encode_json
+from hubbub.wire.codec import decode_json, encode_json, shaped
 from hubbub.wire.event import StoredEvent
 from hubbub.wire.search import (
     SHOWN,
@@ -122,7 +122,7 @@ class FoundMessage(Struct, frozen=True):
     """A message as history shows it. `highlights`: [start, end) in its text, in characters."""
 
     channel: str
-    message: Raw
+    message: MessageJson
     highlights: list[tuple[int, int]] = field(default_factory=list)
 
 
@@ -130,7 +130,7 @@ class SearchPage(Struct, frozen=True, omit_defaults=True):
     """`indexed_to`: everything up to this time was searched; absent: nobody can say. A page may be
     short: `next` says whether it goes on (pass it as `cursor`)."""
 
-    hits: list[Raw]
+    hits: list[Annotated[Raw, shaped(FoundMessage)]]
     indexed_to: str = ""
     incomplete: bool = False
     next: str = ""

@@ -21,14 +21,15 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
-from typing import Final
+from typing import Annotated, Final, Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Raw, Struct, UnsetType
 
 from hubbub.base.bounded import BoundedCache
 from hubbub.base.errors import BAD_REQUEST, TOO_MANY, Rejected
 from hubbub.base.names import check_user, user_stream
 from hubbub.features.annotations import AnnotationRow, annotations_between
+from hubbub.features.bootstrap import UserSnapshot
 from hubbub.features.contract import (
     Context,
     EdgeContext,
@@ -43,13 +44,16 @@ from hubbub.features.contract import (
     only_answer,
 )
 from hubbub.features.fields import check_chat_channel
+from hubbub.features.head_lines import Figures
 from hubbub.features.messages import FOLDED, FoldedRow, authors_of
+from hubbub.features.publication import EventJson
 from hubbub.features.standing import readable_from, require_standing
+from hubbub.features.subscriptions import ChannelSnapshot
 from hubbub.model.message import MESSAGE_CREATED
 from hubbub.model.permissions import Action
 from hubbub.ring.hashing import text_hash
-from hubbub.wire.codec import decode_json, encode_json
-from hubbub.wire.reads import STREAM_SYNC, SyncedStream, SyncFrom
+from hubbub.wire.codec import decode_json, encode_json, shaped
+from hubbub.wire.reads import STREAM_SYNC, SyncFrom
 from hubbub.wire.shapes import Json, Viewer
 
 CHANNELS_MAX: Final = 1_000  # features.md, section 3
@@ -73,12 +77,55 @@ class SyncRequest(Struct, frozen=True):
     by: str = ""
 
 
-class SyncAnswer(Struct, frozen=True):
-    """`channels` by name, each a SyncedStream or {"state": "gone"}. `more`: ask again for these."""
+class _Synced(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What both kinds of streams say; see SyncedChannel."""
 
-    channels: dict[str, SyncedStream]
-    more: list[str] = []
-    user: SyncedStream | None = None
+    epoch: str
+    seq: int
+    ts: str = ""
+    events: list[EventJson] = []
+
+
+class SyncedChannel(_Synced, frozen=True, kw_only=True, omit_defaults=True):
+    """What brings a device to the present in one channel.
+
+    `state`: `delta`: `events` are all that happened behind its position. `head`: too much happened;
+    `events` are the newest ones and `gap` the seqs between (first, last) that are not here.
+    `reset`: its position is worth nothing (another epoch, below the floor, or it has none); `gap`
+    as before, from the floor on. Events are publications as the stream has them, rendered with
+    current state. `figures`: what heads say of the channel to this user. `snapshot`: as the
+    subscription gives it, absent in a delta.
+    """
+
+    state: Literal["delta", "head", "reset"]
+    gap: tuple[int, int] | None = None
+    figures: Annotated[Raw, shaped(Figures)] | UnsetType = UNSET
+    snapshot: Annotated[Raw, shaped(ChannelSnapshot)] | UnsetType = UNSET
+
+
+class GoneChannel(Struct, frozen=True):
+    """The user may not read it (any more); `reason`: the code's name."""
+
+    state: Literal["gone"]
+    reason: str
+
+
+class SyncedUser(_Synced, frozen=True, kw_only=True, omit_defaults=True):
+    """What brings a device to the present in its user's own stream: the `events` behind its
+    position, or (`reset`) the `snapshot` of the subscription. `listed`: channels that joined his
+    list behind the position."""
+
+    state: Literal["delta", "reset"]
+    snapshot: Annotated[Raw, shaped(UserSnapshot)] | UnsetType = UNSET
+    listed: list[str] = []
+
+
+class SyncAnswer(Struct, frozen=True):
+    """`channels` by name. `more`: ask again for these."""
+
+    channels: dict[str, Annotated[Raw, shaped(SyncedChannel, GoneChannel)]]
+    more: list[str]
+    user: SyncedUser | UnsetType = UNSET
 
 
 class VerifyRequest(Struct, frozen=True):
@@ -135,7 +182,7 @@ def _first(
         user = own
     found = _Channels(user)
     found.take(request.channels, answers)
-    listed = decode_json(user, SyncedStream).listed if user else ()
+    listed = decode_json(user, SyncedUser).listed if user else ()
     fresh = [name for name in listed if name not in request.channels]
     if not fresh:
         return found.json()

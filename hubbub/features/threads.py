@@ -63,6 +63,7 @@ from hubbub.features.messages import (
     seen,
     thread_of,
 )
+from hubbub.features.publication import MessageJson
 from hubbub.features.seq_bits import block_of, seqs_in, with_seq, without_seq
 from hubbub.features.standing import readable_from, require_standing
 from hubbub.model.message import Message
@@ -153,7 +154,7 @@ class ThreadPage(Struct, frozen=True, omit_defaults=True):
     one who asks does."""
 
     root: Message
-    messages: list[Raw]
+    messages: list[MessageJson]
     following: bool = False
 
 

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from msgspec import UNSET, Raw, Struct
 from msgspec.structs import asdict
@@ -63,7 +63,7 @@ from hubbub.features.user_lines import (
 )
 from hubbub.model.member import Role
 from hubbub.model.permissions import Action, Authority, of_authority, require
-from hubbub.wire.codec import decode_json, encode_json, parse_json
+from hubbub.wire.codec import decode_json, encode_json, parse_json, shaped
 from hubbub.wire.shapes import Json
 
 PAGE_DEFAULT: Final = 20
@@ -136,7 +136,7 @@ class FoundUser(Struct, frozen=True, kw_only=True, omit_defaults=True):
 class UserPage(Struct, frozen=True):
     """`next`: pass it as `cursor`; empty at the end."""
 
-    users: list[Raw]
+    users: list[Annotated[Raw, shaped(FoundUser)]]
     next: str = ""
 
 

@@ -8,8 +8,9 @@ Structs, except for bodies that are JSON already.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any, Final, TypeVar
+from collections.abc import Collection, Iterable
+from functools import cache
+from typing import Any, Final, TypeVar, get_args
 
 import msgspec
 import orjson
@@ -28,6 +29,8 @@ _json_encoder = msgspec.json.Encoder()
 _pack_encoder = msgspec.msgpack.Encoder()
 _json_decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
 _pack_decoders: dict[Any, msgspec.msgpack.Decoder[Any]] = {}
+
+COMPONENTS: Final = "#/components/schemas/"  # where the documents keep shapes
 
 encode_json = _json_encoder.encode
 encode_pack = _pack_encoder.encode
@@ -131,12 +134,49 @@ def _json_decoder(shape: type[T]) -> msgspec.json.Decoder[T]:
     return decoder
 
 
+def shaped(*shapes: type[msgspec.Struct]) -> msgspec.Meta:
+    """Of `Raw` in an answer: the shape that its JSON has, or one of several. For the documents:
+    nothing is checked."""
+    return referring(*(shape.__name__ for shape in shapes), shapes=shapes)
+
+
+def referring(*names: str, shapes: tuple[type, ...] = ()) -> msgspec.Meta:
+    """The same by the components' names, where no Struct is one."""
+    refs = [{"$ref": COMPONENTS + name} for name in names]
+    schema = refs[0] if len(refs) == 1 else {"anyOf": refs}
+    return msgspec.Meta(extra_json_schema=schema, extra={"shapes": shapes})
+
+
 def json_schema_components(shapes: list[type]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     """JSON Schema 2020-12 of Structs and the components they refer to (for OpenAPI 3.1)."""
     schemas, components = msgspec.json.schema_components(
-        shapes, ref_template="#/components/schemas/{name}"
+        [*shapes, *_named_shapes(shapes)], ref_template=COMPONENTS + "{name}"
     )
-    return without_false_items(list(schemas)), without_false_items(components)
+    return without_false_items(list(schemas)[: len(shapes)]), without_false_items(components)
+
+
+def _named_shapes(shapes: Iterable[type]) -> list[type]:
+    """What `shaped` names within these types, however deep."""
+    found, seen = dict[type, None](), set[type]()
+    waiting: list[Any] = list(shapes)
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, msgspec.Meta):
+            named = (part.extra or {}).get("shapes", ())
+            found |= dict.fromkeys(named)
+            waiting += named
+        elif isinstance(part, type) and issubclass(part, msgspec.Struct):
+            if part not in seen:
+                seen.add(part)
+                waiting += _field_types(part)
+        else:
+            waiting += get_args(part)
+    return list(found)
+
+
+@cache
+def _field_types(shape: type[msgspec.Struct]) -> tuple[Any, ...]:
+    return tuple(field.type for field in msgspec.structs.fields(shape))
 
 
 def without_false_items(schema: Any) -> Any:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from msgspec import UNSET, Meta, Raw, Struct, UnsetType, field
+from msgspec import Meta, Raw, Struct, field
 
 STREAM_HISTORY: Final = "stream.history"
 STREAM_PRESENCE: Final = "stream.presence"
@@ -72,26 +72,3 @@ class SyncFrom(Struct, frozen=True, omit_defaults=True):
 
     epoch: str = ""
     seq: int = 0
-
-
-class SyncedStream(Struct, frozen=True, omit_defaults=True):
-    """What brings a device to the present in one stream.
-
-    `state`: `delta`: `events` are all that happened behind its position. `head`: too much happened;
-    `events` are the newest ones and `gap` the seqs between (first, last) that are not here.
-    `reset`: its position is worth nothing (another epoch, below the floor, or it has none); `gap`
-    as before, from the floor on. Events are publications as the stream has them, rendered with
-    current state. `figures`: what heads say of the channel to this user. `snapshot`: as the
-    subscription gives it, absent in a delta. `listed`: of a user's stream: channels that joined
-    his list behind the position.
-    """
-
-    state: str
-    epoch: str
-    seq: int
-    ts: str = ""
-    events: list[Raw] = []
-    gap: tuple[int, int] | None = None
-    figures: Raw | UnsetType = UNSET
-    snapshot: Raw | UnsetType = UNSET
-    listed: list[str] = []

@@ -16,7 +16,7 @@ from typing import Any, Self
 import aiohttp
 
 from hubbub.base.ids import uuid7
-from tests.support.documented import undocumented
+from tests.support.documented import misfit, undocumented
 
 DEADLINE_S = 10.0
 
@@ -117,7 +117,10 @@ class Client:
 
     async def rpc(self, method: str, **data: Any) -> Any:
         """The `data` of an rpc's result."""
-        return (await self.command(rpc={"method": method, "data": data}))["data"]
+        answer = (await self.command(rpc={"method": method, "data": data}))["data"]
+        if what := misfit(f"{method}.answer", answer):
+            self.undocumented.add(what)
+        return answer
 
     async def send(self, channel: str, text: str, *, cmid: str = "", **more: Any) -> Any:
         """message.send with a fresh cmid unless one is given."""

@@ -1,8 +1,10 @@
-"""Whether what a client hears stands in `/asyncapi.json`: every publication's type and fields."""
+"""Whether what a client hears follows `/asyncapi.json`: every publication by its type, its fields
+and their types, every answer by its shape."""
 
 from __future__ import annotations
 
 from functools import cache
+from importlib.util import find_spec
 from typing import Any, Final
 
 from edge.web.asyncapi import asyncapi
@@ -12,20 +14,41 @@ CHAT: Final = ("dm:", "group:", "open:", "#")
 
 
 @cache
-def _documented() -> dict[str, frozenset[str]]:
-    """Type → the fields that its publication may have."""
-    document = asyncapi(REGISTRY)
-    components = document["components"]
-    found = {}
-    for tag in document["channels"]["events"]["messages"]:
-        fields = set[str]()
-        for part in components["messages"][tag]["payload"]["allOf"]:
-            schema = part
-            if "$ref" in part:
-                schema = components["schemas"][part["$ref"].rpartition("/")[2]]
-            fields |= set(schema.get("properties", {}))
-        found[tag] = frozenset(fields)
-    return found
+def _document() -> dict[str, Any]:
+    return asyncapi(REGISTRY)
+
+
+@cache
+def _fields(tag: str) -> frozenset[str] | None:
+    """The fields that such a publication may have; None: there is no such type."""
+    document = _document()
+    if tag not in document["channels"]["events"]["messages"]:
+        return None
+    name = document["components"]["messages"][tag]["payload"]["$ref"].rpartition("/")[2]
+    return frozenset(document["components"]["schemas"][name]["properties"])
+
+
+@cache
+def _validator(name: str) -> Any:
+    """Of the payload of a message; None where the library is missing (extra `schemas`)."""
+    if find_spec("jsonschema_rs") is None:
+        return None
+    import jsonschema_rs
+
+    document = _document()
+    payload = document["components"]["messages"][name]["payload"]
+    return jsonschema_rs.validator_for({**payload, "components": document["components"]})
+
+
+def misfit(name: str, data: Any) -> str:
+    """What of `message.send.answer`, or of a type of publication, is not as its schema says."""
+    validator = _validator(name) if name in _document()["components"]["messages"] else None
+    if validator is None or validator.is_valid(data):
+        return ""
+    errors = [
+        f"{error.instance_path}: {error.message[:200]}" for error in validator.iter_errors(data)
+    ]
+    return f"{name}: {'; '.join(errors)}"
 
 
 def undocumented(channel: str, data: Any) -> str:
@@ -33,8 +56,8 @@ def undocumented(channel: str, data: Any) -> str:
     if not channel.startswith(CHAT) or not isinstance(data, dict) or "t" not in data:
         return ""  # a raw namespace: the app's own
     tag = data["t"]
-    known = _documented().get(tag)
+    known = _fields(tag)
     if known is None:
         return f"{channel}: the type {tag!r} of {sorted(data)}"
     unknown = sorted(data.keys() - known)
-    return f"{channel}: {tag} has {unknown}" if unknown else ""
+    return f"{channel}: {tag} has {unknown}" if unknown else misfit(tag, data)

@@ -147,6 +147,47 @@ export interface Bookmark {
   folder?: string;
 }
 
+/** It is kept. Its id is the event's own. */
+export interface BookmarkAdded {
+  t: "bookmark.added";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  channel?: string;
+  message?: string;
+  url?: string;
+  title?: string;
+  note?: string;
+  folder?: string;
+}
+
+/** It is gone. */
+export interface BookmarkRemoved {
+  t: "bookmark.removed";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  bookmark_seq: number;
+}
+
+/** Title, note and folder as they are from now on. */
+export interface BookmarkUpdated {
+  t: "bookmark.updated";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  bookmark_seq: number;
+  title?: string;
+  note?: string;
+  folder?: string;
+}
+
 /** The newest first. `count`: of all, or of the folder. `next`: empty at the end. */
 export interface BookmarksPage {
   bookmarks: readonly Bookmark[];
@@ -207,6 +248,96 @@ export interface Capability {
   from: string;
 }
 
+/** The user is a member now. `peer`: the other one of a dm. `hidden`: he blocks who made it. */
+export interface ChannelAdded {
+  t: "channel.added";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  channel: string;
+  kind: ChannelKind;
+  role: Role;
+  name?: string;
+  peer?: string;
+  hidden?: "for_good" | "no" | "until_message";
+}
+
+/** Read only from now on. */
+export interface ChannelArchived {
+  t: "channel.archived";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+}
+
+/** All that the role has of its own from now on. */
+export interface ChannelCapabilitiesChanged {
+  t: "channel.capabilities_changed";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  role: Role;
+  grant?: readonly string[];
+  deny?: readonly string[];
+}
+
+/** `members` (with the owner, if there is one) are members from this event on. */
+export interface ChannelCreated {
+  t: "channel.created";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  kind: ChannelKind;
+  members?: readonly string[];
+  owner?: string;
+  name?: string;
+  data?: Json;
+  public?: boolean;
+  approval?: boolean;
+  history?: HistoryRule;
+}
+
+/** The last event of a channel. */
+export interface ChannelDeleted {
+  t: "channel.deleted";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+}
+
+/** Only staff may speak. */
+export interface ChannelFrozen {
+  t: "channel.frozen";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+}
+
+/** The channel is not shown: until a message above `seq`, or for good. */
+export interface ChannelHidden {
+  t: "channel.hidden";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  channel: string;
+  hidden: "for_good" | "no" | "until_message";
+  up_to: number;
+}
+
 /** A channel as clients see it. `created` is RFC 3339. `role`: of the one who asks; "none" in an open channel is everybody who reads and sends there, joined or not. */
 export interface ChannelInfo {
   channel: string;
@@ -227,7 +358,59 @@ export interface ChannelInfo {
   archived?: boolean;
 }
 
+/** The user may join. */
+export interface ChannelInvited {
+  t: "channel.invited";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  channel: string;
+  kind: ChannelKind;
+  name?: string;
+}
+
 export type ChannelKind = "dm" | "group" | "open";
+
+/** The channel was promoted. */
+export interface ChannelKindChanged {
+  t: "channel.kind_changed";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  channel: string;
+  kind: ChannelKind;
+  role: Role;
+}
+
+/** The user is not notified of the channel: until a time (RFC 3339), or for good. */
+export interface ChannelMuted {
+  t: "channel.muted";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  channel: string;
+  until?: string;
+}
+
+/** The channel is of this kind from now on. `owner`: who owns what was a dm. */
+export interface ChannelPromoted {
+  t: "channel.promoted";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  kind: ChannelKind;
+  was: ChannelKind;
+  history: HistoryRule;
+  owner?: string;
+}
 
 /** What is absent does not filter; `hidden` absent means: none that is hidden now. `data`: each key's value in the channel's custom data equals. `member`: who else is in it. `user`: whose list, for a server key. */
 export interface ChannelQuery {
@@ -247,9 +430,187 @@ export interface ChannelQuery {
   limit?: number;
 }
 
+/** The channel left the list. */
+export interface ChannelRemoved {
+  t: "channel.removed";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  channel: string;
+}
+
+/** The channel has another name. */
+export interface ChannelRenamed {
+  t: "channel.renamed";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  channel: string;
+  name: string;
+}
+
 /** Which channel. */
 export interface ChannelRequest {
   channel: string;
+}
+
+/** On a user's stream: the channel did not let him in. */
+export interface ChannelRequestDeclined {
+  t: "channel.request_declined";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  channel: string;
+}
+
+/** How long events are kept from now on; absent: as the app says. */
+export interface ChannelRetentionChanged {
+  t: "channel.retention_changed";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  retention_s?: number;
+}
+
+/** The user has another role. */
+export interface ChannelRoleChanged {
+  t: "channel.role_changed";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  channel: string;
+  role: Role;
+}
+
+/** Seconds between two messages of one user from now on. */
+export interface ChannelSlowModeChanged {
+  t: "channel.slow_mode_changed";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  seconds: number;
+}
+
+/** `mark` to `delivered`: of the subscriber. `marks`, `marks_delivered`: what members show of theirs, where receipts are by member; `joined`: the seq with which those came who were not there from the first event on: they are no recipients of what is older. `pinned`: ids, the last one pinned first. `watchers`: how many connections were subscribed before this one, where presence is a number. `muted`: the subscriber is, until then (RFC 3339; empty: for ever). */
+export interface ChannelSnapshot {
+  channel: ChannelInfo;
+  mark?: number;
+  unread?: number;
+  mentions?: number;
+  delivered?: number;
+  rev?: number;
+  marks?: Record<string, number>;
+  marks_delivered?: Record<string, number>;
+  joined?: Record<string, number>;
+  pinned?: readonly string[];
+  watchers?: number;
+  muted?: string;
+}
+
+/** Where the user keeps the channel: among the favourites, in the archive. */
+export interface ChannelSorted {
+  t: "channel.sorted";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  channel: string;
+  archived?: boolean;
+  favourite?: boolean;
+}
+
+/** These guarantees hold from now on. `members`: how many there are after this entry. */
+export interface ChannelTierChanged {
+  t: "channel.tier_changed";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  members: number;
+  guarantees: Guarantees;
+}
+
+/** What lies before `before_seq` is gone. */
+export interface ChannelTruncated {
+  t: "channel.truncated";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  before_seq: number;
+}
+
+/** As it was before. */
+export interface ChannelUnarchived {
+  t: "channel.unarchived";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+}
+
+/** Everybody may speak. */
+export interface ChannelUnfrozen {
+  t: "channel.unfrozen";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+}
+
+/** The channel is shown again. */
+export interface ChannelUnhidden {
+  t: "channel.unhidden";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  channel: string;
+}
+
+/** The user is notified again. */
+export interface ChannelUnmuted {
+  t: "channel.unmuted";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  channel: string;
+}
+
+/** Name, data and openness as they are from now on. `renamed`: the name is new. */
+export interface ChannelUpdated {
+  t: "channel.updated";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  name?: string;
+  data?: Json;
+  public?: boolean;
+  approval?: boolean;
+  history?: HistoryRule;
+  renamed?: boolean;
 }
 
 /** Nothing is begun any more; nothing happens if there was nothing. */
@@ -296,6 +657,46 @@ export interface Counter {
   min: number;
   max: number;
   order: number;
+}
+
+/** The counter moved to `value`. `order`: which move since it was set. */
+export interface CounterChanged {
+  t: "counter.changed";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  name: string;
+  value: number;
+  amount: number;
+  order: number;
+}
+
+/** There is no such counter any more. */
+export interface CounterDeleted {
+  t: "counter.deleted";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  name: string;
+}
+
+/** The counter has this value and these bounds. */
+export interface CounterSet {
+  t: "counter.set";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  name: string;
+  value: number;
+  min: number;
+  max: number;
+  order?: number;
 }
 
 /** By name. */
@@ -440,6 +841,33 @@ export interface Device {
   sessions?: readonly Session[];
 }
 
+/** A device is new to this user. `dropped`: the one that left the list for it. */
+export interface DeviceAdded {
+  t: "device.added";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  device: string;
+  name?: string;
+  version?: string;
+  dropped?: string;
+  jti?: string;
+}
+
+/** The device is signed out, and the token it came with last is revoked. */
+export interface DeviceRemoved {
+  t: "device.removed";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  device: string;
+  jti?: string;
+}
+
 /** Seen last first. */
 export interface DevicesAnswer {
   devices: readonly Device[];
@@ -483,9 +911,36 @@ export interface Draft {
   thread?: string;
 }
 
+/** It is gone. */
+export interface DraftCleared {
+  t: "draft.cleared";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  channel: string;
+  rev: number;
+  thread?: string;
+}
+
 /** The draft's rev from now on. */
 export interface DraftDone {
   rev: number;
+}
+
+/** A draft as it is from now on. */
+export interface DraftUpdated {
+  t: "draft.updated";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  channel: string;
+  rev: number;
+  message: Json;
+  thread?: string;
 }
 
 /** By channel and thread. `next`: empty at the end. */
@@ -515,8 +970,46 @@ export interface EditMessage {
   by?: string;
 }
 
+/** Something that the app gives a meaning. */
+export interface EventSent {
+  t: "event.sent";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  type: string;
+  version: number;
+  data: Json;
+}
+
 /** A type of the app's own. */
 export interface EventType {
+  name: string;
+  version: number;
+  schema: Json;
+  kinds?: readonly ChannelKind[];
+}
+
+/** The name has no schema any more. */
+export interface EventTypeDeleted {
+  t: "event_type.deleted";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  name: string;
+}
+
+/** This schema is version `version` of the name. */
+export interface EventTypeRegistered {
+  t: "event_type.registered";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
   name: string;
   version: number;
   schema: Json;
@@ -558,6 +1051,15 @@ export interface Explanation {
   next?: number;
 }
 
+/** What a channel says to one member: messages that are `unread`, `mentions` among them; how far he has read (`mark`) and received (`delivered`) them; `rev`: grows with each move of a mark. Absent for who keeps no mark there. */
+export interface Figures {
+  unread?: number;
+  mentions?: number;
+  mark?: number;
+  delivered?: number;
+  rev?: number;
+}
+
 /** Folder → how many bookmarks are in it. `next`: empty at the end. */
 export interface FoldersPage {
   folders: Record<string, number>;
@@ -596,11 +1098,36 @@ export interface Forwarded {
   by: string;
 }
 
+/** A message as history shows it. `highlights`: [start, end) in its text, in characters. */
+export interface FoundMessage {
+  channel: string;
+  message: Message;
+  highlights?: readonly (readonly [number, number])[];
+}
+
+/** A profile. `deactivated`, `banned`: shown to those who may exclude users. */
+export interface FoundUser {
+  user: string;
+  created: string;
+  name?: string;
+  avatar?: string;
+  data?: Json;
+  deactivated?: boolean;
+  banned?: boolean;
+  guest_until?: string;
+}
+
 /** Only staff may speak from now on. */
 export interface FreezeChannel {
   channel: string;
   cmid?: string;
   by?: string;
+}
+
+/** The user may not read it (any more); `reason`: the code's name. */
+export interface GoneChannel {
+  state: "gone";
+  reason: string;
 }
 
 /** What holds for a channel now. `delivery` is `full` for every size: each message is pushed to each subscriber. `sampled` is kept for channels that leave some out, of which there are none. */
@@ -610,6 +1137,37 @@ export interface Guarantees {
   presence: "count" | "list";
   typing: "count" | "names";
   delivery: "full" | "sampled";
+}
+
+/** A guest is a full user now; the whole profile as it is from now on. */
+export interface GuestConverted {
+  t: "guest.converted";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  name?: string;
+  avatar?: string;
+  data?: Json;
+}
+
+/** Where a channel stands: its last message as `preview`, unless what was said last is not for him, and the figures of the user whose stream it is. */
+export interface Head {
+  unread?: number;
+  mentions?: number;
+  mark?: number;
+  delivered?: number;
+  rev?: number;
+  seq: number;
+  ts?: string;
+  preview?: Message | null;
+}
+
+/** What happened in channels that are not subscribed to, at most once a second. By channel. */
+export interface Heads {
+  t: "heads";
+  heads: Record<string, Head>;
 }
 
 /** Messages ascending, each with its current state (see model/message.py). `head`: the channel's last seq (of then, if the page is of the past). `reached`: the search went no further than this seq, go on behind it. An empty page without it is the end. `removed`: seqs where the page looked that are gone, and why. The node adds `epoch`. */
@@ -700,6 +1258,16 @@ export interface LeaveChannel {
   by?: string;
 }
 
+/** What a client should know before it runs into it. */
+export interface Limits {
+  text_chars: number;
+  envelope_bytes: number;
+  history_page: number;
+  screen_channels: number;
+  head_channels: number;
+  members_per_command: number;
+}
+
 /** Most recently added first. `next`: pass it as `before`; 0 at the end. */
 export interface ListPage {
   channels: readonly ListedChannel[];
@@ -773,11 +1341,157 @@ export interface Marked {
   rev?: number;
 }
 
+/** These are banned. `until`: RFC 3339; absent for ever. */
+export interface MemberBanned {
+  t: "member.banned";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  users: readonly string[];
+  until?: string;
+}
+
+/** The user has other rights of his own from now on. Which, `capabilities.get` says to him and to those who may see it. */
+export interface MemberCapabilitiesChanged {
+  t: "member.capabilities_changed";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  user: string;
+}
+
 /** One row of a channel's member list. `joined` is RFC 3339. */
 export interface MemberInfo {
   user: string;
   role: Role;
   joined: string;
+}
+
+/** These may join from now on. */
+export interface MemberInvited {
+  t: "member.invited";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  users: readonly string[];
+}
+
+/** `user` asks to be let in. */
+export interface MemberJoinRequested {
+  t: "member.join_requested";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  user: string;
+}
+
+/** These are members from now on. */
+export interface MemberJoined {
+  t: "member.joined";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  users: readonly string[];
+}
+
+/** These gave up membership or declined. */
+export interface MemberLeft {
+  t: "member.left";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  users: readonly string[];
+}
+
+/** These say nothing. `until`: RFC 3339; absent for ever. */
+export interface MemberMuted {
+  t: "member.muted";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  users: readonly string[];
+  until?: string;
+}
+
+/** These lost membership or their invitation. */
+export interface MemberRemoved {
+  t: "member.removed";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  users: readonly string[];
+}
+
+/** `user` was not let in. */
+export interface MemberRequestDeclined {
+  t: "member.request_declined";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  user: string;
+}
+
+/** `user` does not ask any more. */
+export interface MemberRequestWithdrawn {
+  t: "member.request_withdrawn";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  user: string;
+}
+
+/** `user` has this role from now on. */
+export interface MemberRoleChanged {
+  t: "member.role_changed";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  user: string;
+  role: Role;
+}
+
+/** These may come again. */
+export interface MemberUnbanned {
+  t: "member.unbanned";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  users: readonly string[];
+}
+
+/** These may speak again. */
+export interface MemberUnmuted {
+  t: "member.unmuted";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  users: readonly string[];
 }
 
 /** `next`: pass it as `after` for the next page; empty at the end. */
@@ -830,10 +1544,187 @@ export interface Message {
   pinned?: boolean;
 }
 
+/** These messages are tombstones. */
+export interface MessageBulkDeleted {
+  t: "message.bulk_deleted";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  messages: readonly Removed[];
+  reason?: string;
+}
+
+/** A message. `quote`: of the message `reply_to`, when this one was sent. `thread`: the id of the thread's first message. */
+export interface MessageCreated {
+  t: "message.created";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  rev?: number;
+  edited?: true;
+  deleted?: true;
+  reason?: string;
+  text?: string;
+  data?: Json;
+  attachments?: readonly Attachment[];
+  mentions?: readonly string[];
+  mention_all?: boolean;
+  mention_here?: boolean;
+  reply_to?: string;
+  quote?: Quote;
+  thread?: string;
+  also_in_channel?: boolean;
+  silent?: boolean;
+  kind?: string;
+  type?: string;
+  forwarded?: Forwarded;
+  poll?: Poll;
+}
+
+/** The message is a tombstone. `author`: who had written it; `thread`: where it stood. `reason`: absent if he deleted it himself. */
+export interface MessageDeleted {
+  t: "message.deleted";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  message_seq: number;
+  rev: number;
+  author: string;
+  thread?: string;
+  reason?: string;
+}
+
+/** Stands for an event that this user may not see: of somebody whom he blocks, or of a message that is none for him. */
+export interface MessageHidden {
+  t: "message.hidden";
+  seq: number;
+  id?: string;
+  ts?: string;
+}
+
+/** It is pinned; `until` (RFC 3339): absent if for ever. */
+export interface MessagePinned {
+  t: "message.pinned";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  message_seq: number;
+  until?: string;
+}
+
 /** Which message. */
 export interface MessageRequest {
   channel: string;
   id: string;
+}
+
+/** In `#user`: it was refused at its time, and waits no more. */
+export interface MessageScheduleFailed {
+  t: "message.schedule_failed";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  channel: string;
+  schedule: string;
+  error: ScheduleError;
+  message: Json;
+}
+
+/** In `#user`: a message waits, new or changed (`rev`). `message`: as it was given. */
+export interface MessageScheduled {
+  t: "message.scheduled";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  channel: string;
+  schedule: string;
+  at: string;
+  rev: number;
+  message: Json;
+}
+
+/** The message is back, with this content, and with what a tombstone shows none of. `author` and `thread` as in `message.deleted`. */
+export interface MessageUndeleted {
+  t: "message.undeleted";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  rev?: number;
+  edited?: boolean;
+  deleted?: true;
+  reason?: string;
+  message_seq?: number;
+  author?: string;
+  text?: string;
+  data?: Json;
+  attachments?: readonly Attachment[];
+  mentions?: readonly string[];
+  mention_all?: boolean;
+  mention_here?: boolean;
+  thread?: string;
+  quote?: Quote;
+  forwarded?: Forwarded;
+  poll?: Poll;
+}
+
+/** It is pinned no more. */
+export interface MessageUnpinned {
+  t: "message.unpinned";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  message_seq: number;
+}
+
+/** In `#user`: it was sent, or taken back. */
+export interface MessageUnscheduled {
+  t: "message.unscheduled";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  channel: string;
+  schedule: string;
+  sent?: boolean;
+}
+
+/** The whole content as it is from now on. `rev` counts edits, deletions and their undoing. `author`: who had written it, where it is not `by`. */
+export interface MessageUpdated {
+  t: "message.updated";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  rev?: number;
+  edited?: true;
+  deleted?: true;
+  reason?: string;
+  message_seq?: number;
+  text?: string;
+  data?: Json;
+  attachments?: readonly Attachment[];
+  mentions?: readonly string[];
+  mention_all?: boolean;
+  mention_here?: boolean;
+  author?: string;
 }
 
 /** Those that are there, in the order of the ids, and the ids of those that are not. */
@@ -846,6 +1737,31 @@ export interface MessagesFound {
 export interface MessagesRequest {
   channel: string;
   ids: readonly string[];
+}
+
+/** The value under `key`, of the channel or of `user`; its revision is this event's seq. */
+export interface MetadataChanged {
+  t: "metadata.changed";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  key: string;
+  value: Json;
+  user?: string;
+}
+
+/** There is no value under `key` any more. */
+export interface MetadataDeleted {
+  t: "metadata.deleted";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  key: string;
+  user?: string;
 }
 
 /** By key. */
@@ -963,12 +1879,56 @@ export interface Poll {
   rev?: number;
 }
 
+/** The result. `timed`: its time was over. */
+export interface PollClosed {
+  t: "poll.closed";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  message_seq: number;
+  rev: number;
+  voters: number;
+  votes: readonly number[];
+  timed?: boolean;
+}
+
+/** The figures, at most once a second. */
+export interface PollCounted {
+  t: "poll.counted";
+  id: string;
+  cmid?: string;
+  by?: string;
+  ts?: string;
+  message_seq: number;
+  rev: number;
+  voters: number;
+  votes: readonly number[];
+}
+
 /** What can be chosen; `id` counts from 1. `by`: who added it later. */
 export interface PollOption {
   id: number;
   text: string;
   by?: string;
   votes?: number;
+}
+
+/** One more option. */
+export interface PollOptionAdded {
+  t: "poll.option_added";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  message_seq: number;
+  rev: number;
+  voters: number;
+  votes: readonly number[];
+  option: number;
+  text: string;
 }
 
 /** A poll, and what the one who asks has chosen. */
@@ -986,9 +1946,55 @@ export interface PollRequest {
   id: string;
 }
 
+/** `options`: what the user (`by`) chooses from now on. */
+export interface PollVoted {
+  t: "poll.voted";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  message_seq: number;
+  rev: number;
+  voters: number;
+  votes: readonly number[];
+  options: readonly number[];
+}
+
+/** By user. */
+export interface Presence {
+  t: "presence";
+  id?: string;
+  cmid?: string;
+  by?: string;
+  ts?: string;
+  users: Record<string, Seen>;
+}
+
 /** By user. */
 export interface PresenceAnswer {
   users: Record<string, Seen>;
+}
+
+/** What the user wants to be shown as from now on. */
+export interface PresenceChosen {
+  t: "presence.chosen";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  state: "away" | "busy" | "invisible" | "online";
+}
+
+/** So many connections are in the channel: told every two seconds at most, where it is large. */
+export interface PresenceCounted {
+  t: "presence.counted";
+  id?: string;
+  cmid?: string;
+  by?: string;
+  ts?: string;
+  watchers: number;
 }
 
 /** Of at most 200 users. `by`: the user in whose eyes, for a server key. */
@@ -1070,8 +2076,8 @@ export interface QueriedChannel {
   muted_until?: string;
   archived?: boolean;
   favourite?: boolean;
-  head?: Record<string, Json>;
-  info?: Json;
+  head?: Head;
+  info?: ChannelInfo;
 }
 
 /** `next`: pass it as `cursor`; empty at the end. */
@@ -1095,10 +2101,50 @@ export interface Reacted {
   annotation_rev: number;
 }
 
+/** `by` chose this kind: `count` did by now. */
+export interface ReactionAdded {
+  t: "reaction.added";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  message_seq: number;
+  emoji: string;
+  count: number;
+  annotation_rev: number;
+}
+
 /** How many chose this kind; `me`: the one who asks is among them. */
 export interface ReactionCount {
   count: number;
   me?: boolean;
+}
+
+/** How many chose each kind, as it was a second ago at most. */
+export interface ReactionCounted {
+  t: "reaction.counted";
+  id: string;
+  cmid?: string;
+  by?: string;
+  ts?: string;
+  message_seq: number;
+  annotation_rev: number;
+  reactions: Record<string, number>;
+}
+
+/** `by` took it back. */
+export interface ReactionRemoved {
+  t: "reaction.removed";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  message_seq: number;
+  emoji: string;
+  count: number;
+  annotation_rev: number;
 }
 
 /** In order of kinds and user ids. `next`: pass it as `cursor`; absent at the end. */
@@ -1181,6 +2227,27 @@ export interface Receipt {
 }
 
 /** In order of their seqs; seqs that are no message (any more) are left out. */
+export interface ReceiptsCounted {
+  t: "receipts.counted";
+  id?: string;
+  cmid?: string;
+  by?: string;
+  ts?: string;
+  receipts: readonly Receipt[];
+}
+
+/** Where these members' watermarks stand now, in a channel with receipts by member. */
+export interface ReceiptsMoved {
+  t: "receipts.moved";
+  id?: string;
+  cmid?: string;
+  by?: string;
+  ts?: string;
+  read?: Record<string, number>;
+  delivered?: Record<string, number>;
+}
+
+/** In order of their seqs; seqs that are no message (any more) are left out. */
 export interface ReceiptsPage {
   receipts: readonly Receipt[];
 }
@@ -1218,6 +2285,58 @@ export interface Reminder {
   message?: string;
   note?: string;
   fired?: boolean;
+}
+
+/** It is gone. */
+export interface ReminderCancelled {
+  t: "reminder.cancelled";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  reminder_seq: number;
+}
+
+/** It waits. Its id is the event's own. */
+export interface ReminderCreated {
+  t: "reminder.created";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  at: string;
+  channel?: string;
+  message?: string;
+  note?: string;
+}
+
+/** Now. Everything that it is about. */
+export interface ReminderFired {
+  t: "reminder.fired";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  reminder_seq: number;
+  at: string;
+  channel?: string;
+  message?: string;
+  note?: string;
+}
+
+/** It waits for another time. */
+export interface ReminderSnoozed {
+  t: "reminder.snoozed";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  reminder_seq: number;
+  at: string;
 }
 
 /** In the order in which they were made. `next`: empty at the end. */
@@ -1265,6 +2384,15 @@ export interface RemoveReaction {
   emoji: string;
   cmid?: string;
   by?: string;
+}
+
+/** One of many tombstones, as in `message.deleted`. */
+export interface Removed {
+  id: string;
+  message_seq: number;
+  rev: number;
+  author: string;
+  thread?: string;
 }
 
 /** Seqs `from` to `to`, both gone. */
@@ -1374,6 +2502,13 @@ export interface SanctionsRequest {
   limit?: number;
 }
 
+/** Why a message was not sent: an error as the answer to `message.send` would name it. */
+export interface ScheduleError {
+  code: number;
+  name: string;
+  text: string;
+}
+
 /** A message that waits. */
 export interface Scheduled {
   channel: string;
@@ -1411,7 +2546,7 @@ export interface ScreenRequest {
 
 /** `indexed_to`: everything up to this time was searched; absent: nobody can say. A page may be short: `next` says whether it goes on (pass it as `cursor`). */
 export interface SearchPage {
-  hits: readonly Json[];
+  hits: readonly FoundMessage[];
   indexed_to?: string;
   incomplete?: boolean;
   next?: string;
@@ -1606,6 +2741,17 @@ export interface SettingsAnswer {
   settings: Record<string, Json>;
 }
 
+/** What is otherwise from now on; null: gone. */
+export interface SettingsChanged {
+  t: "settings.changed";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  settings: Record<string, Json>;
+}
+
 /** Whose; empty: one's own. */
 export interface SettingsRequest {
   user?: string;
@@ -1659,11 +2805,11 @@ export interface StopTyping {
   by?: string;
 }
 
-/** `channels` by name, each a SyncedStream or {"state": "gone"}. `more`: ask again for these. */
+/** `channels` by name. `more`: ask again for these. */
 export interface SyncAnswer {
-  channels: Record<string, SyncedStream>;
-  more?: readonly string[];
-  user?: SyncedStream | null;
+  channels: Record<string, SyncedChannel | GoneChannel>;
+  more: readonly string[];
+  user?: SyncedUser;
 }
 
 /** Positions are [epoch, seq]; ["", 0] for what the device does not have. `user`: of the own stream; null: leave it out. `by`: the user whom a server key asks for. */
@@ -1673,17 +2819,38 @@ export interface SyncRequest {
   by?: string;
 }
 
-/** What brings a device to the present in one stream. `state`: `delta`: `events` are all that happened behind its position. `head`: too much happened; `events` are the newest ones and `gap` the seqs between (first, last) that are not here. `reset`: its position is worth nothing (another epoch, below the floor, or it has none); `gap` as before, from the floor on. Events are publications as the stream has them, rendered with current state. `figures`: what heads say of the channel to this user. `snapshot`: as the subscription gives it, absent in a delta. `listed`: of a user's stream: channels that joined his list behind the position. */
-export interface SyncedStream {
-  state: string;
+/** What brings a device to the present in one channel. `state`: `delta`: `events` are all that happened behind its position. `head`: too much happened; `events` are the newest ones and `gap` the seqs between (first, last) that are not here. `reset`: its position is worth nothing (another epoch, below the floor, or it has none); `gap` as before, from the floor on. Events are publications as the stream has them, rendered with current state. `figures`: what heads say of the channel to this user. `snapshot`: as the subscription gives it, absent in a delta. */
+export interface SyncedChannel {
   epoch: string;
   seq: number;
   ts?: string;
-  events?: readonly Json[];
+  events?: readonly Event[];
+  state: "delta" | "head" | "reset";
   gap?: readonly [number, number] | null;
-  figures?: Json;
-  snapshot?: Json;
+  figures?: Figures;
+  snapshot?: ChannelSnapshot;
+}
+
+/** What brings a device to the present in its user's own stream: the `events` behind its position, or (`reset`) the `snapshot` of the subscription. `listed`: channels that joined his list behind the position. */
+export interface SyncedUser {
+  epoch: string;
+  seq: number;
+  ts?: string;
+  events?: readonly Event[];
+  state: "delta" | "reset";
+  snapshot?: UserSnapshot;
   listed?: readonly string[];
+}
+
+/** The message has its first reply (`features.threads`). */
+export interface ThreadCreated {
+  t: "thread.created";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  message_seq: number;
 }
 
 /** A thread in a list: its root, with figures. */
@@ -1722,6 +2889,21 @@ export interface ThreadUnread {
   mentions: number;
 }
 
+/** A thread's figures (see Annotations), at most a second old. */
+export interface ThreadUpdated {
+  t: "thread.updated";
+  id: string;
+  cmid?: string;
+  by?: string;
+  ts?: string;
+  message_seq: number;
+  annotation_rev: number;
+  replies: number;
+  last_reply: string;
+  last_reply_seq: number;
+  participants: readonly string[];
+}
+
 /** The last replied to first. `next`: pass it as `before`; 0 at the end. */
 export interface ThreadsPage {
   threads: readonly ThreadLine[];
@@ -1756,6 +2938,19 @@ export interface TimeoutMembers {
   reason?: string;
   cmid?: string;
   by?: string;
+}
+
+/** Tokens of `user` issued before `before` (ms), or the token `jti`, are worth nothing. */
+export interface TokenRevoked {
+  t: "token.revoked";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  before: number;
+  user?: string;
+  jti?: string;
 }
 
 /** Over all joined channels that are not muted, and the threads that the user follows there. `channels`: how many have anything unread. */
@@ -1796,6 +2991,38 @@ export interface TypesPage {
 export interface TypesRequest {
   after?: string;
   limit?: number;
+}
+
+/** So many are typing in a channel that names nobody, 1,000 at most; told when it changed, and every five seconds. It holds for `expires_ms`. */
+export interface TypingCounted {
+  t: "typing.counted";
+  id?: string;
+  cmid?: string;
+  by?: string;
+  ts?: string;
+  count: number;
+  expires_ms?: number;
+}
+
+/** The user `by` is typing, until that many milliseconds from now. */
+export interface TypingStarted {
+  t: "typing.started";
+  id?: string;
+  cmid?: string;
+  by?: string;
+  ts?: string;
+  expires_ms: number;
+  thread?: string;
+}
+
+/** The user `by` does not type any more. */
+export interface TypingStopped {
+  t: "typing.stopped";
+  id?: string;
+  cmid?: string;
+  by?: string;
+  ts?: string;
+  thread?: string;
 }
 
 /** As it was before. */
@@ -1935,10 +3162,94 @@ export interface UpdateUser {
   by?: string;
 }
 
+/** Who sees from now on when he is there, and when he was. */
+export interface UserAudienceChanged {
+  t: "user.audience_changed";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  presence?: "contacts" | "everybody" | "nobody";
+  last_seen?: "contacts" | "everybody" | "nobody";
+}
+
+/** In `#user`: banned from the app. `until`: RFC 3339; absent for ever. */
+export interface UserBanned {
+  t: "user.banned";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  until?: string;
+}
+
+/** The user of this stream does not hear of him any more. */
+export interface UserBlocked {
+  t: "user.blocked";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  blocked: string;
+}
+
+/** First sight of a user. `guest_until`: RFC 3339; absent for a full user. */
+export interface UserCreated {
+  t: "user.created";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  name?: string;
+  avatar?: string;
+  data?: Json;
+  guest_until?: string;
+}
+
+/** In `#user`: he is deactivated. */
+export interface UserDeactivated {
+  t: "user.deactivated";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+}
+
+/** In `@app`: the whole state of a user. `banned_ms`: when the ban ends, 0 for none. */
+export interface UserExclusionSet {
+  t: "user.exclusion_set";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  user: string;
+  deactivated?: boolean;
+  banned_ms?: number;
+}
+
 /** `next`: pass it as `cursor`; empty at the end. */
 export interface UserPage {
-  users: readonly Json[];
+  users: readonly FoundUser[];
   next?: string;
+}
+
+/** What others see from now on. */
+export interface UserPrivacyChanged {
+  t: "user.privacy_changed";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  read: boolean;
+  delivered: boolean;
+  typing: boolean;
 }
 
 /** All that is given must hold. `prefix` of the id; `name`: how the name begins; `q`: words, or beginnings of words, of the name. `data`: fields of the custom data that have these values. `created_since`, `created_until`: RFC 3339 or ms, until excluded. `sort`: without it by matched word where there is `q`, else by id. `state`: for those who may exclude users. `guest`: only guests, or only full users; those whose time is over are found only by those who may exclude. */
@@ -1956,9 +3267,43 @@ export interface UserQuery {
   cursor?: string;
 }
 
+/** In `#user`: he is active again. */
+export interface UserReactivated {
+  t: "user.reactivated";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+}
+
 /** Which user; empty: the one who asks. */
 export interface UserRequest {
   user?: string;
+}
+
+/** All devices but `keep` are signed out; `tokens`: those they came with last. */
+export interface UserSignedOut {
+  t: "user.signed_out";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  keep?: string;
+  tokens?: readonly string[];
+}
+
+/** What the subscription of a user's own stream gives: `presence` is what he chose. */
+export interface UserSnapshot {
+  user: string;
+  profile: Profile | null;
+  channels: readonly ListedChannel[];
+  next: number;
+  settings: Record<string, Json>;
+  blocks?: readonly string[];
+  limits: Limits;
+  presence: string;
 }
 
 /** Times are RFC 3339. `banned` without `until`: for ever. */
@@ -1970,6 +3315,40 @@ export interface UserState {
   since?: string;
   by?: string;
   reason?: string;
+}
+
+/** In `#user`: his ban was lifted. One that ends by itself tells nobody. */
+export interface UserUnbanned {
+  t: "user.unbanned";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+}
+
+/** The user of this stream hears of him again. */
+export interface UserUnblocked {
+  t: "user.unblocked";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  blocked: string;
+}
+
+/** The whole profile as it is from now on. */
+export interface UserUpdated {
+  t: "user.updated";
+  seq: number;
+  id: string;
+  cmid?: string;
+  by: string;
+  ts: string;
+  name?: string;
+  avatar?: string;
+  data?: Json;
 }
 
 /** `differing`: number → the right hash, of blocks that the device has otherwise. `head`: the channel's last seq. The node adds `epoch`. */
@@ -2029,6 +3408,8 @@ export interface WithdrawRequest {
   cmid?: string;
   by?: string;
 }
+
+export type Event = BookmarkAdded | BookmarkRemoved | BookmarkUpdated | ChannelAdded | ChannelArchived | ChannelCapabilitiesChanged | ChannelCreated | ChannelDeleted | ChannelFrozen | ChannelHidden | ChannelInvited | ChannelKindChanged | ChannelMuted | ChannelPromoted | ChannelRemoved | ChannelRenamed | ChannelRequestDeclined | ChannelRetentionChanged | ChannelRoleChanged | ChannelSlowModeChanged | ChannelSorted | ChannelTierChanged | ChannelTruncated | ChannelUnarchived | ChannelUnfrozen | ChannelUnhidden | ChannelUnmuted | ChannelUpdated | CounterChanged | CounterDeleted | CounterSet | DeviceAdded | DeviceRemoved | DraftCleared | DraftUpdated | EventSent | EventTypeDeleted | EventTypeRegistered | GuestConverted | MemberBanned | MemberCapabilitiesChanged | MemberInvited | MemberJoinRequested | MemberJoined | MemberLeft | MemberMuted | MemberRemoved | MemberRequestDeclined | MemberRequestWithdrawn | MemberRoleChanged | MemberUnbanned | MemberUnmuted | MessageBulkDeleted | MessageCreated | MessageDeleted | MessagePinned | MessageScheduleFailed | MessageScheduled | MessageUndeleted | MessageUnpinned | MessageUnscheduled | MessageUpdated | MetadataChanged | MetadataDeleted | PollClosed | PollOptionAdded | PollVoted | PresenceChosen | ReactionAdded | ReactionRemoved | ReminderCancelled | ReminderCreated | ReminderFired | ReminderSnoozed | SettingsChanged | ThreadCreated | TokenRevoked | UserAudienceChanged | UserBanned | UserBlocked | UserCreated | UserDeactivated | UserExclusionSet | UserPrivacyChanged | UserReactivated | UserSignedOut | UserUnbanned | UserUnblocked | UserUpdated | MessageHidden;
 
 export interface Verbs {
   /** Who is banned. */

@@ -6,9 +6,9 @@ import json
 from typing import Any
 
 from edge.web.asyncapi import asyncapi
-from edge.web.signs import INNER, SIGNS
 from hubbub.features.contract import Event, EventKind
 from hubbub.features.registry import REGISTRY
+from hubbub.features.signs import INNER, SIGNS
 from tests.edge.web.rest import serve
 from tests.edge.web.test_documents import walk
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import pytest
@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hubbub.base.errors import BAD_REQUEST, ErrorCode, Rejected
 from hubbub.features.messages import SendMessage
 from hubbub.wire.codec import (
+    COMPONENTS,
     JSON_DEPTH_MAX,
     convert,
     decode_json,
@@ -25,6 +26,7 @@ from hubbub.wire.codec import (
     load_json,
     parse_json,
     shape_json,
+    shaped,
     with_details,
 )
 from hubbub.wire.shapes import Submit, Viewer
@@ -150,3 +152,31 @@ def test_schemas_and_details() -> None:
     assert words["items"] == {"type": "string"}
     assert with_details("rate_limited: slow down", {}) == "rate_limited: slow down"
     assert with_details("x: y", {"retry_after_ms": 5}) == 'x: y {"retry_after_ms":5}'
+
+
+class Leaf(msgspec.Struct):
+    """What is inside of what is inside."""
+
+    size: int
+
+
+class Branch(msgspec.Struct):
+    leaf: Annotated[msgspec.Raw, shaped(Leaf)]
+
+
+class Tree(msgspec.Struct):
+    branches: dict[str, Annotated[msgspec.Raw, shaped(Branch)]]
+    either: Annotated[msgspec.Raw, shaped(Leaf, Branch)] | msgspec.UnsetType = msgspec.UNSET
+
+
+def test_raw_json_has_the_schema_of_its_shape() -> None:
+    (schema,), components = json_schema_components([Tree])
+    assert schema == {"$ref": COMPONENTS + "Tree"}
+    assert components.keys() == {"Tree", "Branch", "Leaf"}, "however deep"
+    leaf, branch = {"$ref": COMPONENTS + "Leaf"}, {"$ref": COMPONENTS + "Branch"}
+    fields = components["Tree"]["properties"]
+    assert fields["branches"]["additionalProperties"] == branch
+    assert fields["either"] == {"anyOf": [leaf, branch]}
+    assert components["Branch"]["properties"]["leaf"] == leaf
+    kept = b'{"branches":{"a":"as it was written"}}'
+    assert encode_json(decode_json(kept, Tree)) == kept, "and is not looked at"

@@ -4,22 +4,14 @@ in place of an event. For `/asyncapi.json`; their bytes are written where they a
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from msgspec import Struct
 
+from hubbub.features.head_lines import Head
 from hubbub.features.publication import HIDDEN
 from hubbub.wire.presence import PRESENCE_MOVED
 from hubbub.wire.receipts import MARKS_STIRRED
-
-
-class Head(Struct, frozen=True):
-    """Where a channel stands: its last message as `preview`, and the figures of the user whose
-    stream it is (`unread`, `mentions` and others), as `user.channels` has them."""
-
-    seq: int
-    ts: str = ""
-    preview: Any = None
 
 
 class Heads(Struct, frozen=True):
