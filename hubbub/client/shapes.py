@@ -1675,13 +1675,13 @@ class MembersRequest(TypedDict):
 
 
 class Message(TypedDict):
-    """`rev` counts edits, deletions and their undoing; a deleted message has no content, and a `reason` if it was not its author's own doing. From `annotation_rev` on: see Annotations. `thread`: the id of the message whose thread it answers in; `also_in_channel`: it stands in the channel as well. `silent`: nobody is told. `kind`: "system", or empty. `type`: the app's own."""
+    """`rev` counts edits, deletions and their undoing; a deleted message has no content, and a `reason` if it was not its author's own doing. From `annotation_rev` on: see Annotations. `thread`: the id of the message whose thread it answers in; `also_in_channel`: it stands in the channel as well. `silent`: nobody is told. `kind`: "system", or empty. `type`: the app's own. `t` is "message.hidden" for who blocks its author: nothing else is there but `seq`, `id`, `ts`."""
 
-    t: str
+    t: Literal['message.created', 'message.hidden']
     seq: int
     id: str
-    by: str
     ts: str
+    by: NotRequired[str]
     cmid: NotRequired[str]
     text: NotRequired[str]
     data: NotRequired[Json]
@@ -3775,3 +3775,6 @@ class WithdrawRequest(TypedDict):
 
 
 Event = BookmarkAdded | BookmarkRemoved | BookmarkUpdated | ChannelAdded | ChannelArchived | ChannelCapabilitiesChanged | ChannelCreated | ChannelDeleted | ChannelFrozen | ChannelHidden | ChannelInvited | ChannelKindChanged | ChannelMuted | ChannelPromoted | ChannelRemoved | ChannelRenamed | ChannelRequestDeclined | ChannelRetentionChanged | ChannelRoleChanged | ChannelSlowModeChanged | ChannelSorted | ChannelTierChanged | ChannelTruncated | ChannelUnarchived | ChannelUnfrozen | ChannelUnhidden | ChannelUnmuted | ChannelUpdated | CounterChanged | CounterDeleted | CounterSet | DeviceAdded | DeviceRemoved | DraftCleared | DraftUpdated | EventSent | EventTypeDeleted | EventTypeRegistered | GuestConverted | MemberBanned | MemberCapabilitiesChanged | MemberInvited | MemberJoinRequested | MemberJoined | MemberLeft | MemberMuted | MemberRemoved | MemberRequestDeclined | MemberRequestWithdrawn | MemberRoleChanged | MemberUnbanned | MemberUnmuted | MessageBulkDeleted | MessageCreated | MessageDeleted | MessagePinned | MessageScheduleFailed | MessageScheduled | MessageUndeleted | MessageUnpinned | MessageUnscheduled | MessageUpdated | MetadataChanged | MetadataDeleted | PollClosed | PollOptionAdded | PollVoted | PresenceChosen | ReactionAdded | ReactionRemoved | ReminderCancelled | ReminderCreated | ReminderFired | ReminderSnoozed | SettingsChanged | ThreadCreated | TokenRevoked | UserAudienceChanged | UserBanned | UserBlocked | UserCreated | UserDeactivated | UserExclusionSet | UserPrivacyChanged | UserReactivated | UserSignedOut | UserUnbanned | UserUnblocked | UserUpdated | MessageHidden
+
+
+Signal = PresenceCounted | TypingCounted | TypingStarted | TypingStopped | ThreadUpdated | ReactionCounted | PollCounted | ReceiptsMoved | ReceiptsCounted | Presence | Heads

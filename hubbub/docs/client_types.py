@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cache
 from typing import Any, Final
 
-from hubbub.docs.events import event_components
+from hubbub.docs.events import ANY_SIGNAL, event_components
 from hubbub.features.contract import Verb
+from hubbub.features.publication import ANY_EVENT
 from hubbub.features.registry import REGISTRY
 from hubbub.wire.codec import json_schema_components
 
@@ -203,6 +204,7 @@ def typescript() -> str:
         for name, verb in sorted(REGISTRY.verbs.items())
     )
     parts.append(f"export interface Verbs {{\n{verbs}}}\n")
+    parts.append(f"/** What a listener hears. */\nexport type Heard = {ANY_EVENT} | {ANY_SIGNAL};\n")
     rows = "".join(
         f'  "{name}": {REGISTRY.verbs[name].answer.__name__}["{rows}"][number];\n'
         for name, (_, rows) in paged().items()

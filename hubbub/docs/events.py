@@ -1,5 +1,6 @@
-"""What clients hear, as JSON Schema: an object for each type of publication, and `Event`, the union
-of those that take a seq. From the registry's events, which the log's stamp precedes. Pure.
+"""What clients hear, as JSON Schema: an object for each type of publication, and the unions `Event`
+(of those that take a seq) and `Signal`. From the registry's events, which the log's stamp precedes.
+Pure.
 
 Source: hubbub.features.publication (the stamp), JSON Schema 2020-12.
 """
@@ -14,6 +15,7 @@ from hubbub.features.publication import ANY_EVENT
 from hubbub.features.signs import INNER, NUMBERED, SIGNS
 from hubbub.wire.codec import COMPONENTS, json_schema_components
 
+ANY_SIGNAL: Final = "Signal"
 _STAMPED: Final[dict[str, Any]] = {
     "seq": {"type": "integer", "description": "the publication's offset; absent from a signal"},
     "id": {"type": "string"},
@@ -65,19 +67,20 @@ def component_of(tag: str) -> str:
 
 
 def event_components(registry: Registry) -> dict[str, Any]:
-    """Of all that is told, of what it refers to, and `Event`."""
+    """Of all that is told, of what it refers to, and the unions of both kinds."""
     rows = told(registry)
     _, components = json_schema_components([row.shape for row in rows.values()])
     own = {row.shape.__name__: components.pop(row.shape.__name__) for row in rows.values()}
     for tag, row in rows.items():
         schema = _stamped(tag, row.kind, own[row.shape.__name__], tag in registry.render)
         components[component_of(tag)] = {**schema, "title": component_of(tag)}
-    numbered = [tag for tag, row in rows.items() if row.kind is EventKind.NUMBERED]
-    components[ANY_EVENT] = {
-        "title": ANY_EVENT,
-        "description": "A publication that took a seq; `t` says which.",
-        "anyOf": [{"$ref": COMPONENTS + component_of(tag)} for tag in numbered],
-    }
+    for name, doc, is_numbered in (
+        (ANY_EVENT, "A publication that took a seq; `t` says which.", True),
+        (ANY_SIGNAL, "One that took none, and is not kept.", False),
+    ):
+        tags = [tag for tag, row in rows.items() if (row.kind is EventKind.NUMBERED) == is_numbered]
+        refs = [{"$ref": COMPONENTS + component_of(tag)} for tag in tags]
+        components[name] = {"title": name, "description": doc, "anyOf": refs}
     return components
 
 

@@ -7,7 +7,7 @@ edge (`features/message_parts`), the rest is a matter of types.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import UNSET, Meta, Raw, Struct, UnsetType
 
@@ -105,13 +105,15 @@ class Message(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     `thread`: the id of the message whose thread it answers in; `also_in_channel`: it stands in the
     channel as well. `silent`: nobody is told. `kind`: "system", or empty. `type`: the app's own.
+
+    `t` is "message.hidden" for who blocks its author: nothing else is there but `seq`, `id`, `ts`.
     """
 
-    t: str
+    t: Literal["message.created", "message.hidden"]
     seq: int
     id: str
-    by: str
     ts: str
+    by: str = ""
     cmid: str = ""
     text: str = ""
     data: Raw | UnsetType = UNSET

@@ -25,6 +25,8 @@ const TIMER_MAX_MS = 2 ** 31 - 1; // what is longer would fire at once
 /**
  * @typedef {import("./verbs.d.ts").Verbs} Verbs each verb's fields and answer: keep that file beside this one
  * @typedef {import("./verbs.d.ts").Lists} Lists
+ * @typedef {import("./verbs.d.ts").Event} Event what took a seq, by its `t`
+ * @typedef {import("./verbs.d.ts").Heard} Heard the same, and signals
  */
 /**
  * What a verb takes; any fields where it is not known before.
@@ -1085,7 +1087,7 @@ export class Chat {
     this.random = parts.random ?? Math.random;
     this.timers = parts.timers ?? globalThis;
     this.entropy = parts.entropy ?? randomBytes;
-    /** @type {Map<string, Set<Listener>>} */
+    /** @type {Map<string, Set<Listener<Json>>>} */
     this.listeners = new Map();
     /** @type {Map<Entry, {resolve: (answer: Json) => void, reject: (error: Error) => void}>} */
     this.settled = new Map(); // entries somebody waits for
@@ -1259,7 +1261,7 @@ export class Chat {
 
   /**
    * @param {string} channel
-   * @param {Listener} listener
+   * @param {Listener<Json>} listener
    */
   listen(channel, listener) {
     const known = this.listeners.get(channel);
@@ -1366,20 +1368,23 @@ export class Chat {
 }
 
 /**
+ * What a listener gets; `D`: what a channel of a raw namespace carries.
+ * @template {Json} [D=Heard]
  * @typedef {object} Listener
- * @property {(data: Json, pub: Publication) => void} event in order, each once
+ * @property {(data: D, pub: Publication) => void} event in order, each once
  * @property {(result: Subscribed, resumed: boolean) => void} [subscribed] not resumed: load what is missing
  * @property {(error: Refused) => void} [ended] the server ended it
  *
  * @typedef {object} Change what happened in one stream
  * @property {string} channel empty for the own stream
  * @property {"delta" | "head" | "reset" | "gone"} state
- * @property {Json[]} events
+ * @property {Event[]} events
  * @property {[number, number]} [gap] first and last seq that are to be read with `history`
- * @property {Json} [figures]
- * @property {Json} [snapshot]
+ * @property {import("./verbs.d.ts").Figures} [figures]
+ * @property {Json} [snapshot] of a channel ChannelSnapshot, of the own stream UserSnapshot
  *
  * @typedef {{seq: number, id: string, ts: string, dup: boolean, rev?: number}} Sent
+ * @typedef {Partial<Omit<Verbs["message.send"]["request"], "channel" | "text" | "cmid">>} More
  */
 
 /** One channel's verbs. `more`: further fields of the verb. */
@@ -1407,7 +1412,7 @@ export class Channel {
   /**
    * Through the outbox: offline it waits.
    * @param {string} text
-   * @param {Record<string, Json>} [more]
+   * @param {More} [more]
    * @returns {Promise<Sent>}
    */
   send(text, more) {
@@ -1417,7 +1422,7 @@ export class Channel {
   /**
    * The same, and nobody waits for it. Throws OutboxFull, NoAnswer (closed).
    * @param {string} text
-   * @param {Record<string, Json>} [more]
+   * @param {More} [more]
    */
   post(text, more) {
     this.chat.leave({ kind: "send", channel: this.name, text, ...(more && { more }) });
@@ -1473,7 +1478,8 @@ export class Channel {
 
   /**
    * Follows the channel over all cuts. Returns a function that ends it.
-   * @param {Listener | Listener["event"]} listener
+   * @template {Json} [D=Heard]
+   * @param {Listener<D> | Listener<D>["event"]} listener
    * @returns {() => void}
    */
   subscribe(listener) {

@@ -1508,13 +1508,13 @@ export interface MembersRequest {
   limit?: number;
 }
 
-/** `rev` counts edits, deletions and their undoing; a deleted message has no content, and a `reason` if it was not its author's own doing. From `annotation_rev` on: see Annotations. `thread`: the id of the message whose thread it answers in; `also_in_channel`: it stands in the channel as well. `silent`: nobody is told. `kind`: "system", or empty. `type`: the app's own. */
+/** `rev` counts edits, deletions and their undoing; a deleted message has no content, and a `reason` if it was not its author's own doing. From `annotation_rev` on: see Annotations. `thread`: the id of the message whose thread it answers in; `also_in_channel`: it stands in the channel as well. `silent`: nobody is told. `kind`: "system", or empty. `type`: the app's own. `t` is "message.hidden" for who blocks its author: nothing else is there but `seq`, `id`, `ts`. */
 export interface Message {
-  t: string;
+  t: "message.created" | "message.hidden";
   seq: number;
   id: string;
-  by: string;
   ts: string;
+  by?: string;
   cmid?: string;
   text?: string;
   data?: Json;
@@ -3411,6 +3411,8 @@ export interface WithdrawRequest {
 
 export type Event = BookmarkAdded | BookmarkRemoved | BookmarkUpdated | ChannelAdded | ChannelArchived | ChannelCapabilitiesChanged | ChannelCreated | ChannelDeleted | ChannelFrozen | ChannelHidden | ChannelInvited | ChannelKindChanged | ChannelMuted | ChannelPromoted | ChannelRemoved | ChannelRenamed | ChannelRequestDeclined | ChannelRetentionChanged | ChannelRoleChanged | ChannelSlowModeChanged | ChannelSorted | ChannelTierChanged | ChannelTruncated | ChannelUnarchived | ChannelUnfrozen | ChannelUnhidden | ChannelUnmuted | ChannelUpdated | CounterChanged | CounterDeleted | CounterSet | DeviceAdded | DeviceRemoved | DraftCleared | DraftUpdated | EventSent | EventTypeDeleted | EventTypeRegistered | GuestConverted | MemberBanned | MemberCapabilitiesChanged | MemberInvited | MemberJoinRequested | MemberJoined | MemberLeft | MemberMuted | MemberRemoved | MemberRequestDeclined | MemberRequestWithdrawn | MemberRoleChanged | MemberUnbanned | MemberUnmuted | MessageBulkDeleted | MessageCreated | MessageDeleted | MessagePinned | MessageScheduleFailed | MessageScheduled | MessageUndeleted | MessageUnpinned | MessageUnscheduled | MessageUpdated | MetadataChanged | MetadataDeleted | PollClosed | PollOptionAdded | PollVoted | PresenceChosen | ReactionAdded | ReactionRemoved | ReminderCancelled | ReminderCreated | ReminderFired | ReminderSnoozed | SettingsChanged | ThreadCreated | TokenRevoked | UserAudienceChanged | UserBanned | UserBlocked | UserCreated | UserDeactivated | UserExclusionSet | UserPrivacyChanged | UserReactivated | UserSignedOut | UserUnbanned | UserUnblocked | UserUpdated | MessageHidden;
 
+export type Signal = PresenceCounted | TypingCounted | TypingStarted | TypingStopped | ThreadUpdated | ReactionCounted | PollCounted | ReceiptsMoved | ReceiptsCounted | Presence | Heads;
+
 export interface Verbs {
   /** Who is banned. */
   "bans.list": { request: SanctionsRequest; answer: SanctionsPage };
@@ -3701,6 +3703,9 @@ export interface Verbs {
   /** Change the own profile. */
   "user.update": { request: UpdateUser; answer: Done };
 }
+
+/** What a listener hears. */
+export type Heard = Event | Signal;
 
 /** Lists that go on over pages: a row of each. */
 export interface Lists {

@@ -37,6 +37,9 @@ def test_event_is_whatever_took_a_seq() -> None:
     assert {"MessageCreated", "MemberJoined", "MessageHidden"} <= kinds
     assert not {"TypingStarted", "Heads"} & kinds
     assert kinds <= MADE.keys()
+    signals = {row["$ref"].removeprefix(COMPONENTS) for row in MADE["Signal"]["anyOf"]}
+    assert {component_of(tag) for tag in told(REGISTRY)} == kinds | signals
+    assert not kinds & signals
 
 
 def test_their_names_are_nobody_elses() -> None:
