@@ -1,6 +1,6 @@
 """The chat page and its files: static, from this package, under a strict
-Content-Security-Policy. And `/sdk/hubbub.js`, which pages of any origin may import, with the types
-of its calls.
+Content-Security-Policy. And `/sdk/hubbub.js`, which pages of any origin may import, with its types,
+and the same as a package for npm.
 
 The chat page takes the lower half of the same library as `/static/hubbub.js`: its store is its
 own. All its scripts and looks go without their comments, which are types for editors and words for
@@ -15,6 +15,8 @@ from importlib.resources import files
 from typing import Final
 
 from aiohttp import web
+
+from edge.web.npm import PACKAGE, package
 
 CONTENT_TYPES: Final = {
     ".html": "text/html",
@@ -69,6 +71,14 @@ def _found(folder_name: str) -> dict[str, tuple[bytes, str]]:
 
 
 @cache
+def sdk_files() -> dict[str, tuple[bytes, str]]:
+    """The client library: name → (bytes, type)."""
+    found = _found("sdk")
+    packed = package({name: body for name, (body, _) in found.items()})
+    return {**found, PACKAGE: (packed, "application/gzip")}
+
+
+@cache
 def lean(source: bytes) -> bytes:
     """The same script or style sheet without lines of comments alone, most comments behind code
     and indentation; its lines keep their numbers. No template literal of ours says anything by its
@@ -96,7 +106,7 @@ def page(name: str) -> web.Response:
 
 async def library(request: web.Request) -> web.Response:
     """The client library, or 304 for who has this very version. Raises HTTPNotFound."""
-    found = _found("sdk").get(request.match_info["name"])
+    found = sdk_files().get(request.match_info["name"])
     if found is None:
         raise web.HTTPNotFound
     body, kind = found
@@ -104,7 +114,8 @@ async def library(request: web.Request) -> web.Response:
     headers = {**ANYWHERE, "ETag": etag}
     if etag in request.headers.get("If-None-Match", ""):
         return web.Response(status=304, headers=headers)
-    return web.Response(body=body, content_type=kind, charset="utf-8", headers=headers)
+    charset = "utf-8" if kind.startswith("text/") else None
+    return web.Response(body=body, content_type=kind, charset=charset, headers=headers)
 
 
 def routes() -> list[web.RouteDef]:

@@ -38,7 +38,8 @@ Centrifuge client protocol: an rpc's method is the verb, its data the same field
 
 ## Clients
 
-- [JavaScript](/sdk/README.md): [one module](/sdk/hubbub.js), [its types](/sdk/verbs.d.ts)
+- [JavaScript](/sdk/README.md): [one module](/sdk/hubbub.js), [its types](/sdk/hubbub.d.ts);
+  `npm install` takes this edge's `/sdk/hubbub.tgz`
 - Python: `hubbub.client`, in the package; the same names (`from hubbub.client.chat import connect`)
 - The official SDKs of the Centrifuge protocol, for Go, Dart, Swift, Java, C#
 - [Chat page](/): an example in JavaScript

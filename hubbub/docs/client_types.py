@@ -204,7 +204,9 @@ def typescript() -> str:
         for name, verb in sorted(REGISTRY.verbs.items())
     )
     parts.append(f"export interface Verbs {{\n{verbs}}}\n")
-    parts.append(f"/** What a listener hears. */\nexport type Heard = {ANY_EVENT} | {ANY_SIGNAL};\n")
+    parts.append(
+        f"/** What a listener hears. */\nexport type Heard = {ANY_EVENT} | {ANY_SIGNAL};\n"
+    )
     rows = "".join(
         f'  "{name}": {REGISTRY.verbs[name].answer.__name__}["{rows}"][number];\n'
         for name, (_, rows) in paged().items()

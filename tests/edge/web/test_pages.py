@@ -7,7 +7,7 @@ from importlib.resources import files
 
 import pytest
 
-from edge.web.pages import CONTENT_TYPES, as_served, lean
+from edge.web.pages import CONTENT_TYPES, as_served, lean, sdk_files
 from tests.edge.web.rest import Rest, serve
 
 STATIC = files("edge.web") / "static"
@@ -97,6 +97,9 @@ async def test_the_client_library_may_be_imported_from_anywhere_and_is_asked_for
         response, body = await get(rest, "/sdk/verbs.d.ts")
         assert response.content_type == "text/plain"  # type: ignore[attr-defined]
         assert b"export interface Verbs" in body
+        response, body = await get(rest, "/sdk/hubbub.tgz")
+        assert response.content_type == "application/gzip"  # type: ignore[attr-defined]
+        assert body == sdk_files()["hubbub.tgz"][0]
         response, _ = await get(rest, "/sdk/other.js")
         assert response.status == 404  # type: ignore[attr-defined]
 
