@@ -15,7 +15,10 @@ from hubbub.features.channel_list import DropListed, PutListed
 from hubbub.features.channel_query import ChannelQuery, turn_query
 from hubbub.features.contract import Errand, HeadsCall, Keep, QueryCall, Recall
 from hubbub.features.list_index import IndexRequest, KeptIndex, own_index
-from hubbub.features.list_rows import NOTHING_SET
+from hubbub.features.list_rows import (
+    NOTHING_SET,
+    ListState,
+)
 from hubbub.features.list_settings import SetListed
 from hubbub.features.user_settings import SetSettings
 from hubbub.model.channel import ChannelKind
@@ -153,12 +156,19 @@ def test_of_a_long_list_only_what_changed_is_asked_for() -> None:
 
 
 def test_too_much_or_another_life_is_asked_for_whole() -> None:
-    edge = Edge(KEPT_FROM)
+    edge = Edge(KEPT_FROM + 5)
     edge.index()
     for n in range(CHANGES_MAX + 1):
         edge.set(KEYS[5], muted=n % 2 == 0)
+    edge.drop(KEYS[2])
     assert edge.index().own[KEYS[5]].muted
     before = edge.index()
+    assert KEYS[2] not in before.stored
+    edge.drop(KEYS[3])
+    edge.book.tables.set_floor(edge.book.tables.head_seq + 1)
+    edge.put(KEYS[40])
+    before = edge.index()
+    assert (KEYS[3] in before.stored, KEYS[40] in before.stored) == (False, True)
     edge.epoch = "e2"
     assert edge.index() is not before
     assert [ask.since for ask in edge.asked][-2:] == [before.head, 0]
@@ -182,6 +192,7 @@ step = st.one_of(
     st.tuples(st.just("invite"), key),
     st.tuples(st.just("drop"), key),
     st.tuples(st.just("mute"), key),
+    st.tuples(st.just("unmute"), key),
     st.tuples(st.just("archive"), key),
     st.tuples(st.just("hide"), key),
     st.tuples(st.just("message"), key),
@@ -207,7 +218,11 @@ def test_what_is_kept_is_what_is(steps: list[tuple[str, str]]) -> None:
         elif kind == "look":
             _compare(edge)
         elif is_in:
-            fields = {"mute": {"muted": True}, "archive": {"archived": True}}.get(kind)
+            fields = {
+                "mute": {"muted": True},
+                "unmute": {"muted": False, "archived": False},
+                "archive": {"archived": True},
+            }.get(kind)
             seq = edge.heads[name][0]
             edge.set(name, **(fields or {"hidden": "until_message", "hidden_seq": seq}))
     _compare(edge)
@@ -321,3 +336,27 @@ def test_what_waits_comes_first_and_the_others_behind_it(share: int, limit: int)
     edge.calls.clear()
     edge.page(sort="unread", limit=limit)
     assert all(not call.keys or call.best or len(call.keys) <= limit for call in edge.calls)
+
+
+def test_what_is_filtered_where_the_list_is() -> None:
+    edge = Edge(0)
+    edge.put("group:a")
+    edge.put("group:b", Role.INVITED)
+    edge.put("dm:c", kind=ChannelKind.DM)
+    edge.put("group:d")
+    soon = edge.book.now_ms + 1_000
+    edge.set("group:a", muted=True, favourite=True)
+    edge.set("group:d", muted=True, muted_until=soon, archived=True)
+
+    def found(**wanted: Any) -> str:
+        answer = edge.book.query("ann", "user.channel_index", IndexRequest(**wanted))
+        return "".join(channel[-1] for channel in answer.get("channels", ()))
+
+    assert (found(kind=ChannelKind.DM), found(kind=ChannelKind.GROUP)) == ("c", "abd")
+    assert (found(state=ListState.JOINED), found(state=ListState.INVITED)) == ("cad", "b")
+    assert (found(muted=True), found(muted=False)) == ("ad", "cb")
+    assert (found(archived=True), found(archived=False)) == ("d", "cab")
+    assert (found(favourite=True), found(muted=True, archived=False)) == ("a", "a")
+    assert (found(prefix="B"), found(prefix="x")) == ("b", "")
+    edge.book.tick(1_000)
+    assert found(muted=True) == "a", "the other is over"

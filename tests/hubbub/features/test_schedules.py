@@ -29,6 +29,7 @@ from hubbub.features.members import AddMembers, RemoveMembers
 from hubbub.features.messages import DeleteMessage, MessageCreated, SendMessage
 from hubbub.features.schedules import (
     AHEAD_MS_MAX,
+    PENDING,
     PENDING_MAX,
     CancelSchedule,
     CreateSchedule,
@@ -42,8 +43,14 @@ from hubbub.features.schedules import (
     UpdateSchedule,
     turn_list,
 )
+from hubbub.features.slow_mode import (
+    SetSlowMode,
+)
 from hubbub.settings.app import AppSettings, Rate
-from hubbub.settings.profiles import BENCH
+from hubbub.settings.profiles import (
+    BENCH,
+    CENTRIFUGE_COMPAT,
+)
 from hubbub.wire.codec import decode_json, encode_json
 from hubbub.wire.shapes import Viewer
 from tests.support.playbook import START_MS, Playbook
@@ -177,12 +184,41 @@ def test_a_hundred_wait_in_a_channel(book: Playbook) -> None:
     book.do("bob", CancelSchedule(channel=X, id=made[7]))
     create(book, "more")
     assert len(waiting(book)) == PENDING_MAX
+    assert waiting(book, "ann") == ["later"], "nobody sees what others will say"
+    assert dict(book.tables[PENDING].scan()) == {"ann": 1, "bob": PENDING_MAX}
     book.tick(60_000 + PENDING_MAX)
     book.fall_due("schedule:")
     mine = [text for by, text in texts(book) if by == "bob"]
     assert [text for text in mine if text != "more"] == [str(n) for n in range(100) if n != 7]
     assert waiting(book) == []
+    assert book.tables[PENDING].scan() == []
     book.assert_replay_equal()
+
+
+def test_slow_mode_lets_it_wait(book: Playbook) -> None:
+    book.do("ann", SetSlowMode(channel=X, seconds=10))
+    create(book)
+    book.tick(59_000)
+    book.do("bob", SendMessage(channel=X, text="now"))
+    book.tick(1_000)
+    with pytest.raises(Rejected) as caught:
+        book.fall_due("schedule:")
+    assert caught.value.error.temporary
+    assert waiting(book) == ["later"]
+    book.tick(9_000)
+    book.fall_due("schedule:")
+    assert texts(book) == [("bob", "now"), ("bob", "later")]
+
+
+def test_a_new_time_or_a_new_text_leaves_the_other(book: Playbook) -> None:
+    schedule = create(book, "one")
+    book.do("bob", UpdateSchedule(channel=X, id=schedule, message=Raw(b'{"text":"two"}')))
+    assert (book.dues[f"schedule:{schedule}"].at_ms, waiting(book)) == (AT, ["two"])
+    book.do("bob", UpdateSchedule(channel=X, id=schedule, at=AT + 5))
+    assert (book.dues[f"schedule:{schedule}"].at_ms, waiting(book)) == (AT + 5, ["two"])
+    assert book.refused("bob", UpdateSchedule(channel=X, id=schedule, at="noon")) is BAD_REQUEST
+    book.do("bob", SendScheduled(channel=X, id=schedule))
+    assert book.forwards[-1] == DropScheduled(user="bob", channel=X, schedule=schedule, sent=True)
 
 
 def test_it_is_changed_taken_back_and_sent_at_once_by_its_author_alone(book: Playbook) -> None:
@@ -407,3 +443,14 @@ def test_the_authors_stream_tells_each_channel_once_and_late_ones() -> None:
     ]  # fmt: skip
     put("group:d", "four")
     assert told(book) == []
+
+
+def test_the_projection_is_the_clusters_own() -> None:
+    """And a raw stream of a user has none: its events would take offsets there."""
+    put = PutScheduled(user="bob", channel=X, schedule="s", at_ms=AT, rev=1, message=Raw(b"{}"))
+    drop = DropScheduled(user="bob", channel=X, schedule="s", sent=True)
+    own, raw = Playbook("#bob"), Playbook("#bob", settings=CENTRIFUGE_COMPAT)
+    assert own.do("", put, authority="system") != []
+    for command in (put, drop):
+        assert own.refused("bob", command) is PERMISSION_DENIED
+        assert raw.do("", command, authority="system") == []

@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 
-from hubbub.base.errors import BAD_REQUEST, CHANNEL_NOT_FOUND, PERMISSION_DENIED, TOO_MANY, Rejected
+from hubbub.base.errors import (
+    BAD_REQUEST,
+    CHANNEL_NOT_FOUND,
+    PERMISSION_DENIED,
+    TOO_LARGE,
+    TOO_MANY,
+    UNKNOWN_CHANNEL,
+    Rejected,
+)
 from hubbub.features.capabilities import SetRoleCapabilities
 from hubbub.features.channels import UpdateChannel
 from hubbub.features.contract import QueryCall, SearchCall, SearchFound
@@ -91,7 +99,11 @@ def test_what_does_not_fit_any_more_is_not_shown() -> None:
     at.do("ann", EditMessage(channel=X, id=ids[edited], text="milk"))
     seqs = [gone, edited, kept, 99, 0]
     assert [hit["message"]["seq"] for hit in shown(at, seqs)] == [kept]
+    seqs.append(at.tables.head_seq)  # the edit itself, which is no message
     assert [hit["message"]["seq"] for hit in shown(at, seqs, "milk")] == [edited]
+    assert [hit["message"]["seq"] for hit in shown(at, seqs, "", by="ann")] == [edited, kept]
+    at.tables.set_floor(kept)
+    assert [hit["message"]["seq"] for hit in shown(at, seqs)] == [kept]
     at.do("ann", TruncateChannel(channel=X, before_seq=0))
     assert shown(at, seqs) == []
 
@@ -102,9 +114,9 @@ def test_filters_are_looked_at_once_more() -> None:
     plain = send(at, "ann", "tea")
     rich = send(at, "ben", "tea", type="order", attachments=(file,))
     seqs = [plain, rich]
-    assert len(shown(at, seqs, by="ben")) == 1
-    assert len(shown(at, seqs, type="order")) == 1
-    assert len(shown(at, seqs, attached=True)) == 1
+    many: tuple[dict[str, Any], ...] = ({"by": "ben"}, {"type": "order"}, {"attached": True})
+    for wanted in many:
+        assert [hit["message"]["seq"] for hit in shown(at, seqs, **wanted)] == [rich]
     [hit] = shown(at, seqs, "plan")  # in the name of a file, so nothing of the text is marked
     assert (hit["message"]["seq"], hit["highlights"]) == (rich, [])
 
@@ -220,6 +232,11 @@ def test_by_relevance_the_first_page_fixes_the_time() -> None:
     assert (again.before, again.criteria.until_ms) == ((5, 9, X, 3), context.now_ms + 1)
     with pytest.raises(Rejected):
         turn_search(SearchRequest("tea", cursor=page["next"]), later)  # another order
+    for until_ms, wanted in ((5_000, 5_000), (context.now_ms + 9_000, context.now_ms + 1)):
+        request = SearchRequest("tea", channels=(X,), sort="relevance", until=rfc3339(until_ms))
+        [asked] = walk(turn_search(request, context))
+        assert isinstance(asked, SearchCall)
+        assert asked.criteria.until_ms == wanted
 
 
 def test_a_link_is_the_same_request() -> None:
@@ -237,6 +254,9 @@ def test_a_link_is_the_same_request() -> None:
         (SearchRequest('"open'), BAD_REQUEST),
         (SearchRequest("tea", limit=PAGE_MAX + 1), BAD_REQUEST),
         (SearchRequest("tea", limit=0), BAD_REQUEST),
+        (SearchRequest("tea", by="a b"), BAD_REQUEST),
+        (SearchRequest("tea", type="t" * 65), TOO_LARGE),
+        (SearchRequest("tea", channels=("#ann",)), UNKNOWN_CHANNEL),
         (SearchRequest("tea", since="yesterday"), BAD_REQUEST),
         (SearchRequest("tea", cursor="x"), BAD_REQUEST),
         (SearchRequest(by="ann", sort="relevance"), BAD_REQUEST),
@@ -250,3 +270,21 @@ def test_what_cannot_be_asked(request_: SearchRequest, error: Any) -> None:
     with pytest.raises(Rejected) as refused:
         turn_search(request_, edge_context())
     assert refused.value.error is error
+
+
+@pytest.mark.parametrize(
+    ("fields", "criteria"),
+    [
+        ({"by": "ann"}, Criteria("", by="ann")),
+        ({"type": "t"}, Criteria("", type="t")),
+        ({"attachments": True}, Criteria("", attached=True)),
+        ({"q": "tea", "until": rfc3339(5_000)}, Criteria("tea", until_ms=5_000)),
+    ],
+)
+def test_one_of_them_is_enough(fields: dict[str, Any], criteria: Criteria) -> None:
+    channels = tuple(f"group:{n}" for n in range(CHANNELS_MAX))
+    [call] = walk(turn_search(SearchRequest(channels=channels, **fields), edge_context()))
+    assert isinstance(call, SearchCall)
+    assert (call.criteria, call.keys) == (criteria, channels)
+    index = walk(turn_link(SearchLink(**fields), edge_context()))[0]
+    assert isinstance(index, QueryCall), "without a channel all of his"
