@@ -8,9 +8,10 @@ Rules:
 3. Rare things only: a message or a mark never comes here.
 4. `name` is the channel's at the time of the entry, and kept current while it has at most
    RENAMED_MEMBERS_MAX members; the channel's own snapshot always has the current one.
-5. What concerns every member's list (a deletion, a promotion) goes step by step: each entry tells
-   STEP_MEMBERS of them how the channel stands by then, and sets the next step as something that
-   falls due at once. So no entry holds up its slot, and a leader that dies changes nothing.
+5. What concerns the list of everybody who is a member or invited (a deletion, a promotion) goes
+   step by step: each entry tells STEP_MEMBERS of them how the channel stands by then, and sets the
+   next step as something that falls due at once. So no entry holds up its slot, and a leader that
+   dies changes nothing.
 
 Long because both halves of the projection, what channels cause and what the user's
 stream keeps of it, stand together.
@@ -65,7 +66,7 @@ from hubbub.features.members import (
     RoleChanged,
 )
 from hubbub.features.promotion import ChannelPromoted
-from hubbub.features.standing import CHANNEL, MEMBERS, ONLY, member_count
+from hubbub.features.standing import CHANNEL, INVITES, MEMBERS, ONLY, member_count
 from hubbub.model.channel import ChannelKind
 from hubbub.model.member import Role
 from hubbub.model.permissions import Action, require
@@ -111,7 +112,7 @@ class DropListed(Command, frozen=True):
 
 
 class TellLists(Command, frozen=True):
-    """Falls due: tell the lists of the members behind `after`."""
+    """Falls due: tell the lists of those behind `after`."""
 
     TAG = "channel_list.tell"
 
@@ -120,7 +121,7 @@ class TellLists(Command, frozen=True):
 
 
 class ListsTold(Event, frozen=True):
-    """On a channel's stream: the lists of the next members behind `after` are told."""
+    """On a channel's stream: the lists of the next ones behind `after` are told."""
 
     TAG = "channel_list.told"
     KIND = EventKind.SILENT
@@ -364,19 +365,24 @@ def effects_told(event: ListsTold, meta: Meta, tables: Tables) -> list[Effect]:
 
 
 def _tell(after: str, meta: Meta, tables: Tables) -> list[Effect]:
-    """How the channel stands now, to the lists of the next members; and the step behind them."""
+    """How the channel stands now, to the lists of the next people in it; and the step behind
+    them."""
     row = tables[CHANNEL].get(ONLY)
     if row is None:
         return []
     members = tables[MEMBERS].scan(after=after or None, limit=STEP_MEMBERS)
+    invites = tables[INVITES].scan(after=after or None, limit=STEP_MEMBERS)
+    people = [(user, member.role, "") for user, member in members]
+    people += [(user, Role.INVITED, invite.by) for user, invite in invites]
+    people = sorted(people)[:STEP_MEMBERS]
     effects: list[Effect] = [
         Forward(DropListed(user=user, channel=meta.key))
         if row.deleted
-        else _listed(user, member.role, row.kind, row.name, meta)
-        for user, member in members
+        else _listed(user, role, row.kind, row.name, meta, inviter=inviter)
+        for user, role, inviter in people
     ]
-    if len(members) == STEP_MEMBERS:
-        step = TellLists(channel=meta.key, after=members[-1][0])
+    if len(people) == STEP_MEMBERS:
+        step = TellLists(channel=meta.key, after=people[-1][0])
         effects.append(Due(meta.ts_ms, _TELL, step))
     return effects
 

@@ -3,8 +3,17 @@
 from __future__ import annotations
 
 import pytest
+from msgspec import (
+    Raw,
+)
 
 from hubbub.base.errors import BAD_REQUEST, PERMISSION_DENIED, TOO_MANY, Rejected
+from hubbub.features import (
+    channel_list,
+)
+from hubbub.features.blocks import (
+    BlockUser,
+)
 from hubbub.features.channel_list import (
     STEP_MEMBERS,
     ChannelAdded,
@@ -20,8 +29,17 @@ from hubbub.features.channel_list import (
     turn_channels,
     turn_screen,
 )
-from hubbub.features.channels import CreateChannel, DeleteChannel, OpenDirect
-from hubbub.features.contract import Local, QueryCall
+from hubbub.features.channels import (
+    CreateChannel,
+    DeleteChannel,
+    OpenDirect,
+    UpdateChannel,
+)
+from hubbub.features.contract import (
+    Command,
+    Local,
+    QueryCall,
+)
 from hubbub.features.members import (
     AddMembers,
     InviteMembers,
@@ -30,7 +48,9 @@ from hubbub.features.members import (
     RemoveMembers,
     SetRole,
 )
-from hubbub.features.promotion import PromoteChannel
+from hubbub.features.promotion import (
+    PromoteChannel,
+)
 from hubbub.features.users import EnsureUser
 from hubbub.model.channel import ChannelKind
 from hubbub.model.member import Role
@@ -220,3 +240,57 @@ def test_no_list_where_user_streams_are_raw() -> None:
     bob = Playbook("#bob", settings=CENTRIFUGE_COMPAT)
     put = PutListed(user="bob", channel=X, kind=ChannelKind.GROUP, role=Role.MEMBER)
     assert bob.do("ann", put, authority="system") == []
+
+
+def test_who_is_invited_hears_what_becomes_of_the_channel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An invitation to a deleted channel stood in his list for ever: he could not decline it, for
+    the channel was not there; nor did he hear of another name."""
+    monkeypatch.setattr(channel_list, "STEP_MEMBERS", 2)
+    book = Playbook(X, owner="ann", members=["bob", "dan"])
+    book.do("ann", InviteMembers(channel=X, users=("cid", "eve")))
+
+    def lists() -> dict[str, Command]:
+        """What each one's list is told, in the order of their names."""
+        book.fall_due()
+        told = {cmd.stream_key()[1:]: cmd for cmd in book.forwards}
+        assert len(told) == len(book.forwards)
+        assert list(told) == sorted(told)
+        book.forwards.clear()
+        return told
+
+    cid = Playbook("#cid")
+    cid.do("ann", lists()["cid"], authority="system")
+    book.do("ann", UpdateChannel(channel=X, name="club"))
+    told = lists()
+    assert list(told) == ["ann", "bob", "cid", "dan", "eve"]
+    assert told["ann"] == PutListed(
+        user="ann", channel=X, kind=ChannelKind.GROUP, role=Role.OWNER, name="club"
+    )
+    cid.do("ann", told["cid"], authority="system")
+    blocks = Playbook("#eve")
+    blocks.do("eve", BlockUser(user="eve", blocked="ann"))
+    assert blocks.do("ann", told["eve"], authority="system") == [], "he asks her in"
+    (row,) = cid.query("cid", "user.channels", ListRequest())["channels"]
+    assert (row["name"], row["role"]) == ("club", "invited")
+    book.do("ann", PromoteChannel(channel=X, kind=ChannelKind.OPEN))
+    cid.do("ann", lists()["cid"], authority="system")
+    (row,) = cid.query("cid", "user.channels", ListRequest())["channels"]
+    assert (row["kind"], row["role"]) == ("open", "invited")
+    book.do("ann", DeleteChannel(channel=X))
+    cid.do("ann", lists()["cid"], authority="system")
+    assert cid.query("cid", "user.channels", ListRequest())["channels"] == []
+    for one in (book, cid):
+        one.assert_replay_equal()
+
+
+def test_only_another_name_is_told_and_not_to_too_many(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(channel_list, "RENAMED_MEMBERS_MAX", 2)
+    book = Playbook(X, owner="ann", members=["bob"])
+    book.do("ann", UpdateChannel(channel=X, data=Raw(b"1")))
+    assert book.forwards == []
+    book.do("ann", UpdateChannel(channel=X, name="one"))
+    assert len(book.forwards) == 2
+    book.do("", AddMembers(channel=X, user="cid"), authority="server")
+    book.forwards.clear()
+    book.do("ann", UpdateChannel(channel=X, name="two"))
+    assert book.forwards == []
