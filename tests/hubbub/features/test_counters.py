@@ -12,6 +12,9 @@ from hubbub.base.errors import (
     TOO_MANY,
     Rejected,
 )
+from hubbub.features.capabilities import (
+    SetMemberCapabilities,
+)
 from hubbub.features.counters import (
     COUNTERS_MAX,
     VALUE_MAX,
@@ -93,6 +96,11 @@ def test_the_staff_define_and_remove() -> None:
     for n in range(COUNTERS_MAX):
         book.do("ann", SetCounter(channel=X, name=f"c{n}"))
     assert book.refused("ann", SetCounter(channel=X, name="more")) is TOO_MANY
+    book.do("ann", SetCounter(channel=X, name="c0", min=-2))
+    book.do("bob", IncrementCounter(channel=X, name="c0", amount=-2))
+    assert book.refused("bob", DeleteCounter(channel=X, name="c0")) is PERMISSION_DENIED
+    book.do("ann", SetMemberCapabilities(channel=X, user="bob", deny=("count",)))
+    assert book.refused("bob", IncrementCounter(channel=X, name="c0")) is PERMISSION_DENIED
     book.assert_replay_equal()
 
 
@@ -103,6 +111,9 @@ def test_the_staff_define_and_remove() -> None:
         SetCounter(channel=X, name="a b"),
         SetCounter(channel=X, name="a", max=VALUE_MAX + 1),
         IncrementCounter(channel=X, name="a", amount=0),
+        IncrementCounter(channel=X, name="a b"),
+        IncrementCounter(channel=X, name="a", amount=VALUE_MAX + 1),
+        DeleteCounter(channel=X, name="a b"),
     ],
 )
 def test_what_is_no_counter(wrong: SetCounter) -> None:

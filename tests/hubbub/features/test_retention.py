@@ -9,6 +9,9 @@ import pytest
 
 from hubbub.base.errors import BAD_REQUEST, PERMISSION_DENIED
 from hubbub.base.units import DAY_MS, KIB, SECOND_MS
+from hubbub.features import (
+    retention,
+)
 from hubbub.features.channels import UpdateChannel
 from hubbub.features.history import HistoryRequest
 from hubbub.features.members import AddMembers
@@ -16,6 +19,9 @@ from hubbub.features.messages import FOLDED, EditMessage, SendMessage
 from hubbub.features.retention import (
     FIRST_SWEEP_MS,
     SWEEP,
+    SWEEP_MS_MIN,
+    SWEEPS,
+    RetentionChanged,
     RetentionRequest,
     SetRetention,
     SweepChannel,
@@ -199,3 +205,62 @@ def test_nobody_sweeps_by_hand() -> None:
 def test_settings_name_kinds_that_there_are() -> None:
     with pytest.raises(ValueError, match="no kind"):
         AppSettings(retention_s={"groups": 5})
+
+
+def test_what_is_as_old_as_allowed_goes_at_that_moment() -> None:
+    """It falls due then: were it kept, nothing would look for it soon."""
+    book = group(HOUR_S)
+    say(book)
+    for ms in (FIRST_SWEEP_MS, HOUR_MS - FIRST_SWEEP_MS - 1):
+        book.tick(ms)
+        book.fall_due()
+        assert len(page(book)["messages"]) == 1
+    book.tick(1)
+    book.fall_due()
+    assert page(book)["messages"] == []
+
+
+def test_sweeps_keep_their_distance_and_a_short_retention_is_looked_after() -> None:
+    book = group()
+    [event] = book.do("ann", SetRetention(channel=X, retention_s=100))
+    assert event == RetentionChanged(retention_s=100)
+    say(book)
+    book.tick(500)
+    say(book)
+    book.fall_due()
+    book.tick(99_500)
+    book.fall_due()
+    assert book.tables.floor_seq == 4, "the first message"
+    assert book.dues[SWEEP].at_ms == book.now_ms + 100_000 // SWEEPS
+    book.tick(100_000)
+    book.fall_due()
+    assert (page(book)["messages"], book.dues) == ([], {})
+    book.tick(99_999)
+    say(book)
+    assert book.dues == {}
+    book.tick(1)
+    say(book)
+    assert list(book.dues) == [SWEEP], "it rests no longer than it keeps"
+    [event] = book.do("ann", SetRetention(channel=X, retention_s=None))
+    assert event == RetentionChanged()
+    assert info(book)["own"] is False
+    book.do("ann", SetRetention(channel=X, retention_s=0))
+    assert info(book)["own"] is True
+
+
+def test_ranges_are_bounded_and_without_holes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "RANGES_MAX", 3)
+    book = group()
+    book.do("ann", SetRetention(channel=X, retention_s=1))
+    for _ in range(6):
+        say(book)
+        book.do("ann", TruncateChannel(channel=X, before_seq=0))
+        say(book)
+        book.tick(SWEEP_MS_MIN)
+        book.do("", SweepChannel(channel=X), authority="system")
+        ranges = info(book)["removed"]
+        assert len(ranges) <= 4
+        ends = [0, *(one["to"] for one in ranges)]
+        assert [one["from"] for one in ranges] == [end + 1 for end in ends[:-1]]
+        assert ends[-1] == book.tables.floor_seq - 1
+    assert len(ranges) == 4
