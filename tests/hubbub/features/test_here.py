@@ -6,10 +6,21 @@ from typing import Any
 
 import pytest
 
-from hubbub.base.errors import CONFLICT, NOT_AVAILABLE, TOO_LARGE, Rejected
+from hubbub.base.errors import (
+    CONFLICT,
+    NOT_AVAILABLE,
+    OVERLOADED,
+    TOO_LARGE,
+    Rejected,
+)
 from hubbub.features import here
 from hubbub.features.contract import Errand, HeadsCall, QueryCall
-from hubbub.features.here import HERE_MAX, HereRequest, NameHere
+from hubbub.features.here import (
+    HERE_MAX,
+    HereRequest,
+    Members,
+    NameHere,
+)
 from hubbub.features.messages import DeleteMessage, EditMessage, SendMessage, turn_message
 from hubbub.features.revisions import UndeleteMessage
 from hubbub.settings.profiles import BENCH
@@ -115,11 +126,34 @@ def test_only_its_author_names_and_not_too_many(book: Playbook) -> None:
     assert book.refused("bob", name) is CONFLICT
     many = NameHere(channel=X, id=name.id, users=("u",) * (HERE_MAX + 1))
     assert book.refused("ann", many) is TOO_LARGE
+    most = NameHere(channel=X, id=name.id, users=("u",) * HERE_MAX)
+    assert book.do("ann", most) != []
 
 
 def test_of_too_many_members_nobody_is_asked(
     book: Playbook, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(here, "HERE_MAX", 4)
+    found = book.query("", "mention.members", HereRequest(), authority="system")
+    assert found == {"users": ["ann", "bob", "cid", "dan"]}
     monkeypatch.setattr(here, "HERE_MAX", 3)
     found = book.query("", "mention.members", HereRequest(), authority="system")
     assert found == {"users": []}
+
+
+def test_of_whom_nothing_is_known_is_not_here(book: Playbook) -> None:
+    sent, nobody = b'{"seq":2,"id":"m2"}', encode_json(Members(()))
+    assert steps_of(book, [sent, nobody])[2:] == [sent], "nobody is asked"
+    three = encode_json(Members(("ann", "bob", "cid")))
+    silent = HeadRow("demo", "#bob", True, "e", 1, 0, b"")
+    asked = steps_of(book, [sent, three, {"#ann": looked("ann", "online"), "#bob": silent}])
+    assert asked[-1] == NameHere(channel=X, id="m2", users=("ann",))
+
+
+def test_what_can_be_asked_again_is_told_and_what_came_too_late_is_not(book: Playbook) -> None:
+    sent, one = b'{"seq":2,"id":"m2"}', encode_json(Members(("bob",)))
+    before = [sent, one, {"#bob": looked("bob", "online")}]
+    assert steps_of(book, [*before, Rejected(CONFLICT)])[-1] == sent
+    with pytest.raises(Rejected) as refused:
+        steps_of(book, [*before, Rejected(OVERLOADED)])
+    assert refused.value.error is OVERLOADED

@@ -17,6 +17,9 @@ from hubbub.base.errors import (
     Rejected,
 )
 from hubbub.base.names import dm_channel
+from hubbub.features.capabilities import (
+    SetMemberCapabilities,
+)
 from hubbub.features.channel_list import ListRequest, PutListed
 from hubbub.features.channels import (
     PROMOTIONS_MAX,
@@ -179,3 +182,18 @@ def test_the_lists_of_all_members_learn_it() -> None:
     [row] = mine.query("bob", "user.channels", ListRequest("bob"))["channels"]
     assert (row["kind"], "peer" in row) == ("group", False)
     mine.assert_replay_equal()
+
+
+def test_an_open_channel_may_show_all_that_was_said() -> None:
+    book = promoted()
+    book.do("ann", PromoteChannel(channel=book.key, kind=OPEN, history=HistoryRule.ALL))
+    assert texts(book, "guest") == ["old"]
+
+
+def test_only_who_promotes_a_dm_owns_it_by_that() -> None:
+    book = Playbook("group:x", owner="ann", members=["bob"])
+    grant = SetMemberCapabilities(channel="group:x", user="bob", grant=("promote",))
+    book.do("", grant, authority="server")
+    event, *_ = book.do("bob", PromoteChannel(channel="group:x", kind=OPEN))
+    assert event == ChannelPromoted(kind=OPEN, was=GROUP, history=HistoryRule.FROM_JOIN)
+    assert book.tables[MEMBERS].get("bob").role is Role.MEMBER
