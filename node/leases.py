@@ -56,7 +56,7 @@ class _Lease:
 
     def __init__(self) -> None:
         self.shown = _NONE  # as others see his connections
-        self.gone_ms = 0  # wall clock
+        self.gone_ms = 0  # wall clock; of the last time that he went
 
 
 class Leases:
@@ -95,7 +95,6 @@ class Leases:
                 self.counts.returned_total += 1
             self._unwritten.pop(user, None)
             self._writing.pop(user, None)
-            lease.gone_ms = 0
             if lease.shown is not activity:
                 lease.shown = activity
                 self._moved[user] = None

@@ -195,8 +195,10 @@ def test_keeping_is_paced(monkeypatch: pytest.MonkeyPatch) -> None:
     book.tick()
     assert book.tick(GRACE_MS) == users[:3]
     assert book.tick() == users[3:]
-    taken = [user for _ in range(3) for user, _ in book.ended()]
-    assert taken == users
+    taken = [[user for user, _ in book.ended()] for _ in range(3)]
+    assert taken == [users[:2], users[2:4], users[4:]]
+    counts = book.leases.counts
+    assert (counts.ended_total, counts.changes_total, counts.returned_total) == (5, 10, 0)
 
 
 def test_nothing_stays_of_users_who_are_led_elsewhere() -> None:
@@ -205,4 +207,14 @@ def test_nothing_stays_of_users_who_are_led_elsewhere() -> None:
     book.says(NONE)
     book.leases.forget(book.leases.users())
     assert book.tick(GRACE_MS) == []
+    book.says(ACTIVE)
+    book.says(NONE)
+    book.tick(GRACE_MS)
+    book.leases.forget([ANN])
+    book.now_ms += RETRY_MS
+    assert book.ended() == [], "he is kept elsewhere"
+    book.says(NONE)
+    assert book.leases.users() == [], "who was not there did not go"
+    book.leases.stir(ANN)
+    assert book.tick() == [ANN]
     assert (book.leases.statistics().users, book.leases.statistics().leaving) == (0, 0)

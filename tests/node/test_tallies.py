@@ -39,7 +39,9 @@ def test_what_came_and_went_between_two_ticks_is_not_told() -> None:
     tallies = Tallies()
     tallies.note(ROOM, "ann", 6_000, 0)
     tallies.note(ROOM, "ann", 0, 10)
-    assert tallies.tick(1_000) == []
+    tallies.note(OTHER, "ann", 0, 10)
+    assert tallies.streams() == [ROOM]
+    assert tallies.tick(2 * AGAIN_MS) == []
     assert tallies.streams() == []
 
 
@@ -55,3 +57,13 @@ def test_it_is_bounded_and_forgets_what_is_led_elsewhere(monkeypatch: pytest.Mon
     assert tallies.tick(9_000) == []
     tallies.note(OTHER, "ann", 6_000, 9_000)
     assert tallies.tick(9_000) == [(OTHER, 1)]
+
+
+def test_who_counts_is_known_where_somebody_may_have_to_stop() -> None:
+    tallies = Tallies()
+    tallies.note(ROOM, "ann", 6_000, 0)
+    for name in (ROOM, OTHER):
+        tallies.stir(name)
+    assert tallies.take_stirred() == {ROOM}
+    assert tallies.take_stirred() == set()
+    assert (tallies.users(ROOM), tallies.users(OTHER)) == (["ann"], [])
