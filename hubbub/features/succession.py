@@ -50,7 +50,6 @@ from hubbub.features.standing import (
     role_of,
     scanned,
 )
-from hubbub.model.channel import ChannelKind
 from hubbub.model.member import Role
 from hubbub.model.permissions import Action, require
 
@@ -161,7 +160,7 @@ def decide_note(cmd: NoteOwner, tables: Tables, ctx: Context) -> list[Event]:
     if (tables[AWAY].get(cmd.user) is not None) is cmd.away:
         return []
     noted = OwnerNoted(user=cmd.user, away=cmd.away)
-    if not cmd.away or row.kind is ChannelKind.DM or has_owner(tables, (cmd.user,)):
+    if not cmd.away or has_owner(tables, (cmd.user,)):
         return [noted]
     heir = next_owner(tables)
     return [noted, RoleChanged(user=heir, role=Role.OWNER)] if heir else [noted]

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import (
+    asdict,
+)
 
 from hubbub.base.errors import LAST_OWNER, PERMISSION_DENIED
 from hubbub.features.channel_list import PutListed
+from hubbub.features.channels import (
+    DeleteChannel,
+)
 from hubbub.features.contract import Event
 from hubbub.features.exclusions import TellUser
 from hubbub.features.members import (
@@ -120,6 +126,13 @@ def test_nobody_follows_where_another_owner_is_left_or_nobody_at_all(book: Playb
     assert note(book, "ann", away=False) == [OwnerNoted(user="ann", away=False)]
     assert book.do("cid", LeaveChannel(channel=X)) != [], "ann is back"
     assert note(Playbook("group:y", owner="ann"), "ann") == [OwnerNoted(user="ann", away=True)]
+    alone = Playbook("group:y", owner="ann")
+    note(alone, "ann")
+    alone.do("", AddMembers(channel="group:y", user="bob"), authority="server")
+    back = OwnerNoted(user="ann", away=False)
+    assert note(alone, "ann", away=False) == [back], "who comes back makes nobody an owner"
+    alone.do("ann", DeleteChannel(channel="group:y"))
+    assert note(alone, "ann") == []
     assert note(Playbook("group:nowhere"), "ann") == []
     assert note(book, "eve") == []
     assert note(Playbook.direct("ann", "bob"), "ann") == []
@@ -194,3 +207,16 @@ def test_thousands_of_channels_go_step_by_step(monkeypatch: pytest.MonkeyPatch) 
     assert rest == ["group:2", "group:3", "group:4"]
     assert mine.refused("ann", TellOwned(user="ann", after="")) is PERMISSION_DENIED
     mine.assert_replay_equal()
+
+
+def test_of_who_is_there_nothing_is_noted() -> None:
+    """A new owner is looked at only where he is out of the app."""
+    ann = Playbook("#ann")
+    put = PutListed(user="ann", channel=X, kind=ChannelKind.GROUP, role=Role.OWNER)
+    ann.do("", put, authority="system")
+    assert ann.forwards == []
+    ann.do("", TellUser("ann", deactivated=True), authority="system")
+    assert ann.forwards == [NoteOwner(channel=X, user="ann", away=True)]
+    ann.forwards.clear()
+    ann.do("", PutListed(**{**asdict(put), "channel": "group:y"}), authority="system")
+    assert ann.forwards == [NoteOwner(channel="group:y", user="ann", away=True)]
