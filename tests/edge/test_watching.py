@@ -202,7 +202,10 @@ def test_interest_is_taken_once_and_ends_with_the_last_screen() -> None:
     stage.watching.left(one)
     stage.watching.left(one)
     assert set(stage.interest) == {BOB, ("demo", "#dan")}
+    again, _ = stage.screen("dan", bob=row())
     stage.watching.left(two)
+    assert set(stage.interest) == {BOB, ("demo", "#dan")}, "his other session watches"
+    stage.watching.left(again)
     assert stage.interest == {}
     assert stage.watching.user_count == 0
 
@@ -210,8 +213,9 @@ def test_interest_is_taken_once_and_ends_with_the_last_screen() -> None:
 def test_who_stays_on_a_screen_is_known() -> None:
     stage = Stage()
     screen, ann = stage.screen("ann", bob=row(), ann=row())
-    assert stage.watching.watch(screen, ["bob"]) == {}, "its stream's position is asked for"
+    assert stage.watching.watch(screen, ["bob", "ann"]) == {}, "their positions are asked for"
     settled(stage)
+    assert stage.hub.channels[BOB].position is not None
     stage.signal("bob", "away")
     known = stage.watching.watch(screen, ["bob", "ann", "new"])
     assert known == {"bob": row("away")}, "and not of herself, whose choice is told too"
@@ -298,6 +302,7 @@ def test_an_audience_that_changed_has_the_pair_looked_at_anew() -> None:
     stage.event("bob", "user.audience_changed")
     stage.tick()
     assert len(stage.looked) == 1, "one errand of a session at a time"
+    assert stage.watching.watch(screen, ["bob", "cid"]) == {}, "it is being looked at"
     done({"bob": row(sees=0)})
     stage.tick()
     assert ann.told == [{"bob": {"state": "offline"}}]
@@ -324,6 +329,12 @@ def test_lists_of_channels_matter_where_it_depends_on_them() -> None:
             assert users == ["cid"]
             done({})
     assert len(stage.looked) == 2, "of cid's list and of her own"
+    stage.event("cid", "user.settings_changed")
+    stage.tick()
+    assert len(stage.looked) == 2
+    stage.event("ann", "user.audience_changed")
+    stage.tick()
+    assert stage.looked[2][1] == ["bob", "cid"], "whom she sees depends on what she shows"
 
 
 def test_looking_anew_is_paced() -> None:
@@ -335,3 +346,61 @@ def test_looking_anew_is_paced() -> None:
     assert len(stage.looked) == LOOKS_PER_TICK
     stage.tick()
     assert len(stage.looked) == LOOKS_PER_TICK + 5
+
+
+def test_an_answer_that_differs_from_what_was_known_is_asked_about() -> None:
+    stage = Stage()
+    stage.screen("ann", bob=row())
+    settled(stage)
+    stage.screen("dan", bob=row("busy"))
+    stage.tick()
+    assert stage.answer(row("busy")) == ["#bob"]
+
+
+def test_what_changed_before_the_first_answer_is_told_behind_it() -> None:
+    stage = Stage()
+    session = Session("ann")
+    screen = Screen(session)
+    stage.watching.watch(screen, ["bob"])
+    stage.signal("bob", "busy")
+    stage.tick()
+    assert stage.watching.watch(screen, ["bob"]) == {}, "not what is known of him: what she may see"
+    stage.watching.looked(screen, {"bob": row("online"), "dropped": row()})
+    stage.tick()
+    assert session.told == [{"bob": {"state": "busy"}}]
+    stage.signal("bob", "online", GONE_MS)
+    stage.tick()
+    assert session.told[1:] == [{"bob": {"state": "online"}}], "no last_seen of who is there"
+
+
+def test_who_left_the_screen_meanwhile_is_in_no_answer() -> None:
+    stage = Stage()
+    screen, ann = stage.screen("ann", bob=row(), cid=row())
+    settled(stage)
+    for user in ("bob", "cid"):
+        stage.event(user, "user.audience_changed")
+    stage.watching.doubt(BOB)
+    stage.tick()
+    [(_, users, done)] = stage.looked
+    assert users == ["bob", "cid"]
+    stage.watching.watch(screen, ["cid"])
+    stage.answer(row("busy"))
+    done({"bob": row(sees=0), "cid": row()})
+    stage.tick()
+    assert ann.told == []
+    assert stage.watching.watch(screen, ["cid"]) == {"cid": row()}, "nothing is in doubt any more"
+    assert stage.watching.watch(screen, ["cid", "bob"]) == {"cid": row()}, "he is new again"
+
+
+def test_a_leader_that_does_not_answer_is_asked_again_and_who_was_gone_is_gone() -> None:
+    stage = Stage()
+    stage.screen("ann", bob=row("offline"))
+    settled(stage)
+    stage.watching.doubt(BOB)
+    stage.tick()
+    asks, answered, _ = stage.asked.pop()
+    answered([(asks[0], HeadRow("demo", "#bob", True, "e", 0))])
+    stage.tick()
+    assert stage.answer(row("offline", is_settled=False)) == ["#bob"]
+    stage.tick()
+    assert stage.asked == [], "a new leader says no more of who is not there"
