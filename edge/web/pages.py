@@ -50,6 +50,8 @@ _COMMENT: Final = re.compile(
 # Behind code: what no string of that line can be part of.
 _ASIDE: Final = re.compile(r"""(?<=[;{},(\[]) // [^"'`\n]*$""", re.MULTILINE)
 _INDENT: Final = re.compile(r"^[ \t]+", re.MULTILINE)
+# Of a style sheet: blanks that part nothing. Before a colon they do, where it begins a selector.
+_LOOSE: Final = re.compile(r"(?<=[:;,{]) +| +(?=[{}])")
 LEAN: Final = (".js", ".css")
 ANYWHERE: Final = {
     "Access-Control-Allow-Origin": "*",
@@ -91,7 +93,8 @@ def as_served(name: str, source: bytes) -> bytes:
     """A file as the chat page gets it."""
     if name == SDK:
         source = source.partition(_UPPER_HALF)[0]
-    return lean(source) if name.endswith(LEAN) else source
+    body = lean(source) if name.endswith(LEAN) else source
+    return _LOOSE.sub("", body.decode()).encode() if name.endswith(".css") else body
 
 
 def page(name: str) -> web.Response:

@@ -29,6 +29,7 @@ ASKED = re.compile(r'(?<![\w.])t\((?:[\w. ]+\? )?("(?:[^"\\]|\\.)*"(?: : "(?:[^"
 OF_THE_SERVER = {f"error {row.code}" for row in all_errors()} | {
     f"end {row.reason}" for row in all_closes()
 }
+IN_PIXELS = re.compile(r"font(?:-size)?: [^;]*\dpx")
 FILLED = re.compile(r"\{\w+\}")
 
 # An address of somebody else; and text that would be parsed, or needs a laxer policy.
@@ -113,6 +114,15 @@ def test_a_table_of_another_language_has_all_words_and_no_others() -> None:
 def asked_for(source: str) -> list[str]:
     """The words, as literals, that a script asks of `t`."""
     return [word for call in ASKED.findall(source) for word in LITERAL.findall(call)]
+
+
+def test_text_is_as_large_as_the_reader_has_chosen() -> None:
+    """Only initials keep the size of the picture that they stand in."""
+    for name in ("chat.css", "more.css"):
+        for line in (STATIC / name).read_text(encoding="utf-8").splitlines():
+            assert not IN_PIXELS.search(line) or line.lstrip().startswith(
+                (".avatar", ".choices .avatar")
+            ), line
 
 
 def test_the_page_is_small_and_all_its_own() -> None:

@@ -111,7 +111,7 @@ function showErrors() {
 
 /** A text in which `words` between backticks are code. */
 function prose(text) {
-  return text.split("`").map((part, place) => (place % 2 ? el("code", { text: part }) : part));
+  return text.split("\x60").map((part, place) => (place % 2 ? el("code", { text: part }) : part));
 }
 
 // What its one line has no room for.

@@ -47,7 +47,8 @@ async def test_the_page_and_its_files() -> None:
             assert response.content_type == kind  # type: ignore[attr-defined]
             check_headers(response)
             source = (STATIC / name).read_bytes()
-            assert body == (lean(source) if name.endswith((".js", ".css")) else source)
+            is_lean = name.endswith((".js", ".css"))
+            assert body == (as_served(name, source) if is_lean else source)
         _, body = await get(rest, "/static/hubbub.js")
         library = (files("edge.web") / "sdk" / "hubbub.js").read_bytes()
         assert body == as_served("hubbub.js", library)
@@ -71,6 +72,18 @@ const odd = "; // stays"; // "stays"
         *(b"", b"", b"", b"", b'const url = "http://x";'),
         *(b'const odd = "; // stays"; // "stays"', b"", b"let a = 1; /* stays */"),
         *(b"/* stays */ let b = 2;", b""),
+    ]
+
+
+def test_a_style_sheet_goes_without_what_parts_nothing() -> None:
+    source = b"""/* Goes. */
+.a :is(b, i) > .c:not(:hover), .d::before { margin: 0 -4px; width: calc(1rem - 2px); }
+@media (min-width: 10em) { .e { font: 1rem/1.4 "A B", serif !important; } }
+"""
+    assert as_served("x.css", source).splitlines() == [
+        b"",
+        b".a :is(b,i) > .c:not(:hover),.d::before{margin:0 -4px;width:calc(1rem - 2px);}",
+        b'@media (min-width:10em){.e{font:1rem/1.4 "A B",serif !important;}}',
     ]
 
 
