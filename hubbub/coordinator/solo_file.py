@@ -135,7 +135,11 @@ class RecordFile:
     def __init__(self, path: Path, leases: LeaseFile, history_revisions: int) -> None:
         self._leases = leases
         self._history_revisions = history_revisions
-        self._db = connect(path, "FULL", _SCHEMA)
+        try:
+            self._db = connect(path, "FULL", _SCHEMA)
+        except BaseException:
+            leases.close()
+            raise
 
     def close(self) -> None:
         self._db.close()

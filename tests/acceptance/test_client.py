@@ -120,12 +120,17 @@ async def test_sync_after_an_absence_from_a_store(cluster: Cluster) -> None:
     async with connect(cluster.url, cluster.token("sdk-src")) as source:
         await source.call("channel.create", channel=first, members=["sdk-dev"])
         await source.channel(first).send("before")
-        assert "before" in said(await synced(cluster, token, store), first)
+        async with asyncio.timeout(WAIT_S):  # a list is a moment behind its channels
+            while "before" not in said(await synced(cluster, token, store), first):
+                pass
         assert not [c for c in await synced(cluster, token, store) if c.events]
         await source.channel(first).send("meanwhile")
         await source.call("channel.create", channel=second, members=["sdk-dev"])
         await source.channel(second).send("new here")
         changes = await synced(cluster, token, store)
+        async with asyncio.timeout(WAIT_S):
+            while not said(changes, second):
+                changes += await synced(cluster, token, store)
         assert said(changes, first) == ["meanwhile"]
         assert said(changes, second) == ["new here"]
 

@@ -150,7 +150,7 @@ step = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(step, max_size=40))
 def test_whatever_happens_a_page_is_right_or_missing(steps: list[tuple[str, str, int]]) -> None:
     cluster, roll = Cluster(), Roll(KEYS[:12])

@@ -326,7 +326,7 @@ STEPS = (
 )
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(st.lists(st.tuples(st.sampled_from(STEPS), st.integers(0, 1_000)), min_size=30, max_size=90))
 def test_whatever_happens_each_subscriber_gets_every_event_once(
     steps: list[tuple[str, int]],

@@ -634,7 +634,7 @@ def shares(world: World) -> Iterator[tuple[str, int, int]]:
     return ((copy.storage, held[copy.storage], led[copy.storage]) for copy in world.copies)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 1 << 30), st.integers(1, 3))
 def test_three_to_five_to_three(seed: int, copies: int) -> None:
     world = World(5, 64, copies, seed)
@@ -653,7 +653,7 @@ def test_three_to_five_to_three(seed: int, copies: int) -> None:
         assert (held, led) == (0, 0) if name in ("s3", "s4") else held >= 20 * copies
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 1 << 30))
 def test_a_plan_outlives_nodes_that_die_and_come_back(seed: int) -> None:
     world = World(5, 64, 3, seed)
@@ -667,7 +667,7 @@ def test_a_plan_outlives_nodes_that_die_and_come_back(seed: int) -> None:
     assert world.run(120_000)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.integers(0, 1 << 30))
 def test_a_node_that_is_gone_for_good_is_drained_without_it(seed: int) -> None:
     world = World(4, 64, 3, seed)

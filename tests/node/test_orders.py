@@ -106,7 +106,7 @@ step = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.lists(key, unique=True, min_size=1), st.lists(step, max_size=40))
 def test_a_page_is_what_sorting_would_give(
     first: list[str], steps: list[tuple[object, ...]]

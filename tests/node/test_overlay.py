@@ -192,7 +192,7 @@ class OverlayMachine(RuleBasedStateMachine):
 
 
 TestOverlay = OverlayMachine.TestCase
-TestOverlay.settings = settings(max_examples=60, stateful_step_count=20, deadline=None)
+TestOverlay.settings = settings(max_examples=60, stateful_step_count=20)
 
 
 def test_a_query_cannot_write() -> None:

@@ -220,7 +220,7 @@ def histories(draw: st.DrawFn) -> list[list[int]]:
     return logs
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(histories(), st.data())
 def test_the_common_part_is_found_exactly(logs: list[list[int]], data: st.DataObject) -> None:
     one, other = data.draw(st.sampled_from(logs)), data.draw(st.sampled_from(logs))

@@ -233,7 +233,8 @@ class Cluster:
         """Those that the supervisor started, and their own children: they live, or their files are
         not closed yet."""
         found = []
-        started = {event["pid"] for event in self.events()} if self._has_events() else set()
+        events = self.events() if self._has_events() else []
+        started = {event["pid"] for event in events if "pid" in event}
         running = {int(entry.name) for entry in Path("/proc").glob("[0-9]*")}
         for pid in started | set(filter(self._is_ours, running)):
             try:

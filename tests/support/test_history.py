@@ -348,7 +348,7 @@ ALSO = {
 }
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(min_value=0))
 def test_a_clean_history_is_clean(seed: int) -> None:
     report = clean(seed).check()

@@ -83,13 +83,13 @@ def histories(draw: st.DrawFn, of: st.SearchStrategy[Any]) -> list[Call]:
     return calls
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(calls=histories(REGISTER_CALLS))
 def test_a_register_is_judged_as_by_trying_every_order(calls: list[Call]) -> None:
     assert check(calls, Register(0)).is_clean is by_trying(calls, Register(0))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(calls=histories(MARK_CALLS))
 def test_a_mark_is_judged_as_by_trying_every_order(calls: list[Call]) -> None:
     assert check(calls, HighMark()).is_clean is by_trying(calls, HighMark())

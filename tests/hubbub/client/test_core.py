@@ -540,7 +540,7 @@ def test_too_many_unanswered_requests_are_refused() -> None:
 ACTIONS = ("send", "foreign", "up", "down", "down", "up", "cut", "lose_up", "lose_down", "time")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.sampled_from(ACTIONS), max_size=60))
 @example(["cut", "time", "time", "up", "down", "up", "lose_down"])  # the subscribe's answer is lost
 def test_whatever_is_cut_or_lost_every_message_is_stored_and_read_once(actions: list[str]) -> None:

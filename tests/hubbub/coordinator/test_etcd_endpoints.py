@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hubbub.coordinator.etcd_endpoints import AVOID_S, Endpoints, check_version, parse_place
@@ -110,7 +110,6 @@ class TestPlace:
         with pytest.raises(ValueError, match="namespace"):
             parse_place(place)
 
-    @settings(deadline=None)
     @given(st.text())
     def test_any_text_is_a_place_or_a_value_error(self, place: str) -> None:
         try:
@@ -161,7 +160,6 @@ class TestVersions:
         with pytest.raises(NotEtcd, match="no etcd of version 3"):
             check_version(body)
 
-    @settings(deadline=None)
     @given(st.binary())
     def test_any_bytes_are_good_or_refused(self, body: bytes) -> None:
         try:

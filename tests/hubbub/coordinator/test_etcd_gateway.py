@@ -7,7 +7,7 @@ from base64 import b64encode
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hubbub.coordinator.api import (
@@ -84,7 +84,6 @@ class TestKeys:
         with pytest.raises(CoordinatorError, match="UTF-8"):
             KEYS.key(b"/demo/\xff")
 
-    @settings(deadline=None)
     @given(st.text())
     def test_every_key_comes_back(self, key: str) -> None:
         if key == key.encode("utf-8", "ignore").decode():  # no lone surrogates
@@ -209,12 +208,10 @@ class TestAnswers:
         assert not isinstance(caught.value, CoordinatorUnavailable)
         assert "etcd" in str(caught.value)
 
-    @settings(deadline=None)
     @given(st.sampled_from(CALLS), st.binary())
     def test_any_bytes_are_an_answer_or_an_error(self, call: Call[Any], body: bytes) -> None:
         _read(call, body)
 
-    @settings(deadline=None)
     @given(st.sampled_from(CALLS), st.data())
     def test_damaged_answers_too(self, call: Call[Any], data: st.DataObject) -> None:
         body = bytearray(WHOLE)
@@ -293,7 +290,6 @@ class TestRefusals:
     def test_a_strangers_text_is_cut(self) -> None:
         assert len(str(refused(500, 2, "x" * 10_000))) < 1_000
 
-    @settings(deadline=None)
     @given(st.integers(100, 599), st.binary())
     def test_any_bytes_are_a_refusal(self, status: int, body: bytes) -> None:
         assert isinstance(refusal(status, body), CoordinatorError)

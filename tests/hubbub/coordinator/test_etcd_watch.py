@@ -7,7 +7,7 @@ from base64 import b64encode
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hubbub.coordinator import etcd_watch
@@ -194,7 +194,6 @@ def test_what_cannot_be_read_is_said(bad: bytes) -> None:
     assert not isinstance(caught.value, CoordinatorUnavailable)
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=8), st.data())
 def test_however_the_bytes_are_cut(steps: list[int], data: st.DataObject) -> None:
     at, whole, expected = 10, CREATED, []
@@ -213,7 +212,6 @@ def test_however_the_bytes_are_cut(steps: list[int], data: st.DataObject) -> Non
     assert revisions(got) == expected
 
 
-@settings(deadline=None)
 @given(st.lists(st.lists(st.integers(1, 30), min_size=1, max_size=6), max_size=10))
 def test_revisions_only_grow(streams: list[list[int]]) -> None:
     """Whatever members send in whatever order: each stream sorted, as etcd's are."""
@@ -228,13 +226,11 @@ def test_revisions_only_grow(streams: list[list[int]]) -> None:
             passed += new
 
 
-@settings(deadline=None)
 @given(st.lists(st.binary(), max_size=5))
 def test_any_bytes_are_batches_or_an_error(chunks: list[bytes]) -> None:
     _feed(chunks)
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_damaged_lines_too(data: st.DataObject) -> None:
     body = bytearray(CREATED + changes(3, 4) + line(canceled=True, compact_revision="5"))

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -97,7 +98,7 @@ OPS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(GUARDS, OPS), max_size=15), st.integers(1, 16))
 def test_any_transactions_do_what_the_model_does(
     transactions: list[tuple[list[Guard], list[Op]]], start: int
@@ -123,16 +124,15 @@ def test_any_transactions_do_what_the_model_does(
 
 def test_a_lease_of_another_boot_has_expired(path: Path) -> None:
     """The boot clock starts anew: a deadline of the last boot would be far in the future."""
-    before = open_files(path, boot="boot-1")
-    lease = LeaseFile(path, "boot-1").grant(3_600_000)
-    before.write([], [Put("/leased", b"", lease), Put("/kept", b"")])
-    before.close()
-    after = open_files(path, boot="boot-2")
-    assert after.delete_expired(orphans=True) == 1
-    assert [record.key for record in after.range("")[0]] == ["/kept"]
-    assert after.changes("", 3)[0] == [WatchEvent("/leased", None, 3)]
-    with pytest.raises(LeaseExpired):
-        LeaseFile(path, "boot-2").keep(lease)
+    with closing(open_files(path, "boot-1")) as before, closing(LeaseFile(path, "boot-1")) as old:
+        lease = old.grant(3_600_000)
+        before.write([], [Put("/leased", b"", lease), Put("/kept", b"")])
+    with closing(open_files(path, "boot-2")) as after, closing(LeaseFile(path, "boot-2")) as new:
+        assert after.delete_expired(orphans=True) == 1
+        assert [record.key for record in after.range("")[0]] == ["/kept"]
+        assert after.changes("", 3)[0] == [WatchEvent("/leased", None, 3)]
+        with pytest.raises(LeaseExpired):
+            new.keep(lease)
     assert [p.name for p in path.parent.glob("*.leases.boot-1*")] == []
 
 

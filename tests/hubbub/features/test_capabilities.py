@@ -328,7 +328,7 @@ def entry_rights(book: Playbook) -> frozenset[Action]:
     return found
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(steps)
 def test_nobody_gains_more_than_the_one_who_gave_it_had(played: list[tuple[str, Command]]) -> None:
     book = room()
@@ -346,7 +346,7 @@ def test_nobody_gains_more_than_the_one_who_gave_it_had(played: list[tuple[str, 
     book.assert_replay_equal()
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(steps)
 def test_without_its_owner_a_channel_never_has_more_rights_than_its_staff_had(
     played: list[tuple[str, Command]],

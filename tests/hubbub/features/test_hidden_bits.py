@@ -47,7 +47,7 @@ def by_hand(book: Playbook, mark: int, blocked: Sequence[str]) -> tuple[int, int
     return unread, mentions
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.tuples(st.sampled_from((*SENDERS, "eve")), st.integers(0, 6)), max_size=30),
     st.sets(st.sampled_from(SENDERS)),

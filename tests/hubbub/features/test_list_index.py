@@ -200,7 +200,7 @@ step = st.one_of(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(step, max_size=25))
 def test_what_is_kept_is_what_is(steps: list[tuple[str, str]]) -> None:
     edge, ms = Edge(MANY), 10_000

@@ -188,7 +188,7 @@ ROUNDS = st.lists(
 
 
 @pytest.mark.parametrize("key", [X, "open:x"])
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(rounds=ROUNDS)
 def test_marks_of_many_are_the_marks_of_each(
     key: str, rounds: list[tuple[str, str, int, dict[str, marks.Mark]]]
@@ -340,7 +340,7 @@ def test_snapshot_carries_mark_and_figure(book: Playbook) -> None:
     assert (snapshot["mark"], snapshot["unread"]) == (1, 1)
 
 
-@settings(max_examples=6, deadline=None)
+@settings(max_examples=6)
 @given(st.lists(st.integers(0, 9), min_size=1, max_size=30), st.integers(0, 1_100))
 def test_figures_equal_the_definition_over_many_blocks(kinds: list[int], probe: int) -> None:
     """Sends, deletions and marks over more than four blocks of 256 seqs."""

@@ -126,7 +126,7 @@ def test_a_message_without_mentions_writes_no_row(book: Playbook) -> None:
     )
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(st.lists(st.integers(0, 30), min_size=5, max_size=40), st.integers(0, 700))
 def test_figures_equal_the_definition_over_many_blocks(kinds: list[int], probe: int) -> None:
     book, alive = room(), dict[int, tuple[str, tuple[str, ...], bool]]()
@@ -160,7 +160,7 @@ def test_figures_equal_the_definition_over_many_blocks(kinds: list[int], probe: 
 seqs = st.sets(st.integers(1, 256 * 150), max_size=90)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seqs, seqs, seqs, st.integers(0, 256 * 150), st.sampled_from([0, 1, 255, 256, 511]))
 def test_what_names_somebody_is_found_in_few_and_in_many_blocks(
     of_bob: set[int], of_all: set[int], of_others: set[int], head: int, mark: int

@@ -225,7 +225,7 @@ choices = st.lists(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(choices, st.booleans())
 def test_counters_equal_a_fold(choices: list[tuple[str, str, bool]], is_large: bool) -> None:
     key = "open:x" if is_large else X

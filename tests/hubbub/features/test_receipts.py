@@ -218,7 +218,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(STEPS)
 def test_figures_equal_the_definition(steps: list[tuple[str, str, int]]) -> None:
     """The model keeps every mark of everybody and looks at each of them."""

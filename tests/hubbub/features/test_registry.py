@@ -349,7 +349,7 @@ def steps_of(commands: st.SearchStrategy[Command]) -> st.SearchStrategy[list[Any
     return st.lists(step, max_size=60)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.data(), st.sampled_from(["group:x", "open:x", "dm"]))
 def test_replay_equals_live_in_channels(draw: st.DataObject, kind: str) -> None:
     key = dm_channel(ID_SECRET, "ann", "bob") if kind == "dm" else kind
@@ -378,7 +378,7 @@ def test_replay_equals_live_in_channels(draw: st.DataObject, kind: str) -> None:
             book.shown(seq)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.data(), st.sampled_from(["#ann", "@app", "@directory", SHARD, "raw:x", "sig:x"]))
 def test_replay_equals_live_in_other_streams(draw: st.DataObject, key: str) -> None:
     streams = {"#ann": of_user(), "@app": of_app(), "@directory": of_directory()}

@@ -154,7 +154,7 @@ def test_bounds(book: Playbook) -> None:
     book.assert_replay_equal()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.sampled_from("ccsxt"), st.integers(0, 9)), max_size=40))
 def test_what_waits_is_counted_and_what_fired_is_known(steps: list[tuple[str, int]]) -> None:
     """Over creating, snoozing, cancelling and time that goes by."""

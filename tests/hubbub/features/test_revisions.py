@@ -189,7 +189,7 @@ def folded(events: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
     return now
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(steps)
 def test_every_event_reads_as_a_fold_of_all_says(steps: list[tuple[str, int, str]]) -> None:
     book = Playbook(X, owner="ann", members=["bob", "cid"], settings=UNPACED)

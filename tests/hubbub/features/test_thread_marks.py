@@ -165,7 +165,7 @@ def test_refusals(book: Playbook) -> None:
     assert book.refused("ann", ReadThread(channel=X, id="no id", upto=1)) is BAD_REQUEST
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.lists(st.integers(0, 99), min_size=10, max_size=60))
 def test_every_message_counts_in_one_place_at_most(dice: list[int]) -> None:
     """Figures of channel and threads equal the definition, message by message."""
@@ -312,7 +312,7 @@ def test_of_many_only_those_are_marked_who_may(book: Playbook) -> None:
 seqs = st.sets(st.integers(3, 256 * 150), max_size=90)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seqs, seqs, seqs, st.integers(2, 256 * 150), st.integers(1, 256 * 150))
 def test_figures_of_a_thread_over_many_blocks(
     replies: set[int], own: set[int], named: set[int], mark: int, floor: int

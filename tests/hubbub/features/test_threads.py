@@ -193,7 +193,7 @@ def test_who_follows(book: Playbook) -> None:
     book.assert_replay_equal()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.sets(st.integers(3, 9_000), max_size=60),
     st.integers(0, 9_500),
@@ -228,7 +228,7 @@ steps = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(steps)
 def test_figures_equal_a_fold_of_the_events(steps: list[tuple[str, str, int]]) -> None:
     book = Playbook(X, owner="ann", members=PEOPLE[1:], settings=UNPACED)

@@ -17,7 +17,7 @@ SEQS = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.lists(SEQS, max_size=6), max_size=12), st.lists(SEQS, max_size=8), st.data())
 def test_counts_equal_counting_one_by_one(
     added: list[list[int]], probes: list[int], data: st.DataObject

@@ -47,7 +47,7 @@ def held(plan: Plan) -> Counter[str]:
 # --- targets and moves
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(3, 6), st.integers(1, 3), st.sampled_from([64, 256]), st.integers(1, 3))
 def test_newcomers_get_their_share_by_the_fewest_moves(
     count: int, more: int, slots: int, copies: int
@@ -65,7 +65,7 @@ def test_newcomers_get_their_share_by_the_fewest_moves(
         assert deviation(held(after), [h.storage for h in holders(count + more)]) <= 0.05
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(4, 7), st.sampled_from([64, 256]), st.integers(1, 3), st.integers(0, 6))
 def test_who_drains_gives_up_everything_and_only_that_moves(
     count: int, slots: int, copies: int, gone: int
@@ -79,7 +79,7 @@ def test_who_drains_gives_up_everything_and_only_that_moves(
     assert {move.source for move in moves} <= {f"s{gone}"}
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.lists(st.integers(1, 3), min_size=3, max_size=5), st.integers(1, 3))
 def test_copies_never_share_a_domain(sizes: list[int], copies: int) -> None:
     nodes = [Holder(f"d{d}n{i}", f"d{d}") for d, size in enumerate(sizes) for i in range(size)]
@@ -113,7 +113,7 @@ def test_moves_pair_who_comes_with_who_goes() -> None:
 # --- the steps of one slot
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.permutations("abcdefg"), st.integers(1, 4), st.permutations("abcdefg"), st.integers(1, 4))
 def test_steps_lead_to_the_target_one_exchange_at_a_time(
     before: list[str], count: int, after: list[str], wanted: int
@@ -203,7 +203,7 @@ def test_deviation_is_the_worst_node() -> None:
 # --- the bytes of a plan
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.permutations("abcde"), min_size=1, max_size=40), st.integers(1, 4))
 def test_targets_survive_packing(rows: list[list[str]], copies: int) -> None:
     targets = {slot: tuple(row[: 1 + slot % copies]) for slot, row in enumerate(rows)}

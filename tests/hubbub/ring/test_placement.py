@@ -47,7 +47,7 @@ def assert_sound(plan: Members, nodes: Sequence[PlacementNode], slots: int, copi
         assert len(members) == len({domain[name] for name in members}) == copies
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 12), SLOTS, st.integers(1, 3))
 def test_a_new_cluster_is_balanced(count: int, slots: int, copies: int) -> None:
     nodes = cluster(max(count, copies))
@@ -58,7 +58,7 @@ def test_a_new_cluster_is_balanced(count: int, slots: int, copies: int) -> None:
     assert propose(nodes[::-1], slots, copies) == plan  # whoever proposes, and in any order
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(3, 10), SLOTS, st.integers(1, 3))
 def test_a_plan_in_place_stays(count: int, slots: int, copies: int) -> None:
     nodes = cluster(count)
@@ -66,7 +66,7 @@ def test_a_plan_in_place_stays(count: int, slots: int, copies: int) -> None:
     assert propose(nodes, slots, copies, plan) == plan
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(3, 10), SLOTS, st.integers(1, 3))
 def test_a_newcomer_takes_what_it_must_and_nothing_else_moves(
     count: int, slots: int, copies: int
@@ -93,7 +93,7 @@ def test_a_newcomer_takes_followers_copies_first() -> None:
     assert lost == []
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(4, 10), SLOTS, st.integers(1, 3), st.integers(0, 9))
 def test_only_the_copies_of_one_that_leaves_are_made_anew(
     count: int, slots: int, copies: int, gone: int
@@ -109,7 +109,7 @@ def test_only_the_copies_of_one_that_leaves_are_made_anew(
     assert all(gone_name in before[slot] for slot, _ in moves(before, after))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.integers(1, 4), min_size=3, max_size=5),
     st.sampled_from([64, 256]),
@@ -129,7 +129,7 @@ def test_domains_of_any_size_are_kept_apart(sizes: list[int], slots: int, copies
         assert_balanced(counts, nodes, slots * copies)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.data())
 def test_any_history_of_joins_and_leaves_stays_sound(data: st.DataObject) -> None:
     alive = {f"n{i}": PlacementNode(f"n{i}", f"d{i % 4}") for i in range(5)}

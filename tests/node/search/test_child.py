@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from threading import Timer
 
@@ -80,9 +81,15 @@ def test_a_folder_that_cannot_be_is_one_line(tmp_path: Path) -> None:
     assert len(said.splitlines()) == 1
 
 
-def test_a_full_disk_is_told_and_what_is_there_is_found(tmp_path: Path) -> None:
+@pytest.fixture
+def index(tmp_path: Path) -> Iterator[Index]:
+    made = Index(tmp_path / "search", time.monotonic)
+    yield made
+    made.close()
+
+
+def test_a_full_disk_is_told_and_what_is_there_is_found(index: Index, tmp_path: Path) -> None:
     """SQLite says the same of a bound on a file's pages as of a disk without room."""
-    index = Index(tmp_path / "search", time.monotonic)
     files = index._files
     find = Find(7, "demo", (1,), (), Criteria("tea"), None, 10, 10_000)
 
@@ -118,10 +125,9 @@ def test_a_full_disk_is_told_and_what_is_there_is_found(tmp_path: Path) -> None:
 
 
 def test_it_merges_by_itself_while_nobody_asks(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    index: Index, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(purging, "AFTER_S", 0.0)
-    index = Index(tmp_path / "search", time.monotonic)
     document = Document("tea", "ann", "", 1_000, False)
     index.apply(Feed(changes=(Change(1, "demo", "group:x", 1, document),)))
     index.apply(Feed(changes=(Change(1, "demo", "group:x", 1, None),)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 
@@ -25,7 +26,10 @@ class Folder:
         self.folder = folder
         self.now = 0.0
         self.random = Random(7)
-        self.index = Index(folder, lambda: self.now)
+        self.reopen()
+
+    def reopen(self) -> None:
+        self.index = Index(self.folder, lambda: self.now)
 
     def put(self, seq: int, text: str | None) -> Change:
         document = None if text is None else Document(text, "ann", "", MS + seq, False)
@@ -54,8 +58,10 @@ class Folder:
 
 
 @pytest.fixture
-def book(tmp_path: Path) -> Folder:
-    return Folder(tmp_path / "search")
+def book(tmp_path: Path) -> Iterator[Folder]:
+    made = Folder(tmp_path / "search")
+    yield made
+    made.index.close()
 
 
 def fill(book: Folder) -> list[str]:
@@ -96,7 +102,7 @@ def test_what_is_owed_outlives_the_process(book: Folder) -> None:
     book.pass_s(AFTER_S)
     book.index.purge()  # begun, and not finished
     book.index.close()
-    book.index = Index(book.folder, lambda: book.now)
+    book.reopen()
     book.pass_s(AFTER_S + 60)
     assert book.holds(secrets) == []
 

@@ -177,9 +177,7 @@ def rocks(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RocksStore]:
     made.close()
 
 
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(batches=st.lists(OPS, max_size=4), start=KEYS, end=KEYS, limit=st.integers(1, 5))
 def test_both_stores_answer_alike(
     rocks: RocksStore, batches: list[list[Op]], start: bytes, end: bytes, limit: int

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections import namedtuple
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -116,6 +117,22 @@ def test_replication_is_critical_when_a_slot_is_not_served(canned: Canned, check
     canned["node-3"].silence()
     told = check("replication")
     assert (told.code, "2 of 16 slots are not served (2-3)" in told.out) == (CRITICAL, True)
+
+
+def test_slots_that_change_hands_are_no_alarm(
+    canned: Canned, check: Check, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    canned.lead("node-3", range(2, 4))
+    canned.tell()
+    answers = canned["node-3"].answers
+
+    def a_moment_later(_: float) -> None:
+        canned["node-3"].answers = answers
+
+    monkeypatch.setattr(time, "sleep", a_moment_later)
+    for name in ("replication", "cluster"):
+        canned["node-3"].silence()
+        assert check(name).code == OK
 
 
 @pytest.mark.parametrize("name", ["replication", "lag", "fsync", "ring"])

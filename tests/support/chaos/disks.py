@@ -20,6 +20,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import time
 from abc import ABC, abstractmethod
 from pathlib import Path
 from struct import pack
@@ -82,8 +83,16 @@ class _Disk(ABC):
         """Mount it, as after a power cut."""
 
     def unmount(self) -> None:
-        """Raises CalledProcessError while a process uses it."""
-        _run("umount", str(self.path))
+        """Raises CalledProcessError if a process uses it for long: whoever was killed is just
+        ending, and so are his children."""
+        ends_at = time.monotonic() + WITHIN_S
+        while True:
+            try:
+                return _run("umount", str(self.path))
+            except subprocess.CalledProcessError:
+                if time.monotonic() > ends_at:
+                    raise
+                time.sleep(0.05)
 
     def remove(self) -> None:
         """Unmount whatever uses it, and forget its files. May be called twice."""
