@@ -4,8 +4,8 @@ Rules:
 1. A refused request costs nothing and says when the next one would pass (`retry_after_ms`).
 2. A rate that is switched off makes no bucket.
 3. Every bucket is one app's: what an address does in one takes nothing from it in another.
-4. Buckets of users and addresses that are full again are forgotten; their number is bounded, and
-   the oldest makes room (its owner starts with a full bucket: generous, never unfair to others).
+4. The number of buckets of users and addresses is bounded, and the oldest makes room (its owner
+   starts with a full bucket: generous, never unfair to others).
 5. What must be exact over edges (messages per user and channel) is decided at the log, not here.
    Signs that nobody keeps, such as typing, need not be: they are counted here.
 """
