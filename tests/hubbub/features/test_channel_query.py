@@ -5,9 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from msgspec import Raw
+from msgspec import UNSET, Raw
 
-from hubbub.base.errors import BAD_REQUEST, PERMISSION_DENIED, Rejected
+from hubbub.base.errors import (
+    BAD_REQUEST,
+    PERMISSION_DENIED,
+    TOO_LARGE,
+    Rejected,
+)
 from hubbub.features.channel_list import PutListed
 from hubbub.features.channel_query import (
     ChannelQuery,
@@ -17,6 +22,9 @@ from hubbub.features.channel_query import (
 )
 from hubbub.features.channels import CreateChannel
 from hubbub.features.contract import Errand, HeadsCall, Keep, QueryCall, Recall
+from hubbub.features.fields import (
+    META_BYTES_MAX,
+)
 from hubbub.features.list_index import IndexRequest
 from hubbub.features.list_rows import ListState
 from hubbub.features.list_settings import SetListed
@@ -131,6 +139,7 @@ def test_the_channel_that_spoke_last_comes_first_and_a_line_says_all() -> None:
         "info": {"members": 3},
     }
     assert "info" not in page["channels"][3]
+    assert page["channels"][4]["head"]["ts"] == "1970-01-01T00:00:00.001Z", "its own, of no message"
     all_heads, details = world.questions
     assert (len(all_heads.keys), all_heads.user, all_heads.preview) == (5, "", False)
     assert (details.user, details.preview, details.query) == ("ann", True, "channel.get")
@@ -197,6 +206,17 @@ def test_what_is_hidden_until_a_message_comes_back_with_it() -> None:
     assert world.names(sort="name") == ["dm:bob", "open:hall", INVITED]
     assert world.names(hidden=True, sort="name") == ["group:coffee", "group:tea"]
     assert len(world.names(hidden=None, sort="name")) == 5
+    assert world.names(sort="unread") == ["dm:bob", INVITED, "open:hall"]
+    assert world.names(sort="unread", hidden=True) == ["group:tea", "group:coffee"]
+    assert (
+        world.names(sort="unread", hidden=None, limit=3)
+        == world.names(sort="unread", hidden=None)[:3]
+        == ["dm:bob", "group:tea", "group:coffee"]
+    )
+    world.questions.clear()
+    world.names(sort="unread")
+    assert "group:coffee" not in world.questions[0].keys, "nobody asks for it"
+    assert world.names(unread=True, sort="name") == ["dm:bob"]
 
 
 def test_a_list_is_its_users_own() -> None:
@@ -206,9 +226,30 @@ def test_a_list_is_its_users_own() -> None:
     assert caught.value.error is PERMISSION_DENIED
     assert book.query("", "user.channel_index", IndexRequest(), authority="server") == {}
     assert book.query("bob", "user.shared_channels", SharedRequest(["group:x"])) == {"channels": []}
-    for wrong in (ChannelQuery(limit=0), ChannelQuery(limit=101), ChannelQuery(member="a b")):
-        with pytest.raises(Rejected):
+    for key, role in (("group:x", Role.MEMBER), ("group:y", Role.INVITED)):
+        put = PutListed(user="ann", channel=key, kind=ChannelKind.GROUP, role=role)
+        book.do("", put, authority="system")
+    shared = SharedRequest(["group:x", "group:y", "group:z"])
+    answer = book.query("bob", "user.shared_channels", shared)
+    assert answer == {"channels": ["group:x"]}, "to be asked in is not to be in it"
+    large = {"k": Raw(b'"' + b"x" * META_BYTES_MAX + b'"')}
+    for wrong, error in (
+        (ChannelQuery(limit=0), BAD_REQUEST),
+        (ChannelQuery(limit=101), BAD_REQUEST),
+        (ChannelQuery(member="a b"), BAD_REQUEST),
+        (ChannelQuery(user="a b"), BAD_REQUEST),
+        (ChannelQuery(data=large), TOO_LARGE),
+    ):
+        with pytest.raises(Rejected) as caught:
             turn_query(wrong, book.edge_context(Viewer("ann")))
+        assert caught.value.error is error
+    server = book.edge_context(Viewer("", "server"))
+    with pytest.raises(Rejected) as caught:
+        turn_query(ChannelQuery(), server)
+    assert caught.value.error is BAD_REQUEST
+    errand = turn_query(ChannelQuery(user="ann"), server)
+    assert isinstance(errand, Errand)
+    assert next(errand.steps()) == Recall("channel_list ann")
 
 
 def test_custom_data_is_compared_by_value() -> None:
@@ -225,3 +266,7 @@ def test_custom_data_is_compared_by_value() -> None:
     assert equal(deep='{"a":[1,2]}')
     assert not equal(topic='"tea"')
     assert not equal(other="null")
+    for other in (UNSET, Raw(b"[1]")):
+        book = Playbook("group:x")
+        book.do("ann", CreateChannel(channel="group:x", data=other))
+        assert not equal(topic='"beans"')
