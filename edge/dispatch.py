@@ -23,8 +23,9 @@ import msgspec
 from edge.cursors import Seal, listing
 from edge.explaining import explained
 from edge.given import GivenSigns
-from edge.ignored import known_fields, plain, unknown_fields, with_ignored
+from edge.ignored import known_fields, unknown_fields, with_ignored
 from edge.limits import SharedLimits
+from edge.nearest import nearest_name
 from hubbub.base.errors import (
     BAD_REQUEST,
     NOT_AVAILABLE,
@@ -161,7 +162,6 @@ class Dispatch:
         entropy: Callable[[int], bytes],
     ) -> None:
         self._registry = registry
-        self._plain = {plain(name): name for name in registry.verbs}
         self._lists = {
             n for n, row in registry.verbs.items() if "cursor" in known_fields(row.shape)
         }
@@ -223,8 +223,7 @@ class Dispatch:
             reply(refusal, b"")
 
     def _nearest(self, name: str) -> dict[str, object]:
-        """The method that differs in case, underlines or a plural, for whoever mistyped it."""
-        found = self._plain.get(plain(name[:64]))
+        found = nearest_name(name, self._registry.verbs)
         return {"nearest": found} if found else {}
 
     def route(

@@ -3,7 +3,8 @@
 A shape tells what is of the wrong type (`hubbub.wire.field_errors`), a check the first thing that
 it meets. Here the rest is added, so that whoever filled in a form hears of all his mistakes: what
 breaks a pattern or a bound of `schemas`; else the field with whose name the refusal begins, or
-which it cannot but mean: `for_s`, `(by)`, a detail of that name.
+which it cannot but mean: `for_s`, `(by)`, a detail of that name. And, as in an answer, what means
+nothing: a field that is missing may stand there under another name.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ from typing import Any, Final
 
 from msgspec import Raw
 
+from edge.ignored import known_fields, told_names
 from edge.web.schemas import fields_of, properties_of
 from hubbub.base.errors import BAD_REQUEST, TOO_LARGE, Rejected
 from hubbub.wire.codec import parse_json
 from hubbub.wire.field_errors import ERRORS_MAX
 
+OF_ANY: Final = frozenset({"cursor", "linear", "min_seq"})  # of lists and reads of every shape
 _EXPLAINED: Final = (BAD_REQUEST, TOO_LARGE)
 _WORD: Final = re.compile(r"\w+")
 _MEANT: Final = re.compile(r"\b[a-z]+(?:_[a-z]+)+\b|(?<=\()[a-z]+(?=\))")
@@ -39,6 +42,9 @@ def explained(refusal: Rejected, params: Mapping[str, Any] | bytes, shape: type)
     rules = _rules(shape)
     given = refusal.details.get("errors")
     errors = {row["pointer"]: row["detail"] for row in given} if isinstance(given, list) else {}
+    details = dict(refusal.details)
+    if unknown := sorted(params.keys() - known_fields(shape) - OF_ANY):
+        details["ignored_fields"] = told_names(unknown)
     for name in params.keys() & rules.keys():
         value = params[name]
         value = parse_json(bytes(value)) if isinstance(value, Raw) else value
@@ -50,10 +56,10 @@ def explained(refusal: Rejected, params: Mapping[str, Any] | bytes, shape: type)
     if not errors:
         meant = {*_MEANT.findall(refusal.text), *refusal.details} & rules.keys()
         errors = {f"#/{name}": refusal.text for name in meant}
-    if not errors:
-        return refusal
-    rows = [{"pointer": at, "detail": errors[at]} for at in sorted(errors)[:ERRORS_MAX]]
-    return Rejected(refusal.error, refusal.text, **{**refusal.details, "errors": rows})
+    if errors:
+        rows = [{"pointer": at, "detail": errors[at]} for at in sorted(errors)[:ERRORS_MAX]]
+        details["errors"] = rows
+    return Rejected(refusal.error, refusal.text, **details)
 
 
 @cache
@@ -69,7 +75,8 @@ def _broken(value: object, rule: Mapping[str, Any]) -> str:
         if len(value) > rule.get("maxLength", len(value)):
             return f"at most {rule['maxLength']} characters"
         if "pattern" in rule and not re.fullmatch(rule["pattern"], value):
-            return f"must match {rule['pattern']}"
+            said = rule.get("description")
+            return f"must be {said}" if said else f"must match {rule['pattern']}"
     elif isinstance(value, int) and not isinstance(value, bool):
         if value < rule.get("minimum", value):
             return f"at least {rule['minimum']}"

@@ -34,12 +34,10 @@ def with_ignored(answer: bytes, names: Sequence[str]) -> bytes:
     """The answer, a JSON object, with the names of what was not understood."""
     if not names or not answer.startswith(b"{"):
         return answer
-    told = [name[:NAME_CHARS_MAX] for name in names[:NAMES_MAX]]
-    tail = b'"ignored_fields":' + dump_json(told) + b"}"
+    tail = b'"ignored_fields":' + dump_json(told_names(names)) + b"}"
     return answer[:-1] + (b"," if len(answer) > 2 else b"") + tail
 
 
-def plain(name: str) -> str:
-    """What is left of a method's name when it is mistyped in the usual ways."""
-    parts = name.lower().replace("_", "").replace("-", "").split(".")
-    return ".".join(part.removesuffix("s") for part in parts)
+def told_names(names: Sequence[str]) -> list[str]:
+    """As many of them, and as much of each, as is told."""
+    return [name[:NAME_CHARS_MAX] for name in names[:NAMES_MAX]]

@@ -33,6 +33,7 @@ from edge.dispatch import WISHES, Answered, App, Dispatch, Reply, Sealed
 from edge.explaining import explained
 from edge.ignored import known_fields, with_ignored
 from edge.limits import Allowance, rates
+from edge.nearest import nearest_path
 from edge.origins import Origins
 from edge.web.app_rows import APP_ROWS
 from edge.web.apps import AppRoutes, require_scope
@@ -269,6 +270,8 @@ class Api:
             self._rows_like.setdefault(_likeness(row.route.path), []).append(row)
         self._paths = [(row.method, _pattern(row.path)) for row in self.own_rows()]
         self._paths += [(row.route.method, row.pattern) for row in self._rows]
+        rows = [*self.own_rows(), *(row.route for row in self._rows)]
+        self._templates = list(dict.fromkeys(row.path for row in rows))
 
     def routes(self) -> list[web.RouteDef]:
         """All routes for the server's table."""
@@ -451,7 +454,9 @@ class Api:
             nearest = request.path.rstrip("/")
             if self._methods(nearest):
                 raise Rejected(METHOD_NOT_FOUND, "without the slash at the end", nearest=nearest)
-            raise Rejected(METHOD_NOT_FOUND, f"no {request.path}")
+            nearest = nearest_path(request.path, self._templates)
+            told = {"nearest": nearest} if nearest else {}
+            raise Rejected(METHOD_NOT_FOUND, f"no {request.path}", **told)
         allow = ", ".join(allowed)
         if request.method == "OPTIONS":
             return web.Response(status=204, headers={"Allow": allow})

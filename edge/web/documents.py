@@ -263,6 +263,12 @@ def problem_schema() -> dict[str, Any]:
             "retryable": {"type": "boolean"},
             "retry_after_ms": {"type": "integer"},
             "request_id": {"type": "string"},
+            "nearest": {"type": "string", "description": "the path that may have been meant"},
+            "ignored_fields": {
+                "type": "array",
+                "description": "fields of a wrong request that mean nothing",
+                "items": {"type": "string"},
+            },
             "errors": {
                 "type": "array",
                 "description": "every field that is wrong",

@@ -14,12 +14,20 @@ import msgspec
 from hubbub.wire.codec import json_schema_components
 
 _USER_CHARS: Final = r"[!-\"$-+\-.0-~]"  # printable ASCII without space # , /
-USER: Final = {"pattern": rf"^{_USER_CHARS}{{1,128}}$", "examples": ["ann"]}
+USER: Final = {
+    "pattern": rf"^{_USER_CHARS}{{1,128}}$",
+    "description": "1-128 printable ASCII characters without space # , /",
+    "examples": ["ann"],
+}
 CHANNEL: Final = {
     "pattern": r"^(dm|group|open):[!-.0-~]{1,240}$",
+    "description": "dm:, group: or open: and 1-240 printable ASCII characters without space /",
     "examples": ["group:tea"],
 }
-MESSAGE_ID: Final = {"pattern": r"^[0-9a-v]{26}$"}
+MESSAGE_ID: Final = {
+    "pattern": r"^[0-9a-v]{26}$",
+    "description": "26 characters 0-9 a-v, as answers have them",
+}
 TIME: Final = {"format": "date-time"}
 
 RULES: Final[dict[str, dict[str, Any]]] = {
@@ -69,6 +77,8 @@ def refined(
     rule = RULES.get(field.encode_name)
     if rule is not None and _is_text(schema) == ("minimum" not in rule):
         merged = {**rule, **schema}
+        if "pattern" in schema and "description" not in schema:
+            merged.pop("description", None)  # it tells the other pattern
         if isinstance(field.default, int) and field.default < merged.get("minimum", field.default):
             merged["minimum"] = field.default  # 0 stands for absent
         if "pattern" in merged and field.default == "" and not in_path:

@@ -343,7 +343,8 @@ TAKEN_FIELDS: Final = ("quote", "forwarded", "poll")
 
 
 class SendRequest(Struct, frozen=True):
-    """`user` (or `by`): on whose behalf a server key sends. Else as `message.send`."""
+    """`user` (or `by`): on whose behalf a server key sends; without either it is the app's own
+    message, and its `by` is empty. Else as `message.send`."""
 
     channel: str
     text: str = ""

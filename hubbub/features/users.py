@@ -242,8 +242,22 @@ FEATURE: Final = Feature(
         Verb("user.get", UserRequest, turn_get, Profile, "The public profile of a user."),
     ),
     routes=(
-        Route("PUT", "/v1/users/{user}", UpdateUser, turn_put, Done, doc="Write a whole profile."),
-        Route("PATCH", "/v1/users/{user}", UpdateUser, turn_update, Done, doc="Change a profile."),
+        Route(
+            "PUT",
+            "/v1/users/{user}",
+            UpdateUser,
+            turn_put,
+            Done,
+            doc="Write a whole profile; who is unknown is made.",
+        ),
+        Route(
+            "PATCH",
+            "/v1/users/{user}",
+            UpdateUser,
+            turn_update,
+            Done,
+            doc="Change a profile; who is unknown is made.",
+        ),
         Route("GET", "/v1/users/{user}", UserRequest, turn_get, Profile, doc="Read a profile."),
     ),
 )

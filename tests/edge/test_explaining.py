@@ -6,7 +6,10 @@ from typing import Any
 
 from msgspec import Raw
 
-from edge.explaining import explained
+from edge.dispatch import Wish
+from edge.explaining import OF_ANY, explained
+from edge.ignored import known_fields
+from edge.web.paging import CURSOR
 from hubbub.base.errors import BAD_REQUEST, NOT_FOUND, TOO_LARGE, Rejected
 from hubbub.features.registry import REGISTRY
 
@@ -25,7 +28,7 @@ def test_patterns_and_bounds_beside_what_was_told_already() -> None:
     found = named(Rejected(BAD_REQUEST, "x", errors=told), params, SEND)
     assert found.keys() == {"#/by", "#/channel", "#/text"}
     assert found["#/text"] == "Expected `str`, got `int`"
-    assert found["#/by"].startswith("must match")
+    assert found["#/by"] == "must be 1-128 printable ASCII characters without space # , /"
     found = named(Rejected(TOO_LARGE), {"text": Raw(b'"' + b"x" * 5_001 + b'"')}, SEND)
     assert found == {"#/text": "at most 5000 characters"}
 
@@ -44,6 +47,14 @@ def test_else_the_fields_that_it_cannot_but_mean() -> None:
     said = "what is also_in_channel is a reply, and not_a_field nothing"
     assert named(Rejected(BAD_REQUEST, said), {}, SEND) == {"#/also_in_channel": said}
     assert named(Rejected(BAD_REQUEST, "a message needs a text"), {}, SEND) == {}, "a mere word"
+
+
+def test_what_means_nothing_is_named_beside_what_is_missing() -> None:
+    refusal = explained(Rejected(BAD_REQUEST, "a message needs a text"), {"txt": "x"}, SEND)
+    assert refusal.details == {"ignored_fields": ["txt"]}
+    assert known_fields(Wish) | {CURSOR} == OF_ANY
+    asked = dict.fromkeys([*OF_ANY, "cmid"], "")
+    assert explained(Rejected(BAD_REQUEST, "no"), asked, SEND).details == {}
 
 
 def test_other_refusals_are_left_alone() -> None:
