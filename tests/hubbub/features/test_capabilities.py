@@ -418,3 +418,13 @@ def test_what_is_taken_back_leaves_no_row() -> None:
     book.do("ann", for_user("bob"))
     assert book.tables[MEMBER_RIGHTS].scan() == []
     book.do("bob", HELLO)
+
+
+def test_who_is_invited_to_a_group_has_rights_of_that_role() -> None:
+    book = room()
+    book.do("ann", InviteMembers(channel=KEY, users=("ida",)))
+    book.do("ann", for_role(Role.INVITED, deny=("join",)))
+    assert book.refused("ida", JoinChannel(channel=KEY)) is PERMISSION_DENIED
+    book.do("ann", for_role(Role.INVITED))
+    book.do("ann", for_role(Role.NONE, deny=("join",)))
+    assert book.do("ida", JoinChannel(channel=KEY)) != []

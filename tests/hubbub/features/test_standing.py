@@ -139,21 +139,23 @@ def test_all_may_what_each_reader_may(key: str, what: str) -> None:
     open channel whoever comes. A denial outlives a member who leaves a group, and counts no more.
     Who is invited to an open channel has what everybody there has."""
     kind = key.partition(":")[0]
-    denied = [(), ("bob",), ("cid",), ("bob", "cid"), ("eve",)]
+    denied = [(), ("bob",), ("cid",), ("bob", "cid"), ("eve", "fay", "gil")]
+    denied.append(("bob", "cid", "dan", "eli"))  # more than there are members
     layers = (["", "member", "none", "owner"], ["", "member", "none", "moderator"], denied)
     for app, role, users in itertools.product(*layers):
         if kind == "group" and (role == "none" or "eve" in users):
             continue
         laid = {kind: {app: Override(deny=(what,))}} if app else {}
         settings = AppSettings(capabilities=laid)
-        book = Playbook(key, members=["ann", "bob", "cid"], settings=settings)
+        gone = ("cid", "dan", "eli")
+        book = Playbook(key, members=["ann", "bob", *gone], settings=settings)
         book.do("", SetRole(channel=key, user="ann", role=Role.OWNER), authority="server")
         book.do("ann", InviteMembers(channel=key, user="ida"))
         if role:
             book.do("ann", SetRoleCapabilities(channel=key, role=Role(role), deny=(what,)))
         for user in users:
             book.do("", of_user(key, user, what), authority="server")
-        book.do("ann", RemoveMembers(channel=key, user="cid"))
+        book.do("ann", RemoveMembers(channel=key, users=gone))
         readers = ["ann", "bob", *(["cid", "eve", "ida"] if kind == "open" else [])]
         ctx = book.context(Viewer(""))
         rights = [granted(standing_of(user, book.tables, ctx), settings) for user in readers]
