@@ -184,6 +184,8 @@ def test_joining_an_open_channel_keeps_nothing() -> None:
     book.settings = AppSettings(channel_members_max=member_count(book.tables))
     assert book.refused("", replace(mod, user="eve"), authority="server") is TOO_MANY
     assert book.do("", replace(mod, user="ida"), authority="server") != []
+    book.settings = AppSettings(channel_members_max=member_count(book.tables) + 1)
+    assert book.do("", replace(mod, user="eve"), authority="server") != [], "there is room for one"
     book.assert_replay_equal()
 
 
