@@ -19,6 +19,7 @@ from hubbub.features.channel_list import (
     ChannelAdded,
     ChannelInvited,
     ChannelRemoved,
+    ChannelRenamed,
     ChannelRoleChanged,
     DropListed,
     ListRequest,
@@ -215,8 +216,9 @@ def test_pages_newest_first() -> None:
     assert len(bob.access("bob").channels) == 200
     with pytest.raises(Rejected):
         bob.query("eve", "user.channels", ListRequest())
-    with pytest.raises(Rejected):
-        bob.query("bob", "user.channels", ListRequest(limit=201))
+    for wrong in (ListRequest(limit=201), ListRequest(before=-1)):
+        with pytest.raises(Rejected):
+            bob.query("bob", "user.channels", wrong)
 
 
 def test_requests() -> None:
@@ -258,15 +260,24 @@ def test_who_is_invited_hears_what_becomes_of_the_channel(monkeypatch: pytest.Mo
         book.forwards.clear()
         return told
 
-    cid = Playbook("#cid")
-    cid.do("ann", lists()["cid"], authority="system")
+    cid, bob = Playbook("#cid"), Playbook("#bob")
+    invited = lists()["cid"]
+    assert isinstance(invited, PutListed)
+    assert invited.inviter == "ann"
+    cid.do("ann", invited, authority="system")
+    put = PutListed(user="bob", channel=X, kind=ChannelKind.GROUP, role=Role.MEMBER)
+    bob.do("ann", put, authority="system")
     book.do("ann", UpdateChannel(channel=X, name="club"))
     told = lists()
     assert list(told) == ["ann", "bob", "cid", "dan", "eve"]
     assert told["ann"] == PutListed(
         user="ann", channel=X, kind=ChannelKind.GROUP, role=Role.OWNER, name="club"
     )
-    cid.do("ann", told["cid"], authority="system")
+    for user, of_user in (("bob", bob), ("cid", cid)):
+        events = of_user.do("ann", told[user], authority="system")
+        assert events == [ChannelRenamed(channel=X, name="club")]
+    (row,) = bob.query("bob", "user.channels", ListRequest())["channels"]
+    assert (row["name"], row["role"]) == ("club", "member")
     blocks = Playbook("#eve")
     blocks.do("eve", BlockUser(user="eve", blocked="ann"))
     assert blocks.do("ann", told["eve"], authority="system") == [], "he asks her in"

@@ -141,7 +141,7 @@ def test_a_short_list_is_not_kept() -> None:
 
 
 def test_of_a_long_list_only_what_changed_is_asked_for() -> None:
-    edge = Edge(KEPT_FROM)
+    edge = Edge(KEPT_FROM + 5)
     first = edge.index()
     edge.put(KEYS[40])
     edge.drop(KEYS[0])
@@ -149,10 +149,16 @@ def test_of_a_long_list_only_what_changed_is_asked_for() -> None:
     edge.book.do("ann", SetSettings(settings={"theme": Raw(b'"dark"')}))
     again = edge.index()
     assert again is first
-    assert [ask.since for ask in edge.asked] == [0, KEPT_FROM]
+    assert [ask.since for ask in edge.asked] == [0, KEPT_FROM + 5]
     assert again.roll is not None
-    assert set(again.roll.keys) == set(again.stored) == {*KEYS[1:KEPT_FROM], KEYS[40]}
+    assert set(again.roll.keys) == set(again.stored) == {*KEYS[1 : KEPT_FROM + 5], KEYS[40]}
     assert again.own[KEYS[1]].muted
+    _compare(edge)
+    edge.drop(KEYS[5])
+    _compare(edge)
+    edge.drop(KEYS[1])
+    edge.put(KEYS[1])
+    _compare(edge)
 
 
 def test_too_much_or_another_life_is_asked_for_whole() -> None:
