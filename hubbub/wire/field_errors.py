@@ -11,6 +11,7 @@ Source: RFC 6901 (JSON pointer), RFC 9457 section 3 (`errors`).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from enum import StrEnum
 from typing import Any, Final, get_args, get_origin
 
 import msgspec
@@ -19,6 +20,7 @@ ERRORS_MAX: Final = 10  # they travel behind an error's text on a socket, too
 DEPTH_MAX: Final = 4  # the deepest shape of a request: a batch, its operations, one of them
 PARTS_MAX: Final = 1_000  # that are looked at in one list
 DETAIL_CHARS_MAX: Final = 200  # it may quote what it was given
+_NO_CHOICE: Final = "Invalid enum value"  # msgspec's words, which do not tell the right ones
 Misfit = Callable[[object, Any], str]  # why a value does not fit a type; empty if it does
 _Part = tuple[str, object, Any]  # its step of the pointer, the value, its type
 
@@ -44,7 +46,10 @@ def _look(
             else:
                 _look(part, part_shape, place, misfit, found)
     if len(found) == before and pointer != "#":
-        found.append(_error(pointer, why.partition(" - at `")[0]))
+        said = why.partition(" - at `")[0]
+        if said.startswith(_NO_CHOICE) and (choices := _choices(shape)):
+            said = f"{said}: one of {', '.join(choices)}"
+        found.append(_error(pointer, said))
 
 
 def _error(pointer: str, detail: str) -> dict[str, str]:
@@ -63,6 +68,17 @@ def _parts(value: object, shape: Any) -> Iterator[_Part]:
         elif isinstance(value, list) and get_origin(kind) in (tuple, list, frozenset, set):
             for number, part in enumerate(value[:PARTS_MAX]):
                 yield str(number), part, get_args(kind)[0]
+
+
+def _choices(shape: Any) -> list[str]:
+    """The words that may stand there."""
+    found: list[str] = []
+    for kind in _kinds(shape):
+        if isinstance(kind, type) and issubclass(kind, StrEnum):
+            found += kind
+        elif isinstance(kind, str):  # of a Literal
+            found.append(kind)
+    return found
 
 
 def _kinds(shape: Any) -> tuple[Any, ...]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from enum import StrEnum
+from typing import Annotated, Any, Literal
 
 import msgspec
 import pytest
@@ -48,6 +49,24 @@ def test_all_of_them_at_once_also_inside() -> None:
 
 def test_a_list_that_is_too_short_is_itself_the_place() -> None:
     assert errors({"by": "ann", "cups": []}) == {"#/cups": "Expected `array` of length >= 1"}
+
+
+class Leaves(StrEnum):
+    GREEN = "green"
+    BLACK = "black"
+
+
+class Order(msgspec.Struct):
+    leaves: Leaves | None = None
+    size: Literal["pot", "cup"] = "cup"
+
+
+def test_one_of_a_few_words_is_told_which() -> None:
+    assert errors({"leaves": "red", "size": "tub"}, Order) == {
+        "#/leaves": "Invalid enum value 'red': one of green, black",
+        "#/size": "Invalid enum value 'tub': one of pot, cup",
+    }
+    assert errors({"size": 5}, Order) == {"#/size": "Expected `str`, got `int`"}
 
 
 @pytest.mark.parametrize("value", [[], 7, None, "x"])
