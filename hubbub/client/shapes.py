@@ -3170,11 +3170,12 @@ class ThreadMarked(TypedDict):
 
 
 class ThreadPage(TypedDict):
-    """Replies ascending, each with its current state; an empty page is the end. `following`: the one who asks does."""
+    """Replies ascending, each with its current state; an empty page is the end. `following`: the one who asks does. `more`: it is full by its bytes, before it had as many as were asked for."""
 
     root: Message
     messages: Sequence[Message]
     following: NotRequired[bool]
+    more: NotRequired[bool]
 
 
 class ThreadRequest(TypedDict):

@@ -70,6 +70,7 @@ from hubbub.model.message import Message
 from hubbub.model.permissions import Action
 from hubbub.wire.codec import decode_json
 from hubbub.wire.event import StoredEvent
+from hubbub.wire.shapes import Json
 
 PARTICIPANTS_MAX: Final = 5  # faces beside a thread
 PAGE_DEFAULT: Final = 50
@@ -151,11 +152,12 @@ class ThreadRequest(Struct, frozen=True):
 
 class ThreadPage(Struct, frozen=True, omit_defaults=True):
     """Replies ascending, each with its current state; an empty page is the end. `following`: the
-    one who asks does."""
+    one who asks does. `more`: it is full by its bytes, before it had as many as were asked for."""
 
     root: Message
     messages: list[MessageJson]
     following: bool = False
+    more: bool = False
 
 
 class ThreadsRequest(Struct, frozen=True):
@@ -323,18 +325,35 @@ def run_thread(request: ThreadRequest, tables: Tables, ctx: Context) -> ThreadPa
     require_standing(Action.READ, tables, ctx)
     limit = _limit(request.limit, ctx)
     root = root_of(request.id, tables, ctx)
-    if request.after_seq is not None:
-        place = Place(max(request.after_seq, 0), _LAST)
-        seqs = reply_seqs(root.seq, place, limit, tables)
-    else:
-        before = _LAST if request.before_seq is None else request.before_seq
-        seqs = reply_seqs(root.seq, Place(0, before), limit, tables, reverse=True)[::-1]
-    found = [stored for seq in seqs if (stored := tables.published(seq)) is not None]
+    is_back = request.after_seq is None
+    before = _LAST if request.before_seq is None else request.before_seq
+    place = Place(max(request.after_seq or 0, 0), before)
+    seqs = reply_seqs(root.seq, place, limit, tables, reverse=is_back)
+    lines, more = _lines(root, seqs, tables, ctx)
     return ThreadPage(
         root=_message(root, tables, ctx),
-        messages=[_line(stored, tables, ctx) for stored in found],
+        messages=lines[::-1] if is_back else lines,
         following=_is_following(root.seq, tables, ctx),
+        more=more,
     )
+
+
+def _lines(
+    root: StoredEvent, seqs: Iterable[int], tables: Tables, ctx: Context
+) -> tuple[list[Raw], bool]:
+    """These replies, in this order, as far as the bytes of a page reach beside the root, at least
+    one; and whether they reached for all."""
+    left = ctx.settings.history_page_bytes_max - len(_data(root, tables, ctx))
+    lines: list[Raw] = []
+    for seq in seqs:
+        stored = tables.published(seq)
+        if stored is not None:
+            data = _data(stored, tables, ctx)
+            left -= len(data)
+            if lines and left < 0:
+                return lines, True
+            lines.append(Raw(data))
+    return lines, False
 
 
 class Place(NamedTuple):
@@ -375,16 +394,20 @@ def run_threads(request: ThreadsRequest, tables: Tables, ctx: Context) -> Thread
     require_standing(Action.READ, tables, ctx)
     limit, looks, lowest = _limit(request.limit, ctx), LOOKED_AT_MAX, readable_from(tables, ctx)
     found: list[ThreadLine] = []
-    before = request.before
+    before, left = request.before, ctx.settings.history_page_bytes_max
     while looks > 0:
         rows = tables[BY_LAST].scan(after=before or None, limit=limit, reverse=True)
         for last, root in rows:
-            before, looks = last, looks - 1
+            looks -= 1
             following = _is_following(root, tables, ctx)
             stored = tables.published(root) if root >= lowest else None
-            if stored is None or (request.followed and not following):
-                continue
-            found.append(ThreadLine(_message(stored, tables, ctx), following))
+            if stored is not None and (following or not request.followed):
+                data = _data(stored, tables, ctx)
+                left -= len(data)
+                if found and left < 0:
+                    return ThreadsPage(found, before)
+                found.append(ThreadLine(decode_json(data, Message), following))
+            before = last
             if len(found) == limit:
                 return ThreadsPage(found, before)
         if len(rows) < limit:
@@ -401,12 +424,12 @@ def _is_following(root: int, tables: Tables, ctx: Context) -> bool:
     return bool(ctx.actor) and tables[FOLLOWERS].get((root, ctx.actor)) == 1
 
 
-def _line(stored: StoredEvent, tables: Tables, ctx: Context) -> Raw:
-    return Raw(seen(stored, tables[ANNOTATIONS].get(stored.seq), tables, ctx.actor))
+def _data(stored: StoredEvent, tables: Tables, ctx: Context) -> Json:
+    return seen(stored, tables[ANNOTATIONS].get(stored.seq), tables, ctx.actor)
 
 
 def _message(stored: StoredEvent, tables: Tables, ctx: Context) -> Message:
-    return decode_json(bytes(_line(stored, tables, ctx)), Message)
+    return decode_json(_data(stored, tables, ctx), Message)
 
 
 def turn_thread(request: ThreadRequest, _: EdgeContext) -> QueryCall:

@@ -2864,11 +2864,12 @@ export interface ThreadMarked {
   moved: number;
 }
 
-/** Replies ascending, each with its current state; an empty page is the end. `following`: the one who asks does. */
+/** Replies ascending, each with its current state; an empty page is the end. `following`: the one who asks does. `more`: it is full by its bytes, before it had as many as were asked for. */
 export interface ThreadPage {
   root: Message;
   messages: readonly Message[];
   following?: boolean;
+  more?: boolean;
 }
 
 /** Replies in a thread; `id`: of its root, or of any message in it. At most one place: behind `after_seq` (0: the oldest), before `before_seq`, none: the newest. */

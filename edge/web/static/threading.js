@@ -37,10 +37,11 @@ export class Threading {
     const page = await this.#page({}, (error) => this.on.refused(error.message));
     if (!page) return;
     const { room } = this;
-    const isBroken = room.isLoaded && page.messages.length === PAGE && page.messages[0].seq > room.last.seq;
+    const isWhole = page.messages.length < PAGE && !page.more;
+    const isBroken = room.isLoaded && !isWhole && page.messages[0].seq > room.last.seq;
     if (isBroken) room.reset();
     this.id = room.thread = page.root.id;
-    room.load([page.root, ...page.messages], 0, page.messages.length < PAGE);
+    room.load([page.root, ...page.messages], 0, isWhole);
     this.isFollowing = Boolean(page.following);
     this.#tell();
   }
@@ -51,7 +52,7 @@ export class Threading {
     const page = await this.#page({ before_seq: room.messages[1]?.seq ?? room.oldestSeq }, () => this.#rest());
     if (!page) return;
     room.merge(page.messages);
-    room.atStart = page.messages.length < PAGE;
+    room.atStart = page.messages.length < PAGE && !page.more;
     this.#tell();
   }
 

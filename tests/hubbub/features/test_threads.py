@@ -7,8 +7,14 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import (
+    replace,
+)
 
 from hubbub.base.errors import BAD_REQUEST, CHANNEL_NOT_FOUND, MESSAGE_DELETED, NOT_FOUND, Rejected
+from hubbub.base.units import (
+    KIB,
+)
 from hubbub.features import (
     threads,
 )
@@ -157,6 +163,45 @@ def test_pages_from_both_ends(book: Playbook) -> None:
     with pytest.raises(Rejected) as caught:
         page(book, book.shown(1)["id"])
     assert caught.value.error is NOT_FOUND
+
+
+def test_a_page_of_large_replies_is_bounded_by_bytes_and_says_so(book: Playbook) -> None:
+    """Fifty of the largest were 3 MB in one frame, more than most client libraries take."""
+    book.settings = replace(UNPACED, text_chars_max=20_000, history_page_bytes_max=64 * KIB)
+    root = send(book, "ann", "r" * 20_000)
+    texts_sent = [f"{n}" * 20_000 for n in range(7)]
+    for text in texts_sent:
+        send(book, "bob", text, root)
+    newest = page(book, root)
+    assert (texts(newest), newest["more"]) == (texts_sent[-2:], True)
+    forward, after = list[str](), 0
+    while (found := page(book, root, after_seq=after))["messages"]:
+        forward += texts(found)
+        after = found["messages"][-1]["seq"]
+    backward, before = list[str](), 99
+    while (found := page(book, root, before_seq=before))["messages"]:
+        backward[:0] = texts(found)
+        before = found["messages"][0]["seq"]
+    assert forward == backward == texts_sent
+    whole = page(book, root, after_seq=newest["messages"][0]["seq"])
+    assert (len(whole["messages"]), "more" in whole) == (1, False)
+    book.settings = replace(book.settings, history_page_bytes_max=1)
+    assert texts(page(book, root)) == texts_sent[-1:], "at least one"
+
+
+def test_a_page_of_threads_is_bounded_by_bytes(book: Playbook) -> None:
+    book.settings = replace(UNPACED, text_chars_max=20_000, history_page_bytes_max=64 * KIB)
+    for n in range(5):
+        send(book, "bob", "re", send(book, "ann", f"{n}" * 20_000))
+    found, request = list[str](), ThreadsRequest(X)
+    while True:
+        answer = book.query("cid", "thread.list", request)
+        assert len(answer["threads"]) <= 3
+        found += [line["root"]["text"][0] for line in answer["threads"]]
+        if not answer["next"]:
+            break
+        request = ThreadsRequest(X, before=answer["next"])
+    assert found == ["4", "3", "2", "1", "0"]
 
 
 def test_threads_of_a_channel_by_their_last_reply(book: Playbook) -> None:
