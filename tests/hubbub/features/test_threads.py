@@ -18,7 +18,14 @@ from hubbub.base.units import (
 from hubbub.features import (
     threads,
 )
+from hubbub.features.channels import (
+    HistoryRule,
+    UpdateChannel,
+)
 from hubbub.features.history import MessageRequest
+from hubbub.features.members import (
+    AddMembers,
+)
 from hubbub.features.messages import (
     DeleteMessage,
     EditMessage,
@@ -238,11 +245,17 @@ def test_who_follows(book: Playbook) -> None:
     book.assert_replay_equal()
 
 
+# So many, so far from one another: of a few blocks, and of more than are read at once.
+spread = st.tuples(st.integers(3, 300), st.integers(1, 300), st.integers(0, 60)).map(
+    lambda of: set(range(of[0], of[0] + of[1] * of[2], of[1]))
+)
+
+
 @settings(max_examples=60)
 @given(
-    st.sets(st.integers(3, 9_000), max_size=60),
+    spread,
     st.integers(0, 9_500),
-    st.integers(0, 9_500),
+    st.integers(0, 19_000),
     st.integers(1, 70),
     st.booleans(),
 )
@@ -345,6 +358,9 @@ def test_what_the_server_says_itself_has_no_participant(book: Playbook) -> None:
     said = book.outcome.id
     book.do("", DeleteMessage(channel=X, id=said), authority="server")
     book.do("", UndeleteMessage(channel=X, id=said), authority="server")
+    for seq in (3, 5):
+        book.do("", DeleteMessage(channel=X, id=book.shown(seq)["id"]), authority="server")
+        book.do("", UndeleteMessage(channel=X, id=book.shown(seq)["id"]), authority="server")
     (row,) = (row for _, row in book.tables[REPLIES].scan())
     assert (seqs_in(0, row.all), seqs_in(0, row.countable)) == ([3, 5, 6], [3])
     assert page(book, root)["root"]["replies"] == 3
@@ -389,3 +405,14 @@ def test_what_is_asked(book: Playbook, name: str, asked: dict[str, Any], is_righ
         assert is_right
     except Rejected:
         assert not is_right
+
+
+def test_threads_from_before_his_time_are_not_listed(book: Playbook) -> None:
+    book.do("ann", UpdateChannel(channel=X, history=HistoryRule.FROM_JOIN))
+    old = send(book, "ann", "old")
+    book.do("", AddMembers(channel=X, user="new"), authority="server")
+    for root in (old, send(book, "ann", "young")):
+        send(book, "bob", "re", root)
+    for user, listed in (("new", ["young"]), ("cid", ["young", "old"])):
+        found = book.query(user, "thread.list", ThreadsRequest(X))["threads"]
+        assert [line["root"]["text"] for line in found] == listed
