@@ -152,7 +152,8 @@ async def test_unread_figures_come_and_go(chat: Chat, demo: Demo) -> None:
     await enter(alice, "Robin")
     await expect(line(alice, name).locator(".badge")).to_have_count(0)
     last = fresh("and cake")
-    for text in (fresh("Tea?"), fresh("with milk"), last):
+    milk = fresh("with milk")
+    for text in (fresh("Tea?"), milk, last):
         demo.write(channel, "dan", text)
     await expect(line(alice, name).locator(".badge")).to_have_text("3 unread")
     await expect(line(alice, name).locator(".last")).to_have_text(f"Dan: {last}")
@@ -178,6 +179,19 @@ async def test_unread_figures_come_and_go(chat: Chat, demo: Demo) -> None:
     await page.reload()
     await expect(line(alice, name).locator(".last")).to_have_text(f"Dan: {last}")
     await expect(line(alice, name).locator(".badge")).to_have_count(0)
+    # What is to be read once more is unread from there on, and read when it is opened again.
+    await enter(alice, name)
+    await bubble(alice, milk).hover()
+    await bubble(alice, milk).get_by_role("button", name="Actions").click()
+    await page.get_by_role("menuitem", name="Mark as unread").click()
+    await expect(line(alice, name)).to_be_focused()
+    await expect(line(alice, name).locator(".badge")).to_have_text("3 unread")
+    await enter(alice, name)
+    await expect(alice.locator(".line-new + article")).to_contain_text(milk)
+    await expect(line(alice, name).locator(".badge")).to_have_count(0)
+    async with asyncio.timeout(10):
+        while not await page.evaluate(MARKED):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
 
 
 async def test_history_pages_without_moving_what_is_read(chat: Chat, demo: Demo) -> None:

@@ -194,7 +194,7 @@ export function verbsOf(message, { user, role, underRoot }) {
   verbs.push("save", "remind");
   if (message.by === user) verbs.push("readers");
   if (message.poll && !message.poll.closed_at && (message.by === user || isStaff)) verbs.push("askEnd");
-  if (message.by !== user && message.kind !== "system") verbs.push("profile");
+  if (message.by !== user && message.kind !== "system") verbs.push(...(underRoot ? [] : ["unread"]), "profile");
   if (isStaff && !verbs.includes("delete")) verbs.push("delete");
   if (Object.keys(message.reactions ?? {}).length) verbs.push("reactors");
   return verbs;

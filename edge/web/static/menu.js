@@ -15,6 +15,7 @@ const WORDS = {
   link: t("Copy link"),
   save: t("Save for later"),
   remind: t("Remind me…"),
+  unread: t("Mark as unread"),
   profile: t("Person…"),
   undelete: t("Bring it back"),
   pin: t("Pin"),

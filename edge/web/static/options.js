@@ -16,6 +16,7 @@ export function showOptions(opener, session, on) {
   const settle = (settings) => session.command("channel.set_mine", { channel, ...settings });
   const leave = async () => (await session.command("member.leave", { channel })) && on.left();
   const hide = async (hidden) => (await settle({ hidden })) && on.left();
+  const askLeave = () => dropDown(opener, t("Leave…"), [[t("Stay"), () => {}], [t("Leave"), leave, "sure"]]);
   const askHide = () => dropDown(opener, t("Hide…"), [[t("Until the next message"), () => hide("until_message")], [t("For good"), () => hide("for_good")]]);
   const items = [
     ...(peer ? [] : [[t("Members"), on.members]]),
@@ -31,6 +32,6 @@ export function showOptions(opener, session, on) {
     items.push([slow ? t("End slow mode") : t("Slow mode: one message in {n} s", { n: SLOW_S }), () => session.command("channel.set_slow_mode", { channel, seconds: slow ? 0 : SLOW_S })]);
   }
   if (peer) items.push([isBlocked ? t("Unblock") : t("Block"), () => block(session, peer, !isBlocked), "sure"]);
-  else if (kind === "group") items.push([t("Leave"), leave, "sure"]);
+  else if (kind === "group") items.push([t("Leave…"), askLeave, "sure"]);
   dropDown(opener, t("Conversation options"), items);
 }

@@ -170,7 +170,8 @@ export class Pane {
     if (this.me.dataset.shape === shape) return;
     this.me.dataset.shape = shape;
     this.root.setAttribute("aria-label", name);
-    const state = el("span", { class: "presence" }, el("span", { class: "dot" }), el("span", { text: words }));
+    const look = words === this.presence ? "dot" : `dot dot-${this.session.choice}`;
+    const state = el("span", { class: "presence" }, el("span", { class: look }), el("span", { text: words }));
     this.me.replaceChildren(avatar(this.user, name), el("span", {}, el("bdi", { class: "name", text: name }), state));
   }
 
@@ -338,10 +339,10 @@ export class Pane {
     if (focuses) queueMicrotask(() => !this.composer.root.hidden && this.composer.focus());
   }
 
-  #leave() {
+  #leave(close = () => this.session.close()) {
     const channel = this.session.room?.channel;
     this.session.problem = "";
-    this.session.close();
+    close();
     this.#changed("room");
     this.#changed("list");
     queueMicrotask(() => this.#focusList(channel));
@@ -594,6 +595,7 @@ export class Pane {
       unpin: () => session.command("message.unpin", { channel, id: message.id }),
       readers: () => this.#detail("showReaders", message),
       reactors: () => this.#detail("showReactors", message),
+      unread: () => this.#leave(() => session.unread(message)),
       profile: () => this.#members(message.by),
       edits: () => this.#detail("showEdits", message),
       vote: () => session.vote(message, more),

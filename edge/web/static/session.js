@@ -317,7 +317,7 @@ export class Session {
       this.list.replace(hello.channels);
       if (hello.profile?.name) this.names.set(this.user, hello.profile.name);
       if (hello.next) this.#restOfList(hello.next);
-      this.list.apply({ t: "heads", heads: hello.heads ?? {} });
+      this.#heads({ t: "heads", heads: hello.heads ?? {} });
     }
     this.isListed = true;
     this.telling.anew();
@@ -411,7 +411,7 @@ export class Session {
       this.signs.drop(data.blocked);
     }
     if (data.t === "user.unblocked") this.blocked.delete(data.blocked);
-    if (!this.list.apply(data)) return;
+    if (!(data.t === "heads" ? this.#heads(data) : this.list.apply(data))) return;
     if (data.t === "channel.added" && this.room?.channel === data.channel) {
       this.client.subscribe(data.channel, this.positions.get(data.channel));
     }
@@ -420,6 +420,11 @@ export class Session {
     this.telling.delivered();
     this.telling.looksAt();
     this.on.changed("list");
+  }
+
+  #heads(data) {
+    for (const [channel, { mark, rev }] of Object.entries(data.heads)) this.rooms.get(channel)?.remark(mark, rev);
+    return this.list.apply(data);
   }
 
   #event(channel, data) {
@@ -470,6 +475,14 @@ export class Session {
     if (room.isLoaded) room.apply(news);
     this.thread?.apply(entry.channel, news);
     if (room.last) this.list.preview(room.channel, room.last);
+  }
+
+  /** What stands from a message on is unread again. It is left: who looks at it reads it. */
+  async unread({ seq }) {
+    const { room } = this;
+    this.close();
+    const answer = await this.command("mark.unread", { channel: room.channel, since: seq });
+    if (answer) room.remark(answer.upto, answer.rev);
   }
 
   /** Everything up to a seq is read. */

@@ -34,6 +34,7 @@ export class Room {
     this.isLoaded = false;
     this.atStart = false;
     this.mark = 0;
+    this.rev = 0; // how often the mark was moved back
     this.newAfter = 0; // messages of others behind it were new when the channel was opened
     this.members = 0;
     this.frozen = false;
@@ -81,6 +82,13 @@ export class Room {
       }
     }
     return fresh;
+  }
+
+  /** Where the mark stands, if its user has moved it back: here, or on another device. */
+  remark(mark, rev = 0) {
+    if (rev <= this.rev) return;
+    this.mark = mark;
+    this.rev = rev;
   }
 
   /** The first page, newest messages. `atStart`: there is nothing older. */

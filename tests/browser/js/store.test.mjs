@@ -116,6 +116,17 @@ test("one line says what a message says, without its marks", () => {
   assert.equal(gist({ data: {} }), "(data)");
 });
 
+test("a mark that was moved back stands there until it is moved on; what was said before it is not news", () => {
+  const room = new Room("group:x", "alice");
+  room.load([message(1), message(2), message(3)], 3, true);
+  room.mark = 3;
+  room.remark(1, 1);
+  assert.equal(room.unread(), 2);
+  room.mark = 3;
+  for (const [mark, rev] of [[1, 1], [0], [undefined, undefined]]) room.remark(mark, rev);
+  assert.equal(room.mark, 3);
+});
+
 test("the timeline has days, runs of one author and one line before what is new", () => {
   const at = (minute, more) => message(minute + 1, { ts: new Date(Date.UTC(2026, 0, 31, 23, 56 + minute)).toISOString(), key: `k${minute}`, ...more });
   const messages = [at(0), at(1), at(2, { by: "alice" }), at(5), at(6), at(30)];
