@@ -150,6 +150,15 @@ async def test_sizes(chat: Chat, width: int, height: int) -> None:
         await emma.get_by_role("button", name="Back to conversations").click()
         await expect(line(emma, "Trail run")).to_be_visible()
         await expect(emma.locator(".room")).to_be_hidden()
+        # So does the browser's own way back, also at once behind the other one.
+        await line(emma, "Trail run").click()
+        await page.evaluate("document.querySelector('.back').click()")
+        await line(emma, "Robin").click()
+        await expect(emma.locator(".room h1")).to_have_text("Robin")
+        await page.wait_for_function("history.state === 'room'")
+        await page.go_back()
+        await expect(emma.locator(".room")).to_be_hidden()
+        assert "user=emma" in page.url
 
 
 async def test_both_panes_fit_a_narrow_window(chat: Chat) -> None:

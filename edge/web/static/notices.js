@@ -15,10 +15,10 @@ const TONE_S = 0.12;
 /** Lets the user choose below `opener`; `kept`: what he chose before; `keep(which)`, `said(words)`. */
 export function chooseNotices(opener, { kept, keep, said }) {
   const choose = async (which) => {
-    keep(which);
-    if (!which) return;
-    if ((await globalThis.Notification?.requestPermission()) !== "granted") said(t("The browser does not allow notices."));
-    if (which === "heard") ring();
+    const isAllowed = !which || (await globalThis.Notification?.requestPermission()) === "granted";
+    keep(isAllowed ? which : "");
+    if (!isAllowed) said(t("The browser does not allow notices."));
+    else if (which === "heard") ring();
   };
   dropDown(opener, t("Notices…"), Object.entries(CHOICES).map(([which, words]) => [words, () => choose(which), undefined, which === kept]));
 }

@@ -76,6 +76,7 @@ export class Pane {
     addEventListener("online", () => this.session.client.wake());
     addEventListener("offline", () => this.#changed("state"));
     addEventListener("focus", () => this.session.client.wake());
+    if (this.isAlone) import("./steps.js").then(({ watchBack }) => watchBack(this.root, { isNarrow: () => this.#isNarrow, leave: () => this.#leave(), closeThread: () => this.threads?.close() }));
     addEventListener("storage", ({ key, newValue }) => newValue === null && this.session.outbox.removed(key));
   }
 
@@ -339,6 +340,10 @@ export class Pane {
     if (focuses) queueMicrotask(() => !this.composer.root.hidden && this.composer.focus());
   }
 
+  get #isNarrow() {
+    return getComputedStyle(this.back).display !== "none";
+  }
+
   #leave(close = () => this.session.close()) {
     const channel = this.session.room?.channel;
     this.session.problem = "";
@@ -363,7 +368,7 @@ export class Pane {
       this.#lookUp(link);
     } else if (this.opens) {
       this.#attempt(() => this.#openAgreed());
-    } else if (getComputedStyle(this.back).display === "none") {
+    } else if (!this.#isNarrow) {
       // Times of the last messages come with the first heads.
       this.hasOpened = this.session.list.rows.size === 0 || this.session.list.sorted().some((row) => row.preview);
       const first = this.hasOpened && this.session.list.sorted()[0];
@@ -526,16 +531,12 @@ export class Pane {
   }
 
   /** Arrows lead from the search along what it found; Enter opens the first of it. */
-  #walk(event) {
-    const rows = [this.filter, ...this.listed.querySelectorAll("button")];
-    const place = rows.indexOf(event.target);
-    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
-    const isChosen = event.key === "Enter" && event.target === this.filter && this.filter.value;
-    if (place < 0 || event.altKey || !(step || isChosen)) return;
+  async #walk(event) {
+    const isChosen = event.key === "Enter" && event.target === this.filter && Boolean(this.filter.value);
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key] ?? (isChosen ? 1 : 0);
+    if (!step || event.altKey || !event.target.matches(".filter, nav *")) return;
     event.preventDefault();
-    const next = rows[Math.max(0, Math.min(rows.length - 1, place + (step ?? 1)))];
-    if (step) next.focus();
-    else next.click();
+    (await import("./steps.js")).walk(this.filter, this.listed, step, isChosen);
   }
 
   #endSearch() {

@@ -132,8 +132,9 @@ export class ThreadPanel {
     }
   }
 
+  /** Whether it was open. */
   close() {
-    if (!this.isOpen) return;
+    if (!this.isOpen) return false;
     const hadFocus = this.root.contains(document.activeElement);
     this.root.hidden = true;
     this.timeline.clear();
@@ -141,6 +142,7 @@ export class ThreadPanel {
     this.#cover();
     this.on.changed();
     if (hadFocus) (this.opener?.isConnected ? this.opener : this.above.querySelector("textarea")).focus();
+    return true;
   }
 
   /** What the session knows now. */
