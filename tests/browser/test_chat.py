@@ -239,6 +239,7 @@ async def test_history_pages_without_moving_what_is_read(chat: Chat, demo: Demo)
     assert await page.evaluate(MOVED) <= STILL_PX
     await page.set_viewport_size({"width": 800, "height": 600})
     assert await page.evaluate(MOVED) <= STILL_PX
+    assert await page.evaluate(NARROWED) <= STILL_PX + 1  # which it scrolls by
     await page.set_viewport_size({"width": 1440, "height": 700})
     assert await page.evaluate(MOVED) <= STILL_PX
 
@@ -272,6 +273,20 @@ ANCHOR = """async () => {
 MOVED = """async () => {
   await new Promise((done) => requestAnimationFrame(() => setTimeout(done, 30)));
   return marked.isConnected ? Math.abs(marked.getBoundingClientRect().top - markedTop) : 9999;
+}"""
+
+# The same where a scroll is told in the frame that brings another width.
+NARROWED = """async () => {
+  const { log, root } = hubbub.panes[0].timeline;
+  await new Promise((done) => requestAnimationFrame(() => setTimeout(done, 30)));
+  const { top } = marked.getBoundingClientRect();
+  log.scrollTop += 1;
+  root.style.width = "300px";
+  await new Promise((done) => requestAnimationFrame(() => setTimeout(done, 30)));
+  const moved = Math.abs(marked.getBoundingClientRect().top - top);
+  root.style.width = "";
+  await new Promise((done) => requestAnimationFrame(() => setTimeout(done, 30)));
+  return moved;
 }"""
 
 # How far the end is below what is seen, in px.

@@ -101,7 +101,7 @@ export class Timeline {
 
   #render() {
     // A scroll that is not told yet counts; a new width that is not told yet does not.
-    const anchor = this.log.scrollTop === this.anchor?.top ? this.anchor : this.#anchor();
+    const anchor = this.log.scrollTop === this.anchor?.top ? this.anchor : this.#held();
     const shown = this.#window();
     const keys = new Set(shown.map((row) => row.key));
     for (const key of this.nodes.keys()) if (!keys.has(key)) this.nodes.delete(key);
@@ -265,7 +265,7 @@ export class Timeline {
 
   #scrolled() {
     const { log } = this;
-    this.anchor = this.#anchor();
+    this.anchor = this.#held();
     this.isAtEnd = this.to === null && !this.facts.isPast && log.scrollHeight - log.scrollTop - log.clientHeight <= END_PX;
     this.#tellJump();
     this.#tellLooking();
@@ -295,11 +295,16 @@ export class Timeline {
 
   /** The first row that begins in view, else the one that fills it; `at`: how far below the top. */
   #anchor() {
-    const { scrollTop: top, clientHeight: height, children } = this.log;
+    const { scrollTop: top, clientHeight: height, clientWidth: width, children } = this.log;
     if (!height) return this.anchor; // not on the screen: as it was when it was
     const rows = [...children].slice(1);
     const node = rows.find((row) => row.offsetTop >= top && row.offsetTop < top + height) ?? rows.findLast((row) => row.offsetTop < top);
-    return node && { node, top, at: node.offsetTop - top };
+    return node && { node, top, width, at: node.offsetTop - top };
+  }
+
+  /** What is read now; what was read in the old width, as long as a new one is not told. */
+  #held() {
+    return this.anchor && this.anchor.width !== this.log.clientWidth ? this.anchor : this.#anchor();
   }
 
   /** At the end, or with what is read where it was. */
