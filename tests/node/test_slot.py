@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from hubbub.base.errors import (
+    BAD_REQUEST,
     CHANNEL_NOT_FOUND,
     CMID_CLOCK,
     CMID_REUSED,
@@ -186,6 +187,29 @@ def test_overload_is_said_before_an_index_is_given() -> None:
     assert isinstance(rig.send(ROOM, "now it fits"), Outcome)
 
 
+def test_what_waits_in_a_slot_is_bounded_by_bytes_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("node.slot.PENDING_BYTES_MAX", 3_000)
+    rig = Rig()
+    rig.create(ROOM)
+    large = {"channel": ROOM, "text": "x" * 1_000}
+    for _ in range(5):
+        one, two = (rig.submit(ROOM, rig.command("message.send", large)) for _ in range(2))
+        refused = rig.results[rig.submit(ROOM, rig.command("message.send", large))]
+        assert isinstance(refused, Rejected), "an entry and the row that is told weigh twice a text"
+        assert refused.error is OVERLOADED
+        rig.settle()
+        assert {type(rig.results[request]) for request in (one, two)} == {Outcome}
+
+
+def test_a_command_has_an_id_by_which_a_retry_is_known() -> None:
+    rig = Rig()
+    rig.create(ROOM)
+    command = rig.command("message.send", {"channel": ROOM, "text": "x"})
+    refused = rig.results[rig.submit(ROOM, msgspec.structs.replace(command, cmid=""))]
+    assert isinstance(refused, Rejected)
+    assert refused.error is BAD_REQUEST
+
+
 def test_a_node_wide_bound_holds_over_all_slots() -> None:
     rig = Rig(backlog_bytes_max=2_000)
     refused = 0
@@ -205,6 +229,7 @@ def test_what_waits_is_unknown_when_the_disk_fails_and_nothing_is_taken_after() 
     slot = rig.slot(ROOM)
     rig.obey(slot.fail("the disk failed"))
     assert rig.results[one] == rig.results[two] == Unknown()
+    assert (rig.backlog.byte_count, rig.backlog.entry_count) == (0, 0)
     assert rig.results[rig.submit(ROOM, command)] == Redirected(1)
     rig.settle()
     assert seqs_of(rig, ROOM) == [1]
