@@ -5,7 +5,9 @@ Rules:
    reference leads inside the schema or nowhere.
 2. Patterns are matched in linear time; a schema that needs more (look-around, back references) is
    refused when it is registered.
-3. The library is an optional part (extra `schemas`, decision record 0024): without it, an edge
+3. No document is judged that would take more than `schema_steps.STEPS_MAX` steps: a schema may be
+   small and its work without end, and it would be done on the edge's loop.
+4. The library is an optional part (extra `schemas`, decision record 0024): without it, an edge
    refuses with `not_available`.
 
 Source: JSON Schema 2020-12. Owner of `jsonschema_rs`.
@@ -18,6 +20,7 @@ from typing import Any, Final
 
 from hubbub.base.errors import BAD_REQUEST, NOT_AVAILABLE, SCHEMA_MISMATCH, Rejected
 from hubbub.wire.codec import parse_json
+from hubbub.wire.schema_steps import check_steps
 
 # Compiled schemas kept: some 20 KB each; an app has at most 200 types.
 COMPILED_MAX: Final = 512
@@ -25,16 +28,20 @@ REASONS_MAX: Final = 5
 
 
 def check_schema(schema: bytes) -> None:
-    """Raises Rejected: BAD_REQUEST if it is no JSON Schema, NOT_AVAILABLE without the library."""
-    _compiled(schema)
+    """Raises Rejected: BAD_REQUEST if it is no JSON Schema, LIMIT_EXCEEDED if it is a burden,
+    NOT_AVAILABLE without the library."""
+    _, parsed = _compiled(schema)
+    check_steps(parsed)
 
 
 def check_document(document: bytes, schema: bytes) -> None:
     """Raises Rejected(SCHEMA_MISMATCH) with up to five reasons if the document is not as the schema
-    says."""
-    validator = _compiled(schema)
+    says; LIMIT_EXCEEDED if that takes too long to tell."""
+    validator, parsed = _compiled(schema)
+    value = parse_json(document)
+    check_steps(parsed, value)
     reasons = []
-    for error in validator.iter_errors(parse_json(document)):
+    for error in validator.iter_errors(value):
         path = "/".join(str(step) for step in error.instance_path)
         reasons.append({"at": "/" + path, "why": error.message[:200]})
         if len(reasons) == REASONS_MAX:
@@ -48,14 +55,16 @@ def _refuse(uri: str) -> Any:
 
 
 @lru_cache(maxsize=COMPILED_MAX)
-def _compiled(schema: bytes) -> Any:
+def _compiled(schema: bytes) -> tuple[Any, Any]:
+    """(the validator, the schema)."""
     try:
         import jsonschema_rs
     except ImportError:
         raise Rejected(NOT_AVAILABLE, "this edge has no JSON Schema (extra `schemas`)") from None
     try:
+        parsed = parse_json(schema)
         return jsonschema_rs.validator_for(
-            parse_json(schema), retriever=_refuse, pattern_options=jsonschema_rs.RegexOptions()
-        )
+            parsed, retriever=_refuse, pattern_options=jsonschema_rs.RegexOptions()
+        ), parsed
     except (ValueError, jsonschema_rs.ReferencingError) as error:
         raise Rejected(BAD_REQUEST, f"no JSON Schema: {str(error)[:200]}") from None

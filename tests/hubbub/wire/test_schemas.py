@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hubbub.base.errors import BAD_REQUEST, NOT_AVAILABLE, SCHEMA_MISMATCH, Rejected
+from hubbub.base.errors import BAD_REQUEST, LIMIT_EXCEEDED, NOT_AVAILABLE, SCHEMA_MISMATCH, Rejected
 from hubbub.wire.schemas import check_document, check_schema
 from tests.support.requirement import missing
 
@@ -61,6 +61,15 @@ def test_what_is_no_schema_or_leads_elsewhere(schema: Any) -> None:
     with pytest.raises(Rejected) as caught:
         check_schema(json.dumps(schema).encode())
     assert caught.value.error is BAD_REQUEST
+
+
+def test_no_schema_takes_the_edge_for_itself() -> None:
+    doubling = {f"d{n}": {"anyOf": [{"$ref": f"#/$defs/d{n + 1}"}] * 2} for n in range(24)}
+    schema = {"$defs": {**doubling, "d24": {"type": "string"}}, "$ref": "#/$defs/d0"}
+    assert refused({}, schema).error is LIMIT_EXCEEDED
+    with pytest.raises(Rejected) as caught:
+        check_schema(json.dumps(schema).encode())
+    assert caught.value.error is LIMIT_EXCEEDED
 
 
 def test_without_the_library_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
