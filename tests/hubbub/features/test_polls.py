@@ -153,6 +153,7 @@ def test_what_is_no_poll(book: Playbook) -> None:
     late = START_MS + OPEN_MS_MAX + 1
     for wrong in (
         {"question": " "},
+        {"question": " ", "data": Raw(b"1")},
         {"options": ()},
         {"options": many},
         {"options": ("a", "a")},
@@ -384,7 +385,9 @@ def test_the_question_stays_once_somebody_has_voted(book: Playbook) -> None:
     mid = create(book, "ann", options=("a", "b"))
     book.do("ann", EditMessage(channel=X, id=mid, text="Which?"))
     assert get(book, mid)["question"] == "Which?"
-    assert book.refused("ann", EditMessage(channel=X, id=mid, text=" ")) is BAD_REQUEST
+    for more in ({}, {"data": Raw(b"1")}):
+        blank = EditMessage(channel=X, id=mid, text=" ", **more)
+        assert book.refused("ann", blank) is BAD_REQUEST
     vote(book, mid, "bob", 1)
     other = EditMessage(channel=X, id=mid, text="Which not?")
     refusal = book.refusal("ann", other)

@@ -118,6 +118,7 @@ def test_what_is_no_reminder(book: Playbook) -> None:
         return book.refused("bob", CreateReminder(**{"at": AT} | fields))
 
     assert refused() is refused(note="  ") is refused(message=MESSAGE) is BAD_REQUEST
+    assert refused(message=MESSAGE, note="x") is BAD_REQUEST, "in which channel?"
     assert refused(channel="#ann") is not None
     assert refused(note="x", at=START_MS) is refused(note="x", at="soon") is BAD_REQUEST
     assert refused(note="x" * 1_001) is TOO_LARGE
