@@ -448,11 +448,11 @@ def effects_signed_out(event: SignedOut, _: Meta, __: Tables) -> list[Effect]:
 
 
 def turn_remove(request: RemoveDevice, ctx: EdgeContext) -> RemoveDevice:
-    return replace(request, user=request.user or ctx.viewer.user)
+    return replace(request, user=request.user or request.by or ctx.viewer.user)
 
 
 def turn_sign_out(request: SignOut, ctx: EdgeContext) -> SignOut:
-    return replace(request, user=request.user or ctx.viewer.user)
+    return replace(request, user=request.user or request.by or ctx.viewer.user)
 
 
 _USER: Final = "/v1/users/{user}"

@@ -142,7 +142,7 @@ def turn_get(request: SettingsRequest, ctx: EdgeContext) -> QueryCall:
 
 
 def turn_set(request: SetSettings, ctx: EdgeContext) -> SetSettings:
-    return replace(request, user=request.user or ctx.viewer.user)
+    return replace(request, user=request.user or request.by or ctx.viewer.user)
 
 
 _PATH: Final = "/v1/users/{user}/settings"

@@ -213,7 +213,7 @@ def turn_get(request: UserRequest, ctx: EdgeContext) -> QueryCall:
 
 
 def turn_update(request: UpdateUser, ctx: EdgeContext) -> UpdateUser:
-    return replace(request, user=request.user or ctx.viewer.user, replace=False)
+    return replace(request, user=request.user or request.by or ctx.viewer.user, replace=False)
 
 
 def turn_put(request: UpdateUser, _: EdgeContext) -> UpdateUser:

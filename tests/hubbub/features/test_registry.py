@@ -608,11 +608,10 @@ def test_what_is_a_users_own_is_nobody_elses() -> None:
             continue
         (field,) = (f for f in msgspec.structs.fields(verb.shape) if f.encode_name == "user")
         unnamed = body if field.required else {k: v for k, v in body.items() if k != "user"}
-        for user, authority, more in (
-            ("ann", "client", unnamed),
-            ("", "server", body),
-            ("eve", "client", body),
-        ):
+        asking = [("ann", "client", unnamed), ("", "server", body), ("eve", "client", body)]
+        if issubclass(verb.shape, Command):
+            asking.append(("", "server", unnamed | {"by": "ann"}))
+        for user, authority, more in asking:
             error = None
             viewer = Viewer(user, authority)
             ctx = book.context(viewer)
@@ -627,3 +626,4 @@ def test_what_is_a_users_own_is_nobody_elses() -> None:
             except Rejected as refusal:
                 error = refusal.error
             assert (error is PERMISSION_DENIED) is (user == "eve"), (verb.name, user, error)
+            assert error is not BAD_REQUEST, (verb.name, user)
