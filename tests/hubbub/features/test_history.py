@@ -335,3 +335,13 @@ def test_several_messages_by_their_ids(book: Playbook) -> None:
         with pytest.raises(Rejected) as caught:
             turn_several(MessagesRequest(X, (first,) * count), None)  # type: ignore[arg-type]
         assert caught.value.error is TOO_MANY
+
+
+def test_a_page_of_plain_messages_is_bounded_too(book: Playbook) -> None:
+    """They are taken by the chunk; around a place both halves share the bytes."""
+    for n in range(40):
+        send(book, "ann", f"{n:02}" * 20)
+    one = len(encode_json(history(book, limit=1)))
+    book.settings = replace(UNPACED, history_page_bytes_max=5 * one)
+    for place in ({}, {"after_seq": 0}, {"around_seq": 20}):
+        assert 4 <= len(history(book, limit=30, **place)) <= 6
