@@ -50,8 +50,9 @@ _COMMENT: Final = re.compile(
 # Behind code: what no string of that line can be part of.
 _ASIDE: Final = re.compile(r"""(?<=[;{},(\[]) // [^"'`\n]*$""", re.MULTILINE)
 _INDENT: Final = re.compile(r"^[ \t]+", re.MULTILINE)
-# Of a style sheet: blanks that part nothing. Before a colon they do, where it begins a selector.
-_LOOSE: Final = re.compile(r"(?<=[:;,{]) +| +(?=[{}])")
+# Of a style sheet: blanks and ends of lines that part nothing. Before a colon they do, where it
+# begins a selector.
+_LOOSE: Final = re.compile(r"(?<=[:;,{}])\s+|\s+(?=[{}])")
 LEAN: Final = (".js", ".css")
 ANYWHERE: Final = {
     "Access-Control-Allow-Origin": "*",

@@ -19,6 +19,7 @@ const PATIENCE_MS = 1_500; // a cut that heals sooner is nobody's concern, nor a
 const FIND_FROM = 2; // characters
 const FIND_AFTER_MS = 300; // of quiet
 const OUTDATED = ["bad request", "inappropriate protocol"]; // how it ends for a page that an update has overtaken
+const HEADS_MAX = 100; // rows whose heads come by themselves
 const SAID_MS = 5_000;
 const NOTICES = "hubbub.notices"; // of what comes unseen: shown, heard
 const ALOUD = "hubbub.aloud"; // which messages are read out: all, mentions, off
@@ -370,8 +371,9 @@ export class Pane {
       this.#attempt(() => this.#openAgreed());
     } else if (!this.#isNarrow) {
       // Times of the last messages come with the first heads.
-      this.hasOpened = this.session.list.rows.size === 0 || this.session.list.sorted().some((row) => row.preview);
-      const first = this.hasOpened && this.session.list.sorted()[0];
+      const rows = this.session.list.sorted();
+      const first = rows.find((row) => row.preview);
+      this.hasOpened = Boolean(first) || rows.slice(0, HEADS_MAX).every((row) => row.seq !== undefined || row.state === "invited");
       if (first) this.session.open(first.channel);
     }
     if (this.hasOpened) this.#changed("room");

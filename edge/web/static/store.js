@@ -333,10 +333,10 @@ export class ChannelList {
     if (this.hidden.has(channel)) this.#put(row);
   }
 
-  /** Favourites, then most recent first; the archive behind all others. */
+  /** Favourites and invitations, then most recent first; the archive behind all others. */
   sorted() {
     const order = (a, b) => (b.ms ?? 0) - (a.ms ?? 0) || (b.place ?? 0) - (a.place ?? 0);
-    const rank = (row) => (row.archived ? 1 : row.favourite ? -1 : 0);
+    const rank = (row) => (row.archived ? 1 : row.favourite || row.state === "invited" ? -1 : 0);
     return [...this.rows.values()].sort((a, b) => rank(a) - rank(b) || order(a, b));
   }
 

@@ -154,6 +154,8 @@ test("the list: most recent first, figures of the server, gone when removed", ()
   assert.deepEqual(list.sorted().map((row) => row.channel), ["group:b", "dm:c", "dm:a"]);
   list.apply({ t: "channel.sorted", channel: "dm:c", archived: true });
   assert.deepEqual(list.sorted().map((row) => row.channel), ["group:b", "dm:a", "dm:c"]);
+  list.extend([{ channel: "group:i", kind: "group", state: "invited", name: "I" }]);
+  assert.deepEqual(list.sorted().map((row) => row.channel), ["group:b", "group:i", "dm:a", "dm:c"]);
   list.apply({ t: "channel.removed", channel: "group:b" });
   assert.equal(list.unread, 0);
   list.replace([{ channel: "dm:c", kind: "dm", state: "joined", role: "member", peer: "dan" }]);
