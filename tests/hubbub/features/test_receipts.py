@@ -24,6 +24,9 @@ from hubbub.features.channels import (
     HistoryRule,
     UpdateChannel,
 )
+from hubbub.features.contract import (
+    QueryCall,
+)
 from hubbub.features.mark_rows import Hidden, mark_row
 from hubbub.features.marks import MarkDelivered, MarkMany, MarkRead, MarkUnread
 from hubbub.features.members import AddMembers, LeaveChannel, RemoveMembers, SetRole
@@ -520,3 +523,17 @@ def test_what_is_asked(book: Playbook, verb: str, asked: dict[str, Any], is_righ
             assert channel == X
         except Rejected:
             assert not (is_right and channel == X)
+
+
+def test_a_query_string_names_several(book: Playbook) -> None:
+    (route,) = [r for r in FEATURE.routes if r.path.endswith("/channels/{channel}/receipts")]
+    asked = route.shape(X, seqs="2,,30", ids="a,b,")
+    call = route.turn(asked, book.edge_context(Viewer("ann")))
+    assert isinstance(call, QueryCall)
+    assert call.args == ReceiptsRequest(X, (2, 30), ("a", "b"))
+
+
+def test_to_hide_what_is_hidden_is_no_change(book: Playbook) -> None:
+    again = HideReceipts(channel=X, user="bob", hidden=int(Hidden.READ))
+    assert book.do("bob", again, authority="system") != []
+    assert book.do("bob", again, authority="system") == []
