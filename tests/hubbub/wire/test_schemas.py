@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from hubbub.base.errors import BAD_REQUEST, LIMIT_EXCEEDED, NOT_AVAILABLE, SCHEMA_MISMATCH, Rejected
-from hubbub.wire.schemas import check_document, check_schema
+from hubbub.wire.schemas import EXPLAINED_STEPS_MAX, check_document, check_schema
 from tests.support.requirement import missing
 
 SEAT = {
@@ -39,6 +39,14 @@ def test_documents_are_judged_with_reasons() -> None:
     assert [error["at"] for error in refusal.details["errors"]] == ["/row"]  # type: ignore[attr-defined]
     assert refused([]).error is SCHEMA_MISMATCH
     assert len(refused([0] * 99, {"items": {"minimum": 1}}).details["errors"]) == 5  # type: ignore[arg-type]
+
+
+def test_what_is_long_is_judged_without_reasons() -> None:
+    """All of them are collected before the first is given."""
+    long = [0] * EXPLAINED_STEPS_MAX
+    assert "errors" in refused(long[1:], {"items": {"minimum": 1}}).details
+    assert refused(long, {"items": {"minimum": 1}}).error is SCHEMA_MISMATCH
+    assert not refused(long, {"items": {"minimum": 1}}).details
 
 
 def test_a_pattern_takes_no_time_of_others() -> None:
