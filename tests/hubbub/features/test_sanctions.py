@@ -12,6 +12,7 @@ from hubbub.base.errors import (
     MUTED,
     NOT_FOUND,
     PERMISSION_DENIED,
+    TOO_LARGE,
     Rejected,
 )
 from hubbub.features import sanctions
@@ -26,6 +27,7 @@ from hubbub.features.members import (
 )
 from hubbub.features.messages import DeleteMessage, EditMessage, SendMessage
 from hubbub.features.sanctions import (
+    BY_END,
     SECONDS_MAX,
     BanMembers,
     MuteMembers,
@@ -238,3 +240,32 @@ def test_times_are_bounded_and_so_is_their_number(monkeypatch: pytest.MonkeyPatc
     assert SECONDS_MAX == 28 * 86_400
     monkeypatch.setattr(sanctions, "SANCTIONS_MAX", 1)
     assert book.refused("ann", ban("cid")) is LIMIT_EXCEEDED
+
+
+def test_what_is_so_already_is_no_change() -> None:
+    book = room()
+    assert len(book.do("mod", ban("eve"))) == 1, "nobody had to go, no reason was given"
+    assert book.do("mod", ban("eve")) == []
+    book.do("mod", mute("bob"))
+    assert book.do("mod", mute("bob")) == []
+    assert book.tables[BY_END].scan() == [], "neither ends by itself"
+    assert book.do("mod", timeout("bob", 60)) == [], "he says nothing anyway"
+    assert book.do("mod", mute("bob", 60)) != []
+    assert book.do("mod", timeout("bob", 60)) == []
+    assert [(what, user) for (_, what, user), _ in book.tables[BY_END].scan()] == [("mute", "bob")]
+    book.do("mod", UnmuteMembers(channel=KEY, user="bob"))
+    assert book.do("mod", UnmuteMembers(channel=KEY, user="bob")) == []
+    assert book.tables[BY_END].scan() == []
+    book.assert_replay_equal()
+
+
+def test_malformed() -> None:
+    book = room()
+    assert book.refused("mod", BanMembers(channel=KEY)) is BAD_REQUEST
+    assert book.refused("mod", ban("bob", reason="x" * 1_001)) is TOO_LARGE
+    book.do("mod", ban("bob", reason="x" * 1_000))
+    for limit, after in ((0, ""), (1_001, ""), (1, "a b")):
+        for name in ("bans.list", "mutes.list"):
+            with pytest.raises(Rejected) as caught:
+                book.query("mod", name, SanctionsRequest(KEY, after=after, limit=limit))
+            assert caught.value.error is BAD_REQUEST

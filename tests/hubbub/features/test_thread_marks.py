@@ -20,6 +20,8 @@ from hubbub.features.capabilities import (
 )
 from hubbub.features.contract import (
     PLURAL_IDS_MAX,
+    QueryCall,
+    Reads,
 )
 from hubbub.features.marks import MarkRead
 from hubbub.features.members import AddMembers, LeaveChannel
@@ -48,6 +50,9 @@ from hubbub.features.threads import (
 from hubbub.model.channel import ChannelKind
 from hubbub.settings.app import OFF, AppSettings
 from hubbub.wire.codec import encode_json
+from hubbub.wire.shapes import (
+    Viewer,
+)
 from tests.support.playbook import Playbook
 
 X = "group:x"
@@ -220,6 +225,9 @@ def test_who_is_named_by_an_edit_follows_from_that_reply_on(book: Playbook) -> N
     book.do("cid", UnfollowThread(channel=X, id=root))
     book.do("bob", EditMessage(channel=X, id=named, text="y", mentions=("cid",)))
     assert threads(book, "cid") is None, "he said that he does not want it"
+    book.do("ann", ReadThread(channel=X, id=root, upto=99))
+    book.do("bob", EditMessage(channel=X, id=named, text="z", mentions=("ann",)))
+    assert threads(book, "ann") == {"unread": 0, "mentions": 0}, "she has read it"
     book.do("ann", EditMessage(channel=X, id=root, mentions=("bob",)))
     book.assert_replay_equal()
 
@@ -332,5 +340,21 @@ def test_figures_of_a_thread_over_many_blocks(
             bits = tables[table].get(("bob", block_of(seq))) or b""
             tables[table].put(("bob", block_of(seq)), with_seq(bits, seq))
     tables.set_floor(floor)
-    unread = {seq for seq in replies - own if seq > mark and seq >= floor}
-    assert thread_marks.count(2, "bob", mark, tables) == (len(unread), len(unread & named))
+    for behind in (mark, *sorted(replies)[:2], *sorted(replies)[-2:]):
+        unread = {seq for seq in replies - own if seq > behind and seq >= floor}
+        found = thread_marks.count(2, "bob", behind, tables)
+        assert found == (len(unread), len(unread & named))
+
+
+def test_a_server_key_asks_for_a_user(book: Playbook) -> None:
+    asked = UnreadThreadsRequest(X, by="bob")
+    turned = thread_marks.turn_unread(asked, book.edge_context(Viewer("", "server")))
+    assert isinstance(turned, Reads)
+    assert turned.viewer == Viewer("bob"), "under his rights"
+    own = thread_marks.turn_unread(UnreadThreadsRequest(X), book.edge_context(Viewer("bob")))
+    assert isinstance(own, QueryCall)
+    with pytest.raises(Rejected):
+        thread_marks.turn_unread(asked, book.edge_context(Viewer("ann")))
+    wrong = UnreadThreadsRequest(X, before=-1)
+    with pytest.raises(Rejected):
+        thread_marks.turn_unread(wrong, book.edge_context(Viewer("bob")))
