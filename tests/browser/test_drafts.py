@@ -66,6 +66,7 @@ async def test_a_poll_from_its_question_to_its_result(chat: Chat, demo: Demo) ->
     await dialog.get_by_label("Option 1").fill("Hills")
     await dialog.get_by_label("Option 2").fill("Sea")
     await expect(dialog.get_by_label("Option 3")).to_be_visible()
+    await dialog.get_by_label("Others may add options").check()
     await check_page(dan.page)
     await dialog.get_by_role("button", name="Create poll").click()
     await expect(dialog).to_have_count(0)
@@ -79,6 +80,10 @@ async def test_a_poll_from_its_question_to_its_result(chat: Chat, demo: Demo) ->
     await expect(sea).to_be_focused()
     await expect(bubble(dan, question).get_by_role("button", name="Sea: 1 vote")).to_be_visible()
     await check_page(emma.page)
+    # It takes no more room than was kept for it while it was loaded.
+    await expect(poll.get_by_label("One more option")).to_be_visible()
+    kept = "box => parseFloat(getComputedStyle(box).minHeight) - box.offsetHeight"
+    assert await poll.locator(".poll").evaluate(kept) >= 0
     await chat.shoot(emma.page, "poll-dark")
 
     await bubble(dan, question).get_by_role("button", name="Who?").click()

@@ -43,7 +43,8 @@ let polls;
 function poll(message, on) {
   if (!message.poll || message.deleted) return null;
   const box = el("div", { class: "poll" });
-  box.style.setProperty("--rows", message.poll.options.length);
+  const { options, may_add: grows, closed_at: closed } = message.poll;
+  box.style.setProperty("--rows", options.length + (grows && !closed ? 1 : 0));
   if (polls) polls.fill(box, message, on);
   else dressed(import("./poll.js")).then((module) => (polls = module).fill(box, message, on));
   return box;

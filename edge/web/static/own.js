@@ -17,7 +17,7 @@ const KEYS = [
   [t("Shift + Enter"), t("A new line")],
   ["↑", t("In an empty box: edit the last own message")],
   [t("Shift + Tab"), t("From the box to the messages")],
-  ["↑ ↓", t("From message to message")],
+  ["↑ ↓", t("From message to message, or along the list")],
   ["← →", t("On a message: its reactions, quote, thread and poll")],
   [t("Alt + ↑ ↓"), t("Another conversation")],
   ["@", t("Name somebody")],
