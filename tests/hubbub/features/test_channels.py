@@ -30,9 +30,15 @@ from hubbub.features.channels import (
     turn_new,
     turn_open,
 )
+from hubbub.features.fields import (
+    META_BYTES_MAX,
+)
 from hubbub.features.messages import SendMessage
 from hubbub.features.standing import MEMBERS
-from hubbub.model.channel import ChannelKind
+from hubbub.model.channel import (
+    ChannelKind,
+    HistoryRule,
+)
 from hubbub.model.member import Role
 from hubbub.wire.shapes import Viewer
 from tests.support.playbook import ID_SECRET, Playbook, walk
@@ -222,3 +228,21 @@ def test_open_is_checked_like_any_command() -> None:
     book = Playbook("dm:x")
     three = OpenDirect(channel="dm:x", members=("a", "b", "c"))
     assert book.refused("a", three) is BAD_REQUEST
+
+
+def test_bounds_of_a_change_and_what_it_leaves() -> None:
+    book = Playbook("group:x", owner="ann")
+    for wrong in (
+        UpdateChannel(channel="group:x", name="n" * 256),
+        UpdateChannel(channel="group:x", data=Raw(b'"' + b"x" * META_BYTES_MAX + b'"')),
+    ):
+        assert book.refused("ann", wrong) is TOO_LARGE
+    someone = CreateChannel(channel="group:y", owner="a b")
+    assert Playbook("group:y").refused("", someone, authority="server") is BAD_REQUEST
+    book.do("ann", UpdateChannel(channel="group:x", public=True, approval=True))
+    book.do("ann", UpdateChannel(channel="group:x", history=HistoryRule.FROM_JOIN))
+    (event,) = book.do("ann", UpdateChannel(channel="group:x", name="club"))
+    assert event == ChannelUpdated(
+        name="club", public=True, approval=True, history=HistoryRule.FROM_JOIN, renamed=True
+    )
+    assert book.do("ann", UpdateChannel(channel="group:x", approval=True)) == []

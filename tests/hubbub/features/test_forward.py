@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import pytest
 from msgspec import Raw
+from msgspec.structs import (
+    replace,
+)
 
 from hubbub.base.errors import (
     BAD_REQUEST,
@@ -11,6 +14,9 @@ from hubbub.base.errors import (
     MESSAGE_DELETED,
     PERMISSION_DENIED,
     Rejected,
+)
+from hubbub.features.capabilities import (
+    SetMemberCapabilities,
 )
 from hubbub.features.contract import QueryCall
 from hubbub.features.forward import (
@@ -25,7 +31,11 @@ from hubbub.features.history import MessageRequest
 from hubbub.features.messages import DeleteMessage, EditMessage, MessageCreated, SendMessage
 from hubbub.features.polls import CreatePoll
 from hubbub.features.registry import REGISTRY
-from hubbub.model.message import Forwarded
+from hubbub.model.message import (
+    Attachment,
+    AttachmentKind,
+    Forwarded,
+)
 from hubbub.settings.app import OFF, AppSettings
 from hubbub.wire.codec import encode_json
 from hubbub.wire.shapes import Viewer
@@ -144,3 +154,16 @@ def test_a_poll_is_not_copied(book: Playbook) -> None:
     with pytest.raises(Rejected) as caught:
         book.query("bob", "message.copied", MessageRequest(X, book.outcome.id))
     assert caught.value.error is BAD_REQUEST
+
+
+def test_a_copy_brings_nothing_in_that_he_may_not_send(book: Playbook) -> None:
+    origin = Forwarded(channel="group:y", id="m", by="eve")
+    file = Attachment(kind=AttachmentKind.FILE, file="f")
+    plain = SendForwarded(channel=X, forwarded=origin, text="hi")
+    book.do("ann", SetMemberCapabilities(channel=X, user="bob", deny=("attach",)))
+    assert book.do("bob", plain) != []
+    assert book.refused("bob", replace(plain, attachments=(file,))) is PERMISSION_DENIED
+    assert book.do("ann", replace(plain, attachments=(file,))) != []
+    script = Attachment(kind=AttachmentKind.LINK, url="javascript:alert(1)")
+    for wrong in (replace(plain, attachments=(script,)), replace(plain, type="t" * 65)):
+        assert book.refused("ann", wrong) is BAD_REQUEST

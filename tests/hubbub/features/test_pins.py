@@ -7,9 +7,25 @@ from typing import Any
 import pytest
 
 from hubbub.base.errors import BAD_REQUEST, LIMIT_EXCEEDED, MESSAGE_DELETED, PERMISSION_DENIED
+from hubbub.features.bulk_delete import (
+    DeleteMessages,
+)
+from hubbub.features.channels import (
+    HistoryRule,
+    UpdateChannel,
+)
 from hubbub.features.history import MessageRequest
+from hubbub.features.members import (
+    AddMembers,
+)
 from hubbub.features.messages import DeleteMessage, SendMessage
-from hubbub.features.pins import MessageUnpinned, PinMessage, PinsRequest, UnpinMessage
+from hubbub.features.pins import (
+    EndPin,
+    MessageUnpinned,
+    PinMessage,
+    PinsRequest,
+    UnpinMessage,
+)
 from hubbub.settings.app import OFF, AppSettings
 from tests.support.playbook import Playbook
 
@@ -87,3 +103,27 @@ def test_a_hundred_pins_and_who_may(book: Playbook) -> None:
     assert book.refused("ann", PinMessage(channel=X, id=ids[100])) is LIMIT_EXCEEDED
     assert book.do("ann", PinMessage(channel=X, id=ids[5])) != []
     assert len(pins(book)) == 100
+
+
+def test_what_was_pinned_before_his_time_is_not_shown_to_a_newcomer(book: Playbook) -> None:
+    book.do("ann", UpdateChannel(channel=X, history=HistoryRule.FROM_JOIN))
+    ids = [send(book, "old")]
+    book.do("", AddMembers(channel=X, user="new"), authority="server")
+    ids.append(send(book, "young"))
+    for mid in ids:
+        book.do("ann", PinMessage(channel=X, id=mid))
+    found = book.query("new", "pin.list", PinsRequest(X))["pins"]
+    assert [pin["message"]["text"] for pin in found] == ["young"]
+    assert book.snapshot("new")["pinned"] == ids[1:]
+    assert [pin["message"]["text"] for pin in pins(book)] == ["young", "old"]
+    book.tables.set_floor(book.shown(3)["seq"])
+    assert len(pins(book)) == 2, "the floor is the first that is there"
+
+
+def test_many_that_are_deleted_lose_their_pins_and_nobody_ends_one_himself(book: Playbook) -> None:
+    ids = tuple(send(book, text) for text in ("one", "two"))
+    for mid in ids:
+        book.do("ann", PinMessage(channel=X, id=mid))
+    assert book.refused("ann", EndPin(channel=X, id=ids[0])) is PERMISSION_DENIED
+    book.do("ann", DeleteMessages(channel=X, ids=ids))
+    assert pins(book) == []
