@@ -96,7 +96,7 @@ class LeaseFile:
 
     def keep(self, lease: int) -> None:
         """Good for its ttl from now on. Raises LeaseExpired."""
-        self._extend(lease, "deadline_ns = ttl_ns + ?1")
+        self._extend(lease, "deadline_ns = ttl_ns + :now")
 
     def end(self, lease: int) -> None:
         """Expired from now on. Raises LeaseExpired if it was already."""
@@ -121,9 +121,9 @@ class LeaseFile:
         self._db.close()
 
     def _extend(self, lease: int, change: str) -> None:
-        now = _boot_clock_ns()
         changed = self._db.execute(
-            f"UPDATE lease SET {change} WHERE id = ?2 AND deadline_ns > ?1", (now, lease)
+            f"UPDATE lease SET {change} WHERE id = :lease AND deadline_ns > :now",
+            {"lease": lease, "now": _boot_clock_ns()},
         )
         if changed.rowcount == 0:
             raise LeaseExpired(lease)
