@@ -6,9 +6,16 @@ import pytest
 
 from hubbub.base.errors import BAD_REQUEST, PERMISSION_DENIED, TOO_MANY
 from hubbub.features import bulk_delete
-from hubbub.features.bulk_delete import DeleteMessages, DeleteMessagesBy
+from hubbub.features.bulk_delete import (
+    DeleteMessages,
+    DeleteMessagesBy,
+    GoOnDeletingBy,
+)
 from hubbub.features.history import MessageRequest
 from hubbub.features.messages import DeleteMessage, MessagesDeleted, SendMessage
+from hubbub.features.reactions import (
+    AddReaction,
+)
 from hubbub.features.revisions import UndeleteMessage
 from hubbub.settings.app import OFF, AppSettings
 from tests.support.playbook import Playbook
@@ -82,3 +89,26 @@ def test_everything_of_an_author_step_by_step(
     assert all(len(event["messages"]) <= 7 and event["by"] == "ann" for event in deleted)
     assert book.query("ann", "message.get", MessageRequest(X, late))["text"] == "late"
     book.assert_replay_equal()
+
+
+def test_of_an_author_messages_alone_are_deleted_the_newest_too(book: Playbook) -> None:
+    root = send(book, "cid", "0")
+    send(book, "bob", "1")
+    book.do("bob", AddReaction(channel=X, id=root, emoji=":a:"))
+    last = send(book, "bob", "2")
+    (event,) = book.do("ann", DeleteMessagesBy(channel=X, user="bob"))
+    assert isinstance(event, MessagesDeleted)
+    assert [one.id for one in event.messages] == [last, book.shown(3)["id"]]
+    assert book.reply == {"deleted": 2, "more": False}
+    assert texts(book) == ["0"]
+    assert book.do("ann", DeleteMessagesBy(channel=X, user="bob")) == []
+    go_on = GoOnDeletingBy(channel=X, user="cid", before=9)
+    assert book.refused("ann", go_on) is PERMISSION_DENIED
+
+
+def test_a_hundred_at_once(book: Playbook) -> None:
+    ids = tuple(send(book, "bob", str(n)) for n in range(100))
+    (event,) = book.do("ann", DeleteMessages(channel=X, ids=ids))
+    assert isinstance(event, MessagesDeleted)
+    assert len(event.messages) == 100
+    assert book.refused("ann", DeleteMessages(channel=X, ids=(ids[0], "x"))) is BAD_REQUEST

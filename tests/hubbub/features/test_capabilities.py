@@ -20,6 +20,7 @@ from hubbub.features.capabilities import (
     CapabilitiesRequest,
     SetMemberCapabilities,
     SetRoleCapabilities,
+    turn_get,
 )
 from hubbub.features.channels import CreateChannel
 from hubbub.features.contract import Command
@@ -123,6 +124,9 @@ def test_whose_capabilities_one_sees() -> None:
         get(book, "bob", user="cid")
     with pytest.raises(Rejected, match="not_found"):
         get(book, "eve")
+    both = CapabilitiesRequest(channel=KEY, user="bob", role=Role.MEMBER)
+    with pytest.raises(Rejected, match="a user or a role"):
+        turn_get(both, book.edge_context(Viewer("ann")))
     answer = book.query(
         "", "capabilities.get", CapabilitiesRequest(channel=KEY), authority="server"
     )
