@@ -27,10 +27,13 @@ Guests: TypeAlias = Literal["nobody", "server", "open"]
 Subscribe: TypeAlias = Literal["token", "users", "everyone"]
 Receipts: TypeAlias = Literal["off", "optional", "required"]
 Count: TypeAlias = Annotated[int, Meta(ge=0, le=1_000_000)]
+# One a day. The time until a bucket is full is told in ms: with 1e-300 that was no number any more.
+RATE_PER_S_MIN = 1 / 86_400
 
 
 class Rate(Struct, frozen=True):
-    """A token bucket: `per_s` tokens a second, at most `burst` saved. `per_s` 0: switched off."""
+    """A token bucket: `per_s` tokens a second, one a day at least, and at most `burst` saved.
+    `per_s` 0: switched off."""
 
     per_s: Annotated[float, Meta(ge=0, le=1_000_000)]
     burst: Count
@@ -38,6 +41,8 @@ class Rate(Struct, frozen=True):
     def __post_init__(self) -> None:
         if self.per_s > 0 and self.burst < 1:
             raise ValueError("burst must be at least 1 while per_s is not 0")
+        if 0 < self.per_s < RATE_PER_S_MIN:
+            raise ValueError("per_s is 0, or at least 1 a day (0.0000116)")
 
     @property
     def is_off(self) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from hubbub.settings.app import OFF, AppSettings, Namespace, Rate
+from hubbub.settings.app import OFF, RATE_PER_S_MIN, AppSettings, Namespace, Rate
 
 
 def test_the_defaults_are_the_documented_limits() -> None:
@@ -27,6 +27,7 @@ def test_the_defaults_are_the_documented_limits() -> None:
 def test_a_rate_of_zero_is_off() -> None:
     assert OFF.is_off
     assert not Rate(0.5, 1).is_off
+    assert not Rate(RATE_PER_S_MIN, 1).is_off
 
 
 def test_a_namespace_is_found_by_name_only() -> None:
@@ -47,6 +48,7 @@ def test_a_namespace_is_found_by_name_only() -> None:
         ({"history_page_default": 100, "history_page_max": 60}, "history_page_default"),
         ({"token_secret_initial": "short"}, "token_secret_initial"),
         ({"send_per_user": {"per_s": 5, "burst": 0}}, "burst"),
+        ({"send_per_user": {"per_s": 1e-300, "burst": 1}}, "per_s"),
         ({"namespaces": {"dm": {}}}, "reserved"),
         ({"namespaces": {"members": {}}}, "reserved"),
         ({"namespaces": {"a:b": {}}}, "a:b"),
