@@ -179,8 +179,7 @@ class WebSocketConnection(asyncio.Protocol):
             elif opcode == frames.PING:
                 self.write(websocket_head(_PONG_HEAD, len(payload)) + payload)
             elif opcode == frames.CLOSE:
-                code = int.from_bytes(payload[:2], "big") if len(payload) > 1 else 1000
-                self._end(code, "")
+                self._end(frames.closing_code(payload), "")
                 self._hang_up()
 
     def _end(self, code: int, reason: str, wait_s: float = CLOSE_WAIT_S) -> None:

@@ -19,6 +19,7 @@ CLOSE, PING, PONG = 0x8, 0x9, 0xA
 PROTOCOL_ERROR: Final = 1002
 MESSAGE_TOO_BIG: Final = 1009
 _CONTROL_BYTES_MAX: Final = 125
+_CLOSE_CODES: Final = frozenset({1000, 1001, 1002, 1003, *range(1007, 1015)})  # IANA's registry
 
 
 class FrameError(Exception):
@@ -28,6 +29,15 @@ class FrameError(Exception):
         super().__init__(text)
         self.code = code
         self.text = text
+
+
+def closing_code(payload: bytes) -> int:
+    """What answers a close frame: its own code, 1000 where it has none, 1002 where nobody may send
+    that code (RFC 6455, 7.4)."""
+    code = int.from_bytes(payload[:2], "big")
+    if len(payload) > 1 and (code in _CLOSE_CODES or 3000 <= code <= 4999):
+        return code
+    return PROTOCOL_ERROR if payload else 1000
 
 
 class FrameParser:

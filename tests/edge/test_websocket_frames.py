@@ -16,6 +16,7 @@ from edge.websocket_frames import (
     TEXT,
     FrameError,
     FrameParser,
+    closing_code,
 )
 
 MASK = b"\x11\x22\x33\x44"
@@ -119,3 +120,13 @@ def test_any_bytes_are_frames_or_an_error(chunks: list[bytes]) -> None:
     except FrameError:
         return
     assert all(len(payload) <= 1_024 for _, payload in found)
+
+
+def test_a_close_is_answered_with_a_code_that_may_be_sent() -> None:
+    """1005 means that there was none, and no frame may say so; it was sent back as it came."""
+    assert closing_code(b"") == 1000
+    for code in (1000, 1001, 1003, 1007, 1011, 3000, 3501, 4999):
+        assert closing_code(code.to_bytes(2, "big") + b"bye") == code
+    for code in (0, 999, 1004, 1005, 1006, 1015, 2999, 5000, 65_535):
+        assert closing_code(code.to_bytes(2, "big")) == PROTOCOL_ERROR
+    assert closing_code(b"x") == PROTOCOL_ERROR
