@@ -218,6 +218,12 @@ def test_what_is_as_old_as_allowed_goes_at_that_moment() -> None:
     book.tick(1)
     book.fall_due()
     assert page(book)["messages"] == []
+    looked_at = group(HOUR_S)
+    say(looked_at)
+    for ms, count in ((HOUR_MS - 1, 1), (1, 0)):
+        looked_at.tick(ms)
+        looked_at.do("", SweepChannel(channel=X), authority="system")
+        assert len(page(looked_at)["messages"]) == count
 
 
 def test_sweeps_keep_their_distance_and_a_short_retention_is_looked_after() -> None:

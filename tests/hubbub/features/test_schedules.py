@@ -217,7 +217,9 @@ def test_a_new_time_or_a_new_text_leaves_the_other(book: Playbook) -> None:
     book.do("bob", UpdateSchedule(channel=X, id=schedule, at=AT + 5))
     assert (book.dues[f"schedule:{schedule}"].at_ms, waiting(book)) == (AT + 5, ["two"])
     assert book.refused("bob", UpdateSchedule(channel=X, id=schedule, at="noon")) is BAD_REQUEST
+    assert dict(book.tables[PENDING].scan()) == {"bob": 1}
     book.do("bob", SendScheduled(channel=X, id=schedule))
+    assert book.tables[PENDING].scan() == []
     assert book.forwards[-1] == DropScheduled(user="bob", channel=X, schedule=schedule, sent=True)
 
 
@@ -367,6 +369,12 @@ def test_all_of_them_by_pages() -> None:
             break
     assert found == sorted(found)
     assert len(set(found)) == 25
+    with pytest.raises(Rejected) as caught:
+        book.query("eve", "schedule.list_all", SchedulesRequest("", "bob"))
+    assert caught.value.error is PERMISSION_DENIED
+    for limit in (0, 101):
+        with pytest.raises(Rejected):
+            book.query("bob", "schedule.list_all", SchedulesRequest("", "bob", limit=limit))
 
 
 # --- of excluded authors
