@@ -17,7 +17,7 @@ from typing import Any, Final
 from msgspec import Raw
 
 from edge.ignored import known_fields, told_names
-from edge.web.schemas import fields_of, properties_of
+from edge.schemas import fields_of, properties_of
 from hubbub.base.errors import BAD_REQUEST, TOO_LARGE, Rejected
 from hubbub.wire.codec import parse_json
 from hubbub.wire.field_errors import ERRORS_MAX

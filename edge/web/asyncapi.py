@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from edge.schemas import fields_of, properties_of
 from edge.web.documents import error_rows, said
-from edge.web.schemas import fields_of, properties_of
 from hubbub import VERSION
 from hubbub.docs.events import Told, component_of, event_components, told
 from hubbub.features.contract import Registry, Verb

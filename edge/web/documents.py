@@ -15,8 +15,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from edge.dispatch import Wish
+from edge.schemas import fields_of, properties_of
 from edge.web.paging import CURSOR, pages_of
-from edge.web.schemas import fields_of, properties_of
 from hubbub import VERSION
 from hubbub.base.errors import all_errors
 from hubbub.docs.events import event_components

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from edge.schemas import CHANNEL, MESSAGE_ID, USER, properties_of
 from edge.web.api import TokenRequest
 from edge.web.guests import GuestRequest
-from edge.web.schemas import CHANNEL, MESSAGE_ID, USER, properties_of
 from hubbub.base.errors import Rejected
 from hubbub.base.ids import message_id, message_seq
 from hubbub.base.names import check_user

@@ -1,7 +1,7 @@
 """What the documents say of fields beyond their types: patterns, bounds, by the field's name. Pure.
 
 A name means the same in every shape (GLOSSARY.md), so one row here serves all of them. The checks
-themselves are the features' and `hubbub.base.names`'; `tests/edge/web/test_schemas.py` compares.
+themselves are the features' and `hubbub.base.names`'; `tests/edge/test_schemas.py` compares.
 """
 
 from __future__ import annotations
