@@ -1,53 +1,13 @@
-"""A queue with a bound and a named overflow policy. Nothing in Hubbub queues without one."""
+"""A map with a bound: what was not used for longest makes room."""
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from enum import Enum
 from typing import Generic, TypeVar
 
-T = TypeVar("T")
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
-
-
-class Overflow(Enum):
-    """What happens to an item that does not fit."""
-
-    REFUSE = "refuse"  # the new item is not taken; the producer hears it
-    DROP_OLDEST = "drop_oldest"  # the oldest makes room
-
-
-class BoundedQueue(Generic[T]):
-    """FIFO of at most `items_max` items. `rejected` counts what overflowed."""
-
-    __slots__ = ("_items", "items_max", "overflow", "rejected")
-
-    def __init__(self, items_max: int, overflow: Overflow) -> None:
-        self._items: deque[T] = deque()
-        self.items_max = items_max
-        self.overflow = overflow
-        self.rejected = 0
-
-    def __len__(self) -> int:
-        return len(self._items)
-
-    def put(self, item: T) -> bool:
-        """Append; False if this item was refused."""
-        if len(self._items) >= self.items_max:
-            self.rejected += 1
-            if self.overflow is Overflow.REFUSE:
-                return False
-            self._items.popleft()
-        self._items.append(item)
-        return True
-
-    def take_all(self) -> list[T]:
-        """Everything, oldest first; the queue is empty afterwards."""
-        items = list(self._items)
-        self._items.clear()
-        return items
 
 
 class BoundedCache(Generic[K, V]):

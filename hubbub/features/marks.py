@@ -520,12 +520,6 @@ def apply_gone(event: MembersLeft | MembersRemoved, _: Meta, tables: Tables) -> 
 # --- figures
 
 
-def mark_of(tables: Tables, user: str) -> int:
-    """The seq up to which the user has read; 0 for one who has no mark and is no member."""
-    row = mark_row(tables, user)
-    return 0 if row is None else row.mark
-
-
 def unread_of(tables: Tables, user: str, mark: int, blocked: Blocked = NONE_BLOCKED) -> int:
     """Alive countable messages behind `mark`, of others whom the user does not block."""
     behind = max(mark, tables.floor_seq - 1)

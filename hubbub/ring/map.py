@@ -148,10 +148,6 @@ class SlotMap:
             and boot_id in (None, record.leader.boot_id)
         ]
 
-    def slots_first_on(self, member: str) -> list[int]:
-        """The slots whose first member it is: those that it should lead."""
-        return [s for s, record in self.items() if record.members[:1] == (member,)]
-
     def complete(self) -> bool:
         """Every slot has a leader."""
         return all(record is not None and record.leader is not None for record in self._records)

@@ -1,24 +1,8 @@
-"""Queues and caches with a bound."""
+"""Caches with a bound."""
 
 from __future__ import annotations
 
-from hubbub.base.bounded import BoundedCache, BoundedQueue, Overflow
-
-
-def test_a_full_queue_refuses() -> None:
-    queue: BoundedQueue[int] = BoundedQueue(2, Overflow.REFUSE)
-    assert [queue.put(n) for n in range(3)] == [True, True, False]
-    assert (len(queue), queue.rejected) == (2, 1)
-    assert queue.take_all() == [0, 1]
-    assert len(queue) == 0
-    assert queue.put(9)
-
-
-def test_or_the_oldest_makes_room() -> None:
-    queue: BoundedQueue[int] = BoundedQueue(2, Overflow.DROP_OLDEST)
-    assert all(queue.put(n) for n in range(5))
-    assert queue.rejected == 3
-    assert queue.take_all() == [3, 4]
+from hubbub.base.bounded import BoundedCache
 
 
 def test_a_cache_keeps_what_was_used_last() -> None:

@@ -83,7 +83,6 @@ def test_a_map_answers_who_leads() -> None:
     assert slots.slots_led_by("a") == [0, 1, 2]
     assert slots.slots_led_by("a", boot_id=2) == [2]
     assert slots.slots_led_by("nobody") == []
-    assert slots.slots_first_on("a") == [0, 1, 2]
     assert (slots.revision, slots.revision_of(1), slots.term_of(1)) == (13, 11, 1)
 
 
