@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -27,3 +29,17 @@ def pytest_collection_finish(session: pytest.Session) -> None:
         from hypothesis.strategies import text
 
         find(text(), lambda _: True)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def pauses() -> Iterator[None]:
+    """HUBBUB_PAUSES_MS: what the tests start stands still now and then (`support.pauses`)."""
+    if not (ms_max := int(os.environ.get("HUBBUB_PAUSES_MS", "0"))):
+        yield
+        return
+    from tests.support.pauses import Pauses
+
+    running = Pauses(ms_max)
+    running.start()
+    yield
+    running.stop()

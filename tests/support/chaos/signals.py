@@ -19,8 +19,6 @@ from tests.support.processes import STOPPED, Process, process
 
 WITHIN_S: Final = 10.0  # a thread in a slow system call stands when the call is over
 
-WITHIN_S: Final = 10.0  # a thread in a slow system call stands when the call is over
-
 
 def pause(pid: int) -> Process:
     """SIGSTOP; returns when every thread stands. Raises ProcessLookupError, AssertionError."""
