@@ -28,6 +28,11 @@ MESSAGE_ID: Final = {
     "pattern": r"^[0-9a-v]{26}$",
     "description": "26 characters 0-9 a-v, as answers have them",
 }
+AVATAR: Final = {
+    "maxLength": 2_048,
+    "pattern": r"^([Hh][Tt][Tt][Pp][Ss]?://\S+)?$",
+    "description": "an http or https URL, or nothing",
+}
 TIME: Final = {"format": "date-time"}
 
 RULES: Final[dict[str, dict[str, Any]]] = {
@@ -41,7 +46,7 @@ RULES: Final[dict[str, dict[str, Any]]] = {
     "thread": MESSAGE_ID,
     "text": {"maxLength": 5_000},
     "name": {"maxLength": 255},
-    "avatar": {"maxLength": 2_048},
+    "avatar": AVATAR,
     "limit": {"minimum": 1},
     "upto": {"minimum": 0},
     "ttl_s": {"minimum": 1, "maximum": 31_536_000},

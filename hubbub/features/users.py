@@ -15,7 +15,7 @@ from typing import Final
 from msgspec import UNSET, Raw, Struct, UnsetType
 from msgspec.structs import replace
 
-from hubbub.base.errors import NOT_AVAILABLE, NOT_FOUND, TOO_LARGE, Rejected
+from hubbub.base.errors import NOT_AVAILABLE, NOT_FOUND, Rejected
 from hubbub.base.names import check_user, user_stream
 from hubbub.features.contract import (
     Command,
@@ -35,9 +35,9 @@ from hubbub.features.contract import (
 )
 from hubbub.features.fields import (
     META_BYTES_MAX,
-    URL_CHARS_MAX,
     check_bytes,
     check_title,
+    check_url,
     custom,
     json_bytes,
     require_something,
@@ -133,9 +133,9 @@ def check_update(cmd: UpdateUser, ctx: EdgeContext) -> UpdateUser:
 
 
 def check_avatar(url: str) -> None:
-    """Raises Rejected(TOO_LARGE) if it is no URL that browsers take."""
-    if len(url) > URL_CHARS_MAX:
-        raise Rejected(TOO_LARGE, f"avatar has at most {URL_CHARS_MAX} characters")
+    """An empty one takes it away. Raises Rejected as `check_url`."""
+    if url:
+        check_url(url, "avatar")
 
 
 def decide_ensure(cmd: EnsureUser, tables: Tables, ctx: Context) -> list[Event] | Decision:

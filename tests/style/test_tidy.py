@@ -36,7 +36,6 @@ UNTESTED: dict[str, str] = {
     "edge/variants.py": "values; tests/edge/test_hub.py gives each variant its bytes",
     "hubbub/client/calls.py": "generated; test_verbs.py compares it with the registry",
     "hubbub/client/chat.py": "wiring; tests/acceptance/test_client.py runs it on a cluster",
-    "hubbub/client/events.py": "values; every test of tests/hubbub/client reads them",
     "hubbub/features/signs.py": "shapes; test_asyncapi.py compares them with what clients see",
     "hubbub/features/annotations.py": "rows of test_threads.py, test_reactions.py, test_pins.py",
     "hubbub/features/bootstrap.py": "tests/acceptance/test_bootstrap.py reads what it gathers",

@@ -109,7 +109,7 @@ def test_who_may_and_what_cannot_be(book: Playbook) -> None:
     large = Raw(b'"' + b"x" * META_BYTES_MAX + b'"')
     many: tuple[dict[str, Any], ...] = (
         {"name": "n" * 256},
-        {"avatar": "a" * 2_049},
+        {"avatar": "https://" + "a" * 2_041},
         {"data": large},
         {"user": "a b"},
     )

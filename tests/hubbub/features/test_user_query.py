@@ -197,7 +197,8 @@ def test_a_page_is_bounded_and_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(user_query, "PAGE_BYTES_MAX", 300)
     app = App()
     for n in range(150):
-        app.put(f"u{n:03}", "Rare" if n % 50 == 7 else "Often", avatar="x" * 100)
+        name = "Rare" if n % 50 == 7 else "Often"
+        app.put(f"u{n:03}", name, avatar=f"https://{'x' * 92}")
     page = app.page(UserQuery(q="rare", sort="id"))
     assert len(page["users"]) < 3
     assert page["next"]

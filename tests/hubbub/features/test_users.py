@@ -62,7 +62,7 @@ def test_an_update_changes_what_is_given_and_null_clears(book: Playbook) -> None
 
 
 def test_a_put_clears_what_is_not_given(book: Playbook) -> None:
-    book.do("bob", UpdateUser(user="bob", name="Bob", avatar="x"))
+    book.do("bob", UpdateUser(user="bob", name="Bob", avatar="https://x"))
     viewer = Viewer("", "server")
     put = turn_put(UpdateUser(user="bob", name="Rob"), book.edge_context(viewer))
     assert book.do("", put, authority="server") == [UserUpdated(name="Rob")]
@@ -83,7 +83,9 @@ def test_the_verb_means_oneself_and_never_clears(book: Playbook) -> None:
 
 def test_sizes_and_names(book: Playbook) -> None:
     assert book.refused("bob", UpdateUser(user="bob", name="n" * 256)) is TOO_LARGE
-    assert book.refused("bob", UpdateUser(user="bob", avatar="a" * 2_049)) is TOO_LARGE
+    assert book.refused("bob", UpdateUser(user="bob", avatar="https://" + "a" * 2_041)) is TOO_LARGE
+    assert book.refused("bob", UpdateUser(user="bob", avatar="javascript:alert()")) is BAD_REQUEST
+    book.do("bob", UpdateUser(user="bob", avatar=""))
     big = Raw(b'"' + b"x" * 8_192 + b'"')
     assert book.refused("bob", UpdateUser(user="bob", data=big)) is TOO_LARGE
     assert book.refused("bob", UpdateUser(user="bob")) is BAD_REQUEST
