@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -182,7 +183,11 @@ def test_the_disk_comes_back(tmp_path: Path) -> None:
     talk(APP, ROOMS[0], 1_200)
 
     def size() -> int:
-        return sum(path.stat().st_size for path in (tmp_path / "db").glob("*.sst"))
+        found = 0
+        for table in [*(tmp_path / "db").glob("*.sst")]:
+            with suppress(FileNotFoundError):  # what is compacted goes meanwhile
+                found += table.stat().st_size
+        return found
 
     full = size()
     assert full > 2 << 20, "it was never flushed: this proves nothing"
@@ -198,5 +203,6 @@ def test_the_disk_comes_back(tmp_path: Path) -> None:
         store.begin_flush()
         if size() < full // 2:
             break
-    assert size() < full // 2
+    else:
+        pytest.fail("what was deleted still lies there")
     store.close()
