@@ -27,7 +27,7 @@ from tests.support.official import centrifuge, leave
 USERS = int(os.environ.get("HUBBUB_PRESENCE_USERS", "60"))
 WAVE = int(os.environ.get("HUBBUB_PRESENCE_WAVE", "0")) or USERS
 SCREEN = 199  # and one who really goes
-GONE_S = 14.0  # the grace, and what telling takes
+GONE_S = 30.0  # the grace, another one where the leader is new, and what telling takes
 TOLD_S = 15.0
 
 Step = Callable[[str, int], Coroutine[Any, Any, None]]
