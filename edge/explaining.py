@@ -46,9 +46,7 @@ def explained(refusal: Rejected, params: Mapping[str, Any] | bytes, shape: type)
     if unknown := sorted(params.keys() - known_fields(shape) - OF_ANY):
         details["ignored_fields"] = told_names(unknown)
     for name in params.keys() & rules.keys():
-        value = params[name]
-        value = parse_json(bytes(value)) if isinstance(value, Raw) else value
-        if why := _broken(value, rules[name]):
+        if why := _wrong(params[name], rules[name]):
             errors.setdefault(f"#/{name}", why)
     first = _WORD.match(refusal.text)
     if not errors and first is not None and first.group() in rules:
@@ -65,6 +63,14 @@ def explained(refusal: Rejected, params: Mapping[str, Any] | bytes, shape: type)
 @cache
 def _rules(shape: type) -> dict[str, dict[str, Any]]:
     return properties_of(fields_of(shape))
+
+
+def _wrong(value: object, rule: Mapping[str, Any]) -> str:
+    """As `_broken`, of what may be JSON still."""
+    try:
+        return _broken(parse_json(bytes(value)) if isinstance(value, Raw) else value, rule)
+    except Rejected as refusal:
+        return refusal.text
 
 
 def _broken(value: object, rule: Mapping[str, Any]) -> str:

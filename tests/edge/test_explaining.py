@@ -33,6 +33,12 @@ def test_patterns_and_bounds_beside_what_was_told_already() -> None:
     assert found == {"#/text": "at most 5000 characters"}
 
 
+def test_a_value_that_cannot_be_read_is_what_is_wrong() -> None:
+    deep = Raw(b"[" * 200 + b"]" * 200)
+    found = named(Rejected(BAD_REQUEST, "x"), {"text": Raw(b'"tea"'), "data": deep}, SEND)
+    assert found == {"#/data": "JSON of more than 128 levels"}
+
+
 def test_else_the_field_with_whose_name_the_refusal_begins() -> None:
     refusal = Rejected(BAD_REQUEST, "limit is 1 to 1000", limit_max=1_000)
     assert named(refusal, {"limit": 1_001}) == {"#/limit": "limit is 1 to 1000"}
